@@ -1,0 +1,108 @@
+"""The images of a folder: list them, name them, pick them by index."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from s2match.errors import DatasetError, ImageIndexError, SameImageError
+
+SAMPLE_FOLDER = "sample"
+
+# ESA names the 10 m image of Level-1C products "*_TCI.jp2" and those of Level-2A "*_TCI_10m.jp2" and so on.
+_PATTERNS = ("*_TCI.jp2", "*_TCI_[126]0m.jp2")
+_NAME = re.compile(r"^(?P<tile>[A-Za-z0-9-]+)_(?P<sensed>\d{8}T\d{6})_")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One image file and what its name says.
+
+    Attributes:
+        path: The file.
+        tile: Name of the tile, such as ``"T36UXA"``; None where the file name does not follow ESA's pattern.
+        sensed: Sensing time (UTC); None likewise.
+    """
+
+    path: Path
+    tile: str | None
+    sensed: datetime | None
+
+    @property
+    def title(self) -> str:
+        """Tile and date for people, or the file's name where it says neither."""
+        if self.tile is None or self.sensed is None:
+            return self.path.name
+        return f"{self.tile} {self.sensed:%Y-%m-%d}"
+
+
+def scene_of(path: Path) -> Scene:
+    """Read tile and sensing time from a file's name; the file itself is not opened."""
+    found = _NAME.match(path.name)
+    if found is None:
+        return Scene(path, None, None)
+    try:
+        sensed = datetime.strptime(found["sensed"], "%Y%m%dT%H%M%S")
+    except ValueError:
+        return Scene(path, None, None)
+    return Scene(path, found["tile"], sensed)
+
+
+def list_scenes(folder: Path) -> tuple[Scene, ...]:
+    """List the true-colour images of a folder, sorted by file name.
+
+    ``*_TCI.jp2`` are listed; only where there is none, ``*_TCI_10m.jp2``, ``*_TCI_20m.jp2`` and ``*_TCI_60m.jp2``, so
+    that an index always counts files of one kind.
+
+    Args:
+        folder: The folder to look in; subfolders are not searched.
+
+    Returns:
+        The scenes, possibly none.
+
+    Raises:
+        DatasetError: The folder does not exist or is not a folder.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"The dataset folder {folder} does not exist.")
+    for pattern in _PATTERNS:
+        paths = sorted(folder.glob(pattern), key=lambda path: path.name)
+        if paths:
+            return tuple(scene_of(path) for path in paths)
+    return ()
+
+
+def open_dataset(folder: Path) -> tuple[Path, tuple[Scene, ...]]:
+    """List a dataset folder, or the sample bundled below it when it holds no image of its own.
+
+    Returns:
+        The folder the scenes were found in (``folder`` or ``folder/sample``) and the scenes, at least one.
+
+    Raises:
+        DatasetError: The folder does not exist, or neither it nor a sample below it holds an image.
+    """
+    scenes = list_scenes(folder)
+    if scenes:
+        return folder, scenes
+    sample = folder / SAMPLE_FOLDER
+    scenes = list_scenes(sample) if sample.is_dir() else ()
+    if not scenes:
+        raise DatasetError(f"The dataset folder {folder} holds no *_TCI.jp2 image.")
+    return sample, scenes
+
+
+def pick_pair(scenes: tuple[Scene, ...], first: int, second: int) -> tuple[Scene, Scene]:
+    """Pick two different scenes by their index, counted from 0.
+
+    Raises:
+        ImageIndexError: An index is negative or too large; the message says the range.
+        SameImageError: Both indexes are equal.
+    """
+    for index in (first, second):
+        if not 0 <= index < len(scenes):
+            raise ImageIndexError(
+                f"Image index {index} is out of range: the dataset has {len(scenes)} images, 0 to {len(scenes) - 1}."
+            )
+    if first == second:
+        raise SameImageError(f"Both indexes are {first}: choose two different images.")
+    return scenes[first], scenes[second]

@@ -1,0 +1,95 @@
+"""What can go wrong for a user: one base class, one sentence each, one exit code each.
+
+The command line prints the sentence and ends with the code. Code 1 is Python's own for an unexpected failure, 2 is
+argparse's for a malformed command, and 3 is the answer "matched, but no registration", which is no error.
+"""
+
+
+class S2MatchError(Exception):
+    """Base of every error a user can cause or meet; ``str(error)`` is one sentence for them."""
+
+    exit_code = 1
+
+
+class DatasetError(S2MatchError):
+    """The dataset folder is missing or holds no image."""
+
+    exit_code = 10
+
+
+class ImageIndexError(S2MatchError):
+    """An index lies outside the list of images."""
+
+    exit_code = 11
+
+
+class SameImageError(S2MatchError):
+    """Both sides of the pair are the same image."""
+
+    exit_code = 12
+
+
+class UnreadableImageError(S2MatchError):
+    """A file is missing, is not an image, or is damaged."""
+
+    exit_code = 13
+
+
+class NoValidPixelsError(S2MatchError):
+    """An image holds nothing but nodata."""
+
+    exit_code = 14
+
+
+class NoOverlapError(S2MatchError):
+    """The footprints of two georeferenced images share no ground."""
+
+    exit_code = 15
+
+
+class ImageSizeError(S2MatchError):
+    """The size to match at is not usable."""
+
+    exit_code = 16
+
+
+class OptionError(S2MatchError):
+    """The value of an option lies outside its range."""
+
+    exit_code = 17
+
+
+class UnknownWeightsError(S2MatchError):
+    """Weights were asked for by a name nobody knows and that is no file."""
+
+    exit_code = 18
+
+
+class WeightsDownloadError(S2MatchError):
+    """Named weights could not be downloaded."""
+
+    exit_code = 19
+
+
+class CorruptWeightsError(S2MatchError):
+    """A weights file cannot be loaded or does not fit a LoFTR."""
+
+    exit_code = 20
+
+
+class DeviceError(S2MatchError):
+    """The device asked for is not there."""
+
+    exit_code = 21
+
+
+class OutputError(S2MatchError):
+    """A result cannot be written."""
+
+    exit_code = 22
+
+
+class PreparationError(S2MatchError):
+    """A source of images to prepare cannot be used."""
+
+    exit_code = 23

@@ -1,0 +1,40 @@
+"""Write files so that nobody ever meets half of one."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from s2match.errors import OutputError
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` to write to; move it into place when the block ends well.
+
+    The temporary file carries the suffix of ``path``, because writers choose their format by it. When the block raises,
+    the temporary file is removed and ``path`` stays as it was.
+
+    Raises:
+        OutputError: The folder does not exist or cannot be written to, or ``path`` is a folder.
+    """
+    if path.is_dir():
+        raise OutputError(f"Cannot write {path}: it is a folder.")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    except OSError as error:
+        raise OutputError(f"Cannot write {path}: {error.strerror}.") from error
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        # mkstemp makes files private; a result gets the permissions any new file would
+        umask = os.umask(0)
+        os.umask(umask)
+        partial.chmod(0o666 & ~umask)
+        partial.replace(path)
+    except OSError as error:
+        raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        partial.unlink(missing_ok=True)
