@@ -1,0 +1,99 @@
+"""A contact sheet: every image of a dataset, small, with its index."""
+
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import rasterio
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+
+from s2match.catalog import Scene
+from s2match.errors import NoValidPixelsError, UnreadableImageError
+from s2match.raster import MIN_SIDE_PX, read_raster
+
+THUMBNAIL_PX = 160
+_WIDTH_PX = 900
+_DPI = 100
+_NO_DATA_GREY = 225
+
+
+def read_thumbnails(scenes: Sequence[Scene], side: int = THUMBNAIL_PX) -> tuple[NDArray[np.uint8], ...]:
+    """Read scenes small, decoding no more than that needs.
+
+    Args:
+        scenes: The scenes.
+        side: The longer side of a thumbnail in pixels.
+
+    Returns:
+        An H×W×3 image per scene; light grey where there is no data.
+
+    Raises:
+        UnreadableImageError: A file is missing or damaged.
+    """
+    return tuple(_read_thumbnail(scene, side) for scene in scenes)
+
+
+def contact_sheet(scenes: Sequence[Scene], thumbnails: Sequence[NDArray[np.uint8]]) -> Figure:
+    """Draw thumbnails in rows, each below its index, tile and date.
+
+    Args:
+        scenes: The scenes; their order gives the index.
+        thumbnails: An H×W×3 image per scene.
+
+    Returns:
+        A figure 900 px wide.
+    """
+    columns = _columns(len(scenes))
+    rows = max(1, math.ceil(len(scenes) / columns))
+    cell = _WIDTH_PX / columns
+    figure = Figure(figsize=(_WIDTH_PX / _DPI, rows * (cell + 26) / _DPI), dpi=_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)  # type: ignore[union-attr, call-arg]
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for each in axes:
+        each.set_axis_off()
+    for index, (scene, thumbnail) in enumerate(zip(scenes, thumbnails, strict=True)):
+        axes[index].imshow(thumbnail, interpolation="antialiased")
+        axes[index].set_title(_caption(index, scene), fontsize=7, pad=2)
+    return figure
+
+
+def as_jpeg(figure: Figure) -> bytes:
+    """The figure as a JPEG file, small enough to keep in a notebook."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="jpeg", pil_kwargs={"quality": 80, "optimize": True})
+    return buffer.getvalue()
+
+
+def _read_thumbnail(scene: Scene, side: int) -> NDArray[np.uint8]:
+    width, height = _fit(scene, side)
+    try:
+        raster = read_raster(scene, (width, height))
+    except NoValidPixelsError:
+        return np.full((height, width, 3), _NO_DATA_GREY, np.uint8)
+    return np.where(raster.valid[..., None], raster.image, np.uint8(_NO_DATA_GREY))
+
+
+def _fit(scene: Scene, side: int) -> tuple[int, int]:
+    """Width and height of a thumbnail that keeps the shape of the image, as far as it can be read that small."""
+    try:
+        with rasterio.open(scene.path) as file:
+            scale = side / max(file.width, file.height)
+            width, height = round(file.width * scale), round(file.height * scale)
+    except RasterioError as error:
+        raise UnreadableImageError(f"Cannot read {scene.path}: it is not an image.") from error
+    return max(width, MIN_SIDE_PX), max(height, MIN_SIDE_PX)
+
+
+def _columns(count: int) -> int:
+    return 6 if count <= 24 else 8 if count <= 64 else 10
+
+
+def _caption(index: int, scene: Scene) -> str:
+    if scene.tile is None or scene.sensed is None:
+        return f"{index} · {scene.path.stem[:14]}"
+    return f"{index} · {scene.tile}\n{scene.sensed:%Y-%m-%d}"
