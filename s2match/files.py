@@ -19,14 +19,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: The folder does not exist or cannot be written to, or ``path`` is a folder.
     """
-    if path.is_dir():
-        raise OutputError(f"Cannot write {path}: it is a folder.")
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    except OSError as error:
-        raise OutputError(f"Cannot write {path}: {error.strerror}.") from error
-    os.close(handle)
-    partial = Path(name)
+    partial = _create_partial(path)
     try:
         yield partial
         # mkstemp makes files private; a result gets the permissions any new file would
@@ -38,3 +31,23 @@ def written_whole(path: Path) -> Iterator[Path]:
         raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Find out whether ``path`` can be written, before the work that would be lost if not.
+
+    Raises:
+        OutputError: It cannot.
+    """
+    _create_partial(path).unlink()
+
+
+def _create_partial(path: Path) -> Path:
+    if path.is_dir():
+        raise OutputError(f"Cannot write {path}: it is a folder.")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    except OSError as error:
+        raise OutputError(f"Cannot write {path}: {error.strerror}.") from error
+    os.close(handle)
+    return Path(name)

@@ -1,0 +1,76 @@
+"""The algorithm on one page: read two images, prepare them, match them with LoFTR, fit a model, draw the result.
+
+    settings = Settings(weights="sentinel2", confidence=0.8)
+    reference = read_raster_image("a_TCI.jp2", image_size=(1098, 1098))
+    target = read_raster_image("b_TCI.jp2", image_size=(1098, 1098))
+    matches = match_loftr(reference, target, create_matcher(settings), settings)
+    result = register(reference, target, matches, settings)
+    draw_matches(result, "result.png")
+
+Pixel positions are (x, y) in the GDAL frame: (0, 0) is the upper left corner of an image, (0.5, 0.5) the centre of its
+first pixel, and ``raster.transform * (x, y)`` are map coordinates.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from s2match.catalog import Scene
+from s2match.geometry import fit
+from s2match.loftr import GreyImage, LoftrMatcher, Matches, pick_device
+from s2match.matching import match_rasters, prepare
+from s2match.plotting import plot_matches, save_figure
+from s2match.raster import Raster, read_raster
+from s2match.results import PairResult, Settings, assemble
+from s2match.weights import load_network
+
+__all__ = [
+    "Settings",
+    "create_matcher",
+    "draw_matches",
+    "match_loftr",
+    "prepare_image",
+    "read_raster_image",
+    "register",
+]
+
+
+def read_raster_image(source: str | Path | Scene, image_size: tuple[int, int] | None = None) -> Raster:
+    """Read a JP2 or GeoTIFF, decoding only the resolution asked for; ``image_size`` is (width, height)."""
+    return read_raster(source if isinstance(source, Scene) else Path(source), image_size)
+
+
+def prepare_image(raster: Raster) -> GreyImage:
+    """Turn an image into what the network sees: grey, stretched to [0, 1], nodata 0."""
+    return prepare(raster)
+
+
+def create_matcher(settings: Settings) -> LoftrMatcher:
+    """Load LoFTR weights and put them on a device, once for any number of pairs."""
+    return LoftrMatcher(load_network(settings.weights), pick_device(settings.device))
+
+
+def match_loftr(
+    reference: Raster,
+    target: Raster,
+    matcher: LoftrMatcher,
+    settings: Settings,
+    progress: Callable[[float], None] | None = None,
+) -> Matches:
+    """Prepare and match two images; keep the matches above the confidence."""
+    return match_rasters(matcher, reference, target, settings.confidence, progress)
+
+
+def register(reference: Raster, target: Raster, matches: Matches, settings: Settings) -> PairResult:
+    """Fit a model to the matches, and measure the matches in metres against the georeference."""
+    registration = fit(matches, settings.geometry, settings.ransac_threshold_px, settings.seed)
+    return assemble(reference, target, matches, registration, settings)
+
+
+def draw_matches(result: PairResult, path: str | Path | None = None, figure: Figure | None = None) -> Figure:
+    """Draw the matches between the two images, and save the figure when a path is given."""
+    figure = plot_matches(result, figure)
+    if path is not None:
+        save_figure(figure, Path(path))
+    return figure

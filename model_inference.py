@@ -1,0 +1,230 @@
+"""Match two Sentinel-2 images with LoFTR and measure the matches in metres.
+
+python model_inference.py --dataset_path ./dataset --confidence 0.8 --image_size 1098 1098 \\
+    --indexes_of_images 15 5 --model_pretrained outdoor
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from s2match import __version__
+from s2match.catalog import Scene, open_dataset, pick_pair, scene_of
+from s2match.errors import NoValidPixelsError, OutputError, S2MatchError, SameImageError, UnreadableImageError
+from s2match.files import check_writable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from s2match.raster import Raster
+    from s2match.results import PairResult, Settings
+
+NO_REGISTRATION = 3
+INTERRUPTED = 130
+
+
+def plot_images(reference: "Raster", target: "Raster", figure: "Figure | None" = None) -> "Figure":
+    """Show two images side by side."""
+    from s2match.plotting import plot_pair
+
+    return plot_pair(reference, target, figure)
+
+
+def make_prediction(
+    reference: Scene, target: Scene, image_size: tuple[int, int], settings: "Settings", show_progress: bool = True
+) -> "PairResult":
+    """Read, match and register two scenes.
+
+    Args:
+        reference: The scene the result is relative to.
+        target: The scene that is matched with it.
+        image_size: Width and height to match at, in pixels.
+        settings: How to match.
+        show_progress: Show a progress bar on standard error where that is a terminal.
+
+    Returns:
+        The matched pair.
+
+    Raises:
+        S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
+    """
+    from algorithm_creation import create_matcher, match_loftr, read_raster_image, register
+    from s2match.georeference import require_overlap
+    from s2match.loftr import pick_device
+    from s2match.matching import check_memory
+    from s2match.raster import check_size
+
+    check_size(image_size)
+    check_memory(image_size, image_size, pick_device(settings.device))
+    bar_format = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
+    with tqdm(total=1.0, bar_format=bar_format, leave=False, disable=None if show_progress else True) as bar:
+
+        def advance(share: float) -> None:
+            bar.update(share - bar.n)
+
+        bar.set_description("Reading images")
+        raster0, raster1 = read_raster_image(reference, image_size), read_raster_image(target, image_size)
+        require_overlap(raster0, raster1)
+        bar.set_description("Loading weights")
+        matcher = create_matcher(settings)
+        bar.set_description(f"Matching on {matcher.device}")
+        matches = match_loftr(raster0, raster1, matcher, settings, advance)
+    return register(raster0, raster1, matches, settings)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every option of the command."""
+    parser = argparse.ArgumentParser(
+        prog="model_inference.py",
+        description="Match two Sentinel-2 images with LoFTR and measure the matches in metres.",
+    )
+    choose = parser.add_argument_group("which images")
+    choose.add_argument("--dataset_path", type=Path, default=Path("./dataset"), help="folder of *_TCI.jp2 images")
+    pair = choose.add_mutually_exclusive_group()
+    pair.add_argument(
+        "--indexes_of_images",
+        type=int,
+        nargs=2,
+        default=(15, 5),
+        metavar=("REFERENCE", "TARGET"),
+        help="two positions in the folder sorted by name, counted from 0 (default: 15 5)",
+    )
+    pair.add_argument(
+        "--images", type=Path, nargs=2, metavar=("REFERENCE", "TARGET"), help="two image files instead of indexes"
+    )
+    pair.add_argument("--list", action="store_true", help="list the images of the dataset and end")
+    how = parser.add_argument_group("how to match")
+    how.add_argument("--confidence", type=float, default=0.8, help="keep matches above this, 0 to 1 (default: 0.8)")
+    how.add_argument(
+        "--image_size",
+        type=int,
+        nargs=2,
+        default=(1098, 1098),
+        metavar=("WIDTH", "HEIGHT"),
+        help="size to match at, in pixels (default: 1098 1098, 100 m per pixel on a full tile)",
+    )
+    how.add_argument(
+        "--model_pretrained",
+        default="sentinel2",
+        metavar="NAME_OR_PATH",
+        help="sentinel2 (bundled, default), outdoor, indoor, indoor_new (downloaded once), or a checkpoint file",
+    )
+    how.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
+    how.add_argument("--geometry", default="affine", help="translation, similarity, affine (default) or homography")
+    how.add_argument(
+        "--ransac_threshold", type=float, default=1.5, metavar="PX", help="largest residual of an inlier (default: 1.5)"
+    )
+    how.add_argument("--seed", type=int, default=0, help="seed of the robust fit (default: 0)")
+    output = parser.add_argument_group("what to write")
+    output.add_argument("--output", type=Path, default=Path("result.png"), help="figure (default: result.png)")
+    output.add_argument("--json", type=Path, metavar="FILE", help="write the summary as JSON, too")
+    output.add_argument(
+        "--show",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="show the figures on screen (default: where there is one)",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the arguments ask for; the exit code."""
+    if arguments.list:
+        return _list(arguments.dataset_path)
+    outputs = [path for path in (arguments.output, arguments.json) if path is not None]
+    for path in outputs:
+        check_writable(path)
+    reference, target = _choose(arguments)
+    return _match(reference, target, arguments)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; errors become one line on standard error and an exit code."""
+    try:
+        return run(build_parser().parse_args(argv))
+    except S2MatchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # whoever read the output has gone: nobody is left to tell, and Python's own flush at exit must not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _dataset(folder: Path) -> tuple[Scene, ...]:
+    found_in, scenes = open_dataset(folder)
+    if found_in != folder:
+        print(f"{folder} holds no image of its own: using the synthetic sample in {found_in}.", file=sys.stderr)
+    return scenes
+
+
+def _choose(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
+    if arguments.images is None:
+        return pick_pair(_dataset(arguments.dataset_path), *arguments.indexes_of_images)
+    first, second = arguments.images
+    if first.resolve() == second.resolve():
+        raise SameImageError(f"Both images are {first}: choose two different images.")
+    return scene_of(first), scene_of(second)
+
+
+def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> int:
+    # torch and kornia take seconds to import: not before the images are chosen
+    from algorithm_creation import draw_matches
+    from s2match.plotting import has_screen, screen_figure, show_screen
+    from s2match.results import Settings, summary, write_json
+
+    settings = Settings(
+        weights=arguments.model_pretrained,
+        device=arguments.device,
+        confidence=arguments.confidence,
+        geometry=arguments.geometry,
+        ransac_threshold_px=arguments.ransac_threshold,
+        seed=arguments.seed,
+    )
+    settings.check()
+    show = has_screen() if arguments.show is None else arguments.show
+    if show and not has_screen():
+        raise OutputError("There is no screen to show figures on: leave --show out.")
+    result = make_prediction(reference, target, tuple(arguments.image_size), settings)
+    print(summary(result))
+    if show:
+        plot_images(result.reference, result.target, screen_figure())
+    draw_matches(result, arguments.output, screen_figure() if show else None)
+    written = [arguments.output]
+    if arguments.json is not None:
+        write_json(result, arguments.json)
+        written.append(arguments.json)
+    print(f"{'written':<14}{', '.join(map(str, written))}")
+    if show:
+        show_screen()
+    return 0 if result.registration is not None else NO_REGISTRATION
+
+
+def _list(folder: Path) -> int:
+    from s2match.raster import describe
+
+    scenes = _dataset(folder)
+    print(f"{'index':>5}  {'tile':<12}{'date':<12}{'size':>13}{'nodata':>8}  file")
+    for index, scene in enumerate(tqdm(scenes, desc="Reading", leave=False, disable=None)):
+        try:
+            info = describe(scene)
+            found = f"{f'{info.size[0]} x {info.size[1]}':>13}{info.nodata_share:>8.0%}"
+        except NoValidPixelsError:
+            found = f"{'':>13}{'100%':>8}"
+        except UnreadableImageError:
+            found = f"{'unreadable':>21}"
+        date = "" if scene.sensed is None else f"{scene.sensed:%Y-%m-%d}"
+        tqdm.write(f"{index:>5}  {scene.tile or '':<12}{date:<12}{found}  {scene.path.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,159 @@
+"""What the georeference says: where a pixel lies in another image, and how far apart points are in metres."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.warp import transform as warp_points
+
+from s2match.errors import NoOverlapError
+from s2match.raster import Raster
+
+# Points along each image side when a footprint is carried into another CRS, where straight sides bend.
+_SIDE_POINTS = 33
+
+
+@dataclass(frozen=True)
+class GroundErrors:
+    """How far matched points lie apart on the ground, by the georeference of both images.
+
+    The vector of a match points from where the reference image places the feature to where the target image places it:
+    ``east_m > 0`` means that the target shows it too far east.
+
+    Attributes:
+        east_m: (N,) eastward component in metres.
+        north_m: (N,) northward component in metres.
+        native_pixel_m: Side of a native pixel of the reference image in metres.
+    """
+
+    east_m: NDArray[np.float64]
+    north_m: NDArray[np.float64]
+    native_pixel_m: float
+
+    @property
+    def distance_m(self) -> NDArray[np.float64]:
+        """(N,) horizontal distances in metres."""
+        return np.hypot(self.east_m, self.north_m)
+
+    @property
+    def median_m(self) -> tuple[float, float]:
+        """Median shift (east, north) in metres."""
+        return float(np.median(self.east_m)), float(np.median(self.north_m))
+
+    @property
+    def rmse_m(self) -> float:
+        """Root mean square of the distances in metres."""
+        return float(np.sqrt(np.mean(self.distance_m**2)))
+
+    @property
+    def ce90_m(self) -> float:
+        """Circular error: the distance that 90 % of the matches do not exceed, in metres."""
+        return float(np.percentile(self.distance_m, 90))
+
+    def of(self, chosen: NDArray[np.bool_]) -> "GroundErrors":
+        """The errors of some of the matches, chosen by an (N,) mask."""
+        return GroundErrors(self.east_m[chosen], self.north_m[chosen], self.native_pixel_m)
+
+
+def apply_transform(transform: Affine, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Apply an affine transform to (N, 2) points (x, y)."""
+    matrix = np.array([[transform.a, transform.b], [transform.d, transform.e]])
+    return np.asarray(xy @ matrix.T + (transform.c, transform.f))
+
+
+def reproject(xy: NDArray[np.float64], source: CRS, target: CRS) -> NDArray[np.float64]:
+    """Carry (N, 2) map coordinates (x, y), geographic ones as (longitude, latitude), from one CRS to another."""
+    if source == target or len(xy) == 0:
+        return xy
+    return np.stack(warp_points(source, target, xy[:, 0], xy[:, 1]), axis=1)
+
+
+def predict(xy: NDArray[np.float64], reference: Raster, target: Raster) -> NDArray[np.float64]:
+    """Where the georeference of both images places points of the reference in the target.
+
+    Args:
+        xy: (N, 2) pixel positions (x, y) in the reference, GDAL frame.
+        reference: Georeferenced image the points belong to.
+        target: Georeferenced image to find them in.
+
+    Returns:
+        (N, 2) pixel positions in the target, GDAL frame; they may lie outside of it.
+    """
+    assert reference.transform is not None and target.transform is not None
+    ground = reproject(apply_transform(reference.transform, xy), reference.crs, target.crs)
+    return apply_transform(~target.transform, ground)
+
+
+def require_overlap(reference: Raster, target: Raster) -> None:
+    """Refuse two georeferenced images whose footprints share no ground; accept any other pair.
+
+    Raises:
+        NoOverlapError: The footprints are apart.
+    """
+    if not (reference.georeferenced and target.georeferenced):
+        return
+    outline = predict(_outline(target), target, reference)
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    # positions that a CRS cannot express come back infinite
+    if not np.isfinite(outline).all() or (low >= reference.size).any() or (high <= 0).any():
+        raise NoOverlapError(f"The footprints of {reference.scene.title} and {target.scene.title} share no ground.")
+
+
+def ground_errors(
+    reference: Raster, target: Raster, xy0: NDArray[np.float64], xy1: NDArray[np.float64]
+) -> GroundErrors | None:
+    """Measure matches against the georeference of both images.
+
+    Both points of a match are mapped to the ground and compared in the CRS of the reference, or, where that is not in
+    metres, in that of the target, or else in the UTM zone of the reference's centre.
+
+    Args:
+        reference: Image of ``xy0``.
+        target: Image of ``xy1``.
+        xy0: (N, 2) pixel positions (x, y) in the reference, GDAL frame.
+        xy1: (N, 2) pixel positions of the same features in the target, GDAL frame.
+
+    Returns:
+        The errors, or None when an image has no georeference.
+    """
+    if not (reference.georeferenced and target.georeferenced):
+        return None
+    assert reference.transform is not None and target.transform is not None
+    crs = _metric_crs(reference, target)
+    ground0 = reproject(apply_transform(reference.transform, xy0), reference.crs, crs)
+    ground1 = reproject(apply_transform(target.transform, xy1), target.crs, crs)
+    shift = ground1 - ground0
+    return GroundErrors(shift[:, 0], shift[:, 1], _native_pixel_m(reference, crs))
+
+
+def _outline(raster: Raster) -> NDArray[np.float64]:
+    """(N, 2) points along the four sides of an image."""
+    width, height = raster.size
+    along = np.linspace(0, 1, _SIDE_POINTS)
+    x = np.concatenate([along, along, np.zeros_like(along), np.ones_like(along)]) * width
+    y = np.concatenate([np.zeros_like(along), np.ones_like(along), along, along]) * height
+    return np.stack([x, y], axis=1)
+
+
+def _metric_crs(reference: Raster, target: Raster) -> CRS:
+    for crs in (reference.crs, target.crs):
+        if crs is not None and crs.is_projected and crs.linear_units_factor[1] == 1.0:
+            return crs
+    assert reference.transform is not None
+    centre = apply_transform(reference.transform, np.array([reference.size]) / 2)
+    longitude, latitude = reproject(centre, reference.crs, CRS.from_epsg(4326))[0]
+    zone = int((longitude + 180) // 6) % 60 + 1
+    return CRS.from_epsg((32600 if latitude >= 0 else 32700) + zone)
+
+
+def _native_pixel_m(raster: Raster, crs: CRS) -> float:
+    """Side of the square as large as the native pixel in the middle of the image."""
+    assert raster.native_transform is not None
+    corner = np.array(raster.native_size) / 2
+    pixel = corner + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    origin, right, down = reproject(apply_transform(raster.native_transform, pixel), raster.crs, crs)
+    (a, b), (c, d) = right - origin, down - origin
+    return math.sqrt(abs(a * d - b * c))

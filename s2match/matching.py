@@ -1,0 +1,81 @@
+"""From two rasters to matches: what the network sees of an image, and what is too large for one pass."""
+
+from collections.abc import Callable
+
+import numpy as np
+import psutil
+import torch
+
+from s2match.errors import ImageSizeError, OptionError
+from s2match.loftr import GreyImage, LoftrMatcher, Matches
+from s2match.raster import Raster
+
+# Two float32 score matrices live at once (kornia 0.9), over cells of 8 × 8 pixels.
+_SCORE_BYTES = 2 * 4
+_CELL_PX = 8
+
+
+def prepare(raster: Raster) -> GreyImage:
+    """Turn an image into what the network sees: the mean of the bands, stretched.
+
+    The 1st percentile of the valid pixels becomes 0 and the 97th becomes 1, so that dark scenes use the whole range and
+    cloud, which says nothing of the ground, is what saturates. Nodata becomes 0.
+    """
+    grey = raster.image.mean(axis=2, dtype=np.float32)
+    low, high = np.percentile(grey[raster.valid], [1, 97])
+    stretched = np.clip((grey - low) / max(high - low, 1.0), 0, 1)
+    return GreyImage(np.where(raster.valid, stretched, 0).astype(np.float32), raster.valid)
+
+
+def match_rasters(
+    matcher: LoftrMatcher,
+    reference: Raster,
+    target: Raster,
+    confidence: float,
+    progress: Callable[[float], None] | None = None,
+) -> Matches:
+    """Match two images in one pass of the network.
+
+    Args:
+        matcher: The network.
+        reference: Image whose points come out as ``xy0``.
+        target: Image whose points come out as ``xy1``.
+        confidence: Keep matches with a confidence above this.
+        progress: Called with the share done, 0 to 1.
+
+    Returns:
+        The matches, in pixels of the two rasters, GDAL frame.
+
+    Raises:
+        OptionError: ``confidence`` is outside 0 to 1.
+        ImageSizeError: The images are too large for one pass in the memory there is.
+    """
+    check_confidence(confidence)
+    check_memory(reference.size, target.size, matcher.device)
+    return matcher.match(prepare(reference), prepare(target), confidence, progress)
+
+
+def check_confidence(confidence: float) -> None:
+    """Refuse a confidence threshold outside 0 to 1.
+
+    Raises:
+        OptionError: It is.
+    """
+    if not 0 <= confidence <= 1:
+        raise OptionError(f"Confidence {confidence:g} is out of range: it must be 0 to 1.")
+
+
+def check_memory(size0: tuple[int, int], size1: tuple[int, int], device: torch.device) -> None:
+    """Refuse a pair whose score matrix alone does not fit the memory of the device.
+
+    Raises:
+        ImageSizeError: It does not; the message says how much is needed.
+    """
+    cells = [-(-width // _CELL_PX) * -(-height // _CELL_PX) for width, height in (size0, size1)]
+    needed = _SCORE_BYTES * cells[0] * cells[1]
+    there = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else psutil.virtual_memory().total
+    if needed > there:
+        raise ImageSizeError(
+            f"Image size {size0[0]} {size0[1]} is too large: matching it in one pass needs {needed / 2**30:.0f} GB "
+            f"of memory and there are {there / 2**30:.0f} GB."
+        )

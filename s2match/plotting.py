@@ -1,0 +1,194 @@
+"""Every figure: images side by side, and the matches between them."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps, get_backend
+from matplotlib.axes import Axes
+from matplotlib.backends.registry import BackendFilter, backend_registry
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import ListedColormap, Normalize, to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from s2match.errors import OutputError
+from s2match.files import written_whole
+from s2match.georeference import predict
+from s2match.raster import Raster
+from s2match.results import PairResult
+from s2match.weights import weights_title
+
+# The upper part of viridis shows on dark ground; Okabe and Ito's vermilion stays apart from it for everyone.
+_CONFIDENCE = ListedColormap(colormaps["viridis"](np.linspace(0.35, 1.0, 256)), "confidence")
+_OUTLIER = "#D55E00"
+_NODATA_GREY = 225
+_MAX_LINES = 60
+_DPI = 150
+
+
+def plot_pair(reference: Raster, target: Raster, figure: Figure | None = None) -> Figure:
+    """Show two images side by side.
+
+    Args:
+        reference: Shown on the left.
+        target: Shown on the right.
+        figure: Figure to draw on; a new one when None.
+
+    Returns:
+        The figure.
+    """
+    figure = figure or Figure(figsize=(13, 6.8), dpi=_DPI, layout="constrained")
+    for axes, raster, role in zip(figure.subplots(1, 2), (reference, target), ("reference", "target"), strict=True):
+        axes.imshow(_shown(raster), extent=(0, raster.size[0], raster.size[1], 0))
+        axes.set_title(f"{raster.scene.title}  ({role})", fontsize=13)
+        axes.set_xlabel("x (px)")
+        axes.set_ylabel("y (px)")
+    return figure
+
+
+def plot_matches(result: PairResult, figure: Figure | None = None) -> Figure:
+    """Show the matches of a pair between its two images.
+
+    Every match is a dot on both images, coloured by confidence; an evenly spread choice of them is joined by lines.
+    Outliers of the registration, or all matches where there is none, are crosses and broken lines.
+
+    Args:
+        result: The matched pair.
+        figure: Figure to draw on; a new one when None.
+
+    Returns:
+        The figure.
+    """
+    figure = figure or Figure(figsize=(13, 7.6), dpi=_DPI, layout="constrained")
+    grid = figure.add_gridspec(2, 2, height_ratios=[30, 1])
+    axes = figure.add_subplot(grid[0, :])
+    reference, target = result.reference, result.target
+    offset = np.array([reference.size[0] + 0.04 * max(reference.size[0], target.size[0]), 0.0])
+    for raster, left in ((reference, 0.0), (target, float(offset[0]))):
+        axes.imshow(_shown(raster), extent=(left, left + raster.size[0], raster.size[1], 0))
+        axes.text(left + raster.size[0] / 2, -6, raster.scene.title, ha="center", va="bottom", fontsize=13)
+    axes.set_xlim(0, offset[0] + target.size[0])
+    axes.set_ylim(max(reference.size[1], target.size[1]), 0)
+    axes.set_axis_off()
+    axes.set_title(_title(result), fontsize=14, pad=26)
+    _draw_common_footprint(axes, reference, target, offset)
+    _draw_matches(axes, result, offset)
+    _draw_key(figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1]), result)
+    return figure
+
+
+def has_screen() -> bool:
+    """Whether matplotlib finds a screen to open windows on."""
+    interactive = backend_registry.list_builtin(BackendFilter.INTERACTIVE)  # type: ignore[no-untyped-call]
+    return get_backend().lower() in interactive
+
+
+def screen_figure() -> Figure:
+    """A new figure that :func:`show_screen` will show."""
+    import matplotlib.pyplot as plt
+
+    return plt.figure(figsize=(13, 7.6), layout="constrained")
+
+
+def show_screen() -> None:
+    """Show all screen figures, until their windows are closed."""
+    import matplotlib.pyplot as plt
+
+    plt.show()
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure to a file in the format of its suffix.
+
+    Raises:
+        OutputError: The file cannot be written, or its suffix is no image format.
+    """
+    known = figure.canvas.get_supported_filetypes()
+    if path.suffix.lower().removeprefix(".") not in known:
+        raise OutputError(f"Cannot write {path}: its suffix must be one of {', '.join(sorted(known))}.")
+    with written_whole(path) as partial:
+        figure.savefig(partial, dpi=_DPI)
+
+
+def _shown(raster: Raster) -> NDArray[np.uint8]:
+    """The image as a person wants to see it: stretched, nodata in light grey."""
+    values = raster.image[raster.valid]
+    low, high = np.percentile(values, [0.5, 99])
+    stretched = np.clip((raster.image - low) / max(high - low, 1.0), 0, 1) ** 0.85
+    return np.where(raster.valid[..., None], stretched * 255, _NODATA_GREY).astype(np.uint8)
+
+
+def _title(result: PairResult) -> str:
+    parts = [result.headline]
+    if result.registration is not None:
+        parts.append(f"{result.registration.model}, {result.settings.ransac_threshold_px:g} px")
+    errors = result.inlier_errors
+    if errors is not None:
+        parts.append(f"CE90 {errors.ce90_m:.0f} m ({errors.ce90_m / errors.native_pixel_m:.1f} native px)")
+    return f"{'  ·  '.join(parts)}  ·  {weights_title(result.settings.weights)}"
+
+
+def _inliers(result: PairResult) -> NDArray[np.bool_]:
+    if result.registration is None:
+        return np.zeros(len(result.matches), np.bool_)
+    return result.registration.inliers
+
+
+def _draw_matches(axes: Axes, result: PairResult, offset: NDArray[np.float64]) -> None:
+    matches, inlier = result.matches, _inliers(result)
+    colours = _CONFIDENCE(_norm(result)(matches.confidence))
+    colours[~inlier] = to_rgba(_OUTLIER)
+    drawn = _spread(len(matches), _MAX_LINES)
+    ends = np.stack([matches.xy0, matches.xy1 + offset], axis=1)
+    area = float(np.clip(6000 / max(len(matches), 1), 3, 24))
+    for chosen, marker, style in ((~inlier, "x", (0, (4, 3))), (inlier, "o", "solid")):
+        lines = chosen & drawn
+        axes.add_collection(
+            LineCollection(list(ends[lines]), linewidths=0.8, linestyles=[style], colors=colours[lines])
+        )
+        x, y = ends[chosen].reshape(-1, 2).T
+        axes.scatter(
+            x, y, area, c=np.repeat(colours[chosen], 2, axis=0), marker=marker, linewidths=0.7 if marker == "x" else 0
+        )
+
+
+def _draw_key(left: Axes, right: Axes, result: PairResult) -> None:
+    """Colour bar of the confidence, and what the markers mean."""
+    colour_bar = left.figure.colorbar(ScalarMappable(_norm(result), _CONFIDENCE), cax=left, orientation="horizontal")
+    colour_bar.set_label("confidence of inliers")
+    inlier = _inliers(result)
+    right.set_axis_off()
+    right.legend(
+        handles=[
+            Line2D([], [], color=_CONFIDENCE(0.5), marker="o", label=f"inliers ({inlier.sum()})"),
+            Line2D([], [], color=_OUTLIER, marker="x", ls="--", label=f"outliers ({(~inlier).sum()})"),
+            Line2D([], [], color="grey", ls=(0, (6, 4)), label="footprint of the other image"),
+        ],
+        loc="center",
+        ncols=3,
+        frameon=False,
+    )
+
+
+def _norm(result: PairResult) -> Normalize:
+    return Normalize(min(result.settings.confidence, 0.99), 1.0)
+
+
+def _draw_common_footprint(axes: Axes, reference: Raster, target: Raster, offset: NDArray[np.float64]) -> None:
+    """Outline on each image what the georeference says the other one shows."""
+    if not (reference.georeferenced and target.georeferenced):
+        return
+    for here, other, left in ((reference, target, 0 * offset), (target, reference, offset)):
+        width, height = other.size
+        corners = np.array([[0, 0], [width, 0], [width, height], [0, height], [0, 0]], float)
+        outline = np.clip(predict(corners, other, here), 0, here.size) + left
+        axes.plot(*outline.T, color="white", lw=1.2, ls=(0, (6, 4)))
+
+
+def _spread(count: int, most: int) -> NDArray[np.bool_]:
+    """Choose at most ``most`` of ``count`` matches, which come row by row, evenly; (count,) mask."""
+    chosen = np.zeros(count, np.bool_)
+    chosen[np.unique(np.linspace(0, count - 1, min(most, count)).astype(int))] = True
+    return chosen

@@ -1,0 +1,256 @@
+"""Image files to arrays: only the pixels asked for are decoded, and the transform is true to them."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from s2match.catalog import Scene, scene_of
+from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
+from s2match.resampling import AxisMap, resample
+
+MIN_SIDE_PX = 64
+MAX_SIDE_PX = 32_768
+_LIST_SIDE_PX = 256
+
+# The digital number that ESA's true-colour images show as 255: reflectance 0.3558 times 10 000.
+TCI_SATURATION = 3558.0
+
+
+@dataclass(frozen=True)
+class Raster:
+    """An image in memory with its place on the ground.
+
+    Attributes:
+        image: H×W×3 uint8, red green blue; 0 where there is no data.
+        valid: H×W bool, False where there is no data.
+        transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
+        crs: Coordinate reference system of the map coordinates; None without a georeference.
+        native_size: Width and height of the file the image was read from.
+        scene: The file and what its name says.
+    """
+
+    image: NDArray[np.uint8]
+    valid: NDArray[np.bool_]
+    transform: Affine | None
+    crs: CRS | None
+    native_size: tuple[int, int]
+    scene: Scene
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the image in pixels."""
+        return self.image.shape[1], self.image.shape[0]
+
+    @property
+    def georeferenced(self) -> bool:
+        """Whether pixel positions can be turned into map coordinates."""
+        return self.transform is not None and self.crs is not None
+
+    @property
+    def native_transform(self) -> Affine | None:
+        """Transform of the file the image was read from."""
+        if self.transform is None:
+            return None
+        return self.transform * Affine.scale(self.size[0] / self.native_size[0], self.size[1] / self.native_size[1])
+
+
+@dataclass(frozen=True)
+class SceneInfo:
+    """What a list of images says of one.
+
+    Attributes:
+        size: Width and height in pixels.
+        nodata_share: Share of the pixels without data, 0 to 1, measured on a reduced image.
+    """
+
+    size: tuple[int, int]
+    nodata_share: float
+
+
+@dataclass(frozen=True)
+class _Level:
+    """One stored resolution of a file.
+
+    Attributes:
+        overview: Index for ``overview_level``; None for full resolution.
+        columns: Full-resolution position to position at this level, as (scale, offset) of x.
+        rows: The same of y.
+    """
+
+    overview: int | None
+    columns: tuple[float, float]
+    rows: tuple[float, float]
+
+
+def read_raster(source: Path | Scene, size: tuple[int, int] | None = None) -> Raster:
+    """Read an image, resized, from the coarsest stored resolution that is fine enough.
+
+    JP2 and GeoTIFF, one or three bands (of others the red, green and blue, or the first three), uint8 as it is, uint16
+    scaled as ESA scales a true-colour image, other types stretched between their 1st and 99th percentile. No data is
+    what the file's nodata value, mask or alpha says; without those, in integer images, pixels that are 0 in every band
+    and their neighbours.
+
+    Resizing W×H to w×h maps x by w/W and y by h/H exactly, and the transform returned is scaled accordingly.
+
+    Args:
+        source: The file.
+        size: Width and height to resize to; None keeps the file's own.
+
+    Returns:
+        The image.
+
+    Raises:
+        ImageSizeError: ``size`` is out of range.
+        UnreadableImageError: The file is missing, not an image, or damaged.
+        NoValidPixelsError: The image holds nothing but nodata.
+    """
+    scene = source if isinstance(source, Scene) else scene_of(source)
+    if size is not None:
+        check_size(size)
+    with _opened(scene.path) as file:
+        native = (file.width, file.height)
+        level = _choose_level(file, size or native)
+        transform, crs = _georeference(file)
+    with _opened(scene.path, level.overview) as file:
+        bands = _read_bands(file)
+        valid = _read_valid(file, bands)
+        dtype = np.dtype(file.dtypes[0])
+    width, height = size or native
+    columns = AxisMap(width, native[0] / width * level.columns[0], level.columns[1])
+    rows = AxisMap(height, native[1] / height * level.rows[0], level.rows[1])
+    values, valid = _resample_valid(bands, valid, rows, columns)
+    if not valid.any():
+        raise NoValidPixelsError(f"{scene.path.name} holds nothing but nodata.")
+    image = _to_tci(values, valid, dtype)
+    if transform is not None:
+        transform = transform * Affine.scale(native[0] / width, native[1] / height)
+    return Raster(image, valid, transform, crs, native, scene)
+
+
+def describe(scene: Scene) -> SceneInfo:
+    """Size and share of nodata of an image file; only a small version of it is decoded.
+
+    Raises:
+        UnreadableImageError: The file is missing, not an image, or damaged.
+        NoValidPixelsError: The image holds nothing but nodata.
+    """
+    with _opened(scene.path) as file:
+        size = (file.width, file.height)
+    shrink = max(1.0, max(size) / _LIST_SIDE_PX)
+    raster = read_raster(scene, (max(MIN_SIDE_PX, round(size[0] / shrink)), max(MIN_SIDE_PX, round(size[1] / shrink))))
+    return SceneInfo(size, float(1 - raster.valid.mean()))
+
+
+def check_size(size: tuple[int, int]) -> None:
+    """Refuse sizes that no image can be resized to.
+
+    Raises:
+        ImageSizeError: A side is shorter than ``MIN_SIDE_PX`` or longer than ``MAX_SIDE_PX``.
+    """
+    if not all(MIN_SIDE_PX <= side <= MAX_SIDE_PX for side in size):
+        raise ImageSizeError(
+            f"Image size {size[0]} {size[1]} is out of range: each side must be {MIN_SIDE_PX} to {MAX_SIDE_PX} px."
+        )
+
+
+@contextmanager
+def _opened(path: Path, overview: int | None = None) -> Iterator[rasterio.DatasetReader]:
+    if not path.is_file():
+        raise UnreadableImageError(f"There is no image file {path}.")
+    options = {} if overview is None else {"overview_level": overview}
+    try:
+        # one decoding thread: GDAL loses the errors of damaged tiles met in others
+        with rasterio.Env(GDAL_NUM_THREADS="1"), _quiet_open(path, options) as file:
+            yield file
+    except RasterioError as error:
+        detail = str(error.__cause__ or error)
+        raise UnreadableImageError(f"Cannot read {path}: {detail}.") from error
+
+
+def _quiet_open(path: Path, options: dict[str, int]) -> rasterio.DatasetReader:
+    with warnings.catch_warnings():
+        # an image without a georeference is a case this module handles, not one to warn of
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path, **options)
+
+
+def _choose_level(file: rasterio.DatasetReader, size: tuple[int, int]) -> _Level:
+    """The coarsest resolution whose samples are no further apart than those asked for."""
+    chosen = _Level(None, (1.0, 0.0), (1.0, 0.0))
+    for overview, factor in enumerate(file.overviews(1)):
+        if factor > min(file.width / size[0], file.height / size[1]):
+            break
+        if file.driver.startswith("JP2"):
+            # The low-pass band of JPEG 2000 keeps the even samples (ISO/IEC 15444-1, annex F), so sample k of a level
+            # is centred on x = k * factor + 0.5 of the full image, not on the middle of its block.
+            line = (1 / factor, 0.5 - 0.5 / factor)
+            chosen = _Level(overview, line, line)
+        else:
+            width, height = -(-file.width // factor), -(-file.height // factor)
+            chosen = _Level(overview, (width / file.width, 0.0), (height / file.height, 0.0))
+    return chosen
+
+
+def _georeference(file: rasterio.DatasetReader) -> tuple[Affine | None, CRS | None]:
+    if file.crs is None or file.transform == Affine.identity():
+        return None, None
+    return file.transform, file.crs
+
+
+def _read_bands(file: rasterio.DatasetReader) -> NDArray[np.generic]:
+    """B×H×W, B = 1 or 3."""
+    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    if all(colour in file.colorinterp for colour in colours):
+        indexes = [file.colorinterp.index(colour) + 1 for colour in colours]
+    else:
+        indexes = [1, 2, 3] if file.count >= 3 else [1]
+    bands: NDArray[np.generic] = file.read(indexes)
+    return bands
+
+
+def _read_valid(file: rasterio.DatasetReader, bands: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """H×W validity: as the file declares it, or as its pixel values tell."""
+    if not all(MaskFlags.all_valid in flags for flags in file.mask_flag_enums):
+        return np.asarray(file.dataset_mask() > 0)
+    if bands.dtype.kind not in "iu":
+        return np.asarray(np.isfinite(bands).all(axis=0))
+    valid = np.asarray(bands.any(axis=0))
+    if valid.all():
+        return valid
+    # what is stored beside nodata is mixed with it, by the encoder or by a reduced resolution
+    return np.asarray(cv2.erode(valid.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+
+
+def _resample_valid(
+    bands: NDArray[np.generic], valid: NDArray[np.bool_], rows: AxisMap, columns: AxisMap
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Resample bands (B×H×W) by their valid pixels alone; an output pixel is valid when half of it is."""
+    if valid.all():
+        values = np.stack([resample(band, rows, columns) for band in bands])
+        return values, np.ones((rows.size, columns.size), np.bool_)
+    share = resample(valid, rows, columns)
+    kept = np.asarray(share >= 0.5)
+    values = np.stack([resample(np.where(valid, band, 0), rows, columns) for band in bands])
+    return np.divide(values, share, out=np.zeros_like(values), where=kept), kept
+
+
+def _to_tci(values: NDArray[np.float32], valid: NDArray[np.bool_], dtype: np.dtype[np.generic]) -> NDArray[np.uint8]:
+    """B×H×W values of any type to H×W×3 uint8: 1 to 255 where valid, 0 elsewhere."""
+    if dtype == np.uint16:
+        values = values * (255 / TCI_SATURATION)
+    elif dtype != np.uint8:
+        low, high = np.percentile(values[:, valid], [1, 99])
+        values = (values - low) * (254 / max(high - low, 1e-12)) + 1
+    image = np.clip(np.rint(values), 1, 255).astype(np.uint8) * valid
+    return np.ascontiguousarray(np.broadcast_to(image.transpose(1, 2, 0), (*valid.shape, 3)))

@@ -1,0 +1,209 @@
+"""What is known about a matched pair, for people (a short table) and for machines (JSON)."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s2match import __version__
+from s2match.files import written_whole
+from s2match.geometry import Registration, check_fit_options
+from s2match.georeference import GroundErrors, ground_errors
+from s2match.loftr import Matches, pick_device
+from s2match.matching import check_confidence
+from s2match.raster import Raster
+from s2match.weights import BUNDLED, weights_title
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a pair is matched.
+
+    Attributes:
+        weights: Name or path of the weights.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        confidence: Matches kept have a confidence above this.
+        geometry: Name of the model to fit.
+        ransac_threshold_px: Largest distance of an inlier from the model, in pixels of the matched target.
+        seed: Seed of the robust fit.
+    """
+
+    weights: str = BUNDLED
+    device: str = "auto"
+    confidence: float = 0.8
+    geometry: str = "affine"
+    ransac_threshold_px: float = 1.5
+    seed: int = 0
+
+    def check(self) -> None:
+        """Refuse values out of range before any work is done.
+
+        Raises:
+            OptionError: A value is out of range.
+            DeviceError: The device is not there.
+        """
+        check_confidence(self.confidence)
+        check_fit_options(self.geometry, self.ransac_threshold_px, self.seed)
+        pick_device(self.device)
+
+
+@dataclass(frozen=True)
+class PairResult:
+    """A matched pair.
+
+    Attributes:
+        reference: The image whose points are ``matches.xy0``.
+        target: The image whose points are ``matches.xy1``.
+        matches: All matches above the confidence.
+        registration: The model, or None when there is not enough evidence for one.
+        errors: Errors of all matches against the georeference; None when an image has none.
+        settings: How it was done.
+    """
+
+    reference: Raster
+    target: Raster
+    matches: Matches
+    registration: Registration | None
+    errors: GroundErrors | None
+    settings: Settings
+
+    @property
+    def inlier_errors(self) -> GroundErrors | None:
+        """Errors of the inliers alone; None without a registration or a georeference."""
+        if self.errors is None or self.registration is None:
+            return None
+        return self.errors.of(self.registration.inliers)
+
+    @property
+    def headline(self) -> str:
+        """The outcome in one line."""
+        found = f"{len(self.matches)} matches above {self.settings.confidence:.2f}"
+        if self.registration is None:
+            return f"{found}, no registration"
+        return f"{found}, {self.registration.inliers.sum()} inliers"
+
+
+def assemble(
+    reference: Raster, target: Raster, matches: Matches, registration: Registration | None, settings: Settings
+) -> PairResult:
+    """Gather the parts of a result and measure its matches against the georeference."""
+    errors = ground_errors(reference, target, matches.xy0, matches.xy1)
+    return PairResult(reference, target, matches, registration, errors, settings)
+
+
+def summary(result: PairResult) -> str:
+    """A short, aligned table of a result, without a final newline."""
+    settings, registration = result.settings, result.registration
+    rows = [
+        ("reference", _describe(result.reference)),
+        ("target", _describe(result.target)),
+        ("weights", f"{weights_title(settings.weights)} on {pick_device(settings.device)}"),
+        ("matches", f"{len(result.matches)} above {settings.confidence:.2f}"),
+    ]
+    if registration is None:
+        rows.append(("registration", f"none: not enough matches agree on one {settings.geometry} model"))
+    else:
+        inliers = registration.inliers
+        share = f"{inliers.sum()} inliers ({inliers.mean():.0%}) within {settings.ransac_threshold_px:g} px"
+        residual = f"median residual {np.median(registration.residual_px[inliers]):.2f} px"
+        rows.append(("registration", f"{registration.model}, {share}, {residual}"))
+    lines = [f"{name:<14}{value}" for name, value in rows]
+    return "\n".join([*lines, *_error_lines(result)])
+
+
+def facts(result: PairResult) -> dict[str, Any]:
+    """The facts of the summary and the model itself, as JSON types. Equal inputs give equal facts."""
+    settings, registration = result.settings, result.registration
+    return {
+        "s2match_version": __version__,
+        "reference": _raster_facts(result.reference),
+        "target": _raster_facts(result.target),
+        "weights": weights_title(settings.weights),
+        "device": str(pick_device(settings.device)),
+        "confidence": settings.confidence,
+        "seed": settings.seed,
+        "matches": len(result.matches),
+        "registered": registration is not None,
+        "registration": None
+        if registration is None
+        else {
+            "model": registration.model,
+            "matrix_reference_px_to_target_px": registration.matrix.tolist(),
+            "ransac_threshold_px": settings.ransac_threshold_px,
+            "inliers": int(registration.inliers.sum()),
+            "inlier_share": float(registration.inliers.mean()),
+            "median_inlier_residual_px": float(np.median(registration.residual_px[registration.inliers])),
+        },
+        "ground_errors": {
+            "all_matches": _error_facts(result.errors),
+            "inliers": _error_facts(result.inlier_errors),
+        },
+    }
+
+
+def write_json(result: PairResult, path: Path) -> None:
+    """Write the facts of a result to a file.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps(facts(result), indent=2) + "\n", encoding="utf-8")
+
+
+def _describe(raster: Raster) -> str:
+    width, height = raster.size
+    pixel = ""
+    if raster.transform is not None and raster.crs is not None and raster.crs.is_projected:
+        pixel = f" of {abs(raster.transform.a):.4g} m"
+    nodata = "" if raster.valid.all() else f", {1 - raster.valid.mean():.0%} nodata"
+    return f"{raster.scene.path.name}  ({width} x {height} px{pixel}{nodata})"
+
+
+def _error_lines(result: PairResult) -> list[str]:
+    if result.errors is None:
+        return ["ground errors unknown: an image has no georeference"]
+    columns = [("all matches", result.errors), ("inliers", result.inlier_errors)]
+    shown = [(title, errors) for title, errors in columns if errors is not None and len(errors.east_m)]
+    if not shown:
+        return []
+    lines = [f"{'ground errors':<14}" + "".join(f"{title:>26}" for title, _ in shown)]
+    for name, key in (
+        ("shift east", "median_east"),
+        ("shift north", "median_north"),
+        ("RMSE", "rmse"),
+        ("CE90", "ce90"),
+    ):
+        cells = [_error_facts(errors) or {} for _, errors in shown]
+        lines.append(
+            f"  {name:<12}"
+            + "".join(f"{cell[key + '_m']:>12.1f} m {cell[key + '_native_px']:>8.2f} px " for cell in cells)
+        )
+    return [*lines, f"  (px: native pixels of {result.errors.native_pixel_m:.4g} m; shifts are medians)"]
+
+
+def _error_facts(errors: GroundErrors | None) -> dict[str, float] | None:
+    if errors is None or len(errors.east_m) == 0:
+        return None
+    east, north = errors.median_m
+    metres = {"median_east": east, "median_north": north, "rmse": errors.rmse_m, "ce90": errors.ce90_m}
+    return {f"{name}_m": value for name, value in metres.items()} | {
+        f"{name}_native_px": value / errors.native_pixel_m for name, value in metres.items()
+    }
+
+
+def _raster_facts(raster: Raster) -> dict[str, Any]:
+    return {
+        "file": raster.scene.path.name,
+        "tile": raster.scene.tile,
+        "sensed": None if raster.scene.sensed is None else raster.scene.sensed.isoformat(),
+        "width_px": raster.size[0],
+        "height_px": raster.size[1],
+        "native_width_px": raster.native_size[0],
+        "native_height_px": raster.native_size[1],
+        "nodata_share": float(1 - raster.valid.mean()),
+        "crs": None if raster.crs is None else raster.crs.to_string(),
+        "transform": None if raster.transform is None else list(raster.transform)[:6],
+    }

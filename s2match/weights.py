@@ -1,0 +1,159 @@
+"""LoFTR weights by name or by path, each with the configuration and the pixel frame it was trained in.
+
+``sentinel2`` is bundled. ``outdoor``, ``indoor`` and ``indoor_new`` come through kornia's own loader and cache. A path
+may name a ``.safetensors`` file written by :func:`save_weights`, or any LoFTR checkpoint (``.ckpt``, ``.pt``, ``.pth``
+or ``.safetensors``) of kornia's or of the original authors.
+"""
+
+import copy
+import json
+import pickle
+import re
+import struct
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from kornia.feature import LoFTR
+from kornia.feature.loftr.loftr import default_cfg
+from kornia.feature.loftr.loftr import urls as kornia_urls
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from s2match.errors import CorruptWeightsError, UnknownWeightsError, WeightsDownloadError
+from s2match.files import written_whole
+
+BUNDLED = "sentinel2"
+DOWNLOADED = ("outdoor", "indoor", "indoor_new")
+BUNDLED_FOLDER = Path(__file__).resolve().parent.parent / "weights"
+
+# kornia documents that its pretrained weights put the centre of the first pixel at (0.5, 0.5).
+_KORNIA_PIXEL_CENTRE = 0.5
+
+
+@dataclass(frozen=True)
+class Network:
+    """A LoFTR ready to run, and what must be known to read its points.
+
+    Attributes:
+        net: The network in evaluation mode, on the CPU, float32.
+        pixel_centre: The coordinate that the weights give to the centre of the first pixel: 0.5 in the GDAL frame, 0.0
+            where pixel centres lie at integers.
+    """
+
+    net: LoFTR
+    pixel_centre: float
+
+
+def load_network(name: str) -> Network:
+    """Load a network by the name of its weights or by the path of a checkpoint; nothing is ever substituted.
+
+    Raises:
+        UnknownWeightsError: ``name`` is no known name and no file.
+        WeightsDownloadError: Named weights are not in the cache and could not be downloaded.
+        CorruptWeightsError: The file cannot be loaded, or is not a LoFTR.
+    """
+    if name == BUNDLED:
+        return _load_file(BUNDLED_FOLDER / f"{BUNDLED}.safetensors")
+    if name in DOWNLOADED:
+        return _load_named(name)
+    path = Path(name)
+    if path.is_file():
+        return _load_file(path)
+    raise UnknownWeightsError(
+        f"Unknown weights {name!r}: choose {BUNDLED}, {', '.join(DOWNLOADED)}, or the path of a LoFTR checkpoint."
+    )
+
+
+def weights_title(name: str) -> str:
+    """Weights as summaries and figures call them: the name, or the file name of a path."""
+    return name if name == BUNDLED or name in DOWNLOADED else Path(name).name
+
+
+def save_weights(net: LoFTR, pixel_centre: float, path: Path) -> None:
+    """Write a network as float16 ``.safetensors`` with its configuration and pixel frame in the metadata.
+
+    Args:
+        net: The network.
+        pixel_centre: See :class:`Network`.
+        path: The file to write.
+    """
+    tensors = {key: value.half() if value.is_floating_point() else value for key, value in net.state_dict().items()}
+    metadata = {"config": json.dumps(net.config), "pixel_centre": str(pixel_centre)}
+    with written_whole(path) as partial:
+        save_file({key: value.contiguous() for key, value in tensors.items()}, partial, metadata)
+
+
+def _load_named(name: str) -> Network:
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / f"{Path(_urls(name)[0]).name}"
+    was_cached = cached.is_file()
+    try:
+        with warnings.catch_warnings():
+            # kornia warns of every attempt; the error below says it once
+            warnings.simplefilter("ignore", UserWarning)
+            return Network(LoFTR(pretrained=name), _KORNIA_PIXEL_CENTRE)
+    except (RuntimeError, OSError, KeyError, pickle.UnpicklingError) as error:
+        if was_cached:
+            raise CorruptWeightsError(
+                f"The cached weights {cached} cannot be loaded: delete the file and retry."
+            ) from error
+        raise WeightsDownloadError(
+            f"Cannot download the weights {name!r}: tried {' and '.join(_urls(name))}. "
+            f"Put the file at {cached}, or use --model_pretrained {BUNDLED}, which needs no download."
+        ) from error
+
+
+def _urls(name: str) -> list[str]:
+    found = kornia_urls[name]
+    return [found] if isinstance(found, str) else found
+
+
+def _load_file(path: Path) -> Network:
+    try:
+        state, metadata = _read_checkpoint(path)
+        config = json.loads(metadata["config"]) if "config" in metadata else _infer_config(state, path.name)
+        config["resolution"] = tuple(config["resolution"])
+        net = LoFTR(None, config)
+        net.load_state_dict({key: value.float() for key, value in state.items()})
+        centre = float(metadata.get("pixel_centre", _KORNIA_PIXEL_CENTRE))
+    except OSError as error:
+        raise CorruptWeightsError(f"Cannot read the weights {path}: {error.strerror or error}.") from error
+    except (
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        struct.error,
+        pickle.UnpicklingError,
+        SafetensorError,
+    ) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CorruptWeightsError(f"{path} is not a LoFTR checkpoint that can be loaded ({reason[:200]}).") from error
+    return Network(net.eval(), centre)
+
+
+def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """State dict and metadata of a checkpoint; nothing in the file is executed."""
+    if path.suffix == ".safetensors":
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    state = loaded.get("state_dict", loaded)
+    return {key.removeprefix("matcher."): value for key, value in state.items()}, {}
+
+
+def _infer_config(state: dict[str, torch.Tensor], file_name: str) -> dict[str, Any]:
+    """kornia's configuration with the sizes that the tensors of a checkpoint have."""
+    config: dict[str, Any] = copy.deepcopy(default_cfg)
+    dims = [state[f"backbone.layer{level}.0.conv1.weight"].shape[0] for level in (1, 2, 3)]
+    layers = {int(found[1]) for key in state if (found := re.match(r"loftr_coarse\.layers\.(\d+)\.", key))}
+    config["resnetfpn"] = {"initial_dim": state["backbone.conv1.weight"].shape[0], "block_dims": dims}
+    config["coarse"].update(d_model=dims[2], d_ffn=dims[2], layer_names=["self", "cross"] * (len(layers) // 2))
+    config["fine"].update(d_model=dims[0], d_ffn=dims[0])
+    # the one released checkpoint whose position encoding differs; the tensors cannot tell
+    config["coarse"]["temp_bug_fix"] = Path(file_name).stem.endswith("indoor_ds_new")
+    return config
