@@ -5,14 +5,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import rasterio
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 
 from s2match.catalog import Scene
-from s2match.errors import NoValidPixelsError, UnreadableImageError
+from s2match.errors import NoValidPixelsError
+from s2match.preparation import image_size
 from s2match.raster import MIN_SIDE_PX, read_raster
 
 THUMBNAIL_PX = 160
@@ -80,13 +79,9 @@ def _read_thumbnail(scene: Scene, side: int) -> NDArray[np.uint8]:
 
 def _fit(scene: Scene, side: int) -> tuple[int, int]:
     """Width and height of a thumbnail that keeps the shape of the image, as far as it can be read that small."""
-    try:
-        with rasterio.open(scene.path) as file:
-            scale = side / max(file.width, file.height)
-            width, height = round(file.width * scale), round(file.height * scale)
-    except RasterioError as error:
-        raise UnreadableImageError(f"Cannot read {scene.path}: it is not an image.") from error
-    return max(width, MIN_SIDE_PX), max(height, MIN_SIDE_PX)
+    width, height = image_size(scene)
+    scale = side / max(width, height)
+    return max(round(width * scale), MIN_SIDE_PX), max(round(height * scale), MIN_SIDE_PX)
 
 
 def _columns(count: int) -> int:

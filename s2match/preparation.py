@@ -9,6 +9,7 @@ import re
 import shutil
 import struct
 import tempfile
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 import rasterio
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from tqdm import tqdm
 
 from s2match.catalog import SAMPLE_FOLDER, Scene, list_scenes
@@ -256,7 +257,7 @@ def image_damage(path: Path) -> str | None:
         return "it is cut short or is no JPEG 2000 file."
     try:
         # one decoding thread: GDAL loses the errors of damaged tiles met in others
-        with rasterio.Env(GDAL_NUM_THREADS="1"), rasterio.open(path) as file:
+        with rasterio.Env(GDAL_NUM_THREADS="1"), _open_quietly(path) as file:
             shape = (min(file.height, _CHECK_SIDE_PX), min(file.width, _CHECK_SIDE_PX))
             file.read(1, out_shape=shape)
     except RasterioError:
@@ -289,6 +290,19 @@ def is_whole(path: Path) -> bool:
                 stream.seek(position - len(_END_OF_CODESTREAM))
                 ended = stream.read(len(_END_OF_CODESTREAM)) == _END_OF_CODESTREAM
     return ended
+
+
+def image_size(scene: Scene) -> tuple[int, int]:
+    """Width and height of an image in pixels, from its header alone.
+
+    Raises:
+        UnreadableImageError: The file is missing or is not an image.
+    """
+    try:
+        with _open_quietly(scene.path) as file:
+            return file.width, file.height
+    except RasterioError as error:
+        raise UnreadableImageError(f"Cannot read {scene.path}: it is not an image.") from error
 
 
 def index_rows(scenes: tuple[Scene, ...]) -> tuple[IndexRow, ...]:
@@ -533,6 +547,13 @@ def _place(offer: Offer, target: Path) -> str | None:
     return None
 
 
+def _open_quietly(path: Path) -> rasterio.DatasetReader:
+    with warnings.catch_warnings():
+        # an image without a georeference can be matched too
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path)
+
+
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -541,11 +562,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _index_row(index: int, scene: Scene) -> IndexRow:
-    try:
-        with rasterio.open(scene.path) as file:
-            width, height = file.width, file.height
-    except RasterioError as error:
-        raise UnreadableImageError(f"Cannot read {scene.path}: it is not an image.") from error
+    width, height = image_size(scene)
     date = "–" if scene.sensed is None else f"{scene.sensed:%Y-%m-%d}"
     megabytes = scene.path.stat().st_size / 1e6
     return IndexRow(index, scene.path.name, scene.tile or "–", date, width, height, megabytes)

@@ -362,6 +362,14 @@ def test_index_table(dataset: Path) -> None:
         index_rows(list_scenes(dataset))
 
 
+@pytest.mark.filterwarnings("error")
+def test_images_without_a_georeference_bring_no_warning(tmp_path: Path, dataset: Path) -> None:
+    prepare(write(tmp_path / "source", {NAMES[0]: jp2()}), dataset, progress=False)
+    scenes = list_scenes(dataset)
+    index_rows(scenes)
+    read_thumbnails(scenes)
+
+
 def test_contact_sheet(dataset: Path) -> None:
     write(dataset, {NAMES[0]: jp2(), NAMES[1]: jp2(1), "plain_TCI.jp2": jp2(2)})
     scenes = list_scenes(dataset)
