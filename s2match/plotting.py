@@ -72,7 +72,7 @@ def plot_matches(result: PairResult, figure: Figure | None = None) -> Figure:
     axes.set_xlim(0, offset[0] + target.size[0])
     axes.set_ylim(max(reference.size[1], target.size[1]), 0)
     axes.set_axis_off()
-    axes.set_title(_title(result), fontsize=14, pad=26)
+    figure.suptitle(_title(result), fontsize=14)
     _draw_common_footprint(axes, reference, target, offset)
     _draw_matches(axes, result, offset)
     _draw_key(figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1]), result)

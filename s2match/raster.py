@@ -62,7 +62,7 @@ class Raster:
         """Transform of the file the image was read from."""
         if self.transform is None:
             return None
-        return self.transform * Affine.scale(self.size[0] / self.native_size[0], self.size[1] / self.native_size[1])
+        return self.transform @ Affine.scale(self.size[0] / self.native_size[0], self.size[1] / self.native_size[1])
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def read_raster(source: Path | Scene, size: tuple[int, int] | None = None) -> Ra
         raise NoValidPixelsError(f"{scene.path.name} holds nothing but nodata.")
     image = _to_tci(values, valid, dtype)
     if transform is not None:
-        transform = transform * Affine.scale(native[0] / width, native[1] / height)
+        transform = transform @ Affine.scale(native[0] / width, native[1] / height)
     return Raster(image, valid, transform, crs, native, scene)
 
 

@@ -1,0 +1,91 @@
+"""What tests share: synthetic textures, images on disk, and the real images where there are any."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from s2match.catalog import scene_of
+from s2match.raster import Raster
+
+ROOT = Path(__file__).resolve().parents[1]
+REAL = Path(os.environ.get("S2MATCH_REAL_DATA", ROOT.parent / "shared" / "data"))
+UTM = CRS.from_epsg(32636)
+GRID = Affine(10, 0, 600000, 0, -10, 5600040)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not (REAL / "ukraine").is_dir():
+        skip = pytest.mark.skip(reason=f"the real Sentinel-2 images are not in {REAL}")
+        for item in items:
+            if "real" in item.keywords:
+                item.add_marker(skip)
+
+
+def texture(width: int, height: int, seed: int = 0, detail_px: float = 6.0) -> NDArray[np.uint8]:
+    """H×W uint8 in 20 to 220, smooth at the scale of a pixel and rich above ``detail_px``."""
+    noise = np.random.default_rng(seed).standard_normal((height, width)).astype(np.float32)
+    image = sum(cv2.GaussianBlur(noise, (0, 0), detail_px * 2**k) * 2**k for k in range(3))
+    low, high = np.percentile(image, [0.5, 99.5])
+    return np.clip((image - low) / (high - low) * 200 + 20, 20, 220).astype(np.uint8)
+
+
+def make_raster(
+    image: NDArray[np.uint8],
+    transform: Affine | None = GRID,
+    crs: CRS | None = UTM,
+    valid: NDArray[np.bool_] | None = None,
+    name: str = "T36UXA_20180820T083601_TCI.jp2",
+) -> Raster:
+    """A raster from a grey H×W image."""
+    valid = np.ones(image.shape, np.bool_) if valid is None else valid
+    colour = np.repeat(image[..., None], 3, axis=2)
+    return Raster(colour, valid, transform, crs, (image.shape[1], image.shape[0]), scene_of(Path(name)))
+
+
+Writer = Callable[..., Path]
+
+
+@pytest.fixture
+def write_image(tmp_path: Path) -> Writer:
+    """Write an image file: ``write_image(name, bands, transform=…, crs=…, **profile)``; bands H×W or B×H×W."""
+
+    def write(
+        name: str, bands: NDArray[Any], transform: Affine | None = GRID, crs: CRS | None = UTM, **profile: Any
+    ) -> Path:
+        bands = bands[None] if bands.ndim == 2 else bands
+        count, height, width = bands.shape
+        path = tmp_path / name
+        profile = {"driver": "JP2OpenJPEG" if path.suffix == ".jp2" else "GTiff", **profile}
+        if profile["driver"] == "JP2OpenJPEG":
+            profile = {"QUALITY": "100", "REVERSIBLE": "YES", **profile}
+        if transform is not None:
+            profile |= {"transform": transform, "crs": crs}
+        with rasterio.open(path, "w", width=width, height=height, count=count, dtype=bands.dtype, **profile) as file:
+            file.write(bands)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, write_image: Writer) -> Path:
+    """A folder of three small scenes: two dates of one tile, 3 and 5 px apart, and one of another place."""
+    scene = texture(320, 320, seed=1)
+    away = Affine.translation(500_000, 0) @ GRID
+    (tmp_path / "images").mkdir()
+    for name, image, transform in (
+        ("T36UXA_20180820T083601_TCI.jp2", scene[:256, :256], GRID),
+        ("T36UXA_20190606T083601_TCI.jp2", scene[5:261, 3:259], GRID @ Affine.translation(3, 5)),
+        ("T40UXA_20190606T083601_TCI.jp2", texture(256, 256, seed=2), away),
+    ):
+        write_image(f"images/{name}", np.stack([image] * 3), transform)
+    return tmp_path / "images"

@@ -1,0 +1,91 @@
+"""Models are found among wrong matches, in the right direction, and refused where there is no evidence."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from s2match.errors import OptionError
+from s2match.geometry import MIN_INLIERS, MODELS, apply_matrix, fit, required_inliers
+from s2match.loftr import Matches
+
+TRUTH = {
+    "translation": np.array([[1, 0, 13.3], [0, 1, -7.7], [0, 0, 1]]),
+    "similarity": np.array([[1.02, -0.05, 13.3], [0.05, 1.02, -7.7], [0, 0, 1]]),
+    "affine": np.array([[1.02, -0.05, 13.3], [0.01, 0.97, -7.7], [0, 0, 1]]),
+    "homography": np.array([[1.02, -0.05, 13.3], [0.01, 0.97, -7.7], [2e-5, -1e-5, 1]]),
+}
+
+
+def made(matrix: NDArray[np.float64], right: int = 300, wrong: int = 300, noise: float = 0.3, seed: int = 0) -> Matches:
+    rng = np.random.default_rng(seed)
+    xy0 = rng.uniform(0, 1000, (right + wrong, 2))
+    xy1 = apply_matrix(matrix, xy0) + rng.normal(0, noise, xy0.shape)
+    xy1[right:] = rng.uniform(0, 1000, (wrong, 2))
+    return Matches(xy0, xy1, np.full(len(xy0), 0.9))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_recovers_its_truth(model: str) -> None:
+    matches = made(TRUTH[model])
+    found = fit(matches, model)
+    assert found is not None and found.model == model
+    corners = np.array([[0, 0], [1000, 0], [0, 1000], [1000, 1000.0]])
+    assert np.abs(apply_matrix(found.matrix, corners) - apply_matrix(TRUTH[model], corners)).max() < 0.3
+    assert found.inliers[:300].mean() > 0.98 and found.inliers[300:].mean() < 0.02
+    residual = np.linalg.norm(apply_matrix(found.matrix, matches.xy0) - matches.xy1, axis=1)
+    np.testing.assert_allclose(found.residual_px, residual)
+    assert (found.inliers == (residual <= 1.5)).all()
+
+
+def test_a_translation_stays_one() -> None:
+    found = fit(made(TRUTH["affine"]), "translation", threshold_px=40)
+    assert found is not None
+    np.testing.assert_array_equal(found.matrix[:, :2], np.eye(3)[:, :2])
+
+
+def test_the_threshold_counts_in_pixels() -> None:
+    matches = made(TRUTH["affine"], wrong=0, noise=1.0)
+    narrow, wide = fit(matches, threshold_px=0.5), fit(matches, threshold_px=5)
+    assert narrow is not None and wide is not None
+    assert narrow.inliers.sum() < 0.3 * wide.inliers.sum()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_same_seed_same_result(model: str) -> None:
+    first, second = (fit(made(TRUTH["affine"]), model, threshold_px=20, seed=3) for _ in range(2))
+    assert first is not None and second is not None
+    np.testing.assert_array_equal(first.matrix, second.matrix)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("count", [0, 1, 3, MIN_INLIERS - 1])
+def test_too_few_matches_are_no_registration(model: str, count: int) -> None:
+    assert fit(made(TRUTH[model], right=count, wrong=0, noise=0), model) is None
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("count", [30, 300, 1000])
+def test_wrong_matches_are_no_registration(model: str, count: int) -> None:
+    for seed in range(5):
+        assert fit(made(np.eye(3), right=0, wrong=count, seed=seed), model) is None
+
+
+def test_more_wrong_matches_ask_for_more_right_ones() -> None:
+    assert required_inliers(0) == MIN_INLIERS
+    assert fit(made(TRUTH["affine"], right=30, wrong=100)) is not None
+    assert fit(made(TRUTH["affine"], right=30, wrong=400)) is None
+
+
+@pytest.mark.parametrize("matrix", [np.diag([-1.0, 1, 1]), np.diag([3.0, 3, 1]), np.diag([1.0, 0.3, 1])])
+def test_models_that_no_ground_could_follow(matrix: NDArray[np.float64]) -> None:
+    assert fit(made(matrix, wrong=0)) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "word"), [(("spline",), "spline"), (("affine", 0.0), "0"), (("affine", 1, -1), "-1")]
+)
+def test_options_out_of_range(options: tuple[object, ...], word: str) -> None:
+    with pytest.raises(OptionError, match=word):
+        fit(made(np.eye(3)), *options)  # type: ignore[arg-type]
+    with pytest.raises(OptionError):
+        fit(made(np.eye(3)), "affine", float("nan"))

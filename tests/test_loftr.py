@@ -1,0 +1,187 @@
+"""The network's points come out in the GDAL frame, from valid ground only, the same every time."""
+
+from dataclasses import replace
+
+import kornia.feature
+import numpy as np
+import pytest
+import torch
+from conftest import make_raster, texture
+from numpy.typing import NDArray
+from torch import nn
+
+from s2match.errors import DeviceError, ImageSizeError, OptionError
+from s2match.loftr import GreyImage, LoftrMatcher, pick_device
+from s2match.matching import match_rasters, prepare
+from s2match.weights import Network, load_network
+
+CPU = torch.device("cpu")
+
+
+class BlobFinder(nn.Module):
+    """Stands for a LoFTR whose weights put the centre of the first pixel at ``pixel_centre``: finds one blob exactly."""
+
+    def __init__(self, pixel_centre: float) -> None:
+        super().__init__()
+        self.pixel_centre = pixel_centre
+        self.config = {"resolution": (8, 2), "match_coarse": {"border_rm": 2}}
+        self.coarse_matching = nn.Identity()
+
+    def forward(self, data: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {
+            "keypoints0": self._centroid(data["image0"]),
+            "keypoints1": self._centroid(data["image1"]),
+            "confidence": torch.ones(1),
+        }
+
+    def _centroid(self, image: torch.Tensor) -> torch.Tensor:
+        rows, columns = torch.meshgrid(*(torch.arange(side) for side in image.shape[2:]), indexing="ij")
+        weight = image[0, 0] / image.sum()
+        return torch.stack([(columns * weight).sum(), (rows * weight).sum()])[None] + self.pixel_centre
+
+
+def blob(width: int, height: int, x: float, y: float, sigma: float) -> NDArray[np.float32]:
+    """A Gaussian centred on (x, y) in the GDAL frame."""
+    rows, columns = np.mgrid[:height, :width] + 0.5
+    return np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * sigma**2)).astype(np.float32)
+
+
+def grey(image: NDArray[np.float32]) -> GreyImage:
+    return GreyImage(np.ascontiguousarray(image), np.ones(image.shape, np.bool_))
+
+
+@pytest.mark.parametrize("pixel_centre", [0.0, 0.5])
+class TestPixelFrame:
+    """A scale and a turn show what a shift hides: half a pixel too much on both sides."""
+
+    def match(
+        self, pixel_centre: float, target: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        matcher = LoftrMatcher(Network(BlobFinder(pixel_centre), pixel_centre), CPU)  # type: ignore[arg-type]
+        found = matcher.match(grey(blob(128, 96, 50.25, 40.5, 3)), grey(target), 0.5)
+        return found.xy0[0], found.xy1[0]
+
+    def test_points_are_where_the_blob_is(self, pixel_centre: float) -> None:
+        xy0, _ = self.match(pixel_centre, blob(128, 96, 60, 60, 3))
+        np.testing.assert_allclose(xy0, [50.25, 40.5], atol=1e-3)
+
+    def test_twice_as_large(self, pixel_centre: float) -> None:
+        xy0, xy1 = self.match(pixel_centre, blob(256, 192, 100.5, 81, 6))
+        np.testing.assert_allclose(xy1, 2 * xy0, atol=1e-3)
+
+    def test_turned_by_180_degrees(self, pixel_centre: float) -> None:
+        xy0, xy1 = self.match(pixel_centre, blob(128, 96, 50.25, 40.5, 3)[::-1, ::-1])
+        np.testing.assert_allclose(xy1, [128, 96] - xy0, atol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def matcher() -> LoftrMatcher:
+    return LoftrMatcher(load_network("sentinel2"), CPU)
+
+
+SCENE = texture(360, 360, seed=3, detail_px=2.0)
+
+
+def pair(dx: int = 0, dy: int = 0, width: int = 256, height: int = 256) -> tuple[GreyImage, GreyImage]:
+    """Two cuts of one scene; a point of the first lies (dx, dy) further left and up in the second."""
+    first = make_raster(SCENE[40 : 40 + height, 40 : 40 + width])
+    second = make_raster(SCENE[40 + dy : 40 + dy + height, 40 + dx : 40 + dx + width])
+    return prepare(first), prepare(second)
+
+
+def test_a_known_shift_is_found(matcher: LoftrMatcher) -> None:
+    found = matcher.match(*pair(5, 3), 0.2)
+    error = np.linalg.norm(found.xy1 - found.xy0 + [5, 3], axis=1)
+    assert len(found) > 50
+    assert (error < 1.5).mean() > 0.6
+    assert np.abs(np.median(found.xy1 - found.xy0, axis=0) + [5, 3]).max() < 1.0
+
+
+@pytest.mark.parametrize(("width", "height"), [(256, 256), (250, 243)])
+def test_equal_to_stock_kornia_and_to_itself(matcher: LoftrMatcher, width: int, height: int) -> None:
+    """The matcher adds the frame to kornia's own output and takes nothing else away."""
+    image0, image1 = pair(5, 3, width, height)
+    found, again = (matcher.match(image0, image1, 0.2) for _ in range(2))
+    np.testing.assert_array_equal(found.xy1, again.xy1)
+    stock: kornia.feature.LoFTR = load_network("sentinel2").net
+    with torch.inference_mode():
+        out = stock({f"image{k}": torch.from_numpy(image.grey)[None, None] for k, image in enumerate((image0, image1))})
+    np.testing.assert_allclose(found.xy0, out["keypoints0"] + 0.5, atol=1e-4)
+    np.testing.assert_allclose(found.xy1, out["keypoints1"] + 0.5, atol=1e-4)
+    np.testing.assert_allclose(found.confidence, out["confidence"], atol=1e-5)
+
+
+def test_confidence_is_a_threshold_on_both_sides_of_kornia_s_own(matcher: LoftrMatcher) -> None:
+    counts = [len(matcher.match(*pair(5, 3), threshold)) for threshold in (0.05, 0.2, 0.5, 1.0)]
+    assert counts == sorted(counts, reverse=True) and counts[0] > counts[1] > counts[2]
+    assert counts[3] == 0
+    assert matcher.match(*pair(5, 3), 0.5).confidence.min() > 0.5
+
+
+def test_images_of_different_size(matcher: LoftrMatcher) -> None:
+    image0, image1 = prepare(make_raster(SCENE)), prepare(make_raster(SCENE[:200, :301]))
+    found = matcher.match(image0, image1, 0.2)
+    assert len(found) > 50
+    assert found.xy0.max() <= 302 and (found.xy1 <= [301, 200]).all()
+
+
+def test_no_match_on_nodata_nor_at_the_edge(matcher: LoftrMatcher) -> None:
+    valid = np.ones((256, 256), np.bool_)
+    valid[:, :100] = False
+    raster = make_raster(np.where(valid, SCENE[40:296, 40:296], 0).astype(np.uint8), valid=valid)
+    _, image1 = pair()
+    for first, second in ((prepare(raster), image1), (image1, prepare(raster))):
+        found = matcher.match(first, second, 0.1)
+        assert len(found) > 30
+        for xy in (found.xy0, found.xy1):
+            assert xy[:, 0].min() >= 96
+            assert xy.min() > 12 and xy.max() < 256 - 12
+
+
+def test_progress_rises_to_one(matcher: LoftrMatcher) -> None:
+    for size in (256, 200):
+        shares: list[float] = []
+        image0, image1 = pair()
+        cut = GreyImage(image1.grey[:size].copy(), image1.valid[:size].copy())
+        matcher.match(image0, cut, 0.2, shares.append)
+        assert shares == sorted(shares) and shares[-1] == pytest.approx(1.0) and len(shares) > 10
+
+
+def test_prepare_stretches_valid_pixels_only() -> None:
+    image = texture(100, 100) // 5 + 60
+    image[:50] = 0
+    image[60] = 255
+    prepared = prepare(make_raster(image, valid=np.arange(100)[:, None].repeat(100, 1) >= 50))
+    assert prepared.grey.dtype == np.float32
+    assert (prepared.grey[:50] == 0).all()
+    assert prepared.grey[50:].min() == 0 and prepared.grey[50:].max() == 1 and 0.3 < prepared.grey[50:].mean() < 0.7
+
+
+def test_a_flat_image_is_not_divided_by_zero(matcher: LoftrMatcher) -> None:
+    flat = prepare(make_raster(np.full((128, 128), 77, np.uint8)))
+    assert np.isfinite(flat.grey).all()
+    assert np.isfinite(matcher.match(flat, flat, 0.2).xy1).all()
+
+
+def test_devices() -> None:
+    assert pick_device("cpu") == CPU
+    assert pick_device("auto").type in ("cpu", "cuda", "mps")
+    with pytest.raises(DeviceError, match="tpu"):
+        pick_device("tpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceError, match="cuda"):
+            pick_device("cuda")
+
+
+def test_impossible_requests_end_before_any_work(matcher: LoftrMatcher) -> None:
+    raster = make_raster(SCENE)
+    for confidence in (-0.1, 1.1, float("nan")):
+        with pytest.raises(OptionError, match="Confidence"):
+            match_rasters(matcher, raster, raster, confidence)
+    broad = np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (32768, 32768, 3))
+    with pytest.raises(ImageSizeError, match="GB"):
+        match_rasters(matcher, replace(raster, image=broad), replace(raster, image=broad), 0.5)
+
+
+def test_weights_say_their_frame() -> None:
+    assert load_network("sentinel2").pixel_centre == 0.0

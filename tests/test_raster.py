@@ -1,0 +1,186 @@
+"""Images come in at the resolution asked for, with a transform that is true to their pixels."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from conftest import GRID, UTM, Writer, texture
+from numpy.typing import NDArray
+
+from s2match.catalog import scene_of
+from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
+from s2match.raster import TCI_SATURATION, describe, read_raster
+
+
+def shift_px(image: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shift (x, y) of an image against a reference that it nearly equals, by least squares on the gradient."""
+    image, reference = (a - a.mean() for a in (image.astype(float), reference.astype(float)))
+    gy, gx = np.gradient(reference)
+    slopes = np.stack([gx.ravel(), gy.ravel()], axis=1)
+    return np.linalg.lstsq(slopes, (reference - image).ravel(), rcond=None)[0]
+
+
+@pytest.mark.parametrize(("side", "size"), [(2745, 274), (2745, 300), (2196, 549), (1830, 1098), (1000, 998)])
+def test_decimated_jp2_is_true_to_the_grid(write_image: Writer, side: int, size: int) -> None:
+    """Within 0.03 px of the output grid of a full decode with area resampling, in every corner."""
+    full = texture(side, side, detail_px=1.5 * side / size)
+    path = write_image("a.jp2", full, BLOCKXSIZE=1024, BLOCKYSIZE=1024)
+    raster = read_raster(path, (size, size))
+    truth = cv2.resize(full, (size, size), interpolation=cv2.INTER_AREA)
+    third = size // 3
+    for rows in (slice(0, third), slice(size - third, size)):
+        for columns in (slice(0, third), slice(size - third, size)):
+            shift = shift_px(raster.image[rows, columns, 0], truth[rows, columns])
+            assert np.abs(shift).max() < 0.03, (rows, columns, shift)
+    assert raster.transform == GRID @ Affine.scale(side / size)
+
+
+def test_gdal_s_own_decimated_read_would_not_be(write_image: Writer) -> None:
+    """The reason for reading levels by hand: if GDAL mends this, the code here can go."""
+    full = texture(2745, 2745, detail_px=15)
+    path = write_image("a.jp2", full)
+    with rasterio.open(path) as file:
+        read = file.read(1, out_shape=(274, 274), resampling=rasterio.enums.Resampling.average)
+    truth = cv2.resize(full, (274, 274), interpolation=cv2.INTER_AREA)
+    assert np.abs(shift_px(read[:90, :90], truth[:90, :90])).max() > 0.1
+
+
+def test_geotiff_overviews_are_true_to_the_grid(write_image: Writer) -> None:
+    full = texture(1373, 1373, detail_px=12)
+    path = write_image("a.tif", full, tiled=True)
+    with rasterio.open(path, "r+") as file:
+        file.build_overviews([2, 4], rasterio.enums.Resampling.average)
+    raster = read_raster(path, (300, 300))
+    truth = cv2.resize(full, (300, 300), interpolation=cv2.INTER_AREA)
+    for corner in (slice(0, 100), slice(200, 300)):
+        assert np.abs(shift_px(raster.image[corner, corner, 0], truth[corner, corner])).max() < 0.03
+
+
+def test_two_sizes_of_one_file_share_the_ground(write_image: Writer) -> None:
+    """2× scale: x in the small image is exactly 2x in the large one, and both say the same map coordinates."""
+    path = write_image("a.jp2", texture(600, 400))
+    small, large = read_raster(path, (300, 200)), read_raster(path, (600, 400))
+    assert small.transform is not None and large.transform is not None
+    assert small.transform @ (37.25, 11.5) == large.transform @ (74.5, 23.0)
+    assert small.native_transform == large.native_transform == GRID
+    halved = cv2.resize(large.image[..., 0], (300, 200), interpolation=cv2.INTER_AREA)
+    assert np.abs(shift_px(small.image[..., 0], halved)).max() < 0.01
+
+
+def test_anisotropic_resize(write_image: Writer) -> None:
+    raster = read_raster(write_image("a.tif", texture(400, 300)), (200, 75))
+    assert raster.image.shape == (75, 200, 3)
+    assert raster.transform == GRID @ Affine.scale(2, 4)
+
+
+def test_three_bands_keep_their_order(write_image: Writer) -> None:
+    bands = np.stack([np.full((80, 80), value, np.uint8) for value in (30, 60, 90)])
+    raster = read_raster(write_image("a.jp2", bands))
+    assert raster.image[40, 40].tolist() == [30, 60, 90]
+
+
+def test_colour_interpretation_decides(write_image: Writer) -> None:
+    bands = np.stack([np.full((80, 80), value, np.uint8) for value in (90, 60, 30, 7)])
+    path = write_image("a.tif", bands, photometric="MINISBLACK")
+    with rasterio.open(path, "r+") as file:
+        names = ("blue", "green", "red", "gray")
+        file.colorinterp = [rasterio.enums.ColorInterp[name] for name in names]
+    assert read_raster(path).image[40, 40].tolist() == [30, 60, 90]
+
+
+def test_uint16_is_scaled_as_a_true_colour_image(write_image: Writer) -> None:
+    band = np.full((80, 80), TCI_SATURATION / 2, np.uint16)
+    band[:, 40:] = 9000
+    band[:, 70:] = 0
+    raster = read_raster(write_image("a.jp2", band))
+    assert raster.image[40, 10].tolist() == [127, 127, 127]
+    assert raster.image[40, 50].tolist() == [255, 255, 255]
+    assert not raster.valid[40, 75]
+
+
+def test_float_is_stretched(write_image: Writer) -> None:
+    band = texture(100, 100).astype(np.float32) / 300 - 0.4
+    band[:10] = np.nan
+    raster = read_raster(write_image("a.tif", band))
+    assert not raster.valid[:10].any() and raster.valid[10:].all()
+    assert raster.image[raster.valid].min() == 1 and raster.image[raster.valid].max() == 255
+
+
+@pytest.mark.parametrize("size", [None, (150, 150)])
+def test_half_swath(write_image: Writer, size: tuple[int, int] | None) -> None:
+    """Nodata is found, is 0, and darkens none of the pixels beside it."""
+    image = np.maximum(texture(600, 600, detail_px=20), 100)
+    inside = np.arange(600)[None] > 250 + 0.2 * np.arange(600)[:, None]
+    raster = read_raster(write_image("a.jp2", np.where(inside, image, 0).astype(np.uint8)), size)
+    assert abs(raster.valid.mean() - inside.mean()) < 0.02
+    assert (raster.image[~raster.valid] == 0).all()
+    assert raster.image[raster.valid].min() >= 90
+
+
+def test_declared_nodata_counts_and_zero_does_not(write_image: Writer) -> None:
+    image = texture(100, 100)
+    image[:20] = 7
+    image[50:] = 0
+    raster = read_raster(write_image("a.tif", image, nodata=7))
+    assert not raster.valid[:19].any() and raster.valid[50:].all()
+
+
+def test_without_georeference(write_image: Writer) -> None:
+    raster = read_raster(write_image("a.png", texture(90, 80), transform=None, driver="PNG"), (64, 64))
+    assert not raster.georeferenced
+    assert raster.transform is None and raster.native_transform is None
+
+
+def test_not_an_image(tmp_path: Path) -> None:
+    (tmp_path / "a_TCI.jp2").write_text("hello")
+    with pytest.raises(UnreadableImageError, match="Cannot read"):
+        read_raster(tmp_path / "a_TCI.jp2")
+    with pytest.raises(UnreadableImageError, match="no image file"):
+        read_raster(tmp_path / "b_TCI.jp2")
+
+
+@pytest.mark.parametrize("size", [None, (300, 300), (80, 80)])
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_truncated_jp2(write_image: Writer, size: tuple[int, int] | None, share: float) -> None:
+    """GDAL reads on where the file has ended; the reader must not, at any resolution."""
+    path = write_image("a.jp2", texture(1100, 1100), BLOCKXSIZE=512, BLOCKYSIZE=512)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(len(whole) * share)])
+    with pytest.raises(UnreadableImageError, match="Cannot read"):
+        read_raster(path, size)
+
+
+def test_all_nodata(write_image: Writer) -> None:
+    path = write_image("a.jp2", np.zeros((100, 100), np.uint8))
+    with pytest.raises(NoValidPixelsError, match="nothing but nodata"):
+        read_raster(path)
+
+
+@pytest.mark.parametrize("size", [(0, 0), (-5, 100), (100, 63), (10**6, 100)])
+def test_impossible_sizes(write_image: Writer, size: tuple[int, int]) -> None:
+    path = write_image("a.jp2", texture(100, 100))
+    with pytest.raises(ImageSizeError, match=f"{size[0]} {size[1]}"):
+        read_raster(path, size)
+
+
+def test_describe(write_image: Writer) -> None:
+    image = texture(900, 600)
+    image[:, :450] = 0
+    info = describe(scene_of(write_image("a.jp2", image)))
+    assert info.size == (900, 600)
+    assert info.nodata_share == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.real
+def test_a_genuine_esa_container() -> None:
+    from conftest import REAL
+
+    raster = read_raster(REAL / "jp2" / "T29UNU_20221005T115411_TCI_60m.jp2", (915, 915))
+    assert raster.crs == rasterio.crs.CRS.from_epsg(32629)
+    assert raster.transform == Affine(120, 0, 499980, 0, -120, 5900040)
+    assert 0.3 < raster.valid.mean() < 0.7
+    assert raster.scene.title == "T29UNU 2022-10-05"
+    assert UTM != raster.crs
