@@ -178,7 +178,7 @@ def _choose(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
 def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> int:
     # torch and kornia take seconds to import: not before the images are chosen
     from algorithm_creation import draw_matches
-    from s2match.plotting import has_screen, screen_figure, show_screen
+    from s2match.plotting import check_format, has_screen, screen_figure, show_screen
     from s2match.results import Settings, summary, write_json
 
     settings = Settings(
@@ -190,6 +190,7 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
         seed=arguments.seed,
     )
     settings.check()
+    check_format(arguments.output)
     show = has_screen() if arguments.show is None else arguments.show
     if show and not has_screen():
         raise OutputError("There is no screen to show figures on: leave --show out.")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import colormaps, get_backend
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.registry import BackendFilter, backend_registry
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
@@ -99,15 +100,24 @@ def show_screen() -> None:
     plt.show()
 
 
+def check_format(path: Path) -> None:
+    """Refuse a file name whose suffix is no image format that figures can be written in.
+
+    Raises:
+        OutputError: It is none.
+    """
+    known = FigureCanvasAgg.filetypes
+    if path.suffix.lower().removeprefix(".") not in known:
+        raise OutputError(f"Cannot write {path}: its suffix must be one of {', '.join(sorted(known))}.")
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure to a file in the format of its suffix.
 
     Raises:
         OutputError: The file cannot be written, or its suffix is no image format.
     """
-    known = figure.canvas.get_supported_filetypes()
-    if path.suffix.lower().removeprefix(".") not in known:
-        raise OutputError(f"Cannot write {path}: its suffix must be one of {', '.join(sorted(known))}.")
+    check_format(path)
     with written_whole(path) as partial:
         figure.savefig(partial, dpi=_DPI)
 

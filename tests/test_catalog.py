@@ -49,7 +49,7 @@ def test_sample_stands_in_for_an_empty_dataset_only(tmp_path: Path) -> None:
 def test_missing_and_empty_folders(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="does not exist"):
         open_dataset(tmp_path / "nowhere")
-    with pytest.raises(DatasetError, match="no \\*_TCI.jp2"):
+    with pytest.raises(DatasetError, match=r"no \*_TCI.jp2"):
         open_dataset(tmp_path)
 
 

@@ -19,7 +19,7 @@ CPU = torch.device("cpu")
 
 
 class BlobFinder(nn.Module):
-    """Stands for a LoFTR whose weights put the centre of the first pixel at ``pixel_centre``: finds one blob exactly."""
+    """Stands for a LoFTR that puts the centre of the first pixel at ``pixel_centre``: finds one blob exactly."""
 
     def __init__(self, pixel_centre: float) -> None:
         super().__init__()

@@ -1,0 +1,243 @@
+"""The command line: the mission's command through a real process, and one clear line for every bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from conftest import GRID, REAL, ROOT, Writer, texture
+from kornia.feature import LoFTR
+
+import model_inference
+from s2match import __version__, errors
+from s2match.catalog import list_scenes
+
+Capture = pytest.CaptureFixture[str]
+
+
+def command(*arguments: object, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does."""
+    import os
+
+    return subprocess.run(
+        [sys.executable, str(ROOT / "model_inference.py"), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        timeout=600,
+    )
+
+
+def test_defaults_are_the_mission_s() -> None:
+    defaults = model_inference.build_parser().parse_args([])
+    assert defaults.dataset_path == Path("./dataset")
+    assert defaults.confidence == 0.8
+    assert tuple(defaults.image_size) == (1098, 1098)
+    assert tuple(defaults.indexes_of_images) == (15, 5)
+    assert defaults.model_pretrained == "sentinel2"
+    assert defaults.geometry == "affine" and defaults.ransac_threshold == 1.5 and defaults.output == Path("result.png")
+
+
+def test_no_argument_on_a_fresh_machine(tmp_path: Path) -> None:
+    """From a folder with nothing but the project's dataset: the sample is used, said so, and registers."""
+    (tmp_path / "dataset").mkdir()
+    (tmp_path / "dataset" / "sample").symlink_to(ROOT / "dataset" / "sample")
+    done = command(cwd=tmp_path, TORCH_HOME=str(tmp_path / "empty"))
+    assert done.returncode == 0, done.stderr
+    assert "using the synthetic sample" in done.stderr
+    assert "registration  affine" in done.stdout
+    image = cv2.imread(str(tmp_path / "result.png"))
+    assert image is not None and min(image.shape[:2]) > 900
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset", "result.png"]
+
+
+@pytest.mark.slow
+@pytest.mark.real
+def test_the_mission_s_command_as_written(tmp_path: Path) -> None:
+    """All five options, ``outdoor`` from kornia's cache (random tensors here), on the real pair, in ./dataset."""
+    (tmp_path / "dataset").symlink_to(REAL / "ukraine")
+    checkpoints = tmp_path / "torch" / "hub" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    torch.manual_seed(0)
+    torch.save({"state_dict": LoFTR(None).state_dict()}, checkpoints / "loftr_outdoor.ckpt")
+    arguments = (
+        "--dataset_path ./dataset --confidence 0.8 --image_size 1098 1098 --indexes_of_images 15 5 "
+        "--model_pretrained outdoor"
+    )
+    done = command(*arguments.split(), cwd=tmp_path, TORCH_HOME=str(tmp_path / "torch"))
+    assert done.returncode == model_inference.NO_REGISTRATION, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("reference     T36UYA_20160502T083602_TCI.jp2  (1098 x 1098 px of 100 m)")
+    assert lines[1].startswith("target        T36UXA_20180820T083601_TCI.jp2")
+    assert "weights       outdoor on" in lines[2]
+    assert (tmp_path / "result.png").stat().st_size > 100_000
+
+
+def test_outdoor_without_a_network_ends_with_advice(dataset: Path, tmp_path: Path) -> None:
+    done = command(
+        "--dataset_path",
+        dataset,
+        "--indexes_of_images",
+        0,
+        1,
+        "--image_size",
+        64,
+        64,
+        "--model_pretrained",
+        "outdoor",
+        cwd=tmp_path,
+        TORCH_HOME=str(tmp_path / "torch"),
+        HTTPS_PROXY="http://127.0.0.1:9",
+        https_proxy="http://127.0.0.1:9",
+    )
+    assert done.returncode == errors.WeightsDownloadError.exit_code
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: Cannot download the weights 'outdoor'")
+    assert str(tmp_path / "torch" / "hub" / "checkpoints" / "loftr_outdoor.ckpt") in last and "sentinel2" in last
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "result.png").exists()
+
+
+def run(dataset: Path, tmp_path: Path, *arguments: object) -> int:
+    """Run in process, with outputs into the test's folder."""
+    options = ["--dataset_path", dataset, "--indexes_of_images", 0, 1, "--image_size", 256, 256, "--output"]
+    if "--images" in arguments:
+        del options[2:5]
+    options += [tmp_path / "result.png", "--no-show", "--confidence", 0.2]
+    return model_inference.main([str(argument) for argument in (*options, *arguments)])
+
+
+def test_a_known_shift_between_two_files(dataset: Path, tmp_path: Path, capsys: Capture) -> None:
+    """The georeference knows of the 3 and 5 px between the files, so the errors in metres are those of the network."""
+    assert run(dataset, tmp_path, "--json", tmp_path / "facts.json") == 0
+    facts = json.loads((tmp_path / "facts.json").read_text())
+    matrix = np.array(facts["registration"]["matrix_reference_px_to_target_px"])
+    assert np.abs(matrix @ [128, 128, 1] - [125, 123, 1]).max() < 1.0
+    assert facts["ground_errors"]["inliers"]["rmse_m"] < 15
+    out = capsys.readouterr().out
+    assert f"registration  affine, {facts['registration']['inliers']} inliers" in out
+    assert "written" in out and "result.png" in out
+    assert (tmp_path / "result.png").exists()
+
+
+def test_equal_runs_write_equal_bytes(dataset: Path, tmp_path: Path) -> None:
+    written = []
+    for _ in range(2):
+        assert run(dataset, tmp_path, "--json", tmp_path / "facts.json") == 0
+        written.append([(tmp_path / name).read_bytes() for name in ("result.png", "facts.json")])
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize("geometry", ["translation", "similarity", "homography"])
+def test_geometry(dataset: Path, tmp_path: Path, capsys: Capture, geometry: str) -> None:
+    assert run(dataset, tmp_path, "--geometry", geometry, "--ransac_threshold", 3, "--seed", 4) == 0
+    assert f"registration  {geometry}" in capsys.readouterr().out
+
+
+def test_too_few_matches_have_their_own_exit_code(dataset: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert run(dataset, tmp_path, "--confidence", 1.0) == model_inference.NO_REGISTRATION
+    assert "registration  none" in capsys.readouterr().out
+    assert (tmp_path / "result.png").exists()
+
+
+def test_two_paths_without_georeference(tmp_path: Path, write_image: Writer, capsys: Capture) -> None:
+    scene = texture(300, 300, seed=1)
+    paths = [
+        write_image(f"{name}.png", scene[cut, cut], transform=None, driver="PNG")
+        for name, cut in (("a", slice(0, 256)), ("b", slice(8, 264)))
+    ]
+    assert run(tmp_path, tmp_path, "--images", *paths) == 0
+    captured = capsys.readouterr()
+    assert "a.png" in captured.out and "no georeference" in captured.out
+    assert captured.err == ""
+
+
+def test_list(dataset: Path, capsys: Capture) -> None:
+    (dataset / "T50UXA_20190606T083601_TCI.jp2").write_text("broken")
+    assert model_inference.main(["--dataset_path", str(dataset), "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["index", "tile", "date", "size", "nodata", "file"]
+    assert lines[1].split() == ["0", "T36UXA", "2018-08-20", "256", "x", "256", "0%", "T36UXA_20180820T083601_TCI.jp2"]
+    assert [int(line.split()[0]) for line in lines[1:]] == [0, 1, 2, 3]
+    assert "unreadable" in lines[4]
+
+
+def test_version_needs_no_torch() -> None:
+    code = "import sys, model_inference\ntry: model_inference.main(['--version'])\nexcept SystemExit: pass\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code + "assert 'torch' not in sys.modules"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == f"model_inference.py {__version__}"
+
+
+BAD = {
+    "folder missing": (["--dataset_path", "{tmp}/nowhere"], errors.DatasetError, "does not exist"),
+    "folder empty": (["--dataset_path", "{tmp}/empty"], errors.DatasetError, "no *_TCI.jp2"),
+    "index too large": (["--indexes_of_images", "0", "3"], errors.ImageIndexError, "3 images, 0 to 2"),
+    "index negative": (["--indexes_of_images", "-1", "0"], errors.ImageIndexError, "0 to 2"),
+    "same index": (["--indexes_of_images", "1", "1"], errors.SameImageError, "two different"),
+    "same path": (["--images", "{data}/{a}", "{data}/../images/{a}"], errors.SameImageError, "two different"),
+    "no such file": (["--images", "{data}/{a}", "{data}/x.jp2"], errors.UnreadableImageError, "x.jp2"),
+    "not an image": (["--images", "{data}/{a}", "{tmp}/text.jp2"], errors.UnreadableImageError, "text.jp2"),
+    "truncated": (["--images", "{data}/{a}", "{tmp}/short.jp2"], errors.UnreadableImageError, "short.jp2"),
+    "all nodata": (["--images", "{data}/{a}", "{tmp}/black.jp2"], errors.NoValidPixelsError, "black.jp2"),
+    "no overlap": (["--indexes_of_images", "0", "2"], errors.NoOverlapError, "share no ground"),
+    "size zero": (["--image_size", "0", "0"], errors.ImageSizeError, "0 0"),
+    "size negative": (["--image_size", "-5", "100"], errors.ImageSizeError, "-5 100"),
+    "size absurd": (["--image_size", "900000", "900000"], errors.ImageSizeError, "900000"),
+    "size beyond memory": (["--image_size", "20000", "20000"], errors.ImageSizeError, "GB"),
+    "confidence": (["--confidence", "1.2"], errors.OptionError, "0 to 1"),
+    "geometry": (["--geometry", "spline"], errors.OptionError, "affine"),
+    "threshold": (["--ransac_threshold", "0"], errors.OptionError, "positive"),
+    "seed": (["--seed", "-1"], errors.OptionError, "0 or more"),
+    "weights unknown": (["--model_pretrained", "outdor"], errors.UnknownWeightsError, "sentinel2"),
+    "weights corrupt": (["--model_pretrained", "{tmp}/text.jp2"], errors.CorruptWeightsError, "text.jp2"),
+    "device": (["--device", "tpu"], errors.DeviceError, "tpu"),
+    "output folder missing": (["--output", "{tmp}/nowhere/a.png"], errors.OutputError, "nowhere"),
+    "output a folder": (["--output", "{tmp}/empty"], errors.OutputError, "folder"),
+    "output format": (["--output", "{tmp}/result.xyz"], errors.OutputError, "png"),
+    "json folder missing": (["--json", "{tmp}/nowhere/a.json"], errors.OutputError, "nowhere"),
+    "no screen": (["--show"], errors.OutputError, "screen"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_gets_one_line_and_its_code(
+    case: str, dataset: Path, tmp_path: Path, write_image: Writer, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text.jp2").write_text("hello")
+    first = list_scenes(dataset)[0].path
+    (tmp_path / "short.jp2").write_bytes(first.read_bytes()[:8000])
+    write_image("black.jp2", np.zeros((256, 256), np.uint8), GRID)
+    arguments, error, words = BAD[case]
+    filled = [argument.format(tmp=tmp_path, data=dataset, a=first.name) for argument in arguments]
+    assert run(dataset, tmp_path, *filled) == error.exit_code
+    captured = capsys.readouterr()
+    assert captured.err.startswith("error: ") and captured.err.count("\n") == 1
+    assert words in captured.err
+    assert not list(tmp_path.glob("result*")) and not list(tmp_path.glob(".*"))
+
+
+def test_exit_codes_are_distinct() -> None:
+    classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.S2MatchError)]
+    codes = [c.exit_code for c in classes] + [0, 2, model_inference.NO_REGISTRATION, model_inference.INTERRUPTED]
+    assert len(codes) == len(set(codes)) > 15
+
+
+def test_an_unwritable_folder(dataset: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the superuser may write anywhere, the refusal of the system is played."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    assert run(dataset, tmp_path) == errors.OutputError.exit_code
+    assert "Permission denied" in capsys.readouterr().err

@@ -1,0 +1,125 @@
+"""The summary and the JSON say the same, and what they say is true."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import GRID, make_raster, texture
+
+from s2match.errors import OutputError
+from s2match.geometry import fit
+from s2match.loftr import Matches
+from s2match.plotting import plot_matches, plot_pair, save_figure
+from s2match.results import PairResult, Settings, assemble, facts, summary, write_json
+
+IMAGE = texture(200, 160)
+
+
+def matched(right: int = 90, wrong: int = 10, georeferenced: bool = True) -> PairResult:
+    """A target that shows everything 2 px east and 1 px north of where it should, at 10 m per pixel."""
+    rng = np.random.default_rng(0)
+    xy0 = rng.uniform(10, 150, (right + wrong, 2))
+    xy1 = xy0 + [2.0, -1.0]
+    xy1[right:] = rng.uniform(10, 150, (wrong, 2))
+    georeference = {} if georeferenced else {"transform": None, "crs": None}
+    reference, target = (
+        make_raster(IMAGE, name=f"T36UXA_{date}T083601_TCI.jp2", **georeference) for date in ("20180820", "20190606")
+    )
+    matches = Matches(xy0, xy1, rng.uniform(0.8, 1, right + wrong))
+    return assemble(reference, target, matches, fit(matches), Settings(device="cpu"))
+
+
+def test_facts_are_right() -> None:
+    found = facts(matched())
+    assert found["matches"] == 100 and found["registered"]
+    assert found["registration"]["inliers"] == 90
+    np.testing.assert_allclose(
+        found["registration"]["matrix_reference_px_to_target_px"], [[1, 0, 2], [0, 1, -1], [0, 0, 1]], atol=1e-4
+    )
+    inliers = found["ground_errors"]["inliers"]
+    assert inliers["median_east_m"] == pytest.approx(20) and inliers["median_north_m"] == pytest.approx(10)
+    assert inliers["rmse_m"] == inliers["ce90_m"] == pytest.approx(np.hypot(20, 10))
+    assert inliers["ce90_native_px"] == pytest.approx(np.hypot(2, 1))
+    assert found["ground_errors"]["all_matches"]["rmse_m"] > 100
+    assert found["reference"]["sensed"] == "2018-08-20T08:36:01"
+    assert found["target"]["crs"] == "EPSG:32636" and found["target"]["transform"] == list(GRID)[:6]
+
+
+def test_summary_is_aligned_and_agrees_with_the_facts() -> None:
+    lines = summary(matched()).splitlines()
+    assert lines[0].startswith("reference     T36UXA_20180820") and "200 x 160 px of 10 m" in lines[0]
+    assert "matches       100 above 0.80" in lines
+    assert "registration  affine, 90 inliers (90%) within 1.5 px" in lines[4]
+    east = next(line for line in lines if "shift east" in line)
+    north = next(line for line in lines if "shift north" in line)
+    assert "20.0 m     2.00 px" in east and "10.0 m     1.00 px" in north
+    assert east.rindex(" px") == north.rindex(" px")
+
+
+def test_too_few_matches_are_an_answer() -> None:
+    result = matched(right=11, wrong=0)
+    assert result.headline == "11 matches above 0.80, no registration"
+    assert "registration  none" in summary(result)
+    found = facts(result)
+    assert found["registered"] is False and found["registration"] is None
+    assert found["ground_errors"]["inliers"] is None
+    assert found["ground_errors"]["all_matches"]["median_east_m"] == pytest.approx(20)
+
+
+def test_no_matches_at_all() -> None:
+    result = matched(right=0, wrong=0)
+    assert result.headline == "0 matches above 0.80, no registration"
+    assert "0 above 0.80" in summary(result)
+    assert facts(result)["ground_errors"] == {"all_matches": None, "inliers": None}
+
+
+def test_without_georeference_there_are_no_metres() -> None:
+    result = matched(georeferenced=False)
+    assert "no georeference" in summary(result)
+    assert " m " not in summary(result).split("ground errors")[1]
+    assert facts(result)["ground_errors"] == {"all_matches": None, "inliers": None}
+    assert facts(result)["registration"]["inliers"] == 90
+
+
+def test_json_is_the_facts(tmp_path: Path) -> None:
+    write_json(matched(), tmp_path / "a.json")
+    assert json.loads((tmp_path / "a.json").read_text()) == facts(matched())
+    with pytest.raises(OutputError):
+        write_json(matched(), tmp_path / "nowhere" / "a.json")
+
+
+def texts(figure: object) -> str:
+    from matplotlib.text import Text
+
+    return " | ".join(text.get_text() for text in figure.findobj(Text))  # type: ignore[attr-defined]
+
+
+def test_figure_says_tile_date_counts_and_error(tmp_path: Path) -> None:
+    figure = plot_matches(matched())
+    words = texts(figure)
+    for word in ("T36UXA 2018-08-20", "T36UXA 2019-06-06", "100 matches above 0.80", "90 inliers", "CE90 22 m"):
+        assert word in words
+    assert "inliers (90)" in words and "outliers (10)" in words
+    save_figure(figure, tmp_path / "a.png")
+    save_figure(plot_matches(matched()), tmp_path / "b.png")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert len((tmp_path / "a.png").read_bytes()) > 50_000
+
+
+@pytest.mark.parametrize("options", [{"right": 11, "wrong": 0}, {"right": 0, "wrong": 0}, {"georeferenced": False}])
+def test_every_outcome_can_be_drawn(tmp_path: Path, options: dict[str, int]) -> None:
+    save_figure(plot_matches(matched(**options)), tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 50_000
+
+
+def test_pair_figure(tmp_path: Path) -> None:
+    result = matched()
+    words = texts(plot_pair(result.reference, result.target))
+    assert "T36UXA 2018-08-20  (reference)" in words and "T36UXA 2019-06-06  (target)" in words
+
+
+def test_unknown_image_format(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="png"):
+        save_figure(plot_pair(matched().reference, matched().target), tmp_path / "a.xyz")
+    assert not list(tmp_path.iterdir())
