@@ -12,6 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import ListedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
 from s2match.errors import OutputError
@@ -77,6 +78,35 @@ def plot_matches(result: PairResult, figure: Figure | None = None) -> Figure:
     _draw_common_footprint(axes, reference, target, offset)
     _draw_matches(axes, result, offset)
     _draw_key(figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1]), result)
+    return figure
+
+
+def plot_errors(result: PairResult, figure: Figure | None = None) -> Figure:
+    """Show how far the inliers lie apart on the ground: east against north, with the CE90 circle.
+
+    Args:
+        result: A registered pair of georeferenced images.
+        figure: Figure to draw on; a new one when None.
+
+    Returns:
+        The figure.
+    """
+    errors = result.inlier_errors
+    assert errors is not None, "errors in metres need a registration and two georeferenced images"
+    figure = figure or Figure(figsize=(7.2, 6.6), dpi=_DPI, layout="constrained")
+    axes = figure.subplots()
+    reach = 1.25 * float(np.percentile(errors.distance_m, 98))
+    (east, north), ce90 = errors.median_m, errors.ce90_m
+    axes.axhline(0, color="0.8", lw=0.8)
+    axes.axvline(0, color="0.8", lw=0.8)
+    axes.scatter(errors.east_m, errors.north_m, s=5, color=_CONFIDENCE(0.2), alpha=0.5, lw=0, label="inliers")
+    axes.add_patch(Circle((0, 0), ce90, fill=False, color=_OUTLIER, lw=1.6, label=f"CE90 {ce90:.0f} m"))
+    axes.plot(east, north, "+", color="black", ms=14, mew=2, label=f"median {east:.1f} m east, {north:.1f} m north")
+    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    axes.set_xlabel("shift of the target to the east (m)")
+    axes.set_ylabel("shift of the target to the north (m)")
+    axes.set_title(f"{result.reference.scene.title} → {result.target.scene.title}", fontsize=13)
+    axes.legend(loc="upper right")
     return figure
 
 
