@@ -154,6 +154,33 @@ def table(title: str, scores: list[Score]) -> str:
     return "\n".join(lines)
 
 
+def comparison(result: dict[str, Any]) -> str:
+    """The README's tables, from the JSON: for each offset, all matchers side by side on every pair."""
+    blocks = []
+    for offset in sorted({tuple(run["offset_px"]) for run in result["runs"]}):
+        runs = [run for run in result["runs"] if tuple(run["offset_px"]) == offset]
+        head = "".join(f" {run['matcher']}: right of all | median | corners |" for run in runs)
+        lines = [f"| pair, target cropped by {offset[0]}, {offset[1]} px |{head}", "|---|" + "---:|" * 3 * len(runs)]
+        for scores in zip(*(run["scores"] for run in runs), strict=True):
+            pair = " – ".join(scores[0][side][:15].replace("_", " ") for side in ("reference", "target"))
+            lines.append(f"| {pair} |" + "".join(_cells(Score(**each)) for each in scores))
+        totals = [[Score(**each) for each in run["scores"]] for run in runs]
+        lines.append("| **all 16** |" + "".join(_total_cells(scores) for scores in totals))
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def _cells(s: Score) -> str:
+    median = "–" if s.median_px is None else f"{s.median_px:.2f}"
+    corner = "–" if s.corner_px is None else f"{s.corner_px:.2f}" if s.corner_px < 100 else "> 100"
+    return f" {s.right} of {s.matches} | {median} | {f'**{corner}**' if s.registered else corner} |"
+
+
+def _total_cells(scores: list[Score]) -> str:
+    right, matches = (sum(getattr(s, name) for s in scores) for name in ("right", "matches"))
+    return f" {right} of {matches} | | **{sum(s.registered for s in scores)} registered** |"
+
+
 def environment(device: torch.device) -> dict[str, Any]:
     """What the numbers were measured with."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)

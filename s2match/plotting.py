@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib import colormaps, get_backend
+from matplotlib import get_backend
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.registry import BackendFilter, backend_registry
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.colors import ListedColormap, Normalize, to_rgba
+from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
@@ -22,8 +22,8 @@ from s2match.raster import Raster
 from s2match.results import PairResult
 from s2match.weights import weights_title
 
-# The upper part of viridis shows on dark ground; Okabe and Ito's vermilion stays apart from it for everyone.
-_CONFIDENCE = ListedColormap(colormaps["viridis"](np.linspace(0.35, 1.0, 256)), "confidence")
+# Blue to cyan is rare on the ground and stays apart from Okabe and Ito's vermilion for colour-blind readers.
+_CONFIDENCE = LinearSegmentedColormap.from_list("confidence", ["#2a3fd0", "#00a5ff", "#3df5ff"])
 _OUTLIER = "#D55E00"
 _NODATA_GREY = 225
 _MAX_LINES = 60
@@ -182,7 +182,7 @@ def _draw_matches(axes: Axes, result: PairResult, offset: NDArray[np.float64]) -
     colours[~inlier] = to_rgba(_OUTLIER)
     drawn = _spread(len(matches), _MAX_LINES)
     ends = np.stack([matches.xy0, matches.xy1 + offset], axis=1)
-    area = float(np.clip(6000 / max(len(matches), 1), 3, 24))
+    area = float(np.clip(16_000 / max(len(matches), 1), 5, 28))
     for chosen, marker, style in ((~inlier, "x", (0, (4, 3))), (inlier, "o", "solid")):
         lines = chosen & drawn
         axes.add_collection(

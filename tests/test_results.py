@@ -10,7 +10,7 @@ from conftest import GRID, make_raster, texture
 from s2match.errors import OutputError
 from s2match.geometry import fit
 from s2match.loftr import Matches
-from s2match.plotting import plot_matches, plot_pair, save_figure
+from s2match.plotting import plot_errors, plot_matches, plot_pair, save_figure
 from s2match.results import PairResult, Settings, assemble, facts, summary, write_json
 
 IMAGE = texture(200, 160)
@@ -117,6 +117,12 @@ def test_pair_figure(tmp_path: Path) -> None:
     result = matched()
     words = texts(plot_pair(result.reference, result.target))
     assert "T36UXA 2018-08-20  (reference)" in words and "T36UXA 2019-06-06  (target)" in words
+
+
+def test_error_figure_says_metres() -> None:
+    words = texts(plot_errors(matched()))
+    assert "CE90 22 m" in words and "median 20.0 m east, 10.0 m north" in words
+    assert "shift of the target to the east (m)" in words
 
 
 def test_unknown_image_format(tmp_path: Path) -> None:
