@@ -1,0 +1,52 @@
+"""The scenes of the sample: which tile, when, and the weather of the day."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Take:
+    """One scene of the sample and the weather it was taken in.
+
+    Attributes:
+        tile: ``"A"`` (west) or ``"B"`` (east).
+        sensed: Sensing time.
+        clouds: Share of the ground under cumulus, 0 to 1.
+        haze: Weight of the haze's colour over the ground's, 0 to 1.
+        snow: Share of open ground under snow, 0 to 1.
+        swath: Whether the scene lies on the edge of the satellite's swath and is partly nodata.
+    """
+
+    tile: str
+    sensed: datetime
+    clouds: float = 0.0
+    haze: float = 0.03
+    snow: float = 0.0
+    swath: bool = False
+
+    @property
+    def name(self) -> str:
+        """File name after ESA's pattern."""
+        return f"SYNTHETIC-{self.tile}_{self.sensed:%Y%m%dT%H%M%S}_TCI.jp2"
+
+
+TAKES = (
+    Take("A", datetime(2022, 10, 13, 10, 38, 51)),
+    Take("A", datetime(2023, 2, 20, 10, 40, 29), haze=0.06),
+    Take("A", datetime(2023, 6, 15, 10, 36, 31)),
+    Take("A", datetime(2023, 9, 13, 10, 36, 29), clouds=0.07),
+    Take("A", datetime(2024, 8, 13, 10, 36, 31)),
+    Take("B", datetime(2022, 8, 29, 10, 36, 41), clouds=0.1),
+    Take("B", datetime(2022, 10, 13, 10, 38, 51)),
+    Take("B", datetime(2022, 12, 2, 10, 43, 59), haze=0.08),
+    Take("B", datetime(2023, 1, 26, 10, 42, 51), snow=0.93),
+    Take("B", datetime(2023, 3, 12, 10, 38, 39)),
+    Take("B", datetime(2023, 4, 21, 10, 36, 21), clouds=0.6),
+    Take("B", datetime(2023, 5, 31, 10, 36, 29)),
+    Take("B", datetime(2023, 7, 5, 10, 36, 31), swath=True),
+    Take("B", datetime(2023, 8, 9, 10, 36, 29), haze=0.42),
+    Take("B", datetime(2023, 10, 23, 10, 40, 51), clouds=0.25),
+    Take("B", datetime(2024, 5, 10, 10, 36, 21)),
+    Take("B", datetime(2024, 6, 29, 10, 36, 31), clouds=0.04),
+    Take("B", datetime(2024, 8, 13, 10, 36, 31)),
+)
