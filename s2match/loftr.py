@@ -113,10 +113,10 @@ class LoftrMatcher:
                 found = self._net(data)
         except torch.OutOfMemoryError as error:
             raise ImageSizeError(f"The {self.device.type} device is out of memory: use a smaller size.") from error
-        keypoints = [found[f"keypoints{side}"].double().cpu().numpy() for side in (0, 1)]
+        keypoints = [found[f"keypoints{side}"].cpu().double().numpy() for side in (0, 1)]
         inside = self._off_border(keypoints[0], image0) & self._off_border(keypoints[1], image1)
         xy0, xy1 = (points + self._to_gdal for points in keypoints)
-        return Matches(xy0, xy1, found["confidence"].double().cpu().numpy()).of(inside)
+        return Matches(xy0, xy1, found["confidence"].cpu().double().numpy()).of(inside)
 
     def _tensor(self, grey: NDArray[np.float32]) -> torch.Tensor:
         return torch.from_numpy(grey)[None, None].to(self.device)
