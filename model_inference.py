@@ -210,21 +210,26 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
 
 
 def _list(folder: Path) -> int:
+    from s2match.listing import lay_out
+
+    rows = [
+        (str(index), scene.tile or "", scene.date or "", *_size_and_nodata(scene), scene.path.name)
+        for index, scene in enumerate(tqdm(_dataset(folder), desc="Reading", leave=False, disable=None))
+    ]
+    print(lay_out([("index", "tile", "date", "size", "nodata", "file"), *rows], "><<>><"))
+    return 0
+
+
+def _size_and_nodata(scene: Scene) -> tuple[str, str]:
     from s2match.raster import describe
 
-    scenes = _dataset(folder)
-    print(f"{'index':>5}  {'tile':<12}{'date':<12}{'size':>13}{'nodata':>8}  file")
-    for index, scene in enumerate(tqdm(scenes, desc="Reading", leave=False, disable=None)):
-        try:
-            info = describe(scene)
-            found = f"{f'{info.size[0]} x {info.size[1]}':>13}{info.nodata_share:>8.0%}"
-        except NoValidPixelsError:
-            found = f"{'':>13}{'100%':>8}"
-        except UnreadableImageError:
-            found = f"{'unreadable':>21}"
-        date = "" if scene.sensed is None else f"{scene.sensed:%Y-%m-%d}"
-        tqdm.write(f"{index:>5}  {scene.tile or '':<12}{date:<12}{found}  {scene.path.name}")
-    return 0
+    try:
+        info = describe(scene)
+    except NoValidPixelsError:
+        return "", "100%"
+    except UnreadableImageError:
+        return "unreadable", ""
+    return f"{info.size[0]} x {info.size[1]}", f"{info.nodata_share:.0%}"
 
 
 if __name__ == "__main__":

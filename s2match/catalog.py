@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 
 from s2match.errors import DatasetError, ImageIndexError, SameImageError
 
@@ -11,6 +12,8 @@ SAMPLE_FOLDER = "sample"
 
 # ESA names the 10 m image of Level-1C products "*_TCI.jp2" and those of Level-2A "*_TCI_10m.jp2" and so on.
 _PATTERNS = ("*_TCI.jp2", "*_TCI_[126]0m.jp2")
+# What a source is searched for: the 20 m and 60 m images are the 10 m one again, coarser.
+FINEST_PATTERNS = ("*_TCI.jp2", "*_TCI_10m.jp2")
 _NAME = re.compile(r"^(?P<tile>[A-Za-z0-9-]+)_(?P<sensed>\d{8}T\d{6})_")
 
 
@@ -29,11 +32,16 @@ class Scene:
     sensed: datetime | None
 
     @property
+    def date(self) -> str | None:
+        """Day of the sensing time, such as ``"2018-08-20"``; None where the file name does not say."""
+        return None if self.sensed is None else f"{self.sensed:%Y-%m-%d}"
+
+    @property
     def title(self) -> str:
         """Tile and date for people, or the file's name where it says neither."""
         if self.tile is None or self.sensed is None:
             return self.path.name
-        return f"{self.tile} {self.sensed:%Y-%m-%d}"
+        return f"{self.tile} {self.date}"
 
 
 def scene_of(path: Path) -> Scene:
@@ -46,6 +54,12 @@ def scene_of(path: Path) -> Scene:
     except ValueError:
         return Scene(path, None, None)
     return Scene(path, found["tile"], sensed)
+
+
+def is_finest(path: str) -> bool:
+    """Whether a path, in a folder or an archive, names a true-colour image at the finest resolution there is."""
+    name = PurePosixPath(path).name
+    return not name.startswith(".") and any(fnmatchcase(name, pattern) for pattern in FINEST_PATTERNS)
 
 
 def list_scenes(folder: Path) -> tuple[Scene, ...]:

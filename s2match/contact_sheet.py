@@ -1,23 +1,20 @@
 """A contact sheet: every image of a dataset, small, with its index."""
 
-import io
 import math
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from s2match.catalog import Scene
 from s2match.errors import NoValidPixelsError
-from s2match.preparation import image_size
-from s2match.raster import MIN_SIDE_PX, read_raster
+from s2match.plotting import NODATA_GREY
+from s2match.raster import fit_size, image_size, read_raster
 
 THUMBNAIL_PX = 160
 _WIDTH_PX = 900
 _DPI = 100
-_NO_DATA_GREY = 225
 
 
 def read_thumbnails(scenes: Sequence[Scene], side: int = THUMBNAIL_PX) -> tuple[NDArray[np.uint8], ...]:
@@ -50,7 +47,6 @@ def contact_sheet(scenes: Sequence[Scene], thumbnails: Sequence[NDArray[np.uint8
     rows = max(1, math.ceil(len(scenes) / columns))
     cell = _WIDTH_PX / columns
     figure = Figure(figsize=(_WIDTH_PX / _DPI, rows * (cell + 26) / _DPI), dpi=_DPI, layout="constrained")
-    FigureCanvasAgg(figure)
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)  # type: ignore[union-attr, call-arg]
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for each in axes:
@@ -61,27 +57,13 @@ def contact_sheet(scenes: Sequence[Scene], thumbnails: Sequence[NDArray[np.uint8
     return figure
 
 
-def as_jpeg(figure: Figure) -> bytes:
-    """The figure as a JPEG file, small enough to keep in a notebook."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="jpeg", pil_kwargs={"quality": 80, "optimize": True})
-    return buffer.getvalue()
-
-
 def _read_thumbnail(scene: Scene, side: int) -> NDArray[np.uint8]:
-    width, height = _fit(scene, side)
+    width, height = fit_size(image_size(scene), side)
     try:
         raster = read_raster(scene, (width, height))
     except NoValidPixelsError:
-        return np.full((height, width, 3), _NO_DATA_GREY, np.uint8)
-    return np.where(raster.valid[..., None], raster.image, np.uint8(_NO_DATA_GREY))
-
-
-def _fit(scene: Scene, side: int) -> tuple[int, int]:
-    """Width and height of a thumbnail that keeps the shape of the image, as far as it can be read that small."""
-    width, height = image_size(scene)
-    scale = side / max(width, height)
-    return max(round(width * scale), MIN_SIDE_PX), max(round(height * scale), MIN_SIDE_PX)
+        return np.full((height, width, 3), NODATA_GREY, np.uint8)
+    return np.where(raster.valid[..., None], raster.image, np.uint8(NODATA_GREY))
 
 
 def _columns(count: int) -> int:
@@ -91,4 +73,4 @@ def _columns(count: int) -> int:
 def _caption(index: int, scene: Scene) -> str:
     if scene.tile is None or scene.sensed is None:
         return f"{index} · {scene.path.stem[:14]}"
-    return f"{index} · {scene.tile}\n{scene.sensed:%Y-%m-%d}"
+    return f"{index} · {scene.tile}\n{scene.date}"

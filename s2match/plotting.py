@@ -1,5 +1,6 @@
 """Every figure: images side by side, and the matches between them."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,11 @@ from s2match.raster import Raster
 from s2match.results import PairResult
 from s2match.weights import weights_title
 
+NODATA_GREY = 225
+
 # Blue to cyan is rare on the ground and stays apart from Okabe and Ito's vermilion for colour-blind readers.
 _CONFIDENCE = LinearSegmentedColormap.from_list("confidence", ["#2a3fd0", "#00a5ff", "#3df5ff"])
 _OUTLIER = "#D55E00"
-_NODATA_GREY = 225
 _MAX_LINES = 60
 _DPI = 150
 
@@ -152,12 +154,25 @@ def save_figure(figure: Figure, path: Path) -> None:
         figure.savefig(partial, dpi=_DPI)
 
 
+def as_jpeg(figure: Figure, width_px: int | None = None) -> bytes:
+    """The figure as a JPEG file, small enough to keep in a notebook.
+
+    Args:
+        figure: The figure.
+        width_px: Width of the JPEG; None keeps the figure's own.
+    """
+    dpi = "figure" if width_px is None else width_px / figure.get_figwidth()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="jpeg", dpi=dpi, pil_kwargs={"quality": 80, "optimize": True})
+    return buffer.getvalue()
+
+
 def _shown(raster: Raster) -> NDArray[np.uint8]:
     """The image as a person wants to see it: stretched, nodata in light grey."""
     values = raster.image[raster.valid]
     low, high = np.percentile(values, [0.5, 99])
     stretched = np.clip((raster.image - low) / max(high - low, 1.0), 0, 1) ** 0.85
-    return np.where(raster.valid[..., None], stretched * 255, _NODATA_GREY).astype(np.uint8)
+    return np.where(raster.valid[..., None], stretched * 255, NODATA_GREY).astype(np.uint8)
 
 
 def _title(result: PairResult) -> str:

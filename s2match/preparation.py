@@ -5,39 +5,33 @@ what is there and whole is skipped, the rest is copied beside its place, checked
 """
 
 import hashlib
-import re
 import shutil
-import struct
-import tempfile
-import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
-import rasterio
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from tqdm import tqdm
 
-from s2match.catalog import SAMPLE_FOLDER, Scene, list_scenes
-from s2match.errors import PreparationError, UnreadableImageError
+from s2match.catalog import FINEST_PATTERNS, SAMPLE_FOLDER, is_finest, list_scenes, open_dataset
+from s2match.errors import DatasetError, PreparationError, UnreadableImageError
 from s2match.files import written_whole
+from s2match.jp2 import image_damage, is_whole
+from s2match.kaggle import (
+    KAGGLE_HANDLE,
+    Kaggle,
+    KaggleError,
+    download_kaggle_set,
+    list_kaggle_images,
+    opened_kaggle_image,
+)
 
 KAGGLE_SOURCE = "kaggle"
-KAGGLE_HANDLE = "isaienkov/deforestation-in-ukraine"
-KAGGLE_PAGE = f"https://www.kaggle.com/datasets/{KAGGLE_HANDLE}"
-
-# 10 m only: the 20 m and 60 m images of a Level-2A product are the same scene again, coarser
-_IMAGE_NAME = re.compile(r"^[^.].*_TCI(_10m)?\.jp2$")
-_PATTERNS_TEXT = "*_TCI.jp2 or *_TCI_10m.jp2"
-_KAGGLE_PAGE_SIZE = 200
 _CHUNK_BYTES = 1 << 20
-_CHECK_SIDE_PX = 64
-_END_OF_CODESTREAM = b"\xff\xd9"
 
 
 @dataclass(frozen=True)
@@ -96,38 +90,13 @@ class Prepared:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True)
-class KagglePage:
-    """One page of a Kaggle file listing: paths inside the set, and the token of the next page or ``""``."""
-
-    files: tuple[str, ...]
-    next_token: str
-
-
-@dataclass(frozen=True)
-class IndexRow:
-    """One line of the index table."""
-
-    index: int
-    file: str
-    tile: str
-    date: str
-    width: int
-    height: int
-    megabytes: float
-
-
-class _KaggleError(PreparationError):
-    """Kaggle could not be asked, or did not give what was asked for."""
-
-
 def prepare(
     source: str | Path | None,
     folder: Path,
     *,
     full_download: bool = False,
     progress: bool = True,
-    kaggle: "Kaggle | None" = None,
+    kaggle: Kaggle | None = None,
 ) -> Prepared:
     """Bring the true-colour images of a source into the dataset folder.
 
@@ -153,32 +122,22 @@ def prepare(
         return use_present(folder)
     if str(source) == KAGGLE_SOURCE:
         return _prepare_kaggle(folder, kaggle or Kaggle(), full_download=full_download, progress=progress)
-    path = Path(source).expanduser()
-    offers = find_offers(path, folder)
-    if not offers and path.resolve() == folder.resolve() and list_scenes(folder):
-        return Prepared(folder, skipped=_names(list_scenes(folder)))
-    if not offers:
-        raise PreparationError(f"There is no {_PATTERNS_TEXT} image in {path}.")
-    return place_offers(offers, folder, progress=progress)
+    return _prepare_files(Path(source).expanduser(), folder, progress=progress)
 
 
 def use_present(folder: Path) -> Prepared:
     """Use the images of the dataset folder as they are; where there is none, the sample, written when missing."""
-    told = "No source is set, so nothing was downloaded"
-    scenes = list_scenes(folder) if folder.is_dir() else ()
-    if scenes:
-        return Prepared(folder, skipped=_names(scenes), note=f"{told}: these are the images already there.")
-    sample = folder / SAMPLE_FOLDER
-    scenes = list_scenes(sample) if sample.is_dir() else ()
-    note = f"{told}: these are the bundled synthetic images."
-    if scenes:
-        return Prepared(sample, skipped=_names(scenes), note=note)
-    # only this case needs what draws the scenes
-    from s2match.sample import write_sample
+    try:
+        present = _present(folder)
+    except DatasetError:
+        # only this case needs what draws the scenes
+        from s2match.sample import write_sample
 
-    _make_folder(sample)
-    write_sample(sample)
-    return Prepared(sample, copied=_names(list_scenes(sample)), note=note)
+        write_sample(folder / SAMPLE_FOLDER)
+        present = _present(folder)
+        present = replace(present, copied=present.skipped, skipped=())
+    kind = "images already there" if present.folder == folder else "bundled synthetic images"
+    return replace(present, note=f"No source is set, so nothing was downloaded: these are the {kind}.")
 
 
 def find_offers(source: Path, folder: Path) -> tuple[Offer, ...]:
@@ -248,204 +207,39 @@ def merge_duplicates(offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
     return tuple(kept.values())
 
 
-def image_damage(path: Path) -> str | None:
-    """Say what is wrong with a JPEG 2000 file, or None when it is whole and can be decoded.
-
-    The decoder alone does not tell: GDAL reads a tiled image that ends half-way without complaint.
-    """
-    if not is_whole(path):
-        return "it is cut short or is no JPEG 2000 file."
-    try:
-        # one decoding thread: GDAL loses the errors of damaged tiles met in others
-        with rasterio.Env(GDAL_NUM_THREADS="1"), _open_quietly(path) as file:
-            shape = (min(file.height, _CHECK_SIDE_PX), min(file.width, _CHECK_SIDE_PX))
-            file.read(1, out_shape=shape)
-    except RasterioError:
-        return "it cannot be decoded."
-    return None
-
-
-def is_whole(path: Path) -> bool:
-    """Whether the boxes of a JPEG 2000 file fill it exactly and its codestream has its end (nothing is decoded)."""
-    size = path.stat().st_size
-    position, ended = 0, False
-    with path.open("rb") as stream:
-        while position < size:
-            stream.seek(position)
-            header = stream.read(16)
-            if len(header) < 8:
-                return False
-            length, kind = struct.unpack(">I4s", header[:8])
-            if (position == 0) != (kind == b"jP  "):
-                return False
-            if length == 1 and len(header) == 16:
-                (length,) = struct.unpack(">Q", header[8:])
-            elif length == 0:
-                # ISO/IEC 15444-1, annex I: the last box may leave its length to the end of the file
-                length = size - position
-            if length < 8 or position + length > size:
-                return False
-            position += length
-            if kind == b"jp2c":
-                stream.seek(position - len(_END_OF_CODESTREAM))
-                ended = stream.read(len(_END_OF_CODESTREAM)) == _END_OF_CODESTREAM
-    return ended
-
-
-def image_size(scene: Scene) -> tuple[int, int]:
-    """Width and height of an image in pixels, from its header alone.
-
-    Raises:
-        UnreadableImageError: The file is missing or is not an image.
-    """
-    try:
-        with _open_quietly(scene.path) as file:
-            return file.width, file.height
-    except RasterioError as error:
-        raise UnreadableImageError(f"Cannot read {scene.path}: it is not an image.") from error
-
-
-def index_rows(scenes: tuple[Scene, ...]) -> tuple[IndexRow, ...]:
-    """Describe scenes by the index that picks them.
-
-    Raises:
-        UnreadableImageError: A file is not an image.
-    """
-    return tuple(_index_row(index, scene) for index, scene in enumerate(scenes))
-
-
-def index_table(rows: tuple[IndexRow, ...]) -> str:
-    """Lay rows out as a table of plain text."""
-    header = ("index", "file", "tile", "date", "size in pixels", "MB")
-    cells = [
-        (str(row.index), row.file, row.tile, row.date, f"{row.width} × {row.height}", f"{row.megabytes:.1f}")
-        for row in rows
-    ]
-    widths = [max(len(line[column]) for line in (header, *cells)) for column in range(len(header))]
-    # text to the left, numbers to the right
-    sides = (">", "<", "<", "<", ">", ">")
-    return "\n".join(
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True))
-        for line in (header, *cells)
-    )
-
-
-def list_kaggle_images(kaggle: "Kaggle") -> tuple[str, ...]:
-    """List the true-colour images of the Kaggle set, page by page; sorted by file name.
-
-    Raises:
-        PreparationError: Kaggle cannot be asked.
-    """
-    names: list[str] = []
-    token = ""
-    while True:
-        with _kaggle_attempt(f"list the files of {KAGGLE_HANDLE}"):
-            page = kaggle.list_page(token)
-        names += [name for name in page.files if _is_image(name)]
-        # a server that repeats its token would be asked for ever
-        if page.next_token in ("", token):
-            return tuple(sorted(names, key=lambda name: (PurePosixPath(name).name, name)))
-        token = page.next_token
-
-
-def fetch_kaggle_page(token: str) -> KagglePage:
-    """Ask Kaggle for one page of the file listing; ``""`` asks for the first."""
-    from kagglehub.clients import build_kaggle_client
-    from kagglesdk.datasets.types.dataset_api_service import ApiListDatasetFilesRequest
-
-    request = ApiListDatasetFilesRequest()
-    request.owner_slug, request.dataset_slug = KAGGLE_HANDLE.split("/")
-    request.page_size = _KAGGLE_PAGE_SIZE
-    if token:
-        request.page_token = token
-    with build_kaggle_client() as client:
-        answer = client.datasets.dataset_api_client.list_dataset_files(request)
-    if answer.error_message:
-        raise RuntimeError(answer.error_message)
-    return KagglePage(tuple(file.name for file in answer.dataset_files), answer.next_page_token)
-
-
-def fetch_kaggle_file(name: str, folder: Path) -> Path:
-    """Download one file of the Kaggle set into a folder; kagglehub checks its length and MD5."""
-    import kagglehub
-
-    return Path(kagglehub.dataset_download(KAGGLE_HANDLE, path=name, output_dir=str(folder)))
-
-
-def fetch_kaggle_set() -> Path:
-    """Download and unpack the whole Kaggle set into kagglehub's cache; return the folder."""
-    import kagglehub
-
-    return Path(kagglehub.dataset_download(KAGGLE_HANDLE))
-
-
-@dataclass(frozen=True)
-class Kaggle:
-    """The calls that reach Kaggle, gathered so that they can be replaced.
-
-    Attributes:
-        list_page: Token to page of the file listing.
-        fetch_file: Path inside the set and a folder to write below, to the file downloaded.
-        fetch_set: Downloads everything; returns the folder.
-    """
-
-    list_page: Callable[[str], KagglePage] = fetch_kaggle_page
-    fetch_file: Callable[[str, Path], Path] = fetch_kaggle_file
-    fetch_set: Callable[[], Path] = fetch_kaggle_set
+def _prepare_files(source: Path, folder: Path, *, progress: bool) -> Prepared:
+    offers = find_offers(source, folder)
+    if not offers and source.resolve() == folder.resolve() and list_scenes(folder):
+        return _present(folder)
+    if not offers:
+        raise PreparationError(f"There is no {' or '.join(FINEST_PATTERNS)} image in {source}.")
+    return place_offers(offers, folder, progress=progress)
 
 
 def _prepare_kaggle(folder: Path, kaggle: Kaggle, *, full_download: bool, progress: bool) -> Prepared:
     try:
         return place_offers(_kaggle_offers(folder, kaggle), folder, progress=progress)
-    except _KaggleError:
+    except KaggleError:
         if not full_download:
             raise
-    with _kaggle_attempt(f"download the whole of {KAGGLE_HANDLE}"):
-        unpacked = kaggle.fetch_set()
-    offers = find_offers(unpacked, folder)
-    if not offers:
-        raise PreparationError(f"There is no {_PATTERNS_TEXT} image in {unpacked}.")
-    return place_offers(offers, folder, progress=progress)
+    return _prepare_files(download_kaggle_set(kaggle), folder, progress=progress)
+
+
+def _present(folder: Path) -> Prepared:
+    found, scenes = open_dataset(folder)
+    return Prepared(found, skipped=tuple(scene.path.name for scene in scenes))
 
 
 def _kaggle_offers(folder: Path, kaggle: Kaggle) -> tuple[Offer, ...]:
-    names = list_kaggle_images(kaggle)
-    if not names:
-        raise _kaggle_error(f"find a {_PATTERNS_TEXT} image in {KAGGLE_HANDLE}", "the listing names none")
     # Kaggle's sizes are not compared: kagglehub checks what arrives against the headers of the download itself
     return tuple(
-        Offer(PurePosixPath(name).name, f"{KAGGLE_HANDLE}/{name}", None, partial(_open_kaggle, name, folder, kaggle))
-        for name in names
-    )
-
-
-@contextmanager
-def _open_kaggle(name: str, folder: Path, kaggle: Kaggle) -> Iterator[BinaryIO]:
-    # the download goes to a folder of its own, gone whatever happens
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".kaggle-") as staging:
-        with _kaggle_attempt(f"download {name} of {KAGGLE_HANDLE}"):
-            path = kaggle.fetch_file(name, Path(staging))
-        with path.open("rb") as stream:
-            yield stream
-
-
-@contextmanager
-def _kaggle_attempt(what: str) -> Iterator[None]:
-    try:
-        yield
-    except ImportError as error:
-        raise _kaggle_error(what, "kagglehub is not installed; run: pip install kagglehub") from error
-    except Exception as error:
-        # kagglehub and its transport raise a dozen unrelated classes, bare Exception among them
-        detail = (str(error).splitlines() or [""])[0][:200]
-        raise _kaggle_error(what, f"{type(error).__name__}: {detail}") from error
-
-
-def _kaggle_error(what: str, why: str) -> _KaggleError:
-    return _KaggleError(
-        f"Kaggle: could not {what} ({why}). What is in the dataset folder stays: run it again to go on. Check the "
-        "network and the Kaggle credentials (KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY), allow the full "
-        f"download, or download the set by hand from {KAGGLE_PAGE} and give the zip or the unpacked folder as source."
+        Offer(
+            PurePosixPath(name).name,
+            f"{KAGGLE_HANDLE}/{name}",
+            None,
+            partial(opened_kaggle_image, name, folder, kaggle),
+        )
+        for name in list_kaggle_images(kaggle)
     )
 
 
@@ -454,7 +248,7 @@ def _folder_offers(source: Path, folder: Path) -> list[Offer]:
     return [
         Offer(path.name, str(path), path.stat().st_size, partial(_open_file, path))
         for path in source.rglob("*.jp2")
-        if _is_image(path.name)
+        if is_finest(path.name)
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(source).parts)
         and path.resolve().parent not in held
@@ -481,12 +275,8 @@ def _zip_offers(archive: Path) -> list[Offer]:
             partial(_open_member, archive, member),
         )
         for member in members
-        if not member.is_dir() and _is_image(member.filename)
+        if not member.is_dir() and is_finest(member.filename)
     ]
-
-
-def _is_image(path: str) -> bool:
-    return _IMAGE_NAME.match(PurePosixPath(path).name) is not None
 
 
 @contextmanager
@@ -547,26 +337,8 @@ def _place(offer: Offer, target: Path) -> str | None:
     return None
 
 
-def _open_quietly(path: Path) -> rasterio.DatasetReader:
-    with warnings.catch_warnings():
-        # an image without a georeference can be matched too
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(path)
-
-
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise PreparationError(f"Cannot make the folder {folder}: {error.strerror}.") from error
-
-
-def _index_row(index: int, scene: Scene) -> IndexRow:
-    width, height = image_size(scene)
-    date = "–" if scene.sensed is None else f"{scene.sensed:%Y-%m-%d}"
-    megabytes = scene.path.stat().st_size / 1e6
-    return IndexRow(index, scene.path.name, scene.tile or "–", date, width, height, megabytes)
-
-
-def _names(scenes: tuple[Scene, ...]) -> tuple[str, ...]:
-    return tuple(scene.path.name for scene in scenes)

@@ -118,11 +118,11 @@ def read_raster(source: Path | Scene, size: tuple[int, int] | None = None) -> Ra
     scene = source if isinstance(source, Scene) else scene_of(source)
     if size is not None:
         check_size(size)
-    with _opened(scene.path) as file:
+    with opened(scene.path) as file:
         native = (file.width, file.height)
         level = _choose_level(file, size or native)
         transform, crs = _georeference(file)
-    with _opened(scene.path, level.overview) as file:
+    with opened(scene.path, level.overview) as file:
         bands = _read_bands(file)
         valid = _read_valid(file, bands)
         dtype = np.dtype(file.dtypes[0])
@@ -145,11 +145,25 @@ def describe(scene: Scene) -> SceneInfo:
         UnreadableImageError: The file is missing, not an image, or damaged.
         NoValidPixelsError: The image holds nothing but nodata.
     """
-    with _opened(scene.path) as file:
-        size = (file.width, file.height)
-    shrink = max(1.0, max(size) / _LIST_SIDE_PX)
-    raster = read_raster(scene, (max(MIN_SIDE_PX, round(size[0] / shrink)), max(MIN_SIDE_PX, round(size[1] / shrink))))
+    size = image_size(scene)
+    raster = read_raster(scene, fit_size(size, min(_LIST_SIDE_PX, max(size))))
     return SceneInfo(size, float(1 - raster.valid.mean()))
+
+
+def image_size(scene: Scene) -> tuple[int, int]:
+    """Width and height of an image file in pixels, from its header alone.
+
+    Raises:
+        UnreadableImageError: The file is missing or is not an image.
+    """
+    with opened(scene.path) as file:
+        return file.width, file.height
+
+
+def fit_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Scale a size to have ``longest`` as its longer side, but no side too short to be read."""
+    width, height = (max(MIN_SIDE_PX, round(side * longest / max(size))) for side in size)
+    return width, height
 
 
 def check_size(size: tuple[int, int]) -> None:
@@ -165,7 +179,16 @@ def check_size(size: tuple[int, int]) -> None:
 
 
 @contextmanager
-def _opened(path: Path, overview: int | None = None) -> Iterator[rasterio.DatasetReader]:
+def opened(path: Path, overview: int | None = None) -> Iterator[rasterio.DatasetReader]:
+    """Open an image file so that damage met while reading is an error, and a missing georeference no warning.
+
+    Args:
+        path: The file.
+        overview: Index of a reduced resolution; None for full resolution.
+
+    Raises:
+        UnreadableImageError: The file is missing, not an image, or damaged.
+    """
     if not path.is_file():
         raise UnreadableImageError(f"There is no image file {path}.")
     options = {} if overview is None else {"overview_level": overview}

@@ -20,24 +20,14 @@ import numpy as np
 import pytest
 import rasterio
 
-from s2match import preparation
 from s2match.catalog import list_scenes
-from s2match.contact_sheet import as_jpeg, contact_sheet, read_thumbnails
+from s2match.contact_sheet import contact_sheet, read_thumbnails
 from s2match.errors import OutputError, PreparationError, UnreadableImageError
-from s2match.preparation import (
-    KAGGLE_PAGE,
-    Kaggle,
-    KagglePage,
-    Offer,
-    find_offers,
-    image_damage,
-    index_rows,
-    index_table,
-    is_whole,
-    list_kaggle_images,
-    place_offers,
-    prepare,
-)
+from s2match.jp2 import image_damage, is_whole
+from s2match.kaggle import KAGGLE_HANDLE, KAGGLE_PAGE, Kaggle, KagglePage, list_kaggle_images
+from s2match.listing import index_rows, index_table
+from s2match.plotting import as_jpeg
+from s2match.preparation import Offer, find_offers, place_offers, prepare
 
 NAMES = (
     "T36UXA_20180731T083601_TCI.jp2",
@@ -594,7 +584,7 @@ def test_kagglehub_serving_a_damaged_image(dataset: Path, kaggle_at) -> None:  #
         kaggle_at(port)
         result = prepare("kaggle", dataset, progress=False)
     assert result.copied == (NAMES[0],)
-    assert result.rejected[0].origin == f"{preparation.KAGGLE_HANDLE}/{NAMES[1]}"
+    assert result.rejected[0].origin == f"{KAGGLE_HANDLE}/{NAMES[1]}"
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])

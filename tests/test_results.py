@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from conftest import GRID, make_raster, texture
+from matplotlib.figure import Figure
 
 from s2match.errors import OutputError
 from s2match.geometry import fit
 from s2match.loftr import Matches
-from s2match.plotting import plot_errors, plot_matches, plot_pair, save_figure
+from s2match.plotting import as_jpeg, plot_errors, plot_matches, plot_pair, save_figure
 from s2match.results import PairResult, Settings, assemble, facts, summary, write_json
 
 IMAGE = texture(200, 160)
@@ -123,6 +125,12 @@ def test_error_figure_says_metres() -> None:
     words = texts(plot_errors(matched()))
     assert "CE90 22 m" in words and "median 20.0 m east, 10.0 m north" in words
     assert "shift of the target to the east (m)" in words
+
+
+@pytest.mark.parametrize(("inches", "width"), [(3.1, 482), (13.0, 1100)])
+def test_jpeg_is_as_wide_as_asked_for(inches: float, width: int) -> None:
+    with rasterio.MemoryFile(as_jpeg(Figure(figsize=(inches, 2.0)), width_px=width)) as memory, memory.open() as image:
+        assert (image.driver, image.width) == ("JPEG", width)
 
 
 def test_unknown_image_format(tmp_path: Path) -> None:
