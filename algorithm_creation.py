@@ -22,7 +22,8 @@ from s2match.loftr import GreyImage, LoftrMatcher, Matches, pick_device
 from s2match.matching import match_rasters, prepare
 from s2match.plotting import plot_matches, save_figure
 from s2match.raster import Raster, read_raster
-from s2match.results import PairResult, Settings, assemble
+from s2match.results import PairResult, assemble
+from s2match.settings import Settings
 from s2match.weights import load_network
 
 __all__ = [

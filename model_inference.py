@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from s2match.raster import Raster
-    from s2match.results import PairResult, Settings
+    from s2match.results import PairResult
+    from s2match.settings import Settings
 
 NO_REGISTRATION = 3
 INTERRUPTED = 130
@@ -179,7 +180,8 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
     # torch and kornia take seconds to import: not before the images are chosen
     from algorithm_creation import draw_matches
     from s2match.plotting import check_format, has_screen, screen_figure, show_screen
-    from s2match.results import Settings, summary, write_json
+    from s2match.results import summary, write_json
+    from s2match.settings import Settings
 
     settings = Settings(
         weights=arguments.model_pretrained,

@@ -80,7 +80,9 @@ def list_scenes(folder: Path) -> tuple[Scene, ...]:
     if not folder.is_dir():
         raise DatasetError(f"The dataset folder {folder} does not exist.")
     for pattern in _PATTERNS:
-        paths = sorted(folder.glob(pattern), key=lambda path: path.name)
+        # macOS leaves a hidden "._" companion beside files copied to other disks
+        found = (path for path in folder.glob(pattern) if not path.name.startswith("."))
+        paths = sorted(found, key=lambda path: path.name)
         if paths:
             return tuple(scene_of(path) for path in paths)
     return ()

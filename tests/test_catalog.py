@@ -17,6 +17,7 @@ def touch(folder: Path, *names: str) -> None:
 
 def test_sorted_by_name_and_nothing_else(tmp_path: Path) -> None:
     touch(tmp_path, "T36UYA_20160502T083602_TCI.jp2", "T36UXA_20180820T083601_TCI.jp2", "notes.txt", "a_B04.jp2")
+    touch(tmp_path, "._T36UXA_20180820T083601_TCI.jp2")
     touch(tmp_path / "deeper", "T36UXA_20170101T000000_TCI.jp2")
     assert [scene.path.name[:6] for scene in list_scenes(tmp_path)] == ["T36UXA", "T36UYA"]
 

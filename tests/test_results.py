@@ -13,7 +13,8 @@ from s2match.errors import OutputError
 from s2match.geometry import fit
 from s2match.loftr import Matches
 from s2match.plotting import as_jpeg, plot_errors, plot_matches, plot_pair, save_figure
-from s2match.results import PairResult, Settings, assemble, facts, summary, write_json
+from s2match.results import PairResult, assemble, facts, summary, write_json
+from s2match.settings import Settings
 
 IMAGE = texture(200, 160)
 
