@@ -1,0 +1,292 @@
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import rasterio
+import torch
+from conftest import REAL, Writer, texture
+from kornia.feature import LoFTR
+
+from s2match.errors import DatasetError
+from s2match.weights import load_network, save_weights
+from training import losses, train
+from training.loading import Recipe, batches, make_batch
+from training.pairs import Pair, apply, cut, sample_pair, translation, truth_of
+from training.scenes import Stack, list_images, load_stacks, matches_any
+from training.validate import HELD_OUT, SAME_PLACE, checks_of, measure
+
+SIZE = (96, 96)
+RECIPE = Recipe(seed=3, fine=200, size=SIZE)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small work is done sooner by one thread where others work as well."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def stacks() -> list[Stack]:
+    images = np.stack([texture(256, 240, seed=1), 255 - texture(256, 240, seed=1)])[:, None]
+    here = np.ones((2, 240, 256), bool)
+    other = texture(256, 256, seed=2)[None, None]
+    return [
+        Stack(("a", "b"), images, here, here),
+        Stack(("c",), other, np.ones_like(other[0], bool), np.ones_like(other[0], bool)),
+    ]
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that rasterio and OpenCV are asked to open."""
+    names: list[str] = []
+    for module, function in ((rasterio, "open"), (cv2, "imread")):
+        real = getattr(module, function)
+
+        def watched(path: Any, *args: Any, real: Any = real, **kwargs: Any) -> Any:
+            names.append(Path(path).name)
+            return real(path, *args, **kwargs)
+
+        monkeypatch.setattr(module, function, watched)
+    return names
+
+
+def small_state(plan: train.Plan) -> train.State:
+    torch.manual_seed(0)
+    return train.start("sentinel2", plan, CPU)
+
+
+def test_files_of_the_split_are_never_opened(tmp_path: Path, write_image: Writer, opened: list[str]) -> None:
+    names = ["T36UXA_20180820T083601_TCI.tif", "T36UXA_20190606T083601_TCI.tif", "T36UXA_20190611T083601_TCI.tif"]
+    for k, name in enumerate(names):
+        write_image(name, np.stack([texture(192, 192, seed=k)] * 3))
+    (tmp_path / "split.json").write_text(json.dumps({"test": ["T36UXA_20190606T083601"]}))
+    opened.clear()
+    (stack,) = load_stacks(list_images([tmp_path]))
+    assert stack.names == (names[0], names[2])
+    assert set(opened) == {names[0], names[2]}
+
+
+@pytest.mark.real
+def test_test_dates_of_the_real_split_are_never_opened(opened: list[str]) -> None:
+    test = tuple(json.loads((REAL / "ukraine" / "split.json").read_text())["test"])
+    paths = list_images([REAL])
+    assert len([path for path in paths if path.parent.name == "ukraine"]) == 50 - len(test)
+    load_stacks([path for path in paths if path.parent.name == "ukraine"])
+    assert len(set(opened)) == 50 - len(test)
+    assert not [name for name in opened if name.startswith(test)]
+
+
+@pytest.mark.real
+def test_validation_and_training_share_no_image() -> None:
+    paths = [path.name for path in list_images([REAL / "ukraine", REAL / "native10m"])]
+    held = [name for name in paths if matches_any(name, HELD_OUT)]
+    assert len(held) == len(HELD_OUT)
+    test = tuple(json.loads((REAL / "ukraine" / "split.json").read_text())["test"])
+    assert not [name for name in held if name.startswith(test)]
+
+
+def test_dates_are_found_by_their_grid(dataset: Path) -> None:
+    assert [len(stack.names) for stack in load_stacks(list_images([dataset]))] == [1, 1, 1]
+
+
+def test_same_place_pattern_groups_files_without_georeference(tmp_path: Path) -> None:
+    for k, name in enumerate(["a_1.png", "a_2.png", "b_1.png"]):
+        cv2.imwrite(str(tmp_path / name), texture(200, 200, seed=k))
+    stacks = load_stacks(list_images([tmp_path]), ["a_*"])
+    assert sorted(stack.names for stack in stacks) == [("a_1.png", "a_2.png"), ("b_1.png",)]
+
+
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no image"):
+        list_images([tmp_path])
+    with pytest.raises(DatasetError, match="not there"):
+        list_images([tmp_path / "missing"])
+
+
+def test_cut_is_exact_with_pixel_centres_at_integers() -> None:
+    ramp = np.add.outer(np.arange(100) * 0.5, np.arange(120)).astype(np.uint8)
+    view = translation(10.25, 20) @ np.diag([0.5, 0.5, 1])
+    crop = cut(ramp, view, (64, 48), cv2.INTER_LINEAR)
+    x, y = np.meshgrid(np.arange(64), np.arange(48))
+    expected = apply(view, np.stack([x.ravel(), y.ravel()], 1).astype(float)) @ [1, 0.5]
+    # a step of rows alternates between 0.5 and 0 because the ramp is rounded
+    assert np.abs(crop.ravel() - expected).max() <= 0.51
+    assert crop[0, 0] == pytest.approx(ramp[20, 10] * 0.75 + ramp[20, 11] * 0.25)
+
+
+def test_truth_points_at_the_same_ground(stacks: list[Stack]) -> None:
+    """Two images whose values are the coordinates of the ground, cut as pairs are, agree at the true positions."""
+    rng = np.random.default_rng(0)
+    x, y = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(240, dtype=np.uint8))
+    everywhere = np.ones((2, *SIZE[::-1]), bool)
+    for _ in range(5):
+        pair = sample_pair(rng, stacks, SIZE)
+        if pair.warp is None:
+            continue
+        view = translation(70, 60)
+        there = view @ np.linalg.inv(pair.warp)
+        truth = truth_of(replace(pair, clear=everywhere, hidden=~everywhere))
+        cells = truth.cells
+        xy0 = np.stack([cells[:, 0] % 12, cells[:, 0] // 12], 1) * 8.0
+        xy1 = np.stack([cells[:, 1] % 12, cells[:, 1] // 12], 1) * 8.0 + truth.offsets
+        assert np.allclose(apply(pair.warp, xy0), xy1, atol=1e-3)
+        assert np.abs(truth.offsets).max(initial=0) <= 4
+        second = np.stack([cut(axis, there, SIZE, cv2.INTER_LINEAR) for axis in (x, y)], -1)
+        inner = (xy1 > 1).all(1) & (xy1 < 94).all(1)
+        reached = apply(there, xy1)
+        inner &= (reached > 1).all(1) & (reached < [254, 238]).all(1)
+        read = [cv2.remap(second, *np.float32(xy1[inner]).T[..., None], cv2.INTER_LINEAR)[:, 0]] if inner.any() else []
+        for values in read:
+            assert np.abs(values - (xy0[inner] + [70, 60])).max() < 0.1
+
+
+def test_whole_pixel_shift_gives_exact_cells_and_offsets() -> None:
+    clear = np.ones((2, 96, 96), bool)
+    pair = Pair(np.zeros((2, 96, 96), np.float32), translation(-3, 11), clear, ~clear)
+    truth = truth_of(pair)
+    assert (truth.offsets == [-3, 3]).all()
+    assert (truth.cells[:, 1] - truth.cells[:, 0] == 12).all()
+    assert len(truth.cells) == 12 * 11
+    half = truth_of(replace(pair, warp=translation(4, 0)))
+    # the truth lies between two cells: one is the match, the other no mistake
+    assert len(half.cells) + len(half.undecided) == 12 * 11 + 12 * 12
+
+
+def test_hidden_ground_does_not_match(stacks: list[Stack]) -> None:
+    clear = np.ones((2, 96, 96), bool)
+    clear[1, :, 48:] = False
+    pair = Pair(np.zeros((2, 96, 96), np.float32), np.eye(3), clear, ~clear)
+    truth = truth_of(pair)
+    assert set(truth.cells[:, 0] % 12) == set(range(6))
+    assert not len(truth.undecided)
+    # hidden in an image by a cloud that was there: perhaps a match, perhaps not
+    assert len(truth_of(replace(pair, hidden=np.zeros_like(clear))).undecided) == 72
+    assert not len(truth_of(replace(pair, warp=None)).cells)
+
+
+def test_bilinear_target_expects_the_truth_exactly() -> None:
+    offsets = torch.rand(500, 2, dtype=torch.float64) * 8 - 4
+    target = losses.bilinear_target(offsets)
+    assert torch.allclose(target.sum(1), torch.ones(500, dtype=torch.float64))
+    assert ((target > 0).sum(1) <= 4).all()
+    assert torch.allclose(losses.expectation_px(target.float()), offsets.float(), atol=1e-5)
+
+
+def test_fine_stage_is_run_as_kornia_runs_it(stacks: list[Stack]) -> None:
+    net = load_network("sentinel2").net
+    batch = make_batch(stacks, RECIPE, 0)
+    at = batch.matches
+    with torch.no_grad():
+        coarse, fine = net.backbone(batch.images)
+        tokens = coarse.flatten(2).transpose(1, 2)
+        sides = (fine[:2], fine[2:]), (tokens[:2], tokens[2:])
+        found = losses.expectation_px(losses.fine_logits(net, *sides, at).softmax(1))
+        data = dict(zip(("b_ids", "i_ids", "j_ids"), at.unbind(1), strict=True)) | {"stride_c": 8, "stride_f": 2}
+        data |= {"mkpts0_c": torch.zeros(len(at), 2), "mkpts1_c": torch.zeros(len(at), 2), "mconf": torch.ones(len(at))}
+        net.fine_matching(*net.loftr_fine(*net.fine_preprocess(*sides[0], *sides[1], data)), data)
+    assert torch.allclose(found, data["mkpts1_f"], atol=1e-4)
+
+
+def test_restarted_fine_stage_compares_the_features_of_the_backbone(stacks: list[Stack]) -> None:
+    net = load_network("sentinel2").net
+    batch = make_batch(stacks, RECIPE, 0)
+    train.restart_fine(net, batch.images)
+    at = batch.matches[:200]
+    with torch.no_grad():
+        coarse, fine = net.backbone(batch.images)
+        tokens = coarse.flatten(2).transpose(1, 2)
+        full = losses.fine_logits(net, (fine[:2], fine[2:]), (tokens[:2], tokens[2:]), at)
+        plain = losses.plain_fine_logits((fine[:2], fine[2:]), at, 4)
+    assert np.corrcoef(full.flatten(), plain.flatten())[0, 1] > 0.8
+
+
+def test_encoding_starts_at_its_origin() -> None:
+    net = load_network("sentinel2").net
+    features = torch.zeros(2, 128, 5, 7)
+    encoded = losses.encode(net, features, torch.tensor([[0, 0], [300, 4]]))
+    assert torch.equal(encoded[0], net.pos_encoding(features)[0])
+    assert torch.equal(encoded[1], net.pos_encoding.pe[0, :, 300:305, 4:11])
+
+
+def test_coarse_loss_ignores_undecided_pairs() -> None:
+    score = torch.randn(1, 16, 16)
+    confidence = torch.log_softmax(score, 1) + torch.log_softmax(score, 2)
+    match, none = torch.tensor([[0, 3, 3]]), torch.zeros((0, 3), dtype=torch.int64)
+    whole = losses.coarse_loss(confidence, match, none)
+    less = losses.coarse_loss(confidence, match, torch.tensor([[0, 4, 5]]))
+    assert float(whole - less) == pytest.approx(float(-torch.log1p(-confidence[0, 4, 5].exp()) / 2), abs=1e-5)
+    assert torch.isfinite(losses.coarse_loss(confidence, none, none))
+
+
+def test_batches_come_in_order_and_by_seed_alone(stacks: list[Stack]) -> None:
+    with batches(stacks, RECIPE, 5, workers=2) as source:
+        made = [next(source) for _ in range(3)]
+    for step, batch in enumerate(made, 5):
+        alone = make_batch(stacks, RECIPE, step)
+        assert torch.equal(batch.images, alone.images)
+        assert torch.equal(batch.matches, alone.matches)
+    assert not torch.equal(made[0].images, made[1].images)
+
+
+def test_resumed_training_is_the_same_and_loads_into_kornia(stacks: list[Stack], tmp_path: Path) -> None:
+    plan = train.Plan(steps=4, warmup=1, log_steps=1)
+    whole = train.train(small_state(plan), stacks, RECIPE, plan, tmp_path / "whole.pt", workers=0)
+    part = replace(plan, stop=2)
+    train.train(small_state(part), stacks, RECIPE, part, tmp_path / "part.pt", workers=0)
+    resumed = train.train(
+        train.resume(tmp_path / "part.pt", plan, CPU), stacks, RECIPE, plan, tmp_path / "part.pt", workers=0
+    )
+    assert resumed.step == whole.step == 4
+    for name, value in whole.net.state_dict().items():
+        assert torch.equal(value, resumed.net.state_dict()[name]), name
+        assert torch.equal(whole.average.state_dict()[name], resumed.average.state_dict()[name]), name
+    network = load_network(str(tmp_path / "part.safetensors"))
+    assert network.pixel_centre == train.PIXEL_CENTRE
+    stock = LoFTR(None, whole.net.config).eval()
+    stock.load_state_dict(network.net.state_dict())
+
+
+def test_training_lowers_the_loss(stacks: list[Stack]) -> None:
+    plan = train.Plan(lr=3e-4, fine_lr=1e-3, warmup=1)
+    state, batch = small_state(plan), make_batch(stacks, RECIPE, 1)
+    steps = [train.advance(state, batch, plan, 0.0, k) for k in range(8)]
+    assert float(steps[-1].coarse + steps[-1].fine) < 0.9 * float(steps[0].coarse + steps[0].fine)
+
+
+def test_fine_only_leaves_the_coarse_stage_alone(stacks: list[Stack]) -> None:
+    plan = train.Plan(fine_only=True, warmup=1)
+    state = small_state(plan)
+    before = {name: value.clone() for name, value in state.net.state_dict().items()}
+    train.advance(state, make_batch(stacks, RECIPE, 1), plan, 0.0, 0)
+    changed = {name for name, value in state.net.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed
+    assert all(name.startswith(train.FINE_LAYERS) for name in changed)
+
+
+def test_weights_in_another_frame_are_refused(tmp_path: Path) -> None:
+    save_weights(load_network("sentinel2").net, 0.5, tmp_path / "half.safetensors")
+    with pytest.raises(ValueError, match="pixel centres"):
+        train.start(str(tmp_path / "half.safetensors"), train.Plan(), CPU)
+
+
+def test_validation_pairs_are_true(stacks: list[Stack]) -> None:
+    checks = checks_of(stacks)
+    assert sum(check.warp is None for check in checks) == 1
+    for check in checks[:2]:
+        assert check.warp is not None
+        moved = cv2.warpPerspective(check.images[0], check.warp, check.images[1].shape[::-1], flags=cv2.INTER_LINEAR)
+        inner = (slice(40, -40),) * 2
+        assert abs(np.corrcoef(moved[inner].ravel(), check.images[1][inner].ravel())[0, 1]) > 0.6
+    figures = measure(load_network("sentinel2").net, checks[0])
+    assert 0 <= figures.right <= figures.matches
+    assert SAME_PLACE

@@ -1,0 +1,164 @@
+"""Folders of images to stacks: dates of one place on one grid, with what hides the ground in each."""
+
+import fnmatch
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from s2match.errors import DatasetError, NoValidPixelsError
+from s2match.raster import Raster, read_raster
+
+SUFFIXES = (".jp2", ".tif", ".tiff", ".png", ".jpg", ".jpeg")
+SPLIT_FILE = "split.json"
+
+# Cloud is what is this much brighter (uint8) than the median date of its place, within these bounds.
+_CLOUD_ABOVE_MEDIAN, _CLOUD_LEAST, _CLOUD_SURE = 45, 100, 252
+_SHEET_BELOW_PX, _SHEET_COLUMNS = 160, 12
+_FULL_WEIGHT_PX = 6e5
+_DATES_WEIGHT = 6.0
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The dates of one place.
+
+    Attributes:
+        names: T file names.
+        images: (T, C, H, W) uint8; C is 1 (grey), or 4: red, green, blue and their mean.
+        data: (T, H, W) bool, False where there is no data.
+        clear: (T, H, W) bool, False where there is no data or the ground is hidden.
+        transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
+        crs: Coordinate reference system of the map; None without a georeference.
+    """
+
+    names: tuple[str, ...]
+    images: NDArray[np.uint8]
+    data: NDArray[np.bool_]
+    clear: NDArray[np.bool_]
+    transform: Affine | None = None
+    crs: CRS | None = None
+
+    @property
+    def weight(self) -> float:
+        """How often pairs come from this place: by its area, up to a bound, and more where it has several dates."""
+        area = min(1.0, self.images.shape[-2] * self.images.shape[-1] / _FULL_WEIGHT_PX)
+        return float(area * (_DATES_WEIGHT if len(self.names) > 1 else 1.0))
+
+
+def list_images(folders: Sequence[Path]) -> list[Path]:
+    """Image files under the folders, sorted; those that a ``split.json`` beside them keeps for testing are left out.
+
+    ``split.json`` holds ``{"test": [...]}``, the beginnings of file names.
+
+    Raises:
+        DatasetError: A folder is missing or none holds an image.
+    """
+    found: list[Path] = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise DatasetError(f"The folder {folder} is not there.")
+        found += [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    banned = {parent: _test_names(parent) for parent in {path.parent for path in found}}
+    kept = [path for path in found if not path.name.startswith(banned[path.parent])]
+    if not kept:
+        raise DatasetError(f"There is no image to train on in {', '.join(map(str, folders))}.")
+    return kept
+
+
+def _test_names(folder: Path) -> tuple[str, ...]:
+    split = folder / SPLIT_FILE
+    return tuple(json.loads(split.read_text())["test"]) if split.is_file() else ()
+
+
+def matches_any(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a file name fits one of some shell patterns."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def load_stacks(paths: Sequence[Path], same_place: Sequence[str] = (), max_side: int = 2048) -> list[Stack]:
+    """Read images and put the dates of one place together.
+
+    Georeferenced images of one grid (CRS, transform and size) are dates of one place. Of images without a georeference
+    those that fit one pattern of ``same_place`` are. Chips too small to cut a pair from are laid out on one sheet.
+
+    Args:
+        paths: Image files.
+        same_place: Shell patterns of file names, such as ``zone9_*``.
+        max_side: Longer images are read reduced to this many pixels.
+    """
+    groups: dict[object, list[Raster]] = {}
+    chips: list[Raster] = []
+    for path in paths:
+        raster = _read(path, max_side)
+        if raster is None:
+            continue
+        if max(raster.size) < _SHEET_BELOW_PX:
+            chips.append(raster)
+        else:
+            groups.setdefault(_place_of(raster, same_place), []).append(raster)
+    stacks = [_stack(rasters) for rasters in groups.values()]
+    return stacks + ([_sheet(chips)] if chips else [])
+
+
+def _read(path: Path, max_side: int) -> Raster | None:
+    try:
+        raster = read_raster(path)
+    except NoValidPixelsError:
+        return None
+    if max(raster.size) <= max_side:
+        return raster
+    scale = max_side / max(raster.size)
+    return read_raster(path, (round(raster.size[0] * scale), round(raster.size[1] * scale)))
+
+
+def _place_of(raster: Raster, same_place: Sequence[str]) -> object:
+    if raster.georeferenced:
+        return (str(raster.crs), tuple(raster.transform or ()), raster.size)
+    name = raster.scene.path.name
+    fitting = [pattern for pattern in same_place if fnmatch.fnmatchcase(name, pattern)]
+    return (fitting[0], raster.size) if fitting else raster.scene.path
+
+
+def _bands(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(C, H, W): one band of a grey image, or red, green, blue and the mean."""
+    if (image == image[..., :1]).all():
+        return np.ascontiguousarray(image[None, ..., 0])
+    grey = np.round(image.mean(axis=2, dtype=np.float32)).astype(np.uint8)
+    return np.concatenate([image.transpose(2, 0, 1), grey[None]])
+
+
+def _stack(rasters: list[Raster]) -> Stack:
+    bands = [_bands(raster.image) for raster in rasters]
+    channels = max(len(b) for b in bands)
+    images = np.stack([np.repeat(b, channels, axis=0) if len(b) < channels else b for b in bands])
+    data = np.stack([raster.valid for raster in rasters])
+    names = tuple(raster.scene.path.name for raster in rasters)
+    return Stack(names, images, data, data & ~_cloud(images[:, -1], data), rasters[0].transform, rasters[0].crs)
+
+
+def _cloud(grey: NDArray[np.uint8], data: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(T, H, W) where a date is far brighter than its place usually is; of a single date, where it saturates."""
+    if len(grey) < 3:
+        return np.asarray(grey > _CLOUD_SURE)
+    known = np.sort(np.where(data, grey, 255), axis=0)
+    middle = np.maximum(data.sum(axis=0) - 1, 0) // 2
+    usual = np.take_along_axis(known, middle[None], axis=0)[0].astype(int)
+    return np.asarray(grey > np.clip(usual + _CLOUD_ABOVE_MEDIAN, _CLOUD_LEAST, _CLOUD_SURE))
+
+
+def _sheet(chips: list[Raster]) -> Stack:
+    side = max(max(chip.size) for chip in chips)
+    rows = -(-len(chips) // _SHEET_COLUMNS)
+    sheet = np.zeros((rows * side, _SHEET_COLUMNS * side, 3), np.uint8)
+    for k, chip in enumerate(chips):
+        row, column = divmod(k, _SHEET_COLUMNS)
+        width, height = chip.size
+        sheet[row * side : row * side + height, column * side : column * side + width] = chip.image
+    data = np.asarray(sheet.any(axis=2, keepdims=True)).transpose(2, 0, 1)
+    return Stack(("sheet of chips",), _bands(sheet)[None], data, data)
