@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from s2match.catalog import Scene
 from s2match.geometry import fit
+from s2match.georeference import expected_linear
 from s2match.loftr import GreyImage, LoftrMatcher, Matches, pick_device
 from s2match.matching import match_rasters, prepare
 from s2match.plotting import plot_matches, save_figure
@@ -65,7 +66,8 @@ def match_loftr(
 
 def register(reference: Raster, target: Raster, matches: Matches, settings: Settings) -> PairResult:
     """Fit a model to the matches, and measure the matches in metres against the georeference."""
-    registration = fit(matches, settings.geometry, settings.ransac_threshold_px, settings.seed)
+    expected = expected_linear(reference, target)
+    registration = fit(matches, settings.geometry, settings.ransac_threshold_px, settings.seed, expected)
     return assemble(reference, target, matches, registration, settings)
 
 

@@ -5,6 +5,7 @@ python model_inference.py --dataset_path ./dataset --confidence 0.8 --image_size
 """
 
 import argparse
+import io
 import os
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from tqdm import tqdm
 
 from s2match import __version__
 from s2match.catalog import Scene, open_dataset, pick_pair, scene_of
-from s2match.errors import NoValidPixelsError, OutputError, S2MatchError, SameImageError, UnreadableImageError
+from s2match.errors import OutputError, S2MatchError, SameImageError, UnreadableImageError
 from s2match.files import check_writable
 
 if TYPE_CHECKING:
@@ -137,15 +138,22 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments ask for; the exit code."""
     if arguments.list:
         return _list(arguments.dataset_path)
-    outputs = [path for path in (arguments.output, arguments.json) if path is not None]
-    for path in outputs:
-        check_writable(path)
     reference, target = _choose(arguments)
+    taken = {reference.path.resolve(), target.path.resolve()}
+    for path in filter(None, (arguments.output, arguments.json)):
+        if path.resolve() in taken:
+            raise OutputError(f"Cannot write {path}: it is an input or another output.")
+        taken.add(path.resolve())
+        check_writable(path)
     return _match(reference, target, arguments)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; errors become one line on standard error and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a terminal that lacks a letter of a file's name is no reason to lose the result
+            stream.reconfigure(errors="replace")
     try:
         return run(build_parser().parse_args(argv))
     except S2MatchError as error:
@@ -191,22 +199,20 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
         ransac_threshold_px=arguments.ransac_threshold,
         seed=arguments.seed,
     )
-    settings.check()
     check_format(arguments.output)
     show = has_screen() if arguments.show is None else arguments.show
     if show and not has_screen():
         raise OutputError("There is no screen to show figures on: leave --show out.")
     result = make_prediction(reference, target, tuple(arguments.image_size), settings)
-    print(summary(result))
-    if show:
-        plot_images(result.reference, result.target, screen_figure())
     draw_matches(result, arguments.output, screen_figure() if show else None)
     written = [arguments.output]
     if arguments.json is not None:
         write_json(result, arguments.json)
         written.append(arguments.json)
+    print(summary(result))
     print(f"{'written':<14}{', '.join(map(str, written))}")
     if show:
+        plot_images(result.reference, result.target, screen_figure())
         show_screen()
     return 0 if result.registration is not None else NO_REGISTRATION
 
@@ -223,15 +229,13 @@ def _list(folder: Path) -> int:
 
 
 def _size_and_nodata(scene: Scene) -> tuple[str, str]:
-    from s2match.raster import describe
+    from s2match.raster import image_size, nodata_share
 
     try:
-        info = describe(scene)
-    except NoValidPixelsError:
-        return "", "100%"
+        width, height = image_size(scene)
+        return f"{width} x {height}", f"{nodata_share(scene):.0%}"
     except UnreadableImageError:
         return "unreadable", ""
-    return f"{info.size[0]} x {info.size[1]}", f"{info.nodata_share:.0%}"
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from s2match.baselines import match_sift
 from s2match.errors import WeightsDownloadError
 from s2match.files import written_whole
 from s2match.geometry import Registration, apply_matrix, fit
-from s2match.georeference import predict
+from s2match.georeference import common_corners, predict
 from s2match.loftr import LoftrMatcher, Matches, pick_device
 from s2match.matching import match_rasters, prepare
 from s2match.raster import Raster, read_raster
@@ -38,6 +38,9 @@ RIGHT_PX = 1.5
 REGISTERED_PX = 1.0
 DEFAULT_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "ukraine"
 DEFAULT_JSON = Path(__file__).resolve().parent / "results" / "accuracy.json"
+
+# Column head of the matches a user of the default confidence gets; SIFT has no confidence.
+_SURE = {True: " right of those above 0.8 |", False: ""}
 
 Matcher = Callable[[Raster, Raster], Matches]
 
@@ -54,7 +57,7 @@ class Score:
         right_above_08: Those of them with a confidence above 0.8.
         above_08: Matches with a confidence above 0.8.
         median_px: Median error of the right matches; None without any.
-        corner_px: Mean error of the fitted affine model at the corners of the common footprint; None without a model.
+        corner_px: Error of the fitted affine model at the worst corner of the common footprint; None without a model.
     """
 
     reference: str
@@ -68,7 +71,7 @@ class Score:
 
     @property
     def registered(self) -> bool:
-        """Whether the model's corners are within ``REGISTERED_PX`` of the truth."""
+        """Whether all corners of the model are within ``REGISTERED_PX`` of the truth."""
         return self.corner_px is not None and self.corner_px <= REGISTERED_PX
 
 
@@ -102,12 +105,10 @@ def score(reference: Raster, target: Raster, matches: Matches) -> Score:
 
 
 def _corner_error_px(registration: Registration, reference: Raster, target: Raster) -> float:
-    """Mean over the corners of the common footprint, which is a rectangle here: the grids are parallel."""
-    frame = np.array([[0.0, 0.0], target.size])
-    low, high = np.sort(np.clip(predict(frame, target, reference), 0, reference.size), axis=0)
-    corners = np.array([[low[0], low[1]], [high[0], low[1]], [low[0], high[1]], [high[0], high[1]]])
+    """Largest over the corners of the common footprint."""
+    corners = common_corners(reference, target)
     error: NDArray[np.float64] = apply_matrix(registration.matrix, corners) - predict(corners, reference, target)
-    return float(np.linalg.norm(error, axis=1).mean())
+    return float(np.linalg.norm(error, axis=1).max())
 
 
 def loftr(weights: str, confidence: float) -> Matcher:
@@ -159,33 +160,48 @@ def comparison(result: dict[str, Any]) -> str:
     blocks = []
     for offset in sorted({tuple(run["offset_px"]) for run in result["runs"]}):
         runs = [run for run in result["runs"] if tuple(run["offset_px"]) == offset]
-        head = "".join(f" {run['matcher']}: right of all | median | corners |" for run in runs)
-        lines = [f"| pair, target cropped by {offset[0]}, {offset[1]} px |{head}", "|---|" + "---:|" * 3 * len(runs)]
+        head = "".join(
+            f" {run['matcher']}: right of all |{_SURE[_has_confidence(run)]} median | worst corner |" for run in runs
+        )
+        lines = [
+            f"| pair, target cropped by {offset[0]}, {offset[1]} px |{head}",
+            "|---|" + "---:|" * (head.count("|")),
+        ]
         for scores in zip(*(run["scores"] for run in runs), strict=True):
             pair = " – ".join(scores[0][side][:15].replace("_", " ") for side in ("reference", "target"))
-            lines.append(f"| {pair} |" + "".join(_cells(Score(**each)) for each in scores))
-        totals = [[Score(**each) for each in run["scores"]] for run in runs]
-        lines.append("| **all 16** |" + "".join(_total_cells(scores) for scores in totals))
+            lines.append(
+                f"| {pair} |"
+                + "".join(_cells(Score(**each), _has_confidence(run)) for each, run in zip(scores, runs, strict=True))
+            )
+        lines.append("| **all 16** |" + "".join(_total_cells(run) for run in runs))
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
 
-def _cells(s: Score) -> str:
+def _has_confidence(run: dict[str, Any]) -> bool:
+    return str(run["matcher"]).startswith("LoFTR")
+
+
+def _cells(s: Score, confidence: bool) -> str:
     median = "–" if s.median_px is None else f"{s.median_px:.2f}"
     corner = "–" if s.corner_px is None else f"{s.corner_px:.2f}" if s.corner_px < 100 else "> 100"
-    return f" {s.right} of {s.matches} | {median} | {f'**{corner}**' if s.registered else corner} |"
+    sure = f" {s.right_above_08} of {s.above_08} |" if confidence else ""
+    return f" {s.right} of {s.matches} |{sure} {median} | {f'**{corner}**' if s.registered else corner} |"
 
 
-def _total_cells(scores: list[Score]) -> str:
-    right, matches = (sum(getattr(s, name) for s in scores) for name in ("right", "matches"))
-    return f" {right} of {matches} | | **{sum(s.registered for s in scores)} registered** |"
+def _total_cells(run: dict[str, Any]) -> str:
+    scores = [Score(**each) for each in run["scores"]]
+    names = ("right", "matches", "right_above_08", "above_08")
+    right, matches, right_above, above = (sum(getattr(s, name) for s in scores) for name in names)
+    sure = f" {right_above} of {above} |" if _has_confidence(run) else ""
+    return f" {right} of {matches} |{sure} | **{sum(s.registered for s in scores)} registered** |"
 
 
 def environment(device: torch.device) -> dict[str, Any]:
     """What the numbers were measured with."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
     return {
-        "commit": commit.stdout.strip() or None,
+        "commit": _git("rev-parse", "HEAD"),
+        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "kornia": kornia.__version__,
@@ -193,6 +209,11 @@ def environment(device: torch.device) -> dict[str, Any]:
         "device": str(device),
         "threads": torch.get_num_threads(),
     }
+
+
+def _git(*arguments: str) -> str | None:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=Path(__file__).parent)
+    return done.stdout.strip() or None
 
 
 def main() -> None:

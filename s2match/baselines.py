@@ -3,11 +3,12 @@
 import cv2
 import numpy as np
 
-from s2match.loftr import GreyImage, Matches
+from s2match.loftr import GreyImage, Matches, Origin
 
 _FEATURES = 8000
 _CONTRAST = 0.01
 _RATIO = 0.8
+_ORIGIN = Origin("OpenCV SIFT", "cpu", 1 - _RATIO)
 
 
 def match_sift(image0: GreyImage, image1: GreyImage) -> Matches:
@@ -28,7 +29,7 @@ def match_sift(image0: GreyImage, image1: GreyImage) -> Matches:
     ]
     (points0, features0), (points1, features1) = found
     if features0 is None or features1 is None or len(features1) < 2:
-        return Matches(np.empty((0, 2)), np.empty((0, 2)), np.empty(0))
+        return Matches(np.empty((0, 2)), np.empty((0, 2)), np.empty(0), _ORIGIN)
     pairs = [
         (best, best.distance / max(second.distance, 1e-9))
         for best, second in cv2.BFMatcher().knnMatch(features0, features1, k=2)
@@ -37,4 +38,4 @@ def match_sift(image0: GreyImage, image1: GreyImage) -> Matches:
     # OpenCV puts pixel centres at integers
     xy0 = np.array([points0[best.queryIdx].pt for best, _ in kept], float).reshape(-1, 2) + 0.5
     xy1 = np.array([points1[best.trainIdx].pt for best, _ in kept], float).reshape(-1, 2) + 0.5
-    return Matches(xy0, xy1, 1 - np.array([ratio for _, ratio in kept], float))
+    return Matches(xy0, xy1, 1 - np.array([ratio for _, ratio in kept], float), _ORIGIN)

@@ -78,10 +78,11 @@ def list_scenes(folder: Path) -> tuple[Scene, ...]:
         DatasetError: The folder does not exist or is not a folder.
     """
     if not folder.is_dir():
-        raise DatasetError(f"The dataset folder {folder} does not exist.")
+        state = "is not a folder" if folder.exists() else "does not exist"
+        raise DatasetError(f"The dataset folder {folder.resolve()} {state}.")
     for pattern in _PATTERNS:
         # macOS leaves a hidden "._" companion beside files copied to other disks
-        found = (path for path in folder.glob(pattern) if not path.name.startswith("."))
+        found = (path for path in folder.glob(pattern) if path.is_file() and not path.name.startswith("."))
         paths = sorted(found, key=lambda path: path.name)
         if paths:
             return tuple(scene_of(path) for path in paths)
@@ -114,6 +115,8 @@ def pick_pair(scenes: tuple[Scene, ...], first: int, second: int) -> tuple[Scene
         ImageIndexError: An index is negative or too large; the message says the range.
         SameImageError: Both indexes are equal.
     """
+    if len(scenes) < 2:
+        raise DatasetError("The dataset has one image only, and a pair needs two.")
     for index in (first, second):
         if not 0 <= index < len(scenes):
             raise ImageIndexError(

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -37,7 +38,13 @@ class Registration:
     residual_px: NDArray[np.float64]
 
 
-def fit(matches: Matches, model: str = "affine", threshold_px: float = 1.5, seed: int = 0) -> Registration | None:
+def fit(
+    matches: Matches,
+    model: str = "affine",
+    threshold_px: float = 1.5,
+    seed: int = 0,
+    expected: NDArray[np.float64] | None = None,
+) -> Registration | None:
     """Fit a model to matches that are not all right.
 
     Affine models and homographies are fitted with OpenCV's USAC_MAGSAC (Barath et al., "MAGSAC++, a Fast, Reliable and
@@ -49,10 +56,12 @@ def fit(matches: Matches, model: str = "affine", threshold_px: float = 1.5, seed
         model: One of :data:`MODELS`.
         threshold_px: Largest distance of an inlier from the model, in target pixels.
         seed: OpenCV's estimators start from a fixed state; the seed shuffles the matches they draw from.
+        expected: 2×2 linear part that the grids of the images lead to expect; None: the same scale and orientation.
 
     Returns:
         The registration, or None when too few matches agree, so that chance explains it (:func:`required_inliers`), or
-        when they agree on what no ground seen from above could do: be mirrored, or scaled by more than 2.
+        when they agree on what no ground seen from above could do: against ``expected``, be mirrored or scaled by more
+        than 2.
 
     Raises:
         OptionError: ``model`` is unknown or ``threshold_px`` is not positive.
@@ -61,14 +70,42 @@ def fit(matches: Matches, model: str = "affine", threshold_px: float = 1.5, seed
     if len(matches) < required_inliers(len(matches)):
         return None
     order = np.random.default_rng(seed).permutation(len(matches))
-    matrix = MODELS[model](matches.xy0[order], matches.xy1[order], threshold_px)
-    if matrix is None or not _plausible(matrix):
+    matrix = _estimate(model, matches.xy0[order], matches.xy1[order], threshold_px)
+    if matrix is None or not _plausible(matrix, np.eye(2) if expected is None else expected):
         return None
     residual_px = np.linalg.norm(apply_matrix(matrix, matches.xy0) - matches.xy1, axis=1)
     inliers = residual_px <= threshold_px
     if inliers.sum() < required_inliers(len(matches)):
         return None
     return Registration(model, matrix, inliers, residual_px)
+
+
+def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far off the model may be at some places, by the residuals of its inliers and by where they lie.
+
+    The standard error of a least-squares fit to the inliers, both axes together: small among many points, growing with
+    the distance from them. It takes the errors of the matches to be independent, so errors they share are not in it.
+
+    Args:
+        registration: The model.
+        matches: The matches it was fitted to.
+        xy: (N, 2) reference pixels.
+
+    Returns:
+        (N,) standard error in target pixels.
+    """
+    inliers = registration.inliers
+    points = matches.xy0[inliers]
+    centre, spread = points.mean(axis=0), max(float(points.std()), 1e-9)
+
+    def design(places: NDArray[np.float64]) -> NDArray[np.float64]:
+        ones = np.ones((len(places), 1))
+        return ones if registration.model == "translation" else np.hstack([ones, (places - centre) / spread])
+
+    known, asked = design(points), design(xy)
+    variance = float(np.sum(registration.residual_px[inliers] ** 2)) / max(len(points) - known.shape[1], 1)
+    covariance = np.linalg.pinv(known.T @ known)
+    return np.asarray(np.sqrt(variance * np.einsum("ni,ij,nj->n", asked, covariance, asked)))
 
 
 def required_inliers(matches: int) -> int:
@@ -96,58 +133,50 @@ def apply_matrix(matrix: NDArray[np.float64], xy: NDArray[np.float64]) -> NDArra
     return np.asarray(homogeneous[:, :2] / homogeneous[:, 2:])
 
 
-def _plausible(matrix: NDArray[np.float64]) -> bool:
-    """Whether the linear part keeps handedness and scales by 0.5 to 2 in every direction."""
+def _plausible(matrix: NDArray[np.float64], expected: NDArray[np.float64]) -> bool:
+    """Whether the linear part keeps handedness and scales by 0.5 to 2 in every direction, against what is expected."""
     if not np.isfinite(matrix).all():
         return False
-    stretch = np.linalg.svd(matrix[:2, :2], compute_uv=False)
-    return bool(np.linalg.det(matrix[:2, :2]) > 0 and stretch.max() <= 2 and stretch.min() >= 0.5)
+    linear = matrix[:2, :2] @ np.linalg.inv(expected)
+    stretch = np.linalg.svd(linear, compute_uv=False)
+    return bool(np.linalg.det(linear) > 0 and stretch.max() <= 2 and stretch.min() >= 0.5)
 
 
-_Points = NDArray[np.float64]
+@dataclass(frozen=True)
+class _Estimator:
+    """OpenCV's function for a model, and its robust method where there is a choice."""
+
+    function: Callable[..., Any]
+    method: int
 
 
-def _fit_translation(xy0: _Points, xy1: _Points, threshold_px: float) -> NDArray[np.float64] | None:
-    shift, _ = cv2.estimateTranslation2D(
-        xy0, xy1, ransacReprojThreshold=threshold_px, maxIters=_MAX_ITERATIONS, confidence=_CONFIDENCE
-    )
-    return np.array([[1, 0, shift[0]], [0, 1, shift[1]], [0, 0, 1.0]])
-
-
-def _fit_similarity(xy0: _Points, xy1: _Points, threshold_px: float) -> NDArray[np.float64] | None:
-    matrix, _ = cv2.estimateAffinePartial2D(
-        xy0, xy1, ransacReprojThreshold=threshold_px, maxIters=_MAX_ITERATIONS, confidence=_CONFIDENCE
-    )
-    return None if matrix is None else np.vstack([matrix, [0, 0, 1]])
-
-
-def _fit_affine(xy0: _Points, xy1: _Points, threshold_px: float) -> NDArray[np.float64] | None:
-    matrix, _ = cv2.estimateAffine2D(
-        xy0,
-        xy1,
-        method=cv2.USAC_MAGSAC,
-        ransacReprojThreshold=threshold_px,
-        maxIters=_MAX_ITERATIONS,
-        confidence=_CONFIDENCE,
-    )
-    return None if matrix is None else np.vstack([matrix, [0, 0, 1]])
-
-
-def _fit_homography(xy0: _Points, xy1: _Points, threshold_px: float) -> NDArray[np.float64] | None:
-    matrix, _ = cv2.findHomography(
-        xy0,
-        xy1,
-        method=cv2.USAC_MAGSAC,
-        ransacReprojThreshold=threshold_px,
-        maxIters=_MAX_ITERATIONS,
-        confidence=_CONFIDENCE,
-    )
-    return None if matrix is None else np.asarray(matrix / matrix[2, 2])
-
-
-MODELS: dict[str, Callable[[_Points, _Points, float], NDArray[np.float64] | None]] = {
-    "translation": _fit_translation,
-    "similarity": _fit_similarity,
-    "affine": _fit_affine,
-    "homography": _fit_homography,
+_ESTIMATORS = {
+    "translation": _Estimator(cv2.estimateTranslation2D, cv2.RANSAC),
+    "similarity": _Estimator(cv2.estimateAffinePartial2D, cv2.RANSAC),
+    "affine": _Estimator(cv2.estimateAffine2D, cv2.USAC_MAGSAC),
+    "homography": _Estimator(cv2.findHomography, cv2.USAC_MAGSAC),
 }
+MODELS = tuple(_ESTIMATORS)
+
+
+def _estimate(
+    model: str, xy0: NDArray[np.float64], xy1: NDArray[np.float64], threshold_px: float
+) -> NDArray[np.float64] | None:
+    """3×3 matrix of a model, None when OpenCV finds none."""
+    estimator = _ESTIMATORS[model]
+    found, _ = estimator.function(
+        xy0,
+        xy1,
+        method=estimator.method,
+        ransacReprojThreshold=threshold_px,
+        maxIters=_MAX_ITERATIONS,
+        confidence=_CONFIDENCE,
+    )
+    if found is None:
+        return None
+    matrix = np.eye(3)
+    if model == "translation":
+        matrix[:2, 2] = np.ravel(found)
+    else:
+        matrix[: len(found)] = found
+    return np.asarray(matrix / matrix[2, 2])

@@ -26,7 +26,7 @@ class GroundErrors:
     Attributes:
         east_m: (N,) eastward component in metres.
         north_m: (N,) northward component in metres.
-        native_pixel_m: Side of a native pixel of the reference image in metres.
+        native_pixel_m: Side of a square as large as a native pixel of the reference image, in metres.
     """
 
     east_m: NDArray[np.float64]
@@ -95,10 +95,10 @@ def require_overlap(reference: Raster, target: Raster) -> None:
     """
     if not (reference.georeferenced and target.georeferenced):
         return
-    outline = predict(_outline(target), target, reference)
-    low, high = outline.min(axis=0), outline.max(axis=0)
+    edge = predict(outline(target), target, reference)
+    low, high = edge.min(axis=0), edge.max(axis=0)
     # positions that a CRS cannot express come back infinite
-    if not np.isfinite(outline).all() or (low >= reference.size).any() or (high <= 0).any():
+    if not np.isfinite(edge).all() or (low >= reference.size).any() or (high <= 0).any():
         raise NoOverlapError(f"The footprints of {reference.scene.title} and {target.scene.title} share no ground.")
 
 
@@ -107,8 +107,9 @@ def ground_errors(
 ) -> GroundErrors | None:
     """Measure matches against the georeference of both images.
 
-    Both points of a match are mapped to the ground and compared in the CRS of the reference, or, where that is not in
-    metres, in that of the target, or else in the UTM zone of the reference's centre.
+    Both points of a match are mapped to the ground and compared in the CRS of the reference where that is a UTM zone,
+    or else in the UTM zone of the reference's centre: units of other CRSs, web Mercator's for one, are no metres on
+    the ground.
 
     Args:
         reference: Image of ``xy0``.
@@ -122,38 +123,68 @@ def ground_errors(
     if not (reference.georeferenced and target.georeferenced):
         return None
     assert reference.transform is not None and target.transform is not None
-    crs = _metric_crs(reference, target)
+    crs = _utm(reference)
     ground0 = reproject(apply_transform(reference.transform, xy0), reference.crs, crs)
     ground1 = reproject(apply_transform(target.transform, xy1), target.crs, crs)
     shift = ground1 - ground0
-    return GroundErrors(shift[:, 0], shift[:, 1], _native_pixel_m(reference, crs))
+    return GroundErrors(
+        shift[:, 0], shift[:, 1], math.sqrt(math.prod(pixel_sides_m(reference, reference.native_transform)))
+    )
 
 
-def _outline(raster: Raster) -> NDArray[np.float64]:
-    """(N, 2) points along the four sides of an image."""
+def expected_linear(reference: Raster, target: Raster) -> NDArray[np.float64]:
+    """2×2 linear part of the map from reference to target pixels in the middle of the reference.
+
+    By the georeference; images without one are expected to have the same scale and orientation.
+    """
+    if not (reference.georeferenced and target.georeferenced):
+        return np.eye(2)
+    centre = np.array(reference.size) / 2
+    origin, right, down = predict(centre + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), reference, target)
+    return np.stack([right - origin, down - origin], axis=1)
+
+
+def pixel_sides_m(raster: Raster, transform: Affine | None) -> tuple[float, float]:
+    """Width and height on the ground of a pixel in the middle of a georeferenced image, in metres.
+
+    Args:
+        raster: The image.
+        transform: Its own transform, or that of its native pixels.
+    """
+    assert transform is not None and raster.transform is not None
+    middle = apply_transform(~transform @ raster.transform, np.array([raster.size]) / 2)
+    corners = apply_transform(transform, middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+    origin, right, down = reproject(corners, raster.crs, _utm(raster))
+    return math.dist(origin, right), math.dist(origin, down)
+
+
+def common_corners(reference: Raster, target: Raster) -> NDArray[np.float64]:
+    """(4, 2) corners, in reference pixels, of the box around the ground that both images show.
+
+    Without a georeference these are the corners of the reference.
+    """
+    low, high = np.zeros(2), np.array(reference.size, float)
+    if reference.georeferenced and target.georeferenced:
+        edge = predict(outline(target), target, reference)
+        low, high = np.maximum(low, edge.min(axis=0)), np.minimum(high, edge.max(axis=0))
+    return np.array([[low[0], low[1]], [high[0], low[1]], [low[0], high[1]], [high[0], high[1]]])
+
+
+def outline(raster: Raster) -> NDArray[np.float64]:
+    """(N, 2) points around the edge of an image, closed."""
     width, height = raster.size
     along = np.linspace(0, 1, _SIDE_POINTS)
-    x = np.concatenate([along, along, np.zeros_like(along), np.ones_like(along)]) * width
-    y = np.concatenate([np.zeros_like(along), np.ones_like(along), along, along]) * height
+    x = np.concatenate([along, np.ones_like(along), along[::-1], np.zeros_like(along)]) * width
+    y = np.concatenate([np.zeros_like(along), along, np.ones_like(along), along[::-1]]) * height
     return np.stack([x, y], axis=1)
 
 
-def _metric_crs(reference: Raster, target: Raster) -> CRS:
-    for crs in (reference.crs, target.crs):
-        if crs is not None and crs.is_projected and crs.linear_units_factor[1] == 1.0:
-            return crs
-    assert reference.transform is not None
-    centre = apply_transform(reference.transform, np.array([reference.size]) / 2)
-    longitude, latitude = reproject(centre, reference.crs, CRS.from_epsg(4326))[0]
+def _utm(raster: Raster) -> CRS:
+    """The CRS of an image where it is a UTM zone of WGS 84, or else the zone of the image's centre."""
+    assert raster.transform is not None and raster.crs is not None
+    if (raster.crs.to_epsg() or 0) // 100 in (326, 327):
+        return raster.crs
+    centre = apply_transform(raster.transform, np.array([raster.size]) / 2)
+    longitude, latitude = reproject(centre, raster.crs, CRS.from_epsg(4326))[0]
     zone = int((longitude + 180) // 6) % 60 + 1
     return CRS.from_epsg((32600 if latitude >= 0 else 32700) + zone)
-
-
-def _native_pixel_m(raster: Raster, crs: CRS) -> float:
-    """Side of the square as large as the native pixel in the middle of the image."""
-    assert raster.native_transform is not None
-    corner = np.array(raster.native_size) / 2
-    pixel = corner + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    origin, right, down = reproject(apply_transform(raster.native_transform, pixel), raster.crs, crs)
-    (a, b), (c, d) = right - origin, down - origin
-    return math.sqrt(abs(a * d - b * c))

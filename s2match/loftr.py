@@ -31,6 +31,21 @@ class GreyImage:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """How matches were found.
+
+    Attributes:
+        weights: Name of the weights, or of the method.
+        device: Where it ran.
+        confidence: All matches have a confidence above this.
+    """
+
+    weights: str
+    device: str
+    confidence: float
+
+
+@dataclass(frozen=True)
 class Matches:
     """Points of one image and the same features in another.
 
@@ -38,11 +53,13 @@ class Matches:
         xy0: (N, 2) positions (x, y) in the reference image, pixels, GDAL frame.
         xy1: (N, 2) positions in the target image, likewise.
         confidence: (N,) confidence in [0, 1].
+        origin: How they were found.
     """
 
     xy0: NDArray[np.float64]
     xy1: NDArray[np.float64]
     confidence: NDArray[np.float64]
+    origin: Origin
 
     def __len__(self) -> int:
         """Number of matches."""
@@ -50,7 +67,7 @@ class Matches:
 
     def of(self, chosen: NDArray[np.bool_]) -> "Matches":
         """Some of the matches, chosen by an (N,) mask."""
-        return Matches(self.xy0[chosen], self.xy1[chosen], self.confidence[chosen])
+        return Matches(self.xy0[chosen], self.xy1[chosen], self.confidence[chosen], self.origin)
 
 
 def pick_device(name: str) -> torch.device:
@@ -74,6 +91,7 @@ class LoftrMatcher:
     def __init__(self, network: Network, device: torch.device) -> None:
         """Move the network to the device."""
         self.device = device
+        self._title = network.title
         self._net = network.net.to(device)
         self._to_gdal = 0.5 - network.pixel_centre
         self._stride = int(network.net.config["resolution"][0])
@@ -116,7 +134,8 @@ class LoftrMatcher:
         keypoints = [found[f"keypoints{side}"].cpu().double().numpy() for side in (0, 1)]
         inside = self._off_border(keypoints[0], image0) & self._off_border(keypoints[1], image1)
         xy0, xy1 = (points + self._to_gdal for points in keypoints)
-        return Matches(xy0, xy1, found["confidence"].cpu().double().numpy()).of(inside)
+        origin = Origin(self._title, str(self.device), confidence)
+        return Matches(xy0, xy1, found["confidence"].cpu().double().numpy(), origin).of(inside)
 
     def _tensor(self, grey: NDArray[np.float32]) -> torch.Tensor:
         return torch.from_numpy(grey)[None, None].to(self.device)

@@ -4,24 +4,20 @@ import io
 from pathlib import Path
 
 import numpy as np
-from matplotlib import get_backend
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.registry import BackendFilter, backend_registry
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Circle
+from matplotlib.patches import Circle, Rectangle
 from numpy.typing import NDArray
 
 from s2match.errors import OutputError
 from s2match.files import written_whole
-from s2match.georeference import predict
+from s2match.georeference import common_corners, outline, predict
 from s2match.raster import Raster
 from s2match.results import PairResult
-from s2match.weights import weights_title
 
 NODATA_GREY = 225
 
@@ -29,6 +25,7 @@ NODATA_GREY = 225
 _CONFIDENCE = LinearSegmentedColormap.from_list("confidence", ["#2a3fd0", "#00a5ff", "#3df5ff"])
 _OUTLIER = "#D55E00"
 _MAX_LINES = 60
+_FORMATS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 _DPI = 150
 
 
@@ -46,7 +43,7 @@ def plot_pair(reference: Raster, target: Raster, figure: Figure | None = None) -
     figure = figure or Figure(figsize=(13, 6.8), dpi=_DPI, layout="constrained")
     for axes, raster, role in zip(figure.subplots(1, 2), (reference, target), ("reference", "target"), strict=True):
         axes.imshow(_shown(raster), extent=(0, raster.size[0], raster.size[1], 0))
-        axes.set_title(f"{raster.scene.title}  ({role})", fontsize=13)
+        axes.set_title(f"{raster.scene.title}  ({role})", fontsize=13, parse_math=False)
         axes.set_xlabel("x (px)")
         axes.set_ylabel("y (px)")
     return figure
@@ -72,11 +69,13 @@ def plot_matches(result: PairResult, figure: Figure | None = None) -> Figure:
     offset = np.array([reference.size[0] + 0.04 * max(reference.size[0], target.size[0]), 0.0])
     for raster, left in ((reference, 0.0), (target, float(offset[0]))):
         axes.imshow(_shown(raster), extent=(left, left + raster.size[0], raster.size[1], 0))
-        axes.text(left + raster.size[0] / 2, -6, raster.scene.title, ha="center", va="bottom", fontsize=13)
+        axes.add_patch(Rectangle((left, 0), *raster.size, fill=False, color="0.5", lw=0.8))
+        middle = left + raster.size[0] / 2
+        axes.text(middle, -6, raster.scene.title, ha="center", va="bottom", fontsize=13, parse_math=False)
     axes.set_xlim(0, offset[0] + target.size[0])
     axes.set_ylim(max(reference.size[1], target.size[1]), 0)
     axes.set_axis_off()
-    figure.suptitle(_title(result), fontsize=14)
+    figure.suptitle(_title(result) + "\n", fontsize=14, parse_math=False)
     _draw_common_footprint(axes, reference, target, offset)
     _draw_matches(axes, result, offset)
     _draw_key(figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1]), result)
@@ -107,15 +106,22 @@ def plot_errors(result: PairResult, figure: Figure | None = None) -> Figure:
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     axes.set_xlabel("shift of the target to the east (m)")
     axes.set_ylabel("shift of the target to the north (m)")
-    axes.set_title(f"{result.reference.scene.title} → {result.target.scene.title}", fontsize=13)
-    axes.legend(loc="upper right")
+    axes.set_title(f"{result.reference.scene.title} → {result.target.scene.title}", fontsize=13, parse_math=False)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, frameon=False)
     return figure
 
 
 def has_screen() -> bool:
     """Whether matplotlib finds a screen to open windows on."""
-    interactive = backend_registry.list_builtin(BackendFilter.INTERACTIVE)  # type: ignore[no-untyped-call]
-    return get_backend().lower() in interactive
+    import matplotlib.pyplot as plt
+
+    try:
+        figure = plt.figure()
+    except ImportError:
+        # the backend that the environment asks for cannot run here
+        return False
+    plt.close(figure)
+    return getattr(figure.canvas, "required_interactive_framework", None) is not None
 
 
 def screen_figure() -> Figure:
@@ -138,9 +144,8 @@ def check_format(path: Path) -> None:
     Raises:
         OutputError: It is none.
     """
-    known = FigureCanvasAgg.filetypes
-    if path.suffix.lower().removeprefix(".") not in known:
-        raise OutputError(f"Cannot write {path}: its suffix must be one of {', '.join(sorted(known))}.")
+    if path.suffix.lower() not in _FORMATS:
+        raise OutputError(f"Cannot write {path}: its suffix must be one of {', '.join(_FORMATS)}.")
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -170,7 +175,9 @@ def as_jpeg(figure: Figure, width_px: int | None = None) -> bytes:
 def _shown(raster: Raster) -> NDArray[np.uint8]:
     """The image as a person wants to see it: stretched, nodata in light grey."""
     values = raster.image[raster.valid]
-    low, high = np.percentile(values, [0.5, 99])
+    low, middle, high = np.percentile(values, [0.5, 50, 99])
+    # under cloud the ground, not the cloud, gets the range
+    high = min(high, low + 2.6 * max(middle - low, 1.0))
     stretched = np.clip((raster.image - low) / max(high - low, 1.0), 0, 1) ** 0.85
     return np.where(raster.valid[..., None], stretched * 255, NODATA_GREY).astype(np.uint8)
 
@@ -181,8 +188,8 @@ def _title(result: PairResult) -> str:
         parts.append(f"{result.registration.model}, {result.settings.ransac_threshold_px:g} px")
     errors = result.inlier_errors
     if errors is not None:
-        parts.append(f"CE90 {errors.ce90_m:.0f} m ({errors.ce90_m / errors.native_pixel_m:.1f} native px)")
-    return f"{'  ·  '.join(parts)}  ·  {weights_title(result.settings.weights)}"
+        parts.append(f"CE90 of inliers {errors.ce90_m:.0f} m")
+    return f"{'  ·  '.join(parts)}  ·  {result.matches.origin.weights}"
 
 
 def _inliers(result: PairResult) -> NDArray[np.bool_]:
@@ -197,7 +204,7 @@ def _draw_matches(axes: Axes, result: PairResult, offset: NDArray[np.float64]) -
     colours[~inlier] = to_rgba(_OUTLIER)
     drawn = _spread(len(matches), _MAX_LINES)
     ends = np.stack([matches.xy0, matches.xy1 + offset], axis=1)
-    area = float(np.clip(16_000 / max(len(matches), 1), 5, 28))
+    area = float(np.clip(16_000 / max(len(matches), 1), 2.5, 28))
     for chosen, marker, style in ((~inlier, "x", (0, (4, 3))), (inlier, "o", "solid")):
         lines = chosen & drawn
         axes.add_collection(
@@ -215,31 +222,34 @@ def _draw_key(left: Axes, right: Axes, result: PairResult) -> None:
     colour_bar.set_label("confidence of inliers")
     inlier = _inliers(result)
     right.set_axis_off()
-    right.legend(
-        handles=[
-            Line2D([], [], color=_CONFIDENCE(0.5), marker="o", label=f"inliers ({inlier.sum()})"),
-            Line2D([], [], color=_OUTLIER, marker="x", ls="--", label=f"outliers ({(~inlier).sum()})"),
-            Line2D([], [], color="grey", ls=(0, (6, 4)), label="footprint of the other image"),
-        ],
-        loc="center",
-        ncols=3,
-        frameon=False,
-    )
+    handles = [
+        Line2D([], [], color=_CONFIDENCE(0.5), marker="o", label=f"inliers ({inlier.sum()})"),
+        Line2D([], [], color=_OUTLIER, marker="x", ls="--", label=f"outliers ({(~inlier).sum()})"),
+    ]
+    if _footprints_differ(result.reference, result.target):
+        handles.append(Line2D([], [], color="grey", ls=(0, (6, 4)), label="footprint of the other image"))
+    right.legend(handles=handles, loc="center", ncols=3, frameon=False)
 
 
 def _norm(result: PairResult) -> Normalize:
-    return Normalize(min(result.settings.confidence, 0.99), 1.0)
+    return Normalize(min(result.matches.origin.confidence, 0.99), 1.0)
 
 
 def _draw_common_footprint(axes: Axes, reference: Raster, target: Raster, offset: NDArray[np.float64]) -> None:
     """Outline on each image what the georeference says the other one shows."""
-    if not (reference.georeferenced and target.georeferenced):
+    if not _footprints_differ(reference, target):
         return
     for here, other, left in ((reference, target, 0 * offset), (target, reference, offset)):
-        width, height = other.size
-        corners = np.array([[0, 0], [width, 0], [width, height], [0, height], [0, 0]], float)
-        outline = np.clip(predict(corners, other, here), 0, here.size) + left
-        axes.plot(*outline.T, color="white", lw=1.2, ls=(0, (6, 4)))
+        frame = Rectangle((left[0], 0), *here.size, transform=axes.transData)
+        (line,) = axes.plot(*(predict(outline(other), other, here) + left).T, color="white", lw=1.4, ls=(0, (6, 4)))
+        line.set_clip_path(frame)
+
+
+def _footprints_differ(reference: Raster, target: Raster) -> bool:
+    if not (reference.georeferenced and target.georeferenced):
+        return False
+    corners = common_corners(reference, target)
+    return bool(np.abs(np.ptp(corners, axis=0) - reference.size).max() > 1)
 
 
 def _spread(count: int, most: int) -> NDArray[np.bool_]:

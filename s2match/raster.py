@@ -21,6 +21,9 @@ from s2match.resampling import AxisMap, resample
 
 MIN_SIDE_PX = 64
 MAX_SIDE_PX = 32_768
+
+# Zeros that nobody declared to be nodata are taken for it in patches of at least this many pixels.
+_NODATA_PATCH_PX = 64
 _LIST_SIDE_PX = 256
 
 # The digital number that ESA's true-colour images show as 255: reflectance 0.3558 times 10 000.
@@ -66,19 +69,6 @@ class Raster:
 
 
 @dataclass(frozen=True)
-class SceneInfo:
-    """What a list of images says of one.
-
-    Attributes:
-        size: Width and height in pixels.
-        nodata_share: Share of the pixels without data, 0 to 1, measured on a reduced image.
-    """
-
-    size: tuple[int, int]
-    nodata_share: float
-
-
-@dataclass(frozen=True)
 class _Level:
     """One stored resolution of a file.
 
@@ -97,9 +87,9 @@ def read_raster(source: Path | Scene, size: tuple[int, int] | None = None) -> Ra
     """Read an image, resized, from the coarsest stored resolution that is fine enough.
 
     JP2 and GeoTIFF, one or three bands (of others the red, green and blue, or the first three), uint8 as it is, uint16
-    scaled as ESA scales a true-colour image, other types stretched between their 1st and 99th percentile. No data is
-    what the file's nodata value, mask or alpha says; without those, in integer images, pixels that are 0 in every band
-    and their neighbours.
+    scaled as ESA scales a true-colour image, other types, and uint16 that this would saturate, stretched between their
+    1st and 99th percentile. No data is what the file's nodata value, mask or alpha says; without those, in integer
+    images, patches of pixels that are 0 in every band, with their outermost neighbours.
 
     Resizing W×H to w×h maps x by w/W and y by h/H exactly, and the transform returned is scaled accordingly.
 
@@ -138,16 +128,18 @@ def read_raster(source: Path | Scene, size: tuple[int, int] | None = None) -> Ra
     return Raster(image, valid, transform, crs, native, scene)
 
 
-def describe(scene: Scene) -> SceneInfo:
-    """Size and share of nodata of an image file; only a small version of it is decoded.
+def nodata_share(scene: Scene) -> float:
+    """Share of an image file without data, 0 to 1, measured on a small version of it.
 
     Raises:
         UnreadableImageError: The file is missing, not an image, or damaged.
-        NoValidPixelsError: The image holds nothing but nodata.
     """
     size = image_size(scene)
-    raster = read_raster(scene, fit_size(size, min(_LIST_SIDE_PX, max(size))))
-    return SceneInfo(size, float(1 - raster.valid.mean()))
+    try:
+        raster = read_raster(scene, fit_size(size, min(_LIST_SIDE_PX, max(size))))
+    except NoValidPixelsError:
+        return 1.0
+    return float(1 - raster.valid.mean())
 
 
 def image_size(scene: Scene) -> tuple[int, int]:
@@ -190,14 +182,16 @@ def opened(path: Path, overview: int | None = None) -> Iterator[rasterio.Dataset
         UnreadableImageError: The file is missing, not an image, or damaged.
     """
     if not path.is_file():
-        raise UnreadableImageError(f"There is no image file {path}.")
+        raise UnreadableImageError(
+            f"{path} is a folder, not an image." if path.is_dir() else f"There is no file {path}."
+        )
     options = {} if overview is None else {"overview_level": overview}
     try:
         # one decoding thread: GDAL loses the errors of damaged tiles met in others
         with rasterio.Env(GDAL_NUM_THREADS="1"), _quiet_open(path, options) as file:
             yield file
     except RasterioError as error:
-        detail = str(error.__cause__ or error)
+        detail = str(error.__cause__ or error).rstrip(".")
         raise UnreadableImageError(f"Cannot read {path}: {detail}.") from error
 
 
@@ -211,24 +205,33 @@ def _quiet_open(path: Path, options: dict[str, int]) -> rasterio.DatasetReader:
 def _choose_level(file: rasterio.DatasetReader, size: tuple[int, int]) -> _Level:
     """The coarsest resolution whose samples are no further apart than those asked for."""
     chosen = _Level(None, (1.0, 0.0), (1.0, 0.0))
+    codestream = file.driver.startswith("JP2") and not Path(f"{file.name}.ovr").exists()
     for overview, factor in enumerate(file.overviews(1)):
         if factor > min(file.width / size[0], file.height / size[1]):
             break
-        if file.driver.startswith("JP2"):
+        if codestream:
             # The low-pass band of JPEG 2000 keeps the even samples (ISO/IEC 15444-1, annex F), so sample k of a level
             # is centred on x = k * factor + 0.5 of the full image, not on the middle of its block.
             line = (1 / factor, 0.5 - 0.5 / factor)
             chosen = _Level(overview, line, line)
-        else:
-            width, height = -(-file.width // factor), -(-file.height // factor)
-            chosen = _Level(overview, (width / file.width, 0.0), (height / file.height, 0.0))
+        elif (level := _averaged_size(file, overview)) is not None:
+            chosen = _Level(overview, (level[0] / file.width, 0.0), (level[1] / file.height, 0.0))
     return chosen
 
 
+def _averaged_size(file: rasterio.DatasetReader, overview: int) -> tuple[int, int] | None:
+    """Size of an overview that says it was averaged; the samples of others lie anywhere in their blocks."""
+    with opened(Path(file.name), overview) as level:
+        averaged = level.tags(1).get("RESAMPLING", "").startswith("AVERAGE")
+        return (level.width, level.height) if averaged else None
+
+
 def _georeference(file: rasterio.DatasetReader) -> tuple[Affine | None, CRS | None]:
-    if file.crs is None or file.transform == Affine.identity():
+    crs = file.crs
+    # the grid of a building site or of a drawing says nothing of where on Earth it lies
+    if crs is None or not (crs.is_projected or crs.is_geographic) or file.transform == Affine.identity():
         return None, None
-    return file.transform, file.crs
+    return file.transform, crs
 
 
 def _read_bands(file: rasterio.DatasetReader) -> NDArray[np.generic]:
@@ -239,20 +242,27 @@ def _read_bands(file: rasterio.DatasetReader) -> NDArray[np.generic]:
     else:
         indexes = [1, 2, 3] if file.count >= 3 else [1]
     bands: NDArray[np.generic] = file.read(indexes)
+    if file.colorinterp[0] is ColorInterp.palette:
+        palette = np.zeros((256, 3), np.uint8)
+        for index, colour in file.colormap(1).items():
+            palette[index] = colour[:3]
+        coloured: NDArray[np.generic] = palette[bands[0]].transpose(2, 0, 1)
+        return coloured
     return bands
 
 
 def _read_valid(file: rasterio.DatasetReader, bands: NDArray[np.generic]) -> NDArray[np.bool_]:
     """H×W validity: as the file declares it, or as its pixel values tell."""
+    finite = np.asarray(np.isfinite(bands).all(axis=0))
     if not all(MaskFlags.all_valid in flags for flags in file.mask_flag_enums):
-        return np.asarray(file.dataset_mask() > 0)
-    if bands.dtype.kind not in "iu":
-        return np.asarray(np.isfinite(bands).all(axis=0))
-    valid = np.asarray(bands.any(axis=0))
-    if valid.all():
-        return valid
+        return np.asarray(finite & (file.dataset_mask() > 0))
+    if bands.dtype.kind not in "iu" or bands.any(axis=0).all():
+        return finite
+    _, label, statistics, _ = cv2.connectedComponentsWithStats((~bands.any(axis=0)).astype(np.uint8), connectivity=4)
+    large = statistics[:, cv2.CC_STAT_AREA] >= _NODATA_PATCH_PX
+    large[0] = False
     # what is stored beside nodata is mixed with it, by the encoder or by a reduced resolution
-    return np.asarray(cv2.erode(valid.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+    return np.asarray(cv2.dilate(large[label].astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
 
 
 def _resample_valid(
@@ -270,7 +280,7 @@ def _resample_valid(
 
 def _to_tci(values: NDArray[np.float32], valid: NDArray[np.bool_], dtype: np.dtype[np.generic]) -> NDArray[np.uint8]:
     """B×H×W values of any type to H×W×3 uint8: 1 to 255 where valid, 0 elsewhere."""
-    if dtype == np.uint16:
+    if dtype == np.uint16 and np.percentile(values[:, valid], 1) < TCI_SATURATION:
         values = values * (255 / TCI_SATURATION)
     elif dtype != np.uint8:
         low, high = np.percentile(values[:, valid], [1, 99])

@@ -9,12 +9,17 @@ import numpy as np
 
 from s2match import __version__
 from s2match.files import written_whole
-from s2match.geometry import Registration
-from s2match.georeference import GroundErrors, ground_errors
-from s2match.loftr import Matches, pick_device
+from s2match.geometry import Registration, uncertainty_px
+from s2match.georeference import GroundErrors, common_corners, ground_errors, pixel_sides_m
+from s2match.loftr import Matches
 from s2match.raster import Raster
 from s2match.settings import Settings
-from s2match.weights import weights_title
+
+# Matches worth trying for on difficult pairs.
+_LOW_CONFIDENCE = 0.2
+
+# Pixels whose sides differ by more than this are worth telling.
+_OBLONG = 0.02
 
 
 @dataclass(frozen=True)
@@ -45,9 +50,16 @@ class PairResult:
         return self.errors.of(self.registration.inliers)
 
     @property
+    def uncertainty_px(self) -> float | None:
+        """Standard error of the model at the worst corner of the common ground; None without a registration."""
+        if self.registration is None:
+            return None
+        return float(uncertainty_px(self.registration, self.matches, common_corners(self.reference, self.target)).max())
+
+    @property
     def headline(self) -> str:
         """The outcome in one line."""
-        found = f"{len(self.matches)} matches above {self.settings.confidence:.2f}"
+        found = f"{len(self.matches)} matches above {self.matches.origin.confidence:.2f}"
         if self.registration is None:
             return f"{found}, no registration"
         return f"{found}, {self.registration.inliers.sum()} inliers"
@@ -63,47 +75,57 @@ def assemble(
 
 def summary(result: PairResult) -> str:
     """A short, aligned table of a result, without a final newline."""
-    settings, registration = result.settings, result.registration
+    settings, registration, origin = result.settings, result.registration, result.matches.origin
     rows = [
         ("reference", _describe(result.reference)),
         ("target", _describe(result.target)),
-        ("weights", f"{weights_title(settings.weights)} on {pick_device(settings.device)}"),
-        ("matches", f"{len(result.matches)} above {settings.confidence:.2f}"),
+        ("weights", f"{origin.weights} on {origin.device}"),
+        ("matches", f"{len(result.matches)} above {origin.confidence:.2f}"),
     ]
     if registration is None:
-        rows.append(("registration", f"none: not enough matches agree on one {settings.geometry} model"))
+        rows.append(("registration", f"none: too few matches agree on a plausible {settings.geometry} model"))
+        if origin.confidence > _LOW_CONFIDENCE:
+            rows.append(("", f"a lower confidence, such as {_LOW_CONFIDENCE}, gives more matches"))
     else:
         inliers = registration.inliers
         share = f"{inliers.sum()} inliers ({inliers.mean():.0%}) within {settings.ransac_threshold_px:g} px"
         residual = f"median residual {np.median(registration.residual_px[inliers]):.2f} px"
         rows.append(("registration", f"{registration.model}, {share}, {residual}"))
+        off = result.uncertainty_px or 0.0
+        rows.append(("uncertainty", f"{off:.2f} px at the worst corner of the common ground (standard error)"))
+        if off > settings.ransac_threshold_px:
+            rows.append(
+                ("warning", "the inliers cover too little of the common ground: trust the model near them only")
+            )
     lines = [f"{name:<14}{value}" for name, value in rows]
     return "\n".join([*lines, *_error_lines(result)])
 
 
 def facts(result: PairResult) -> dict[str, Any]:
     """The facts of the summary and the model itself, as JSON types. Equal inputs give equal facts."""
-    settings, registration = result.settings, result.registration
+    settings, registration, origin = result.settings, result.registration, result.matches.origin
     return {
         "s2match_version": __version__,
         "reference": _raster_facts(result.reference),
         "target": _raster_facts(result.target),
-        "weights": weights_title(settings.weights),
-        "device": str(pick_device(settings.device)),
-        "confidence": settings.confidence,
+        "weights": origin.weights,
+        "device": origin.device,
+        "confidence": origin.confidence,
+        "geometry": settings.geometry,
+        "ransac_threshold_px": settings.ransac_threshold_px,
         "seed": settings.seed,
         "matches": len(result.matches),
         "registered": registration is not None,
         "registration": None
         if registration is None
         else {
-            "model": registration.model,
             "matrix_reference_px_to_target_px": registration.matrix.tolist(),
-            "ransac_threshold_px": settings.ransac_threshold_px,
+            "worst_corner_uncertainty_px": result.uncertainty_px,
             "inliers": int(registration.inliers.sum()),
             "inlier_share": float(registration.inliers.mean()),
             "median_inlier_residual_px": float(np.median(registration.residual_px[registration.inliers])),
         },
+        "native_pixel_m": None if result.errors is None else result.errors.native_pixel_m,
         "ground_errors": {
             "all_matches": _error_facts(result.errors),
             "inliers": _error_facts(result.inlier_errors),
@@ -124,8 +146,10 @@ def write_json(result: PairResult, path: Path) -> None:
 def _describe(raster: Raster) -> str:
     width, height = raster.size
     pixel = ""
-    if raster.transform is not None and raster.crs is not None and raster.crs.is_projected:
-        pixel = f" of {abs(raster.transform.a):.4g} m"
+    if raster.georeferenced:
+        across, down = pixel_sides_m(raster, raster.transform)
+        oblong = abs(across / down - 1) > _OBLONG
+        pixel = f" of {across:.4g} x {down:.4g} m" if oblong else f" of {across:.4g} m"
     nodata = "" if raster.valid.all() else f", {1 - raster.valid.mean():.0%} nodata"
     return f"{raster.scene.path.name}  ({width} x {height} px{pixel}{nodata})"
 

@@ -28,7 +28,7 @@ class Settings:
     ransac_threshold_px: float = 1.5
     seed: int = 0
 
-    def check(self) -> None:
+    def __post_init__(self) -> None:
         """Refuse values out of range before any work is done.
 
         Raises:

@@ -41,10 +41,12 @@ class Network:
         net: The network in evaluation mode, on the CPU, float32.
         pixel_centre: The coordinate that the weights give to the centre of the first pixel: 0.5 in the GDAL frame, 0.0
             where pixel centres lie at integers.
+        title: Its name in summaries and figures.
     """
 
     net: LoFTR
     pixel_centre: float
+    title: str
 
 
 def load_network(name: str) -> Network:
@@ -56,20 +58,15 @@ def load_network(name: str) -> Network:
         CorruptWeightsError: The file cannot be loaded, or is not a LoFTR.
     """
     if name == BUNDLED:
-        return _load_file(BUNDLED_FOLDER / f"{BUNDLED}.safetensors")
+        return _load_file(BUNDLED_FOLDER / f"{BUNDLED}.safetensors", BUNDLED)
     if name in DOWNLOADED:
         return _load_named(name)
     path = Path(name)
     if path.is_file():
-        return _load_file(path)
+        return _load_file(path, path.name)
     raise UnknownWeightsError(
         f"Unknown weights {name!r}: choose {BUNDLED}, {', '.join(DOWNLOADED)}, or the path of a LoFTR checkpoint."
     )
-
-
-def weights_title(name: str) -> str:
-    """Weights as summaries and figures call them: the name, or the file name of a path."""
-    return name if name == BUNDLED or name in DOWNLOADED else Path(name).name
 
 
 def save_weights(net: LoFTR, pixel_centre: float, path: Path) -> None:
@@ -93,7 +90,7 @@ def _load_named(name: str) -> Network:
         with warnings.catch_warnings():
             # kornia warns of every attempt; the error below says it once
             warnings.simplefilter("ignore", UserWarning)
-            return Network(LoFTR(pretrained=name), _KORNIA_PIXEL_CENTRE)
+            return Network(LoFTR(pretrained=name), _KORNIA_PIXEL_CENTRE, name)
     except (RuntimeError, OSError, KeyError, pickle.UnpicklingError) as error:
         if was_cached:
             raise CorruptWeightsError(
@@ -110,7 +107,7 @@ def _urls(name: str) -> list[str]:
     return [found] if isinstance(found, str) else found
 
 
-def _load_file(path: Path) -> Network:
+def _load_file(path: Path, title: str) -> Network:
     try:
         state, metadata = _read_checkpoint(path)
         config = json.loads(metadata["config"]) if "config" in metadata else _infer_config(state, path.name)
@@ -131,9 +128,8 @@ def _load_file(path: Path) -> Network:
         pickle.UnpicklingError,
         SafetensorError,
     ) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CorruptWeightsError(f"{path} is not a LoFTR checkpoint that can be loaded ({reason[:200]}).") from error
-    return Network(net.eval(), centre)
+        raise CorruptWeightsError(f"{path} is not a LoFTR checkpoint that can be loaded.") from error
+    return Network(net.eval(), centre, title)
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

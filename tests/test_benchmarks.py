@@ -11,14 +11,15 @@ from conftest import GRID, REAL, make_raster, texture
 from benchmarks.accuracy import DEFAULT_JSON, Score, crop, measure, score, sift
 from benchmarks.readme import README, accuracy_tables, sample_summary
 from s2match.geometry import required_inliers
-from s2match.loftr import Matches
+from s2match.loftr import Matches, Origin
 
+ORIGIN = Origin("test", "cpu", 0.2)
 RASTER = make_raster(texture(200, 200))
 
 
 def matches(error_px: float, count: int = 100) -> Matches:
     xy0 = np.random.default_rng(0).uniform(10, 190, (count, 2))
-    return Matches(xy0, xy0 - [3, 5] + [error_px, 0], np.linspace(0.5, 1, count))
+    return Matches(xy0, xy0 - [3, 5] + [error_px, 0], np.linspace(0.5, 1, count), ORIGIN)
 
 
 def test_right_matches_count_and_their_model_is_registered() -> None:
@@ -44,7 +45,7 @@ def test_corners_are_those_of_the_common_ground() -> None:
     xy0 = np.random.default_rng(0).uniform([150, 0], [200, 200], (100, 2))
     xy1 = xy0 - [150, 0]
     xy1 = xy1 + 1e-3 * np.stack([-(xy0[:, 1] - 100), xy0[:, 0] - 175], axis=1)
-    found = score(RASTER, target, Matches(xy0, xy1, np.ones(100)))
+    found = score(RASTER, target, Matches(xy0, xy1, np.ones(100), ORIGIN))
     assert found.corner_px == pytest.approx(0.103, abs=0.01)
 
 

@@ -57,10 +57,10 @@ def test_no_argument_on_a_fresh_machine(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.real
-def test_the_mission_s_command_as_written(tmp_path: Path) -> None:
-    """All five options, ``outdoor`` from kornia's cache (random tensors here), on the real pair, in ./dataset."""
-    (tmp_path / "dataset").symlink_to(REAL / "ukraine")
+@pytest.mark.parametrize("real", [pytest.param(True, marks=pytest.mark.real), False])
+def test_the_mission_s_command_as_written(tmp_path: Path, real: bool) -> None:
+    """All five options, ``outdoor`` from kornia's cache (random tensors here), in ./dataset: real pair and sample."""
+    (tmp_path / "dataset").symlink_to(REAL / "ukraine" if real else ROOT / "dataset")
     checkpoints = tmp_path / "torch" / "hub" / "checkpoints"
     checkpoints.mkdir(parents=True)
     torch.manual_seed(0)
@@ -72,8 +72,11 @@ def test_the_mission_s_command_as_written(tmp_path: Path) -> None:
     done = command(*arguments.split(), cwd=tmp_path, TORCH_HOME=str(tmp_path / "torch"))
     assert done.returncode == model_inference.NO_REGISTRATION, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("reference     T36UYA_20160502T083602_TCI.jp2  (1098 x 1098 px of 100 m)")
-    assert lines[1].startswith("target        T36UXA_20180820T083601_TCI.jp2")
+    reference, target = (
+        ("T36UYA_20160502T", "T36UXA_20180820T") if real else ("SYNTHETIC-B_20240510T", "SYNTHETIC-B_2022")
+    )
+    assert lines[0].startswith(f"reference     {reference}") and "1098 x 1098 px of 10" in lines[0]
+    assert lines[1].startswith(f"target        {target}")
     assert "weights       outdoor on" in lines[2]
     assert (tmp_path / "result.png").stat().st_size > 100_000
 
@@ -145,6 +148,31 @@ def test_too_few_matches_have_their_own_exit_code(dataset: Path, tmp_path: Path,
     assert (tmp_path / "result.png").exists()
 
 
+def test_inputs_are_never_overwritten(dataset: Path, tmp_path: Path, capsys: Capture) -> None:
+    first, second = (scene.path for scene in list_scenes(dataset)[:2])
+    kept = first.read_bytes()
+    result = tmp_path / "result.png"
+    for options in (["--json", first], ["--json", result], ["--output", dataset / ".." / "images" / second.name]):
+        assert run(dataset, tmp_path, *options) == errors.OutputError.exit_code
+        assert "it is an input or another output" in capsys.readouterr().err
+    assert first.read_bytes() == kept and not result.exists()
+
+
+def test_a_name_that_the_terminal_cannot_spell(dataset: Path, tmp_path: Path) -> None:
+    paths = [scene.path.rename(dataset / f"Київ-{k}.jp2") for k, scene in enumerate(list_scenes(dataset)[:2])]
+    options = ["--images", *paths, "--image_size", 256, 256, "--confidence", 0.2, "--no-show"]
+    done = command(*options, cwd=tmp_path, PYTHONIOENCODING="cp1252", PYTHONUTF8="0")
+    assert done.returncode == 0, done.stderr
+    assert "????-0.jp2" in done.stdout and (tmp_path / "result.png").exists()
+
+
+def test_no_screen_is_said_whatever_the_backend(dataset: Path, tmp_path: Path) -> None:
+    options = ["--dataset_path", dataset, "--indexes_of_images", 0, 1, "--image_size", 64, 64, "--show"]
+    done = command(*options, cwd=tmp_path, MPLBACKEND="TkAgg", DISPLAY="", WAYLAND_DISPLAY="")
+    assert done.returncode == errors.OutputError.exit_code
+    assert done.stderr.splitlines()[-1].startswith("error: There is no screen")
+
+
 def test_two_paths_without_georeference(tmp_path: Path, write_image: Writer, capsys: Capture) -> None:
     scene = texture(300, 300, seed=1)
     paths = [
@@ -183,6 +211,8 @@ BAD = {
     "index negative": (["--indexes_of_images", "-1", "0"], errors.ImageIndexError, "0 to 2"),
     "same index": (["--indexes_of_images", "1", "1"], errors.SameImageError, "two different"),
     "same path": (["--images", "{data}/{a}", "{data}/../images/{a}"], errors.SameImageError, "two different"),
+    "folder a file": (["--dataset_path", "{tmp}/text.jp2"], errors.DatasetError, "is not a folder"),
+    "image a folder": (["--images", "{data}/{a}", "{tmp}/empty"], errors.UnreadableImageError, "is a folder"),
     "no such file": (["--images", "{data}/{a}", "{data}/x.jp2"], errors.UnreadableImageError, "x.jp2"),
     "not an image": (["--images", "{data}/{a}", "{tmp}/text.jp2"], errors.UnreadableImageError, "text.jp2"),
     "truncated": (["--images", "{data}/{a}", "{tmp}/short.jp2"], errors.UnreadableImageError, "short.jp2"),
@@ -232,12 +262,7 @@ def test_exit_codes_are_distinct() -> None:
     assert len(codes) == len(set(codes)) > 15
 
 
-def test_an_unwritable_folder(dataset: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the superuser may write anywhere, the refusal of the system is played."""
-
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr("tempfile.mkstemp", refuse)
-    assert run(dataset, tmp_path) == errors.OutputError.exit_code
-    assert "Permission denied" in capsys.readouterr().err
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs a folder that not even the superuser can write to")
+def test_an_unwritable_folder(dataset: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert run(dataset, tmp_path, "--output", "/proc/result.png") == errors.OutputError.exit_code
+    assert "Cannot write /proc/result.png" in capsys.readouterr().err

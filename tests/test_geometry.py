@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from s2match.errors import OptionError
-from s2match.geometry import MIN_INLIERS, MODELS, apply_matrix, fit, required_inliers
-from s2match.loftr import Matches
+from s2match.geometry import MIN_INLIERS, MODELS, apply_matrix, fit, required_inliers, uncertainty_px
+from s2match.loftr import Matches, Origin
 
 TRUTH = {
     "translation": np.array([[1, 0, 13.3], [0, 1, -7.7], [0, 0, 1]]),
@@ -21,7 +21,7 @@ def made(matrix: NDArray[np.float64], right: int = 300, wrong: int = 300, noise:
     xy0 = rng.uniform(0, 1000, (right + wrong, 2))
     xy1 = apply_matrix(matrix, xy0) + rng.normal(0, noise, xy0.shape)
     xy1[right:] = rng.uniform(0, 1000, (wrong, 2))
-    return Matches(xy0, xy1, np.full(len(xy0), 0.9))
+    return Matches(xy0, xy1, np.full(len(xy0), 0.9), Origin("test", "cpu", 0.8))
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -79,6 +79,23 @@ def test_more_wrong_matches_ask_for_more_right_ones() -> None:
 @pytest.mark.parametrize("matrix", [np.diag([-1.0, 1, 1]), np.diag([3.0, 3, 1]), np.diag([1.0, 0.3, 1])])
 def test_models_that_no_ground_could_follow(matrix: NDArray[np.float64]) -> None:
     assert fit(made(matrix, wrong=0)) is None
+    assert fit(made(matrix, wrong=0), expected=matrix[:2, :2]) is not None
+
+
+@pytest.mark.parametrize("model", ["translation", "affine"])
+def test_uncertainty_is_the_spread_of_repeated_fits(model: str) -> None:
+    """Points in a corner of the image: at the far corner a plane fitted again and again swings as far as predicted."""
+    far, swings, predicted = np.array([[900.0, 900.0]]), [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        xy0 = rng.uniform(0, 200, (60, 2))
+        matches = Matches(xy0, xy0 + rng.normal(0, 0.3, xy0.shape), np.ones(60), Origin("test", "cpu", 0.8))
+        found = fit(matches, model, threshold_px=3)
+        assert found is not None
+        swings.append(np.sum((apply_matrix(found.matrix, far)[0] - far[0]) ** 2))
+        predicted.append(uncertainty_px(found, matches, far)[0])
+        assert uncertainty_px(found, matches, np.array([[100.0, 100.0]]))[0] < 0.1
+    assert np.median(predicted) == pytest.approx(np.sqrt(np.mean(swings)), rel=0.5)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,15 @@ from rasterio.crs import CRS
 from rasterio.warp import transform as warp_points
 
 from s2match.errors import NoOverlapError
-from s2match.georeference import GroundErrors, ground_errors, predict, require_overlap
+from s2match.georeference import (
+    GroundErrors,
+    common_corners,
+    expected_linear,
+    ground_errors,
+    pixel_sides_m,
+    predict,
+    require_overlap,
+)
 
 XY = np.array([[10.5, 20.0], [100.0, 30.25], [64.0, 64.0]])
 IMAGE = texture(128, 128)
@@ -47,8 +55,7 @@ def test_another_crs(other: int) -> None:
     assert errors is not None and errors.rmse_m < 1e-3
     moved = ground_errors(target, reference, predicted, XY + [1, 0])
     assert moved is not None
-    # web Mercator is in metres, but stretched by 1 / cos(latitude)
-    assert moved.median_m[0] == pytest.approx(10 if other != 3857 else 10 / np.cos(np.deg2rad(50.5)), rel=0.01)
+    assert moved.rmse_m == pytest.approx(10, rel=0.01)
 
 
 def test_both_images_in_degrees_are_measured_in_their_utm_zone() -> None:
@@ -58,6 +65,35 @@ def test_both_images_in_degrees_are_measured_in_their_utm_zone() -> None:
     assert errors is not None
     assert errors.median_m[0] == pytest.approx(9.83, abs=0.02)
     assert errors.native_pixel_m == pytest.approx(np.sqrt(9.83 * 11.08), rel=0.01)
+
+
+def test_web_mercator_metres_are_turned_into_metres_on_the_ground() -> None:
+    (left,), (top,) = warp_points(CRS.from_epsg(4326), CRS.from_epsg(3857), [33.0], [51.0])
+    raster = make_raster(IMAGE, Affine(10, 0, left, 0, -10, top), CRS.from_epsg(3857))
+    errors = ground_errors(raster, raster, XY, XY + [1, 0])
+    assert errors is not None
+    assert errors.median_m[0] == pytest.approx(10 * np.cos(np.deg2rad(51)), rel=0.01)
+    assert errors.native_pixel_m == pytest.approx(6.3, rel=0.01)
+
+
+def test_pixel_size_of_turned_and_oblong_grids() -> None:
+    turned = make_raster(IMAGE, GRID @ Affine.rotation(90))
+    oblong = make_raster(IMAGE, GRID @ Affine.scale(4, 1))
+    assert pixel_sides_m(turned, turned.transform) == pytest.approx((10, 10), rel=1e-3)
+    assert pixel_sides_m(oblong, oblong.transform) == pytest.approx((40, 10), rel=1e-3)
+
+
+def test_corners_of_the_ground_in_common() -> None:
+    target = make_raster(IMAGE, GRID @ Affine.translation(100, -20))
+    corners = common_corners(make_raster(IMAGE), target)
+    np.testing.assert_allclose(corners, [[100, 0], [128, 0], [100, 108], [128, 108]], atol=1e-6)
+    np.testing.assert_array_equal(common_corners(make_raster(IMAGE, None, None), target)[3], [128, 128])
+
+
+def test_what_grids_lead_to_expect() -> None:
+    coarse = make_raster(IMAGE, GRID @ Affine.rotation(180) @ Affine.scale(2))
+    np.testing.assert_allclose(expected_linear(make_raster(IMAGE), coarse), [[-0.5, 0], [0, -0.5]], atol=1e-6)
+    np.testing.assert_array_equal(expected_linear(make_raster(IMAGE, None, None), coarse), np.eye(2))
 
 
 def test_figures_of_known_errors() -> None:

@@ -57,7 +57,7 @@ class TestPixelFrame:
     def match(
         self, pixel_centre: float, target: NDArray[np.float32]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        matcher = LoftrMatcher(Network(BlobFinder(pixel_centre), pixel_centre), CPU)  # type: ignore[arg-type]
+        matcher = LoftrMatcher(Network(BlobFinder(pixel_centre), pixel_centre, "blob"), CPU)  # type: ignore[arg-type]
         found = matcher.match(grey(blob(128, 96, 50.25, 40.5, 3)), grey(target), 0.5)
         return found.xy0[0], found.xy1[0]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from s2match.catalog import scene_of
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
-from s2match.raster import TCI_SATURATION, describe, read_raster
+from s2match.raster import TCI_SATURATION, image_size, nodata_share, read_raster
 
 
 def shift_px(image: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -45,14 +45,20 @@ def test_gdal_s_own_decimated_read_would_not_be(write_image: Writer) -> None:
     with rasterio.open(path) as file:
         read = file.read(1, out_shape=(274, 274), resampling=rasterio.enums.Resampling.average)
     truth = cv2.resize(full, (274, 274), interpolation=cv2.INTER_AREA)
-    assert np.abs(shift_px(read[:90, :90], truth[:90, :90])).max() > 0.1
+    assert np.abs(shift_px(read[:90, :90], truth[:90, :90])).max() > 0.2
 
 
-def test_geotiff_overviews_are_true_to_the_grid(write_image: Writer) -> None:
+@pytest.mark.parametrize("method", ["average", "nearest", "cubic"])
+@pytest.mark.parametrize("suffix", ["tif", "jp2"])
+def test_overviews_added_later_are_true_to_the_grid(write_image: Writer, method: str, suffix: str) -> None:
+    """Averaged ones are used, others lie anywhere in their blocks; beside a JP2 they hide the file's own levels."""
     full = texture(1373, 1373, detail_px=12)
-    path = write_image("a.tif", full, tiled=True)
-    with rasterio.open(path, "r+") as file:
-        file.build_overviews([2, 4], rasterio.enums.Resampling.average)
+    path = write_image("a.tif", full)
+    with rasterio.Env(TIFF_USE_OVR=suffix == "jp2"), rasterio.open(path, "r+") as file:
+        file.build_overviews([2, 4], rasterio.enums.Resampling[method])
+    if suffix == "jp2":
+        path = write_image("a.jp2", full)
+        (path.parent / "a.tif.ovr").rename(path.parent / "a.jp2.ovr")
     raster = read_raster(path, (300, 300))
     truth = cv2.resize(full, (300, 300), interpolation=cv2.INTER_AREA)
     for corner in (slice(0, 100), slice(200, 300)):
@@ -138,7 +144,7 @@ def test_not_an_image(tmp_path: Path) -> None:
     (tmp_path / "a_TCI.jp2").write_text("hello")
     with pytest.raises(UnreadableImageError, match="Cannot read"):
         read_raster(tmp_path / "a_TCI.jp2")
-    with pytest.raises(UnreadableImageError, match="no image file"):
+    with pytest.raises(UnreadableImageError, match="no file"):
         read_raster(tmp_path / "b_TCI.jp2")
 
 
@@ -166,12 +172,53 @@ def test_impossible_sizes(write_image: Writer, size: tuple[int, int]) -> None:
         read_raster(path, size)
 
 
-def test_describe(write_image: Writer) -> None:
+def test_size_and_nodata_share(write_image: Writer) -> None:
     image = texture(900, 600)
     image[:, :450] = 0
-    info = describe(scene_of(write_image("a.jp2", image)))
-    assert info.size == (900, 600)
-    assert info.nodata_share == pytest.approx(0.5, abs=0.02)
+    scene = scene_of(write_image("a.jp2", image))
+    assert image_size(scene) == (900, 600)
+    assert nodata_share(scene) == pytest.approx(0.5, abs=0.02)
+    assert nodata_share(scene_of(write_image("b.jp2", np.zeros((100, 100), np.uint8)))) == 1.0
+
+
+def test_declared_nodata_and_not_a_number_together(write_image: Writer) -> None:
+    band = texture(100, 100).astype(np.float32)
+    band[:20] = -9999
+    band[60:80, 60:80] = np.nan
+    raster = read_raster(write_image("a.tif", band, nodata=-9999))
+    assert not raster.valid[:20].any() and not raster.valid[60:80, 60:80].any()
+    assert raster.valid.mean() == pytest.approx(0.76)
+    assert np.ptp(raster.image[raster.valid]) > 200
+
+
+def test_single_zeros_are_dark_pixels(write_image: Writer) -> None:
+    """Where nobody declares nodata, only patches of zeros are."""
+    image = texture(200, 200)
+    image[np.random.default_rng(0).random(image.shape) < 0.08] = 0
+    image[:40, :40] = 0
+    raster = read_raster(write_image("a.tif", image))
+    assert not raster.valid[:40, :40].any()
+    assert raster.valid.mean() > 0.94
+
+
+def test_palette_becomes_colour(write_image: Writer) -> None:
+    indexes = np.tile(np.arange(4, dtype=np.uint8), (80, 20))
+    path = write_image("a.tif", indexes, photometric="palette")
+    with rasterio.open(path, "r+") as file:
+        file.write_colormap(1, {0: (10, 20, 30, 255), 1: (200, 0, 7, 255), 2: (9, 9, 9, 255), 3: (1, 2, 250, 255)})
+    raster = read_raster(path)
+    assert raster.image[5, :4].tolist() == [[10, 20, 30], [200, 1, 7], [9, 9, 9], [1, 2, 250]]
+
+
+def test_uint16_that_is_no_reflectance_is_stretched(write_image: Writer) -> None:
+    band = 9000 + 80 * texture(100, 100).astype(np.uint16)
+    raster = read_raster(write_image("a.tif", band))
+    assert raster.image.min() == 1 and raster.image.max() == 255 and raster.image.std() > 40
+
+
+def test_a_local_grid_is_no_georeference(write_image: Writer) -> None:
+    site = rasterio.crs.CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')
+    assert not read_raster(write_image("a.tif", texture(80, 80), crs=site)).georeferenced
 
 
 @pytest.mark.real

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from s2match.errors import OutputError
 from s2match.geometry import fit
-from s2match.loftr import Matches
+from s2match.loftr import Matches, Origin
 from s2match.plotting import as_jpeg, plot_errors, plot_matches, plot_pair, save_figure
 from s2match.results import PairResult, assemble, facts, summary, write_json
 from s2match.settings import Settings
@@ -29,7 +29,7 @@ def matched(right: int = 90, wrong: int = 10, georeferenced: bool = True) -> Pai
     reference, target = (
         make_raster(IMAGE, name=f"T36UXA_{date}T083601_TCI.jp2", **georeference) for date in ("20180820", "20190606")
     )
-    matches = Matches(xy0, xy1, rng.uniform(0.8, 1, right + wrong))
+    matches = Matches(xy0, xy1, rng.uniform(0.8, 1, right + wrong), Origin("sentinel2", "cpu", 0.8))
     return assemble(reference, target, matches, fit(matches), Settings(device="cpu"))
 
 
@@ -52,6 +52,7 @@ def test_facts_are_right() -> None:
 def test_summary_is_aligned_and_agrees_with_the_facts() -> None:
     lines = summary(matched()).splitlines()
     assert lines[0].startswith("reference     T36UXA_20180820") and "200 x 160 px of 10 m" in lines[0]
+    assert lines[5].startswith("uncertainty   0.00 px") and "warning" not in summary(matched())
     assert "matches       100 above 0.80" in lines
     assert "registration  affine, 90 inliers (90%) within 1.5 px" in lines[4]
     east = next(line for line in lines if "shift east" in line)
@@ -66,6 +67,7 @@ def test_too_few_matches_are_an_answer() -> None:
     assert "registration  none" in summary(result)
     found = facts(result)
     assert found["registered"] is False and found["registration"] is None
+    assert (found["geometry"], found["ransac_threshold_px"], found["native_pixel_m"]) == ("affine", 1.5, 10)
     assert found["ground_errors"]["inliers"] is None
     assert found["ground_errors"]["all_matches"]["median_east_m"] == pytest.approx(20)
 
@@ -98,16 +100,47 @@ def texts(figure: object) -> str:
     return " | ".join(text.get_text() for text in figure.findobj(Text))  # type: ignore[attr-defined]
 
 
+def test_summary_tells_how_the_matches_were_found_not_how_they_might_have_been() -> None:
+    result = matched()
+    other = assemble(
+        result.reference,
+        result.target,
+        result.matches,
+        result.registration,
+        Settings(weights="outdoor", confidence=0.1),
+    )
+    assert "weights       sentinel2 on cpu" in summary(other) and "above 0.80" in summary(other)
+    assert facts(other)["weights"] == "sentinel2" and facts(other)["confidence"] == 0.8
+
+
+def test_names_are_not_typeset_as_formulas(tmp_path: Path) -> None:
+    raster = make_raster(IMAGE, name="a$\\x$.tif")
+    save_figure(plot_pair(raster, raster), tmp_path / "a.png")
+    assert "a$\\x$.tif  (target)" in texts(plot_pair(raster, raster))
+
+
 def test_figure_says_tile_date_counts_and_error(tmp_path: Path) -> None:
     figure = plot_matches(matched())
     words = texts(figure)
-    for word in ("T36UXA 2018-08-20", "T36UXA 2019-06-06", "100 matches above 0.80", "90 inliers", "CE90 22 m"):
+    for word in (
+        "T36UXA 2018-08-20",
+        "T36UXA 2019-06-06",
+        "100 matches above 0.80",
+        "90 inliers",
+        "CE90 of inliers 22 m",
+    ):
         assert word in words
     assert "inliers (90)" in words and "outliers (10)" in words
     save_figure(figure, tmp_path / "a.png")
     save_figure(plot_matches(matched()), tmp_path / "b.png")
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert len((tmp_path / "a.png").read_bytes()) > 50_000
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".webp"])
+def test_equal_results_write_equal_figures(tmp_path: Path, suffix: str) -> None:
+    for name in ("a", "b"):
+        save_figure(plot_matches(matched()), tmp_path / f"{name}{suffix}")
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
 
 @pytest.mark.parametrize("options", [{"right": 11, "wrong": 0}, {"right": 0, "wrong": 0}, {"georeferenced": False}])

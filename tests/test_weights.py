@@ -12,7 +12,7 @@ from kornia.feature.loftr import loftr as kornia_loftr
 from safetensors.torch import save_file
 
 from s2match.errors import CorruptWeightsError, UnknownWeightsError, WeightsDownloadError
-from s2match.weights import load_network, save_weights, weights_title
+from s2match.weights import load_network, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,7 @@ def test_saved_weights_keep_configuration_and_frame(tmp_path: Path) -> None:
     save_weights(net, 0.25, tmp_path / "mine.safetensors")
     again = load_network(str(tmp_path / "mine.safetensors"))
     assert again.pixel_centre == 0.25
+    assert (again.title, load_network("sentinel2").title) == ("mine.safetensors", "sentinel2")
     assert again.net.config == net.config
     for key, value in net.state_dict().items():
         torch.testing.assert_close(again.net.state_dict()[key], value, msg=key)
@@ -153,8 +154,3 @@ def test_corrupt_checkpoints(tmp_path: Path, kind: str, suffix: str) -> None:
         torch.save({"state_dict": {"layer.weight": torch.zeros(3)}}, path)
     with pytest.raises(CorruptWeightsError, match=f"bad{suffix}"):
         load_network(str(path))
-
-
-def test_titles() -> None:
-    assert weights_title("outdoor") == "outdoor"
-    assert weights_title("somewhere/mine.ckpt") == "mine.ckpt"
