@@ -39,9 +39,6 @@ REGISTERED_PX = 1.0
 DEFAULT_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "ukraine"
 DEFAULT_JSON = Path(__file__).resolve().parent / "results" / "accuracy.json"
 
-# Column head of the matches a user of the default confidence gets; SIFT has no confidence.
-_SURE = {True: " right of those above 0.8 |", False: ""}
-
 Matcher = Callable[[Raster, Raster], Matches]
 
 
@@ -160,41 +157,46 @@ def comparison(result: dict[str, Any]) -> str:
     blocks = []
     for offset in sorted({tuple(run["offset_px"]) for run in result["runs"]}):
         runs = [run for run in result["runs"] if tuple(run["offset_px"]) == offset]
-        head = "".join(
-            f" {run['matcher']}: right of all |{_SURE[_has_confidence(run)]} median | worst corner |" for run in runs
-        )
-        lines = [
-            f"| pair, target cropped by {offset[0]}, {offset[1]} px |{head}",
-            "|---|" + "---:|" * (head.count("|")),
+        head = [
+            f"pair, target cropped by {offset[0]}, {offset[1]} px",
+            *(title for run in runs for title in _titles(run)),
         ]
+        lines = [_row(head), "|---|" + "---:|" * (len(head) - 1)]
         for scores in zip(*(run["scores"] for run in runs), strict=True):
             pair = " – ".join(scores[0][side][:15].replace("_", " ") for side in ("reference", "target"))
-            lines.append(
-                f"| {pair} |"
-                + "".join(_cells(Score(**each), _has_confidence(run)) for each, run in zip(scores, runs, strict=True))
-            )
-        lines.append("| **all 16** |" + "".join(_total_cells(run) for run in runs))
+            measured = [_cells(Score(**each), _has_confidence(run)) for each, run in zip(scores, runs, strict=True)]
+            lines.append(_row([pair, *(cell for cells in measured for cell in cells)]))
+        lines.append(_row(["**all 16**", *(cell for run in runs for cell in _total_cells(run))]))
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _has_confidence(run: dict[str, Any]) -> bool:
     return str(run["matcher"]).startswith("LoFTR")
 
 
-def _cells(s: Score, confidence: bool) -> str:
+def _titles(run: dict[str, Any]) -> list[str]:
+    sure = ["right of those above 0.8"] if _has_confidence(run) else []
+    return [f"{run['matcher']}: right of all", *sure, "median", "worst corner"]
+
+
+def _cells(s: Score, confidence: bool) -> list[str]:
     median = "–" if s.median_px is None else f"{s.median_px:.2f}"
     corner = "–" if s.corner_px is None else f"{s.corner_px:.2f}" if s.corner_px < 100 else "> 100"
-    sure = f" {s.right_above_08} of {s.above_08} |" if confidence else ""
-    return f" {s.right} of {s.matches} |{sure} {median} | {f'**{corner}**' if s.registered else corner} |"
+    sure = [f"{s.right_above_08} of {s.above_08}"] if confidence else []
+    return [f"{s.right} of {s.matches}", *sure, median, f"**{corner}**" if s.registered else corner]
 
 
-def _total_cells(run: dict[str, Any]) -> str:
+def _total_cells(run: dict[str, Any]) -> list[str]:
     scores = [Score(**each) for each in run["scores"]]
     names = ("right", "matches", "right_above_08", "above_08")
     right, matches, right_above, above = (sum(getattr(s, name) for s in scores) for name in names)
-    sure = f" {right_above} of {above} |" if _has_confidence(run) else ""
-    return f" {right} of {matches} |{sure} | **{sum(s.registered for s in scores)} registered** |"
+    sure = [f"{right_above} of {above}"] if _has_confidence(run) else []
+    return [f"{right} of {matches}", *sure, "", f"**{sum(s.registered for s in scores)} registered**"]
 
 
 def environment(device: torch.device) -> dict[str, Any]:

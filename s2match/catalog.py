@@ -59,7 +59,7 @@ def scene_of(path: Path) -> Scene:
 def is_finest(path: str) -> bool:
     """Whether a path, in a folder or an archive, names a true-colour image at the finest resolution there is."""
     name = PurePosixPath(path).name
-    return not name.startswith(".") and any(fnmatchcase(name, pattern) for pattern in FINEST_PATTERNS)
+    return any(_fits(name, pattern) for pattern in FINEST_PATTERNS)
 
 
 def list_scenes(folder: Path) -> tuple[Scene, ...]:
@@ -81,12 +81,16 @@ def list_scenes(folder: Path) -> tuple[Scene, ...]:
         state = "is not a folder" if folder.exists() else "does not exist"
         raise DatasetError(f"The dataset folder {folder.resolve()} {state}.")
     for pattern in _PATTERNS:
-        # macOS leaves a hidden "._" companion beside files copied to other disks
-        found = (path for path in folder.glob(pattern) if path.is_file() and not path.name.startswith("."))
+        found = (path for path in folder.iterdir() if _fits(path.name, pattern) and path.is_file())
         paths = sorted(found, key=lambda path: path.name)
         if paths:
             return tuple(scene_of(path) for path in paths)
     return ()
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a file name fits a pattern, in any case; hidden files, such as macOS's "._" companions, fit none."""
+    return not name.startswith(".") and fnmatchcase(name.lower(), pattern.lower())
 
 
 def open_dataset(folder: Path) -> tuple[Path, tuple[Scene, ...]]:

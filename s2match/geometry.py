@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from s2match.errors import OptionError
 from s2match.loftr import Matches
 
-# A registration needs MIN_INLIERS plus this share of the matches to agree. Wrong matches agree by chance, the more of
-# them the more: on 253 pairs of images of different places at most 19 of 86 did.
+# A registration needs MIN_INLIERS plus this share of the matches to agree: wrong matches agree by chance, the more of
+# them the more. benchmarks/evidence.py measures by how much.
 MIN_INLIERS = 12
 CHANCE_SHARE = 0.1
+
+# Matches that OpenCV needs for the largest model, a homography.
+_SMALLEST_SAMPLE = 4
 
 _MAX_ITERATIONS = 10_000
 _CONFIDENCE = 0.9999
@@ -69,8 +72,7 @@ def fit(
     check_fit_options(model, threshold_px, seed)
     if len(matches) < required_inliers(len(matches)):
         return None
-    order = np.random.default_rng(seed).permutation(len(matches))
-    matrix = _estimate(model, matches.xy0[order], matches.xy1[order], threshold_px)
+    matrix = _robust_matrix(matches, model, threshold_px, seed)
     if matrix is None or not _plausible(matrix, np.eye(2) if expected is None else expected):
         return None
     residual_px = np.linalg.norm(apply_matrix(matrix, matches.xy0) - matches.xy1, axis=1)
@@ -78,6 +80,17 @@ def fit(
     if inliers.sum() < required_inliers(len(matches)):
         return None
     return Registration(model, matrix, inliers, residual_px)
+
+
+def inliers_of_best_model(matches: Matches, model: str, threshold_px: float = 1.5, seed: int = 0) -> int:
+    """How many matches agree on one model, whether or not that is evidence; none where no model can be fitted."""
+    if len(matches) < _SMALLEST_SAMPLE:
+        return 0
+    matrix = _robust_matrix(matches, model, threshold_px, seed)
+    if matrix is None or not np.isfinite(matrix).all():
+        return 0
+    residual_px = np.linalg.norm(apply_matrix(matrix, matches.xy0) - matches.xy1, axis=1)
+    return int((residual_px <= threshold_px).sum())
 
 
 def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -131,6 +144,11 @@ def apply_matrix(matrix: NDArray[np.float64], xy: NDArray[np.float64]) -> NDArra
     """Carry (N, 2) points (x, y) by a 3×3 matrix."""
     homogeneous = xy @ matrix[:, :2].T + matrix[:, 2]
     return np.asarray(homogeneous[:, :2] / homogeneous[:, 2:])
+
+
+def _robust_matrix(matches: Matches, model: str, threshold_px: float, seed: int) -> NDArray[np.float64] | None:
+    order = np.random.default_rng(seed).permutation(len(matches))
+    return _estimate(model, matches.xy0[order], matches.xy1[order], threshold_px)
 
 
 def _plausible(matrix: NDArray[np.float64], expected: NDArray[np.float64]) -> bool:

@@ -71,11 +71,11 @@ def plot_matches(result: PairResult, figure: Figure | None = None) -> Figure:
         axes.imshow(_shown(raster), extent=(left, left + raster.size[0], raster.size[1], 0))
         axes.add_patch(Rectangle((left, 0), *raster.size, fill=False, color="0.5", lw=0.8))
         middle = left + raster.size[0] / 2
-        axes.text(middle, -6, raster.scene.title, ha="center", va="bottom", fontsize=13, parse_math=False)
+        axes.text(middle, -8, raster.scene.title, ha="center", va="bottom", fontsize=13, parse_math=False)
     axes.set_xlim(0, offset[0] + target.size[0])
     axes.set_ylim(max(reference.size[1], target.size[1]), 0)
     axes.set_axis_off()
-    figure.suptitle(_title(result) + "\n", fontsize=14, parse_math=False)
+    figure.suptitle(_title(result), fontsize=14, parse_math=False)
     _draw_common_footprint(axes, reference, target, offset)
     _draw_matches(axes, result, offset)
     _draw_key(figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1]), result)

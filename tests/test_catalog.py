@@ -22,6 +22,11 @@ def test_sorted_by_name_and_nothing_else(tmp_path: Path) -> None:
     assert [scene.path.name[:6] for scene in list_scenes(tmp_path)] == ["T36UXA", "T36UYA"]
 
 
+def test_upper_case_suffixes_are_images_too(tmp_path: Path) -> None:
+    touch(tmp_path, "T36UXA_20180820T083601_TCI.JP2")
+    assert list_scenes(tmp_path)[0].tile == "T36UXA"
+
+
 def test_level_2a_names_only_where_there_are_no_others(tmp_path: Path) -> None:
     touch(tmp_path, "T36UXA_20180820T083601_TCI_10m.jp2", "T29UNU_20221005T115411_TCI_60m.jp2")
     assert len(list_scenes(tmp_path)) == 2

@@ -1,0 +1,52 @@
+"""How many wrong matches agree by chance: the most inliers on pairs of images that show different places.
+
+python -m benchmarks.evidence FOLDER_OR_IMAGE ... [--size 512] [--confidence 0.2]
+
+Every two of the images are matched and fitted with every model, whatever the evidence. A registration is refused below
+``s2match.geometry.required_inliers``; the table shows how far below that line wrong matches stay.
+"""
+
+import argparse
+import itertools
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from s2match.geometry import MODELS, inliers_of_best_model, required_inliers
+from s2match.loftr import LoftrMatcher, pick_device
+from s2match.matching import match_rasters
+from s2match.raster import read_raster
+from s2match.weights import load_network
+
+
+def main() -> None:
+    """Match all pairs and print the closest calls of each model."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("images", type=Path, nargs="+", help="images, or folders of images, all of different places")
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--confidence", type=float, default=0.2)
+    parser.add_argument("--weights", default="sentinel2")
+    arguments = parser.parse_args()
+    paths = [p for given in arguments.images for p in (sorted(given.iterdir()) if given.is_dir() else [given])]
+    rasters = [read_raster(path, (arguments.size, arguments.size)) for path in paths]
+    matcher = LoftrMatcher(load_network(arguments.weights), pick_device("auto"))
+    margins: dict[str, list[tuple[int, int, int, str]]] = {model: [] for model in MODELS}
+    for first, second in tqdm(list(itertools.combinations(rasters, 2)), leave=False):
+        matches = match_rasters(matcher, first, second, arguments.confidence)
+        for model in MODELS:
+            inliers = inliers_of_best_model(matches, model)
+            required = required_inliers(len(matches))
+            names = f"{first.scene.path.stem} – {second.scene.path.stem}"
+            margins[model].append((inliers - required, inliers, len(matches), names))
+    print(f"{len(margins['affine'])} pairs of different places at confidence {arguments.confidence:g}")
+    for model, found in margins.items():
+        margin, inliers, matches_found, names = max(found)
+        wrong = int(np.sum([row[0] >= 0 for row in found]))
+        print(
+            f"{model:<12} {wrong} registered; closest: {inliers} of {matches_found} matches, {-margin} short, {names}"
+        )
+
+
+if __name__ == "__main__":
+    main()
