@@ -273,6 +273,16 @@ def test_fine_only_leaves_the_coarse_stage_alone(stacks: list[Stack]) -> None:
     assert all(name.startswith(train.FINE_LAYERS) for name in changed)
 
 
+@pytest.mark.parametrize("fine_only", [False, True])
+def test_pairs_of_different_places_alone_are_no_error(stacks: list[Stack], fine_only: bool) -> None:
+    plan = train.Plan(fine_only=fine_only, warmup=1)
+    batch = make_batch(stacks, RECIPE, 1)
+    none = torch.zeros((0, 3), dtype=torch.int64)
+    empty = replace(batch, matches=none, undecided=none, offsets=torch.zeros(0, 2), fine=none[:, 0])
+    step = train.advance(small_state(plan), empty, plan, 0.0, 0)
+    assert torch.isfinite(step.coarse) and float(step.fine) == 0
+
+
 def test_weights_in_another_frame_are_refused(tmp_path: Path) -> None:
     save_weights(load_network("sentinel2").net, 0.5, tmp_path / "half.safetensors")
     with pytest.raises(ValueError, match="pixel centres"):

@@ -228,7 +228,9 @@ def advance(state: State, batch: Any, plan: Plan, done: float, since: int) -> St
     step = run(state.net, batch, amp, plan.fine_only)
     state.optimizer.zero_grad()
     loss = plan.fine_weight * step.fine + (0 if plan.fine_only else step.coarse)
-    loss.backward()  # type: ignore[no-untyped-call]
+    # pairs of different places alone have no lesson for the fine stage
+    if loss.requires_grad:
+        loss.backward()  # type: ignore[no-untyped-call]
     for group in state.optimizer.param_groups:
         torch.nn.utils.clip_grad_norm_(group["params"], 1.0)
     state.optimizer.step()
