@@ -56,23 +56,22 @@ def make_prediction(
     """
     from algorithm_creation import create_matcher, match_loftr, read_raster_image, register
     from s2match.georeference import require_overlap
-    from s2match.loftr import pick_device
     from s2match.matching import check_memory
     from s2match.raster import check_size
 
     check_size(image_size)
-    check_memory(image_size, image_size, pick_device(settings.device))
     bar_format = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
     with tqdm(total=1.0, bar_format=bar_format, leave=False, disable=None if show_progress else True) as bar:
 
         def advance(share: float) -> None:
             bar.update(share - bar.n)
 
+        bar.set_description("Loading weights")
+        matcher = create_matcher(settings)
+        check_memory(matcher, image_size, image_size)
         bar.set_description("Reading images")
         raster0, raster1 = read_raster_image(reference, image_size), read_raster_image(target, image_size)
         require_overlap(raster0, raster1)
-        bar.set_description("Loading weights")
-        matcher = create_matcher(settings)
         bar.set_description(f"Matching on {matcher.device}")
         matches = match_loftr(raster0, raster1, matcher, settings, advance)
     return register(raster0, raster1, matches, settings)

@@ -3,14 +3,14 @@
 LoFTR: Sun et al., "LoFTR: Detector-Free Local Feature Matching with Transformers", CVPR 2021, arXiv 2104.00680.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from s2match.engine import Engine, ImageFeatures
 from s2match.errors import DeviceError, ImageSizeError
 from s2match.weights import Network
 
@@ -86,18 +86,26 @@ def pick_device(name: str) -> torch.device:
 
 
 class LoftrMatcher:
-    """A network on a device; float32 throughout."""
+    """A network on a device."""
 
-    def __init__(self, network: Network, device: torch.device) -> None:
-        """Move the network to the device."""
+    def __init__(self, network: Network, device: torch.device, precision: torch.dtype = torch.float32) -> None:
+        """Move the network to the device.
+
+        Args:
+            network: The network and its pixel frame.
+            device: Where to run.
+            precision: Of the network's backbone; see :class:`s2match.engine.Engine`.
+        """
         self.device = device
         self._title = network.title
-        self._net = network.net.to(device)
         self._to_gdal = 0.5 - network.pixel_centre
-        self._stride = int(network.net.config["resolution"][0])
-        self._border = int(network.net.config["match_coarse"]["border_rm"])
+        self._engine = Engine(network.net, device, precision)
 
-    @torch.inference_mode()
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Memory that a pass takes at its peak for each pixel of both images, about."""
+        return self._engine.bytes_per_pixel
+
     def match(
         self,
         image0: GreyImage,
@@ -122,60 +130,31 @@ class LoftrMatcher:
         Raises:
             ImageSizeError: The device has too little memory for images of this size.
         """
-        self._net.coarse_matching.thr = confidence
-        data = {"image0": self._tensor(image0.grey), "image1": self._tensor(image1.grey)}
-        if not (image0.valid.all() and image1.valid.all()):
-            data |= {"mask0": self._mask(image0.valid), "mask1": self._mask(image1.valid)}
+        report = progress or (lambda share: None)
         try:
-            with self._watched(progress, same_size=image0.grey.shape == image1.grey.shape):
-                found = self._net(data)
-        except torch.OutOfMemoryError as error:
+            features0 = self._extract(image0)
+            report(0.3)
+            features1 = self._extract(image1)
+            report(0.6)
+            found = self._engine.match(features0, features1, confidence)
+        except RuntimeError as error:
+            # CUDA has an error class for this, the CPU's allocator only a message
+            if "memory" not in str(error):
+                raise
             raise ImageSizeError(f"The {self.device.type} device is out of memory: use a smaller size.") from error
-        keypoints = [found[f"keypoints{side}"].cpu().double().numpy() for side in (0, 1)]
-        inside = self._off_border(keypoints[0], image0) & self._off_border(keypoints[1], image1)
-        xy0, xy1 = (points + self._to_gdal for points in keypoints)
+        report(1.0)
+        xy0, xy1 = (points.cpu().double().numpy() + self._to_gdal for points in (found.keypoints0, found.keypoints1))
         origin = Origin(self._title, str(self.device), confidence)
-        return Matches(xy0, xy1, found["confidence"].cpu().double().numpy(), origin).of(inside)
+        matches = Matches(xy0, xy1, found.confidence.cpu().double().numpy(), origin)
+        return matches.of(_on_valid(xy0, image0) & _on_valid(xy1, image1))
 
-    def _tensor(self, grey: NDArray[np.float32]) -> torch.Tensor:
-        return torch.from_numpy(grey)[None, None].to(self.device)
+    def _extract(self, image: GreyImage) -> ImageFeatures:
+        valid = None if image.valid.all() else torch.from_numpy(image.valid)
+        return self._engine.extract(torch.from_numpy(image.grey), valid)
 
-    def _mask(self, valid: NDArray[np.bool_]) -> torch.Tensor:
-        return torch.from_numpy(valid)[None].to(self.device)
 
-    def _off_border(self, keypoints: NDArray[np.float64], image: GreyImage) -> NDArray[np.bool_]:
-        """(N,) whether points, in the network's frame, keep the border rule and fall on valid pixels.
-
-        kornia keeps the border rule by itself only without masks: with them it takes the valid area for padding.
-        """
-        height, width = image.grey.shape
-        cells = -(-np.array([width, height]) // self._stride)
-        half = self._stride / 2
-        low, high = self._stride * self._border - half, self._stride * (cells - 1 - self._border) + half
-        pixel = np.clip(np.floor(keypoints + self._to_gdal).astype(int), 0, [width - 1, height - 1])
-        within = np.asarray(((keypoints >= low) & (keypoints <= high)).all(1))
-        return np.asarray(within & image.valid[pixel[:, 1], pixel[:, 0]])
-
-    @contextmanager
-    def _watched(self, progress: Callable[[float], None] | None, same_size: bool) -> Iterator[None]:
-        """Report the share of the network's stages done while the block runs."""
-        if progress is None:
-            yield
-            return
-        net, done = self._net, 0
-        backbone = [net.backbone.layer1, net.backbone.layer2, net.backbone.layer3, net.backbone.layer1_outconv2]
-        stages = [*backbone, *net.loftr_coarse.layers, net.coarse_matching, net.loftr_fine]
-        # images of one size pass the backbone together, and every coarse layer sees both
-        total = len(backbone) * (1 if same_size else 2) + 2 * len(net.loftr_coarse.layers) + 2
-
-        def count(*_: object) -> None:
-            nonlocal done
-            done += 1
-            progress(min(done / total, 1.0))
-
-        hooks = [stage.register_forward_hook(count) for stage in stages]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
+def _on_valid(xy: NDArray[np.float64], image: GreyImage) -> NDArray[np.bool_]:
+    """(N,) whether points fall on valid pixels: the fine stage moves some of them off."""
+    height, width = image.valid.shape
+    pixel = np.clip(np.floor(xy).astype(int), 0, [width - 1, height - 1])
+    return np.asarray(image.valid[pixel[:, 1], pixel[:, 0]])

@@ -1,5 +1,6 @@
 """From two rasters to matches: what the network sees of an image, and what is too large for one pass."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -9,10 +10,6 @@ import torch
 from s2match.errors import ImageSizeError, OptionError
 from s2match.loftr import GreyImage, LoftrMatcher, Matches
 from s2match.raster import Raster
-
-# Two float32 score matrices live at once (kornia 0.9), over cells of 8 × 8 pixels.
-_SCORE_BYTES = 2 * 4
-_CELL_PX = 8
 
 
 def prepare(raster: Raster) -> GreyImage:
@@ -51,7 +48,7 @@ def match_rasters(
         ImageSizeError: The images are too large for one pass in the memory there is.
     """
     check_confidence(confidence)
-    check_memory(reference.size, target.size, matcher.device)
+    check_memory(matcher, reference.size, target.size)
     return matcher.match(prepare(reference), prepare(target), confidence, progress)
 
 
@@ -65,17 +62,17 @@ def check_confidence(confidence: float) -> None:
         raise OptionError(f"Confidence {confidence:g} is out of range: it must be 0 to 1.")
 
 
-def check_memory(size0: tuple[int, int], size1: tuple[int, int], device: torch.device) -> None:
-    """Refuse a pair whose score matrix alone does not fit the memory of the device.
+def check_memory(matcher: LoftrMatcher, size0: tuple[int, int], size1: tuple[int, int]) -> None:
+    """Refuse a pair whose features do not fit the memory of the device.
 
     Raises:
-        ImageSizeError: It does not; the message says how much is needed.
+        ImageSizeError: They do not; the message says how much is needed.
     """
-    cells = [-(-width // _CELL_PX) * -(-height // _CELL_PX) for width, height in (size0, size1)]
-    needed = _SCORE_BYTES * cells[0] * cells[1]
-    there = torch.cuda.mem_get_info(device)[1] if device.type == "cuda" else psutil.virtual_memory().total
+    needed = matcher.bytes_per_pixel * (math.prod(size0) + math.prod(size1))
+    on_gpu = matcher.device.type == "cuda"
+    there = torch.cuda.mem_get_info(matcher.device)[0] if on_gpu else psutil.virtual_memory().available
     if needed > there:
         raise ImageSizeError(
-            f"Image size {size0[0]} {size0[1]} is too large: matching it in one pass needs {needed / 2**30:.0f} GB "
-            f"of memory and there are {there / 2**30:.0f} GB."
+            f"Image size {size0[0]} {size0[1]} is too large: matching it in one pass needs about "
+            f"{needed / 2**30:.0f} GB of memory, and {there / 2**30:.0f} GB are free."
         )

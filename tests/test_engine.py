@@ -1,0 +1,186 @@
+"""The engine returns stock kornia's matches: same pairs, keypoints within 0.01 px, confidence within 1e-4."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import REAL, texture
+from kornia.feature import LoFTR
+
+from s2match import engine as engine_module
+from s2match.engine import MIN_THRESHOLD, Engine, EngineMatches, best_precision, dual_softmax_matches
+from s2match.matching import prepare
+from s2match.raster import read_raster
+from s2match.weights import load_network
+
+CPU = torch.device("cpu")
+SCENE = torch.from_numpy(texture(700, 700, seed=3, detail_px=2.0).astype(np.float32) / 255)
+Masks = tuple[torch.Tensor, torch.Tensor]
+
+
+@pytest.fixture(scope="module")
+def net() -> LoFTR:
+    return load_network("sentinel2").net
+
+
+def cut(y: int, x: int, height: int, width: int) -> torch.Tensor:
+    return SCENE[y : y + height, x : x + width].contiguous()
+
+
+def stock(net: LoFTR, image0: torch.Tensor, image1: torch.Tensor, threshold: float) -> EngineMatches:
+    net.coarse_matching.thr = threshold
+    with torch.inference_mode():
+        found = net({"image0": image0[None, None], "image1": image1[None, None]})
+    return EngineMatches(found["keypoints0"], found["keypoints1"], found["confidence"])
+
+
+def fast(engine: Engine, image0: torch.Tensor, image1: torch.Tensor, threshold: float) -> EngineMatches:
+    return engine.match(engine.extract(image0), engine.extract(image1), threshold)
+
+
+def by_pair(matches: EngineMatches) -> dict[tuple[int, ...], tuple[np.ndarray, float]]:
+    """Matches by the coarse cell of image 0."""
+    rows = zip(matches.keypoints0.int().tolist(), matches.keypoints1.numpy(), matches.confidence.tolist(), strict=True)
+    return {tuple(xy0): (xy1, confidence) for xy0, xy1, confidence in rows}
+
+
+def assert_same(found: EngineMatches, wanted: EngineMatches, threshold: float, at_least: int) -> None:
+    """Equal but for matches whose confidence lies on the threshold itself."""
+    ours, theirs = by_pair(found), by_pair(wanted)
+    assert len(theirs) >= at_least
+    for key in ours.keys() ^ theirs.keys():
+        assert abs((ours.get(key) or theirs[key])[1] - threshold) < 1e-4
+    for key in ours.keys() & theirs.keys():
+        assert np.abs(ours[key][0] - theirs[key][0]).max() < 0.01
+        assert abs(ours[key][1] - theirs[key][1]) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("size0", "size1"), [((256, 256), (256, 256)), ((250, 243), (301, 190)), ((200, 391), (131, 260))]
+)
+@pytest.mark.parametrize("threshold", [0.05, 0.2, 0.8])
+def test_same_matches_at_any_size(net: LoFTR, size0: tuple[int, int], size1: tuple[int, int], threshold: float) -> None:
+    images = cut(40, 40, *size0), cut(43, 45, *size1)
+    assert_same(fast(Engine(net, CPU), *images, threshold), stock(net, *images, threshold), threshold, 5)
+
+
+@pytest.mark.parametrize("windowed", [True, False])
+def test_fine_windows_equal_the_fine_map(net: LoFTR, windowed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "_WINDOW_COST", 0.0 if windowed else 1e9)
+    images = cut(40, 40, 264, 248), cut(43, 45, 264, 248)
+    assert_same(fast(Engine(net, CPU), *images, 0.2), stock(net, *images, 0.2), 0.2, 300)
+
+
+def test_the_pretrained_configuration() -> None:
+    """Random tensors of kornia's own sizes; a random network is sure of nothing, so the scores are sharpened."""
+    torch.manual_seed(1)
+    net = LoFTR(None).eval()
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    net.coarse_matching.temperature = net.config["match_coarse"]["dsmax_temperature"] = 0.01
+    image = cut(40, 40, 200, 232)
+    images = image, image + 0.003 * torch.randn_like(image)
+    assert_same(fast(Engine(net, CPU), *images, 0.1), stock(net, *images, 0.1), 0.1, 10)
+
+
+def test_zero_matches(net: LoFTR) -> None:
+    torch.manual_seed(0)
+    noise = torch.rand(200, 200), torch.rand(232, 200)
+    found = fast(Engine(net, CPU), *noise, 0.9)
+    assert len(stock(net, *noise, 0.9).confidence) == 0
+    assert found.keypoints0.shape == found.keypoints1.shape == (0, 2) and found.confidence.shape == (0,)
+
+
+def test_features_serve_any_number_of_pairs(net: LoFTR) -> None:
+    """Three images, three pairs, three backbone passes; the same as matching each pair by itself."""
+    engine = Engine(net, CPU)
+    images = [cut(40, 40, 200, 200), cut(43, 45, 200, 200), cut(38, 41, 216, 200)]
+    features = [engine.extract(image) for image in images]
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        found = engine.match(features[first], features[second], 0.2)
+        assert_same(found, stock(net, images[first], images[second], 0.2), 0.2, 100)
+
+
+def test_masks_keep_what_kornia_keeps(net: LoFTR) -> None:
+    """kornia leaves its border rule to the masks; inside of it the matches are the same."""
+    images = cut(40, 40, 256, 256), cut(43, 45, 256, 256)
+    valid0, valid1 = torch.ones(256, 256, dtype=torch.bool), torch.ones(256, 256, dtype=torch.bool)
+    valid0[:, :100], valid1[:50] = False, False
+    engine = Engine(net, CPU)
+    found = engine.match(engine.extract(images[0], valid0), engine.extract(images[1], valid1), 0.1)
+    net.coarse_matching.thr = 0.1
+    data = {"image0": images[0][None, None], "image1": images[1][None, None]}
+    with torch.inference_mode():
+        out = net({**data, "mask0": valid0[None], "mask1": valid1[None]})
+    inside = torch.ones(len(out["confidence"]), dtype=torch.bool)
+    for side in (0, 1):
+        cells = (out[f"keypoints{side}"] / 8).round()
+        inside &= ((cells >= 2) & (cells < 30)).all(1)
+    wanted = EngineMatches(out["keypoints0"][inside], out["keypoints1"][inside], out["confidence"][inside])
+    assert_same(found, wanted, 0.1, 100)
+    assert found.keypoints0[:, 0].min() >= 100 and found.keypoints1[:, 1].min() >= 46
+
+
+def test_nothing_valid(net: LoFTR) -> None:
+    engine = Engine(net, CPU)
+    nothing = engine.extract(cut(0, 0, 128, 128), torch.zeros(128, 128, dtype=torch.bool))
+    assert len(engine.match(nothing, engine.extract(cut(0, 0, 128, 128)), 0.2).confidence) == 0
+
+
+def plain_matches(tokens0: torch.Tensor, tokens1: torch.Tensor, scale: float, threshold: float) -> set[tuple[int, int]]:
+    score = (tokens0.double() @ tokens1.double().T) * scale
+    confidence = score.softmax(0) * score.softmax(1)
+    best = (
+        (confidence == confidence.amax(1, keepdim=True)) & (confidence == confidence.amax(0)) & (confidence > threshold)
+    )
+    return {(int(row), int(column)) for row, column in best.nonzero()}
+
+
+@pytest.mark.parametrize("spread", [1.0, 5.0, 40.0])
+@pytest.mark.parametrize("block", [50, 1000, 10**9])
+def test_streamed_softmax_is_exact_for_any_scores(spread: float, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mild, sharp, and so sharp that whole columns underflow and are summed again."""
+    monkeypatch.setattr(engine_module, "_BLOCK_SCORES", block)
+    generator = torch.Generator().manual_seed(0)
+    tokens0 = torch.randn(150, 16, generator=generator)
+    tokens1 = tokens0[torch.randperm(150, generator=generator)[:120]] + 0.3 * torch.randn(120, 16, generator=generator)
+    row, column, confidence = dual_softmax_matches(tokens0, tokens1, spread / 16, 0.1)
+    assert torch.isfinite(confidence).all() and (confidence <= 1 + 1e-4).all()
+    wanted = plain_matches(tokens0, tokens1, spread / 16, 0.1)
+    assert set(zip(row.tolist(), column.tolist(), strict=True)) == wanted
+    assert row.tolist() == sorted(row.tolist())
+    assert len(wanted) > 40 or spread == 1.0
+
+
+def test_thresholds_near_zero_are_finite_work() -> None:
+    tokens = torch.randn(60, 8, generator=torch.Generator().manual_seed(0))
+    assert len(dual_softmax_matches(tokens, tokens, 0.01, 0.0)[0]) == 0
+    sure = dual_softmax_matches(tokens, tokens, 5.0, 0.0)
+    assert sure[2].min() > MIN_THRESHOLD
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_real_images_in_float32(net: LoFTR) -> None:
+    first, second = (prepare(read_raster(path, (512, 512))) for path in real_pair(2))
+    images = torch.from_numpy(first.grey), torch.from_numpy(second.grey)
+    assert_same(fast(Engine(net, CPU), *images, 0.2), stock(net, *images, 0.2), 0.2, 1000)
+
+
+def real_pair(number: int) -> list[Path]:
+    pairs = json.loads((REAL / "ukraine" / "split.json").read_text())["pairs"]
+    return [next((REAL / "ukraine").glob(f"{name}*")) for name in pairs[number]]
+
+
+def test_precision_is_one_the_device_has(net: LoFTR) -> None:
+    precision = best_precision(CPU)
+    assert precision in (torch.bfloat16, torch.float32)
+    images = cut(40, 40, 256, 256), cut(43, 45, 256, 256)
+    found = fast(Engine(net, CPU, precision), *images, 0.2)
+    ours, theirs = by_pair(found), by_pair(stock(net, *images, 0.2))
+    sure = [key for key, (_, confidence) in theirs.items() if confidence > 0.3]
+    assert np.mean([key in ours for key in sure]) > 0.97
