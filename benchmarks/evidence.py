@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from s2match.geometry import MODELS, inliers_of_best_model, required_inliers
+from s2match.geometry import MODELS, best_model, required_inliers
 from s2match.loftr import LoftrMatcher, pick_device
 from s2match.matching import match_rasters
 from s2match.raster import read_raster
@@ -35,14 +35,15 @@ def main() -> None:
     for first, second in tqdm(list(itertools.combinations(rasters, 2)), leave=False):
         matches = match_rasters(matcher, first, second, arguments.confidence)
         for model in MODELS:
-            inliers = inliers_of_best_model(matches, model)
+            found = best_model(matches, model)
+            inliers = 0 if found is None else int(found.inliers.sum())
             required = required_inliers(len(matches))
             names = f"{first.scene.path.stem} – {second.scene.path.stem}"
             margins[model].append((inliers - required, inliers, len(matches), names))
     print(f"{len(margins['affine'])} pairs of different places at confidence {arguments.confidence:g}")
-    for model, found in margins.items():
-        margin, inliers, matches_found, names = max(found)
-        wrong = int(np.sum([row[0] >= 0 for row in found]))
+    for model, rows in margins.items():
+        margin, inliers, matches_found, names = max(rows)
+        wrong = int(np.sum([row[0] >= 0 for row in rows]))
         print(
             f"{model:<12} {wrong} registered; closest: {inliers} of {matches_found} matches, {-margin} short, {names}"
         )

@@ -69,28 +69,27 @@ def fit(
     Raises:
         OptionError: ``model`` is unknown or ``threshold_px`` is not positive.
     """
+    found = best_model(matches, model, threshold_px, seed)
+    if found is None or found.inliers.sum() < required_inliers(len(matches)):
+        return None
+    return found if _plausible(found.matrix, np.eye(2) if expected is None else expected) else None
+
+
+def best_model(matches: Matches, model: str, threshold_px: float = 1.5, seed: int = 0) -> Registration | None:
+    """The model that most matches agree on, be that evidence or chance; arguments as for :func:`fit`.
+
+    Raises:
+        OptionError: ``model`` is unknown, ``threshold_px`` is not positive or ``seed`` is negative.
+    """
     check_fit_options(model, threshold_px, seed)
-    if len(matches) < required_inliers(len(matches)):
-        return None
-    matrix = _robust_matrix(matches, model, threshold_px, seed)
-    if matrix is None or not _plausible(matrix, np.eye(2) if expected is None else expected):
-        return None
-    residual_px = np.linalg.norm(apply_matrix(matrix, matches.xy0) - matches.xy1, axis=1)
-    inliers = residual_px <= threshold_px
-    if inliers.sum() < required_inliers(len(matches)):
-        return None
-    return Registration(model, matrix, inliers, residual_px)
-
-
-def inliers_of_best_model(matches: Matches, model: str, threshold_px: float = 1.5, seed: int = 0) -> int:
-    """How many matches agree on one model, whether or not that is evidence; none where no model can be fitted."""
     if len(matches) < _SMALLEST_SAMPLE:
-        return 0
-    matrix = _robust_matrix(matches, model, threshold_px, seed)
+        return None
+    order = np.random.default_rng(seed).permutation(len(matches))
+    matrix = _estimate(model, matches.xy0[order], matches.xy1[order], threshold_px)
     if matrix is None or not np.isfinite(matrix).all():
-        return 0
+        return None
     residual_px = np.linalg.norm(apply_matrix(matrix, matches.xy0) - matches.xy1, axis=1)
-    return int((residual_px <= threshold_px).sum())
+    return Registration(model, matrix, residual_px <= threshold_px, residual_px)
 
 
 def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -146,15 +145,8 @@ def apply_matrix(matrix: NDArray[np.float64], xy: NDArray[np.float64]) -> NDArra
     return np.asarray(homogeneous[:, :2] / homogeneous[:, 2:])
 
 
-def _robust_matrix(matches: Matches, model: str, threshold_px: float, seed: int) -> NDArray[np.float64] | None:
-    order = np.random.default_rng(seed).permutation(len(matches))
-    return _estimate(model, matches.xy0[order], matches.xy1[order], threshold_px)
-
-
 def _plausible(matrix: NDArray[np.float64], expected: NDArray[np.float64]) -> bool:
     """Whether the linear part keeps handedness and scales by 0.5 to 2 in every direction, against what is expected."""
-    if not np.isfinite(matrix).all():
-        return False
     linear = matrix[:2, :2] @ np.linalg.inv(expected)
     stretch = np.linalg.svd(linear, compute_uv=False)
     return bool(np.linalg.det(linear) > 0 and stretch.max() <= 2 and stretch.min() >= 0.5)
