@@ -168,9 +168,9 @@ class Engine:
         )
 
     def _off_border(self, cells: Tensor, grid: tuple[int, int]) -> Tensor:
-        row, column = cells // grid[1], cells % grid[1]
-        low, edge = self._border, self._border
-        return (row >= low) & (column >= low) & (row < grid[0] - edge) & (column < grid[1] - edge)
+        row, column, border = cells // grid[1], cells % grid[1], self._border
+        inside = (row >= border) & (row < grid[0] - border)
+        return inside & (column >= border) & (column < grid[1] - border)
 
     def _pixels(self, cells: Tensor, grid: tuple[int, int]) -> Tensor:
         return torch.stack([cells % grid[1], cells // grid[1]], dim=1).float() * self._stride
