@@ -199,8 +199,8 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
         seed=arguments.seed,
     )
     check_format(arguments.output)
-    show = has_screen() if arguments.show is None else arguments.show
-    if show and not has_screen():
+    show = arguments.show is not False and has_screen()
+    if arguments.show and not show:
         raise OutputError("There is no screen to show figures on: leave --show out.")
     result = make_prediction(reference, target, tuple(arguments.image_size), settings)
     draw_matches(result, arguments.output, screen_figure() if show else None)

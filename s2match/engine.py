@@ -86,7 +86,7 @@ class Engine:
     """A ``kornia.feature.LoFTR`` of any (8, 2) configuration with dual softmax, ready to run on one device."""
 
     def __init__(self, net: LoFTR, device: torch.device, precision: torch.dtype = torch.float32) -> None:
-        """Fold, convert and move the network; the one given is left as it is.
+        """Copy, fold and convert the backbone, and move the rest of the network to the device.
 
         Args:
             net: The network, in evaluation mode.

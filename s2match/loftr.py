@@ -14,8 +14,6 @@ from s2match.engine import Engine, ImageFeatures
 from s2match.errors import DeviceError, ImageSizeError
 from s2match.weights import Network
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-
 
 @dataclass(frozen=True)
 class GreyImage:

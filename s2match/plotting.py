@@ -246,8 +246,6 @@ def _draw_common_footprint(axes: Axes, reference: Raster, target: Raster, offset
 
 
 def _footprints_differ(reference: Raster, target: Raster) -> bool:
-    if not (reference.georeferenced and target.georeferenced):
-        return False
     corners = common_corners(reference, target)
     return bool(np.abs(np.ptp(corners, axis=0) - reference.size).max() > 1)
 

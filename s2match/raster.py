@@ -253,12 +253,13 @@ def _read_bands(file: rasterio.DatasetReader) -> NDArray[np.generic]:
 
 def _read_valid(file: rasterio.DatasetReader, bands: NDArray[np.generic]) -> NDArray[np.bool_]:
     """H×W validity: as the file declares it, or as its pixel values tell."""
-    finite = np.asarray(np.isfinite(bands).all(axis=0))
+    integer = bands.dtype.kind in "iu"
+    finite = np.ones(bands.shape[1:], np.bool_) if integer else np.asarray(np.isfinite(bands).all(axis=0))
     if not all(MaskFlags.all_valid in flags for flags in file.mask_flag_enums):
         return np.asarray(finite & (file.dataset_mask() > 0))
-    if bands.dtype.kind not in "iu" or bands.any(axis=0).all():
+    if not integer or (some := bands.any(axis=0)).all():
         return finite
-    _, label, statistics, _ = cv2.connectedComponentsWithStats((~bands.any(axis=0)).astype(np.uint8), connectivity=4)
+    _, label, statistics, _ = cv2.connectedComponentsWithStats((~some).astype(np.uint8), connectivity=4)
     large = statistics[:, cv2.CC_STAT_AREA] >= _NODATA_PATCH_PX
     large[0] = False
     # what is stored beside nodata is mixed with it, by the encoder or by a reduced resolution

@@ -162,13 +162,13 @@ def _error_lines(result: PairResult) -> list[str]:
     if not shown:
         return []
     lines = [f"{'ground errors':<14}" + "".join(f"{title:>26}" for title, _ in shown)]
+    cells = [_error_facts(errors) or {} for _, errors in shown]
     for name, key in (
         ("shift east", "median_east"),
         ("shift north", "median_north"),
         ("RMSE", "rmse"),
         ("CE90", "ce90"),
     ):
-        cells = [_error_facts(errors) or {} for _, errors in shown]
         lines.append(
             f"  {name:<12}"
             + "".join(f"{cell[key + '_m']:>12.1f} m {cell[key + '_native_px']:>8.2f} px " for cell in cells)
