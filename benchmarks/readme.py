@@ -9,12 +9,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.accuracy import DEFAULT_JSON, comparison
+from benchmarks.accuracy import DEFAULT_JSON
+from benchmarks.figures import plot_accuracy
+from benchmarks.tables import offsets_of, per_pair, totals
 from s2match.files import written_whole
+from s2match.plotting import save_figure
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "result.jpg"
+CURVES = ROOT / "docs" / "accuracy.png"
+ALL_TABLES = DEFAULT_JSON.with_suffix(".md")
+# The offset whose pairs the README shows one by one.
+SHOWN = (3.0, 5.0)
 
 
 def replace_block(text: str, name: str, content: str) -> str:
@@ -27,8 +34,16 @@ def replace_block(text: str, name: str, content: str) -> str:
 
 
 def accuracy_tables() -> str:
-    """The tables of the last measurement."""
-    return comparison(json.loads(DEFAULT_JSON.read_text()))
+    """What the README shows of the last measurement."""
+    result = json.loads(DEFAULT_JSON.read_text())
+    return f"{totals(result)}\n\n{per_pair(result, SHOWN)}"
+
+
+def all_tables() -> str:
+    """Every pair at every offset."""
+    result = json.loads(DEFAULT_JSON.read_text())
+    tables = [per_pair(result, offset) for offset in offsets_of(result)]
+    return "\n\n".join(["# Every test pair at every offset", *tables]) + "\n"
 
 
 def sample_summary(picture: Path) -> str:
@@ -49,8 +64,10 @@ def main() -> None:
     text = README.read_text(encoding="utf-8")
     text = replace_block(text, "accuracy", accuracy_tables())
     text = replace_block(text, "summary", sample_summary(PICTURE))
-    with written_whole(README) as partial:
-        partial.write_text(text, encoding="utf-8")
+    for path, content in ((README, text), (ALL_TABLES, all_tables())):
+        with written_whole(path) as partial:
+            partial.write_text(content, encoding="utf-8")
+    save_figure(plot_accuracy(json.loads(DEFAULT_JSON.read_text())), CURVES)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from s2match.loftr import GreyImage, Matches, Origin
 
@@ -39,3 +40,46 @@ def match_sift(image0: GreyImage, image1: GreyImage) -> Matches:
     xy0 = np.array([points0[best.queryIdx].pt for best, _ in kept], float).reshape(-1, 2) + 0.5
     xy1 = np.array([points1[best.trainIdx].pt for best, _ in kept], float).reshape(-1, 2) + 0.5
     return Matches(xy0, xy1, 1 - np.array([ratio for _, ratio in kept], float), _ORIGIN)
+
+
+def phase_shift(image0: GreyImage, image1: GreyImage) -> NDArray[np.float64]:
+    """The shift from one image to another by phase correlation, to a fraction of a pixel.
+
+    Kuglin and Hines, "The Phase Correlation Image Alignment Method", 1975. Both images are faded out towards their
+    edges, and nodata is set to the mean, so that neither is what correlates.
+
+    Args:
+        image0: Reference.
+        image1: Target; sizes may differ.
+
+    Returns:
+        (x, y): the target pixel of a reference pixel, minus the latter, both in the GDAL frame.
+    """
+    size = np.maximum(image0.grey.shape, image1.grey.shape)
+    spectrum0, spectrum1 = (np.fft.rfft2(_faded(image), s=tuple(size)) for image in (image0, image1))
+    cross = spectrum1 * spectrum0.conj()
+    surface = np.fft.irfft2(cross / np.maximum(np.abs(cross), 1e-12), s=tuple(size))
+    peak = np.array(np.unravel_index(surface.argmax(), surface.shape))
+    shift = [peak[axis] + _fraction(surface, peak, axis) for axis in (1, 0)]
+    extent = size[::-1]
+    return np.asarray((np.array(shift) + extent / 2) % extent - extent / 2)
+
+
+def _faded(image: GreyImage) -> NDArray[np.float64]:
+    height, width = image.grey.shape
+    mean = image.grey[image.valid].mean() if image.valid.any() else 0.0
+    centred = np.where(image.valid, image.grey - mean, 0)
+    return np.asarray(centred * np.hanning(height)[:, None] * np.hanning(width))
+
+
+def _fraction(surface: NDArray[np.float64], peak: NDArray[np.int64], axis: int) -> float:
+    """How far the true peak lies from the largest sample along an axis.
+
+    Foroosh et al., "Extension of Phase Correlation to Subpixel Registration", IEEE TIP 2002: a shift by a fraction
+    spreads the peak over two samples in proportion.
+    """
+    step = np.eye(2, dtype=int)[axis]
+    top = surface[tuple(peak)]
+    before, after = (max(0.0, surface[tuple((peak + k * step) % surface.shape)]) for k in (-1, 1))
+    side = max(before, after)
+    return float(np.copysign(side / (side + top), after - before))

@@ -14,7 +14,10 @@ What is done differently, and why it changes nothing but rounding:
 """
 
 import copy
-from dataclasses import dataclass
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,17 +26,24 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-# Scores held at once, as float32: 16 MB stay in the cache of most processors.
-_BLOCK_SCORES = 4_000_000
-
-# Below this confidence every cell has a match and none means anything.
-MIN_THRESHOLD = 0.01
+from s2match.coarse import CoarseMatches, Tokens, dual_softmax_matches, neighbourhood_matches
+from s2match.consensus import calibrated, find_consensus
+from s2match.heatmaps import STRIDE_PX, compare, expectation_px
+from s2match.weights import KORNIA, Reading
+from s2match.windows import upsampled_windows, windows
 
 # Half-resolution feature maps, as wide as the first, that are alive at once for every image.
 _MAPS_ALIVE = 7
 
-# Column sums below this lost digits to underflow and are taken again.
-_SMALLEST_SUM = 1e-30
+# Matches whose windows go through the fine stage at once: their activations stay in the cache.
+_BLOCK_MATCHES = 1024
+
+# Coarse matches that take part in a consensus are at least this sure, whatever is asked for.
+_LEAST_CONFIDENCE = 0.05
+
+# A match looks where its neighbours say when it is this near to that and they are this sure together, and is kept in
+# the end when it is this near.
+_LED_PX, _LEAST_SUPPORT, _KEPT_PX = 6.0, 2.0, 3.0
 
 # Output cells of the two 3×3 convolutions in a window (7×7 and 5×5) against those of a coarse cell in the full map.
 _WINDOW_COST = (7 * 7 + 5 * 5) / (4 * 4 + 4 * 4)
@@ -44,16 +54,12 @@ class ImageFeatures:
     """What the backbone knows of one image, whatever it is matched with.
 
     Attributes:
-        tokens: (L, C) float32 features of the valid coarse cells, position encoded.
-        cells: (L,) index of each token's cell, row by row over the whole grid.
-        grid: Rows and columns of the coarse grid.
+        tokens: Features of the valid coarse cells, position encoded.
         half: (1, C1, H/2, W/2) features the fine map is made of.
         quarter: (1, C2, H/4, W/4) features it is made of, likewise.
     """
 
-    tokens: Tensor
-    cells: Tensor
-    grid: tuple[int, int]
+    tokens: Tokens
     half: Tensor
     quarter: Tensor
 
@@ -65,39 +71,82 @@ class EngineMatches:
     Attributes:
         keypoints0: (N, 2) positions (x, y) in image 0, float32.
         keypoints1: (N, 2) positions in image 1.
-        confidence: (N,) dual-softmax confidence.
+        confidence: (N,) in [0, 1].
+        scatter: (N,) pixels between a point and what was found for it alone; 0 where that is the point.
+        support: (N,) confidence of the neighbours that agree, summed; 0 where none were asked.
     """
 
     keypoints0: Tensor
     keypoints1: Tensor
     confidence: Tensor
+    scatter: Tensor
+    support: Tensor
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Coarse matches on their way through the fine stage.
+
+    Attributes:
+        cells: (N,) cells of image 0.
+        points0: (N, 2) their points (x, y).
+        confidence: (N,).
+        context0: (N, C) tokens of the cells of image 0.
+        context1: (N, C) those of image 1.
+    """
+
+    cells: Tensor
+    points0: Tensor
+    confidence: Tensor
+    context0: Tensor
+    context1: Tensor
 
 
 def best_precision(device: torch.device) -> torch.dtype:
     """The fastest that keeps the matches: half on CUDA, bfloat16 where the CPU multiplies it, else float32."""
     if device.type == "cuda":
         return torch.float16
-    if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
+    if device.type == "cpu" and _multiplies_bfloat16_faster():
         return torch.bfloat16
     return torch.float32
+
+
+def _multiplies_bfloat16_faster() -> bool:
+    """Matrix units do, and AMD's vector units; Intel's, measured at 0.7 of their float32 rate, do not.
+
+    The processor's kind decides, not a stopwatch, so that the same machine always gives the same matches.
+    """
+    if torch.cpu._is_amx_tile_supported():
+        return True
+    return torch.cpu._is_avx512_bf16_supported() and _is_amd()
+
+
+def _is_amd() -> bool:
+    described = Path("/proc/cpuinfo")
+    text = described.read_text(errors="replace") if described.is_file() else platform.processor()
+    return "AuthenticAMD" in text
 
 
 class Engine:
     """A ``kornia.feature.LoFTR`` of any (8, 2) configuration with dual softmax, ready to run on one device."""
 
-    def __init__(self, net: LoFTR, device: torch.device, precision: torch.dtype = torch.float32) -> None:
+    def __init__(
+        self, net: LoFTR, device: torch.device, precision: torch.dtype = torch.float32, reading: Reading = KORNIA
+    ) -> None:
         """Copy, fold and convert the backbone, and move the rest of the network to the device.
 
         Args:
             net: The network, in evaluation mode.
             device: Where to run.
             precision: Of the backbone; the transformer and the scores stay float32 on the CPU.
+            reading: How matches are read from the scores and the heatmaps.
         """
         config = net.config
         if tuple(config["resolution"]) != (8, 2) or config["match_coarse"]["match_type"] != "dual_softmax":
             raise ValueError("the engine runs LoFTRs of resolution (8, 2) with dual-softmax matching")
         self.device = device
         self.precision = precision
+        self.reading = reading
         self._stride = 8
         self._border = int(config["match_coarse"]["border_rm"])
         self._scale = 1 / (config["coarse"]["d_model"] * config["match_coarse"]["dsmax_temperature"])
@@ -107,7 +156,6 @@ class Engine:
         self._transformer = net.loftr_coarse.to(device)
         self._fine_preprocess = net.fine_preprocess.to(device)
         self._fine_transformer = net.loftr_fine.to(device)
-        self._fine_matching = net.fine_matching
 
     @torch.inference_mode()
     def extract(self, image: Tensor, valid: Tensor | None = None) -> ImageFeatures:
@@ -134,7 +182,7 @@ class Engine:
             cells = torch.arange(len(tokens), device=self.device)
         else:
             cells = valid[:: self._stride, :: self._stride].to(self.device).flatten().nonzero()[:, 0]
-        return ImageFeatures(tokens[cells].contiguous(), cells, grid, half, quarter)
+        return ImageFeatures(Tokens(tokens[cells].contiguous(), cells, grid), half, quarter)
 
     @torch.inference_mode()
     def match(self, image0: ImageFeatures, image1: ImageFeatures, threshold: float) -> EngineMatches:
@@ -148,24 +196,72 @@ class Engine:
         Returns:
             The matches, in the order of the cells of image 0.
         """
-        if len(image0.tokens) == 0 or len(image1.tokens) == 0:
-            none = torch.empty(0, 2, device=self.device)
-            return EngineMatches(none, none, none[:, 0])
-        tokens0, tokens1 = (t[0] for t in self._transformer(image0.tokens[None], image1.tokens[None]))
-        rows, columns, confidence = dual_softmax_matches(tokens0, tokens1, self._scale, threshold)
-        inside = self._off_border(image0.cells[rows], image0.grid) & self._off_border(
-            image1.cells[columns], image1.grid
+        tokens0, tokens1 = self._transformed(image0.tokens, image1.tokens)
+        alone = self.reading.looks == 1
+        coarse = self._coarse_matches(tokens0, tokens1, threshold if alone else min(threshold, _LEAST_CONFIDENCE))
+        points1 = self._pixels(tokens1.cells[coarse.columns], tokens1.grid)
+        found = _Found(
+            tokens0.cells[coarse.rows],
+            self._pixels(tokens0.cells[coarse.rows], tokens0.grid),
+            coarse.confidence,
+            tokens0.values[coarse.rows],
+            tokens1.values[coarse.columns],
         )
-        rows, columns, confidence = rows[inside], columns[inside], confidence[inside]
-        points0 = self._pixels(image0.cells[rows], image0.grid)
-        points1 = self._pixels(image1.cells[columns], image1.grid)
-        if len(rows) == 0:
-            return EngineMatches(points0, points1, confidence)
-        windows0 = self._fine_windows(image0, image0.cells[rows])
-        windows1 = self._fine_windows(image1, image1.cells[columns])
+        nothing = torch.zeros_like(coarse.confidence)
+        if len(coarse.rows) == 0:
+            return EngineMatches(found.points0, points1, coarse.confidence, nothing, nothing)
+        look = self._looker(image0, image1, found)
+        if alone:
+            points1 = look(points1, torch.ones_like(coarse.rows, dtype=torch.bool))
+            return EngineMatches(found.points0, points1, coarse.confidence, nothing, nothing)
+        return self._agreed(look, found, points1, tokens0.grid, threshold)
+
+    def _agreed(
+        self,
+        look: Callable[[Tensor, Tensor], Tensor],
+        found: _Found,
+        points1: Tensor,
+        grid: tuple[int, int],
+        threshold: float,
+    ) -> EngineMatches:
+        """Look again and again where the neighbours of each match say, and keep what they support."""
+        seen, own = torch.full_like(points1, torch.nan), points1.clone()
+        agreed = None
+        for _ in range(self.reading.looks):
+            # the fine map has a sample at every second pixel; the same window again would show the same
+            middle = (points1 / STRIDE_PX).round() * STRIDE_PX
+            new = (middle != seen).any(1)
+            own[new] = look(middle, new)
+            seen = middle
+            agreed = find_consensus(found.cells, own - found.points0, found.confidence, grid)
+            led = (agreed.scatter < _LED_PX) & (agreed.support > _LEAST_SUPPORT)
+            points1 = torch.where(led[:, None], found.points0 + agreed.displacement, own)
+        assert agreed is not None
+        confidence = found.confidence
+        if self.reading.calibration is not None:
+            confidence = calibrated(agreed, self.reading.calibration)
+        kept = (agreed.scatter < _KEPT_PX) & (agreed.support > _LEAST_SUPPORT) & (confidence > threshold)
         return EngineMatches(
-            points0, self._refined(windows0, windows1, tokens0[rows], tokens1[columns], points1), confidence
+            found.points0[kept], points1[kept], confidence[kept], agreed.scatter[kept], agreed.support[kept]
         )
+
+    def _transformed(self, tokens0: Tokens, tokens1: Tokens) -> tuple[Tokens, Tokens]:
+        """The tokens of both images after they have attended to each other."""
+        if len(tokens0.cells) == 0 or len(tokens1.cells) == 0:
+            return tokens0, tokens1
+        values = self._transformer(tokens0.values[None], tokens1.values[None])
+        return replace(tokens0, values=values[0][0]), replace(tokens1, values=values[1][0])
+
+    def _coarse_matches(self, tokens0: Tokens, tokens1: Tokens, threshold: float) -> CoarseMatches:
+        if len(tokens0.cells) == 0 or len(tokens1.cells) == 0:
+            none = torch.empty(0, device=self.device)
+            return CoarseMatches(none.long(), none.long(), none)
+        if self.reading.neighbourhood:
+            found = neighbourhood_matches(tokens0, tokens1, self._scale, threshold)
+        else:
+            found = dual_softmax_matches(tokens0.values, tokens1.values, self._scale, threshold)
+        inside = self._off_border(tokens0.cells[found.rows], tokens0.grid)
+        return found.of(inside & self._off_border(tokens1.cells[found.columns], tokens1.grid))
 
     def _off_border(self, cells: Tensor, grid: tuple[int, int]) -> Tensor:
         row, column, border = cells // grid[1], cells % grid[1], self._border
@@ -175,13 +271,18 @@ class Engine:
     def _pixels(self, cells: Tensor, grid: tuple[int, int]) -> Tensor:
         return torch.stack([cells % grid[1], cells // grid[1]], dim=1).float() * self._stride
 
-    def _fine_windows(self, image: ImageFeatures, cells: Tensor) -> Tensor:
-        """(N, 25, C) fine features of the 5×5 windows around coarse cells, from the full map or from windows alone."""
-        if self._border < 2 or len(cells) * _WINDOW_COST > image.grid[0] * image.grid[1]:
-            return _windows(self._fine_map(image), cells, image.grid[1], radius=2).flatten(2).mT.float()
+    def _window_cutter(self, image: ImageFeatures, count: int) -> Callable[[Tensor], Tensor]:
+        """What cuts (N, 25, C) fine features around places: from the full map, or each by itself where they are few."""
+        rows, columns = image.tokens.grid
+        if self._border < 2 or count * _WINDOW_COST > rows * columns:
+            fine = self._fine_map(image)
+            return lambda places: windows(fine, places, radius=2).flatten(2).mT.float()
         # a border of two cells keeps these windows, and all that their convolutions read, inside the image
-        half = _windows(image.half, cells, image.grid[1], radius=4)
-        merged = self._backbone.layer1_outconv(half) + _upsampled_windows(image.quarter, cells, image.grid[1])
+        return lambda places: self._lone_windows(image, places)
+
+    def _lone_windows(self, image: ImageFeatures, places: Tensor) -> Tensor:
+        half = windows(image.half, places, radius=4)
+        merged = self._backbone.layer1_outconv(half) + upsampled_windows(image.quarter, places)
         first, _, activation, second = self._backbone.layer1_outconv2
         merged = activation(functional.conv2d(merged, first.weight, first.bias))
         return functional.conv2d(merged, second.weight).flatten(2).mT.float()
@@ -191,80 +292,36 @@ class Engine:
         fine: Tensor = self._backbone.layer1_outconv2(merged)
         return fine
 
-    def _refined(self, windows0: Tensor, windows1: Tensor, tokens0: Tensor, tokens1: Tensor, points1: Tensor) -> Tensor:
-        """Points of image 1 moved to the expectation of the fine heatmap."""
-        context = self._fine_preprocess.down_proj(torch.cat([tokens0, tokens1]))[:, None]
-        windows = torch.cat([windows0, windows1])
-        merged = self._fine_preprocess.merge_feat(torch.cat([windows, context.expand_as(windows)], dim=-1))
-        fine0, fine1 = self._fine_transformer(*merged.chunk(2))
-        data: dict[str, Any] = {"mkpts0_c": points1, "mkpts1_c": points1, "mconf": points1[:, 0], "stride_f": 2}
-        self._fine_matching(fine0, fine1, data)
-        refined: Tensor = data["mkpts1_f"]
-        return refined
+    def _looker(
+        self, image0: ImageFeatures, image1: ImageFeatures, found: _Found
+    ) -> Callable[[Tensor, Tensor], Tensor]:
+        """What looks for the points of some matches, an (N,) mask, in windows about points of image 1."""
+        windows0 = self._window_cutter(image0, len(found.points0))(_places(found.points0))
+        cut1 = self._window_cutter(image1, len(found.points0))
+
+        def look(points1: Tensor, some: Tensor) -> Tensor:
+            middle = points1[some]
+            context = found.context0[some], found.context1[some]
+            return middle + self._offsets((windows0[some], cut1(_places(middle))), context)
+
+        return look
+
+    def _offsets(self, cut: tuple[Tensor, Tensor], context: tuple[Tensor, Tensor]) -> Tensor:
+        """(N, 2) pixels (x, y) from the middles of the windows of image 1 to where those of image 0 lie."""
+        offsets = torch.empty(len(cut[0]), 2, device=self.device)
+        for start in range(0, len(offsets), _BLOCK_MATCHES):
+            some = slice(start, start + _BLOCK_MATCHES)
+            known = self._fine_preprocess.down_proj(torch.cat([side[some] for side in context]))[:, None]
+            both = torch.cat([side[some] for side in cut])
+            merged = self._fine_preprocess.merge_feat(torch.cat([both, known.expand_as(both)], dim=-1))
+            fine0, fine1 = self._fine_transformer(*merged.chunk(2))
+            offsets[some] = expectation_px(compare(fine0, fine1).softmax(1))
+        return offsets
 
 
-def dual_softmax_matches(
-    tokens0: Tensor, tokens1: Tensor, scale: float, threshold: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Mutual best matches by dual softmax, without the score matrix.
-
-    The confidence of a pair is the softmax of its score over the row times that over the column. A pair is a match when
-    that exceeds the threshold and is the largest of its row and of its column.
-
-    Args:
-        tokens0: (L, C) float32 features, the rows.
-        tokens1: (S, C) float32 features, the columns.
-        scale: Scores are dot products times this.
-        threshold: Least confidence; taken as :data:`MIN_THRESHOLD` where it is smaller.
-
-    Returns:
-        Rows (N,), in ascending order, columns (N,) and confidence (N,).
-    """
-    threshold = max(threshold, MIN_THRESHOLD)
-    columns1 = (tokens1 * scale).T.contiguous()
-    rows, columns, scores, row_shares = [], [], [], []
-    column_sum, reference = torch.zeros(len(tokens1), device=tokens0.device), torch.tensor(-torch.inf)
-    for start in range(0, len(tokens0), block := max(1, _BLOCK_SCORES // len(tokens1))):
-        score = tokens0[start : start + block] @ columns1
-        top = score.amax(1)
-        weight = score.sub_(top[:, None]).exp_()
-        row_sum = weight.sum(1)
-        highest = torch.maximum(reference.to(top), top.max())
-        column_sum.mul_((reference.to(top) - highest).exp()).add_((top - highest).exp() @ weight)
-        reference = highest
-        hopeful = (row_sum * threshold < 1).nonzero()[:, 0]
-        found = (weight[hopeful] > row_sum[hopeful, None] * threshold).nonzero()
-        row, column = hopeful[found[:, 0]], found[:, 1]
-        rows.append(row + start)
-        columns.append(column)
-        scores.append(top[row] + weight[row, column].log())
-        row_shares.append(weight[row, column] / row_sum[row])
-    row, column, score = torch.cat(rows), torch.cat(columns), torch.cat(scores)
-    column_log = _column_log_sums(tokens0, columns1, column_sum, reference, column)
-    confidence = torch.cat(row_shares) * (score - column_log).exp()
-    return _mutual(row, column, confidence, threshold, (len(tokens0), len(tokens1)))
-
-
-def _column_log_sums(
-    tokens0: Tensor, columns1: Tensor, column_sum: Tensor, reference: Tensor, column: Tensor
-) -> Tensor:
-    """(N,) logarithm of the sum over all rows of exp(score), for some columns."""
-    logarithm = column_sum.log() + reference
-    weak = column[column_sum[column] < _SMALLEST_SUM].unique()  # type: ignore[no-untyped-call]
-    for start in range(0, len(weak), block := max(1, _BLOCK_SCORES // len(tokens0))):
-        some = weak[start : start + block]
-        logarithm[some] = torch.logsumexp(tokens0 @ columns1[:, some], 0)
-    return logarithm[column]
-
-
-def _mutual(
-    row: Tensor, column: Tensor, confidence: Tensor, threshold: float, size: tuple[int, int]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Keep the candidates above the threshold that are the best of their row and of their column."""
-    best_of_row = confidence.new_zeros(size[0]).scatter_reduce_(0, row, confidence, "amax")
-    best_of_column = confidence.new_zeros(size[1]).scatter_reduce_(0, column, confidence, "amax")
-    best = (confidence == best_of_row[row]) & (confidence == best_of_column[column]) & (confidence > threshold)
-    return row[best], column[best], confidence[best]
+def _places(points: Tensor) -> Tensor:
+    """(N, 2) places (row, column) in the fine map, of points (N, 2), (x, y) in pixels, that lie on its samples."""
+    return (points / STRIDE_PX).round().long().flip(1)
 
 
 def _folded(backbone: nn.Module) -> Any:
@@ -285,40 +342,3 @@ def _upsampled(features: Tensor, like: Tensor) -> Tensor:
     """Twice as large, bilinear with aligned corners, cut to the size of ``like``: as kornia's backbone does it."""
     large = functional.interpolate(features, scale_factor=2.0, mode="bilinear", align_corners=True)
     return large[..., : like.shape[2], : like.shape[3]]
-
-
-def _offsets(cells: Tensor, columns: int, radius: int) -> tuple[Tensor, Tensor]:
-    """Row and column indices, (N, 2r + 1) each, of the half-resolution cells around coarse cells."""
-    around = torch.arange(-radius, radius + 1, device=cells.device)
-    return (cells // columns)[:, None] * 4 + around, (cells % columns)[:, None] * 4 + around
-
-
-def _windows(features: Tensor, cells: Tensor, columns: int, radius: int) -> Tensor:
-    """(N, C, 2r + 1, 2r + 1) cuts of half-resolution features around coarse cells; zero beyond the edges."""
-    row, column = _offsets(cells, columns, radius)
-    height, width = features.shape[2:]
-    pixels = features[0].permute(1, 2, 0)
-    cut = pixels[row.clamp(0, height - 1)[:, :, None], column.clamp(0, width - 1)[:, None, :]]
-    inside = ((row >= 0) & (row < height))[:, :, None] & ((column >= 0) & (column < width))[:, None, :]
-    return (cut * inside[..., None]).permute(0, 3, 1, 2)
-
-
-def _upsampled_windows(quarter: Tensor, cells: Tensor, columns: int) -> Tensor:
-    """(N, C, 9, 9) cuts of what :func:`_upsampled` would give, around coarse cells away from the edges."""
-    row, column = _offsets(cells, columns, radius=4)
-    height, width = quarter.shape[2:]
-    top, row_share = _split(row * ((height - 1) / (2 * height - 1)), height)
-    left, column_share = _split(column * ((width - 1) / (2 * width - 1)), width)
-    pixels = quarter[0].permute(1, 2, 0)
-    row_share, column_share = row_share[:, :, None, None].to(pixels), column_share[:, None, :, None].to(pixels)
-    upper, lower = (
-        torch.lerp(pixels[r[:, :, None], left[:, None, :]], pixels[r[:, :, None], left[:, None, :] + 1], column_share)
-        for r in (top, top + 1)
-    )
-    return torch.lerp(upper, lower, row_share).permute(0, 3, 1, 2)
-
-
-def _split(position: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Index of the sample before each position, and the share of the sample after it."""
-    index = position.floor().long().clamp(0, size - 2)
-    return index, position - index

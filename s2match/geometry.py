@@ -96,7 +96,9 @@ def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.
     """How far off the model may be at some places, by the residuals of its inliers and by where they lie.
 
     The standard error of a least-squares fit to the inliers, both axes together: small among many points, growing with
-    the distance from them. It takes the errors of the matches to be independent, so errors they share are not in it.
+    the distance from them. Where matches lie where their neighbours agree, what counts is how far each alone lay from
+    there, too: averages lie closer together than what they were taken of, but are not independent. Errors that all
+    matches share are not in it.
 
     Args:
         registration: The model.
@@ -115,7 +117,8 @@ def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.
         return ones if registration.model == "translation" else np.hstack([ones, (places - centre) / spread])
 
     known, asked = design(points), design(xy)
-    variance = float(np.sum(registration.residual_px[inliers] ** 2)) / max(len(points) - known.shape[1], 1)
+    squares = registration.residual_px**2 + (0.0 if matches.scatter_px is None else matches.scatter_px**2)
+    variance = float(squares[inliers].sum()) / max(len(points) - known.shape[1], 1)
     covariance = np.linalg.pinv(known.T @ known)
     return np.asarray(np.sqrt(variance * np.einsum("ni,ij,nj->n", asked, covariance, asked)))
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from s2match.engine import Engine, ImageFeatures
+from s2match.engine import Engine, ImageFeatures, best_precision
 from s2match.errors import DeviceError, ImageSizeError
 from s2match.weights import Network
 
@@ -52,12 +52,15 @@ class Matches:
         xy1: (N, 2) positions in the target image, likewise.
         confidence: (N,) confidence in [0, 1].
         origin: How they were found.
+        scatter_px: (N,) distance of each point of the target from what was found for it alone, where it is what its
+            neighbours agree on; None where every point was found alone.
     """
 
     xy0: NDArray[np.float64]
     xy1: NDArray[np.float64]
     confidence: NDArray[np.float64]
     origin: Origin
+    scatter_px: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         """Number of matches."""
@@ -65,7 +68,8 @@ class Matches:
 
     def of(self, chosen: NDArray[np.bool_]) -> "Matches":
         """Some of the matches, chosen by an (N,) mask."""
-        return Matches(self.xy0[chosen], self.xy1[chosen], self.confidence[chosen], self.origin)
+        scatter_px = None if self.scatter_px is None else self.scatter_px[chosen]
+        return Matches(self.xy0[chosen], self.xy1[chosen], self.confidence[chosen], self.origin, scatter_px)
 
 
 def pick_device(name: str) -> torch.device:
@@ -86,18 +90,20 @@ def pick_device(name: str) -> torch.device:
 class LoftrMatcher:
     """A network on a device."""
 
-    def __init__(self, network: Network, device: torch.device, precision: torch.dtype = torch.float32) -> None:
+    def __init__(self, network: Network, device: torch.device, precision: torch.dtype | None = None) -> None:
         """Move the network to the device.
 
         Args:
-            network: The network and its pixel frame.
+            network: The network, its pixel frame and its reading.
             device: Where to run.
-            precision: Of the network's backbone; see :class:`s2match.engine.Engine`.
+            precision: Of the network's backbone; None: the fastest of the device, see
+                :func:`s2match.engine.best_precision`.
         """
         self.device = device
         self._title = network.title
         self._to_gdal = 0.5 - network.pixel_centre
-        self._engine = Engine(network.net, device, precision)
+        self._agrees = network.reading.looks > 1
+        self._engine = Engine(network.net, device, precision or best_precision(device), network.reading)
 
     @property
     def bytes_per_pixel(self) -> int:
@@ -143,7 +149,8 @@ class LoftrMatcher:
         report(1.0)
         xy0, xy1 = (points.cpu().double().numpy() + self._to_gdal for points in (found.keypoints0, found.keypoints1))
         origin = Origin(self._title, str(self.device), confidence)
-        matches = Matches(xy0, xy1, found.confidence.cpu().double().numpy(), origin)
+        confidences, scatter_px = (v.cpu().double().numpy() for v in (found.confidence, found.scatter))
+        matches = Matches(xy0, xy1, confidences, origin, scatter_px if self._agrees else None)
         return matches.of(_on_valid(xy0, image0) & _on_valid(xy1, image1))
 
     def _extract(self, image: GreyImage) -> ImageFeatures:

@@ -11,7 +11,7 @@ import pickle
 import re
 import struct
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,28 @@ _KORNIA_PIXEL_CENTRE = 0.5
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How matches are read from what a network computes; what suits depends on how its weights were trained.
+
+    Attributes:
+        neighbourhood: Whether a match is as sure as the cells around it are together, or each cell by itself, as kornia
+            does it (:func:`s2match.coarse.neighbourhood_matches`).
+        looks: How often the fine stage looks; kornia's does once. Where it is unsure it draws points towards the middle
+            of its window. So further looks are at windows about what the neighbours of a match agree on, that is
+            where the point is in the end, and matches without their support are left out (:mod:`s2match.consensus`).
+        calibration: Turns the neighbours' support into how likely a match is right, where there are further looks
+            (:func:`s2match.consensus.calibrated`); None leaves the network's confidence.
+    """
+
+    neighbourhood: bool = False
+    looks: int = 1
+    calibration: tuple[float, float, float] | None = None
+
+
+KORNIA = Reading()
+
+
+@dataclass(frozen=True)
 class Network:
     """A LoFTR ready to run, and what must be known to read its points.
 
@@ -42,11 +64,13 @@ class Network:
         pixel_centre: The coordinate that the weights give to the centre of the first pixel: 0.5 in the GDAL frame, 0.0
             where pixel centres lie at integers.
         title: Its name in summaries and figures.
+        reading: How its matches are read; as kornia does where the weights say nothing.
     """
 
     net: LoFTR
     pixel_centre: float
     title: str
+    reading: Reading = KORNIA
 
 
 def load_network(name: str) -> Network:
@@ -69,16 +93,21 @@ def load_network(name: str) -> Network:
     )
 
 
-def save_weights(net: LoFTR, pixel_centre: float, path: Path) -> None:
-    """Write a network as float16 ``.safetensors`` with its configuration and pixel frame in the metadata.
+def save_weights(net: LoFTR, pixel_centre: float, path: Path, reading: Reading = KORNIA) -> None:
+    """Write a network as float16 ``.safetensors``, with all else that must be known of it in the metadata.
 
     Args:
         net: The network.
         pixel_centre: See :class:`Network`.
         path: The file to write.
+        reading: See :class:`Network`.
     """
     tensors = {key: value.half() if value.is_floating_point() else value for key, value in net.state_dict().items()}
-    metadata = {"config": json.dumps(net.config), "pixel_centre": str(pixel_centre)}
+    metadata = {
+        "config": json.dumps(net.config),
+        "pixel_centre": str(pixel_centre),
+        "reading": json.dumps(asdict(reading)),
+    }
     with written_whole(path) as partial:
         save_file({key: value.contiguous() for key, value in tensors.items()}, partial, metadata)
 
@@ -115,6 +144,7 @@ def _load_file(path: Path, title: str) -> Network:
         net = LoFTR(None, config)
         net.load_state_dict({key: value.float() for key, value in state.items()})
         centre = float(metadata.get("pixel_centre", _KORNIA_PIXEL_CENTRE))
+        reading = _reading(json.loads(metadata.get("reading", "{}")))
     except OSError as error:
         raise CorruptWeightsError(f"Cannot read the weights {path}: {error.strerror or error}.") from error
     except (
@@ -129,7 +159,15 @@ def _load_file(path: Path, title: str) -> Network:
         SafetensorError,
     ) as error:
         raise CorruptWeightsError(f"{path} is not a LoFTR checkpoint that can be loaded.") from error
-    return Network(net.eval(), centre, title)
+    return Network(net.eval(), centre, title, reading)
+
+
+def _reading(held: dict[str, Any]) -> Reading:
+    calibration = held.get("calibration")
+    if calibration is not None:
+        constant, support, scatter = map(float, calibration)
+        held = held | {"calibration": (constant, support, scatter)}
+    return Reading(**held)
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

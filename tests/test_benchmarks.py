@@ -1,17 +1,24 @@
 """The benchmark scores what it says, and the README shows what was measured last."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import GRID, REAL, make_raster, texture
 
-from benchmarks.accuracy import DEFAULT_JSON, Score, crop, measure, score, sift
-from benchmarks.readme import README, accuracy_tables, sample_summary
+from benchmarks.accuracy import DEFAULT_JSON, OFFSETS, identity, measure, phase_correlation, sift
+from benchmarks.readme import ALL_TABLES, README, accuracy_tables, all_tables, sample_summary
+from benchmarks.scoring import Score, moved, score
+from benchmarks.speed import Case, in_own_process
+from benchmarks.speed_tables import REST
+from benchmarks.speed_tables import table as speed_table
+from benchmarks.warps import WARPS, row, warp_matrix, warped
+from s2match.baselines import match_sift
 from s2match.geometry import required_inliers
 from s2match.loftr import Matches, Origin
+from s2match.matching import prepare
 
 ORIGIN = Origin("test", "cpu", 0.2)
 RASTER = make_raster(texture(200, 200))
@@ -23,20 +30,78 @@ def matches(error_px: float, count: int = 100) -> Matches:
 
 
 def test_right_matches_count_and_their_model_is_registered() -> None:
-    target = crop(RASTER, (3, 5))
+    target = moved(RASTER, (3, 5))
     assert target.size == (197, 195) and target.transform == GRID @ GRID.translation(3, 5)
     found = score(RASTER, target, matches(0.4))
     assert (found.matches, found.right) == (100, 100)
     assert found.above_08 == found.right_above_08 == 40
     assert found.median_px == pytest.approx(0.4) and found.corner_px == pytest.approx(0.4, abs=1e-3)
+    assert found.within == [0, 100, 100, 100, 100]
+    assert found.by_confidence[0] == found.by_confidence[1] and sum(found.by_confidence[0]) == 100
     assert found.registered
 
 
 def test_wrong_matches_count_as_wrong_and_a_wrong_model_is_not_registered() -> None:
-    found = score(RASTER, crop(RASTER, (3, 5)), matches(2.0))
+    found = score(RASTER, moved(RASTER, (3, 5)), matches(2.0))
     assert (found.matches, found.right, found.median_px) == (100, 0, None)
     assert found.corner_px == pytest.approx(2.0, abs=1e-3) and not found.registered
-    assert score(RASTER, crop(RASTER, (3, 5)), matches(0.0, required_inliers(0) - 1)).corner_px is None
+    assert score(RASTER, moved(RASTER, (3, 5)), matches(0.0, required_inliers(0) - 1)).corner_px is None
+
+
+def test_a_model_alone_is_scored_by_its_corners() -> None:
+    target = moved(RASTER, (3, 5))
+    found = score(RASTER, target, identity(RASTER, target))
+    assert (found.matches, found.right, found.median_px) == (0, 0, None)
+    assert found.corner_px == pytest.approx(34**0.5) and not found.registered
+    assert score(RASTER, target, None).corner_px is None
+
+
+@pytest.mark.parametrize("offset", [(3, 5), (2.4, 6.7)])
+def test_phase_correlation_finds_a_shift_of_one_image(offset: tuple[float, float]) -> None:
+    target = moved(RASTER, offset)
+    assert score(RASTER, target, phase_correlation(RASTER, target)).corner_px == pytest.approx(0, abs=0.1)
+
+
+def test_a_fraction_of_a_pixel_moves_the_image_with_its_georeference() -> None:
+    """SIFT, which knows nothing of the georeference, finds each point where that says it is."""
+    target = moved(RASTER, (2.5, 6.25))
+    assert target.transform == GRID @ GRID.translation(2.5, 6.25) and target.size == (198, 194)
+    found = score(RASTER, target, sift(RASTER, target))
+    assert found.right > 30 and found.median_px is not None and found.median_px < 0.15
+    assert found.slope is None
+
+
+@pytest.mark.parametrize(("share", "slope"), [(1.0, 1.0), (0.5, 0.5), (0.0, 0.0)])
+def test_slope_is_the_share_of_the_offset_from_the_grid_that_is_found(share: float, slope: float) -> None:
+    target = moved(RASTER, (3, 2))
+    xy0 = np.stack(np.meshgrid(np.arange(16, 180, 8), np.arange(16, 180, 8)), -1).reshape(-1, 2) + 0.5
+    grid = xy0 - np.array([3, 2]) * share
+    assert score(RASTER, target, Matches(xy0, grid, np.ones(len(xy0)), ORIGIN)).slope == pytest.approx(slope, abs=1e-6)
+
+
+def test_warps_carry_points_where_their_matrix_says() -> None:
+    image = prepare(RASTER)
+    truth = warp_matrix(WARPS[2], (200, 200))
+    matches = match_sift(image, warped(image, truth))
+    found = row("turned", matches, truth, (200, 200))
+    assert found.right > 20 and found.median_px is not None and found.median_px < 0.15
+    assert found.corner_px is not None and found.corner_px < 0.3
+
+
+@pytest.mark.slow
+def test_speed_is_measured_of_stock_and_engine() -> None:
+    timings = [in_own_process(Case("sentinel2", path, 256, 1)) for path in ("stock", "float32")]
+    for timing in timings:
+        assert timing.matches > 50 and timing.total_s == pytest.approx(sum(timing.stages_s.values()))
+        assert set(timing.stages_s) == {"backbone", "transformer", "matching", REST} and timing.peak_gb > 0.2
+    result = {
+        "gemm_gflops": {"float32": 100.0, "bfloat16": 200.0},
+        "half": "bfloat16",
+        "gflop": {"sentinel2 256": {"backbone": 10.0}},
+        "network": [asdict(timing) for timing in timings],
+        "tiles": [],
+    }
+    assert f"({timings[0].total_s / timings[1].total_s:.1f}×)" in speed_table(result)
 
 
 def test_corners_are_those_of_the_common_ground() -> None:
@@ -51,8 +116,9 @@ def test_corners_are_those_of_the_common_ground() -> None:
 
 def test_readme_shows_the_last_measurement() -> None:
     assert accuracy_tables() in README.read_text(encoding="utf-8")
+    assert all_tables() == ALL_TABLES.read_text(encoding="utf-8")
     runs = json.loads(DEFAULT_JSON.read_text())["runs"]
-    assert {tuple(run["offset_px"]) for run in runs} >= {(0, 0), (3, 5)}
+    assert {tuple(run["offset_px"]) for run in runs} == set(OFFSETS)
     assert all(len(run["scores"]) == 16 and Score(**run["scores"][0]) for run in runs)
 
 

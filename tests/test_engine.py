@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,11 +10,13 @@ import torch
 from conftest import REAL, texture
 from kornia.feature import LoFTR
 
+from s2match import coarse as coarse_module
 from s2match import engine as engine_module
-from s2match.engine import MIN_THRESHOLD, Engine, EngineMatches, best_precision, dual_softmax_matches
+from s2match.coarse import MIN_THRESHOLD, Tokens, dual_softmax_matches, neighbourhood_matches
+from s2match.engine import Engine, EngineMatches, best_precision
 from s2match.matching import prepare
 from s2match.raster import read_raster
-from s2match.weights import load_network
+from s2match.weights import Reading, load_network
 
 CPU = torch.device("cpu")
 SCENE = torch.from_numpy(texture(700, 700, seed=3, detail_px=2.0).astype(np.float32) / 255)
@@ -33,7 +36,11 @@ def stock(net: LoFTR, image0: torch.Tensor, image1: torch.Tensor, threshold: flo
     net.coarse_matching.thr = threshold
     with torch.inference_mode():
         found = net({"image0": image0[None, None], "image1": image1[None, None]})
-    return EngineMatches(found["keypoints0"], found["keypoints1"], found["confidence"])
+    return matches_of(found["keypoints0"], found["keypoints1"], found["confidence"])
+
+
+def matches_of(keypoints0: torch.Tensor, keypoints1: torch.Tensor, confidence: torch.Tensor) -> EngineMatches:
+    return EngineMatches(keypoints0, keypoints1, confidence, torch.zeros_like(confidence), torch.zeros_like(confidence))
 
 
 def fast(engine: Engine, image0: torch.Tensor, image1: torch.Tensor, threshold: float) -> EngineMatches:
@@ -123,7 +130,7 @@ def test_masks_keep_what_kornia_keeps(net: LoFTR) -> None:
     for side in (0, 1):
         cells = (out[f"keypoints{side}"] / 8).round()
         inside &= ((cells >= 2) & (cells < 30)).all(1)
-    wanted = EngineMatches(out["keypoints0"][inside], out["keypoints1"][inside], out["confidence"][inside])
+    wanted = matches_of(out["keypoints0"][inside], out["keypoints1"][inside], out["confidence"][inside])
     assert_same(found, wanted, 0.1, 100)
     assert found.keypoints0[:, 0].min() >= 100 and found.keypoints1[:, 1].min() >= 46
 
@@ -147,11 +154,12 @@ def plain_matches(tokens0: torch.Tensor, tokens1: torch.Tensor, scale: float, th
 @pytest.mark.parametrize("block", [50, 1000, 10**9])
 def test_streamed_softmax_is_exact_for_any_scores(spread: float, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mild, sharp, and so sharp that whole columns underflow and are summed again."""
-    monkeypatch.setattr(engine_module, "_BLOCK_SCORES", block)
+    monkeypatch.setattr(coarse_module, "_BLOCK_SCORES", block)
     generator = torch.Generator().manual_seed(0)
     tokens0 = torch.randn(150, 16, generator=generator)
     tokens1 = tokens0[torch.randperm(150, generator=generator)[:120]] + 0.3 * torch.randn(120, 16, generator=generator)
-    row, column, confidence = dual_softmax_matches(tokens0, tokens1, spread / 16, 0.1)
+    found = dual_softmax_matches(tokens0, tokens1, spread / 16, 0.1)
+    row, column, confidence = found.rows, found.columns, found.confidence
     assert torch.isfinite(confidence).all() and (confidence <= 1 + 1e-4).all()
     wanted = plain_matches(tokens0, tokens1, spread / 16, 0.1)
     assert set(zip(row.tolist(), column.tolist(), strict=True)) == wanted
@@ -161,9 +169,102 @@ def test_streamed_softmax_is_exact_for_any_scores(spread: float, block: int, mon
 
 def test_thresholds_near_zero_are_finite_work() -> None:
     tokens = torch.randn(60, 8, generator=torch.Generator().manual_seed(0))
-    assert len(dual_softmax_matches(tokens, tokens, 0.01, 0.0)[0]) == 0
+    assert len(dual_softmax_matches(tokens, tokens, 0.01, 0.0).rows) == 0
     sure = dual_softmax_matches(tokens, tokens, 5.0, 0.0)
-    assert sure[2].min() > MIN_THRESHOLD
+    assert sure.confidence.min() > MIN_THRESHOLD
+
+
+def plain_neighbourhood(image0: Tokens, image1: Tokens, scale: float, threshold: float) -> dict[int, tuple[int, float]]:
+    """Row to column and confidence, from the whole score matrix."""
+    score = (image0.values.double() @ image1.values.double().T) * scale
+    row_share, column_share, best = score.softmax(1), score.softmax(0), score.argmax(1)
+
+    def near(image: Tokens, token: int) -> list[int]:
+        there = torch.stack([image.cells // image.grid[1], image.cells % image.grid[1]], 1)
+        return [int(k) for k in ((there - there[token]).abs().amax(1) <= 1).nonzero()[:, 0]]
+
+    found = {}
+    for row, column in enumerate(best.tolist()):
+        confidence = float(row_share[row, near(image1, column)].sum() * column_share[near(image0, row), column].sum())
+        rivals = (best == column).nonzero()[:, 0]
+        leader = int(rivals[column_share[rivals, column].argmax()])
+        if confidence > threshold and row in near(image0, leader):
+            found[row] = (column, confidence)
+    return found
+
+
+@pytest.mark.parametrize("block", [50, 10**9])
+def test_streamed_neighbourhoods_are_exact(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On two grids of different size, some of whose cells are not valid; half of the tokens have a partner."""
+    monkeypatch.setattr(coarse_module, "_BLOCK_SCORES", block)
+    generator = torch.Generator().manual_seed(0)
+    cells0 = torch.randperm(12 * 13, generator=generator)[:130].sort()[0]
+    cells1 = torch.randperm(10 * 15, generator=generator)[:120].sort()[0]
+    values0 = torch.randn(130, 16, generator=generator)
+    values1 = torch.randn(120, 16, generator=generator)
+    # neighbours look alike, as they do where the truth lies between them
+    values1[:60] = (values0[:60] + values0[1:61]) / 2 + 0.2 * values1[:60]
+    image0, image1 = Tokens(values0, cells0, (12, 13)), Tokens(values1, cells1, (10, 15))
+    found = neighbourhood_matches(image0, image1, 0.7, 0.2)
+    wanted = plain_neighbourhood(image0, image1, 0.7, 0.2)
+    assert found.rows.tolist() == sorted(wanted) and len(wanted) > 30
+    assert found.columns.tolist() == [wanted[row][0] for row in sorted(wanted)]
+    assert np.allclose(found.confidence, [wanted[row][1] for row in sorted(wanted)], atol=1e-4)
+
+
+def test_half_a_cell_off_the_grid_a_sure_network_is_sure() -> None:
+    """Every cell of image 1 looks like four of image 0: kornia is sure by 1/16, at corners 1/4."""
+    values = torch.eye(64).view(8, 8, 64) * 8
+    between = (values[:-1, :-1] + values[1:, :-1] + values[:-1, 1:] + values[1:, 1:]).flatten(0, 1)
+    image0 = Tokens(values.flatten(0, 1), torch.arange(64), (8, 8))
+    image1 = Tokens(between, torch.arange(49), (7, 7))
+    assert len(dual_softmax_matches(image0.values, image1.values, 1.0, 0.26).rows) == 0
+    found = neighbourhood_matches(image0, image1, 1.0, 0.1)
+    assert len(found.rows) >= 36 and found.confidence.min() > 0.99
+
+
+def test_nothing_is_far_from_nothing() -> None:
+    tokens = Tokens(torch.randn(60, 8, generator=torch.Generator().manual_seed(0)), torch.arange(60), (6, 10))
+    assert len(neighbourhood_matches(tokens, tokens, 0.01, 0.9).rows) == 0
+
+
+def moved_scene(net: LoFTR, reading: Reading) -> tuple[EngineMatches, torch.Tensor]:
+    """A scene and itself half a fine sample off in both axes, repainted so that it is hard; and the errors."""
+    first, second = cut(40, 40, 320, 320), 0.3 + 0.4 * (1 - cut(43, 45, 320, 320)) ** 2
+    found = fast(Engine(net, CPU, reading=reading), first, second, 0.05)
+    return found, (found.keypoints1 - found.keypoints0 + torch.tensor([5.0, 3.0])).norm(dim=1)
+
+
+def test_what_neighbours_agree_on_is_nearer_the_truth(net: LoFTR) -> None:
+    _, alone = moved_scene(net, Reading(neighbourhood=True))
+    found, together = moved_scene(net, Reading(neighbourhood=True, looks=3))
+    assert len(together) > 0.7 * len(alone) > 200
+    assert together.mean() < 0.5 * alone.mean()
+    assert found.scatter.max() < 3 and found.support.min() > 2
+
+
+def test_few_looks_are_repeated(net: LoFTR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A window that was looked at is not looked at again: the third look is at what the second moved."""
+    counts = []
+    plain = Engine._offsets
+
+    def counting(engine: Engine, cut: tuple[torch.Tensor, torch.Tensor], *rest: Any) -> torch.Tensor:
+        counts.append(len(cut[0]))
+        return plain(engine, cut, *rest)
+
+    monkeypatch.setattr(Engine, "_offsets", counting)
+    moved_scene(net, Reading(neighbourhood=True, looks=3))
+    assert len(counts) == 3 and counts[2] < 0.7 * counts[1] <= 0.7 * counts[0]
+
+
+def test_calibrated_confidence_is_what_the_threshold_is_for(net: LoFTR) -> None:
+    reading = Reading(neighbourhood=True, looks=3, calibration=(-2.0, 1.0, -1.0))
+    images = cut(40, 40, 320, 320), cut(43, 45, 320, 320)
+    engine = Engine(net, CPU, reading=reading)
+    every, some = fast(engine, *images, 0.0), fast(engine, *images, 0.8)
+    assert torch.allclose(every.confidence, torch.sigmoid(-2 + every.support.log() - every.scatter), atol=1e-5)
+    assert 0 < len(some.confidence) < len(every.confidence) and some.confidence.min() > 0.8
+    assert torch.equal(every.keypoints1[every.confidence > 0.8], some.keypoints1)
 
 
 @pytest.mark.real

@@ -1,5 +1,7 @@
 """Models are found among wrong matches, in the right direction, and refused where there is no evidence."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -106,3 +108,19 @@ def test_options_out_of_range(options: tuple[object, ...], word: str) -> None:
         fit(made(np.eye(3)), *options)  # type: ignore[arg-type]
     with pytest.raises(OptionError):
         fit(made(np.eye(3)), "affine", float("nan"))
+
+
+def test_uncertainty_of_averaged_points_is_that_of_what_they_average() -> None:
+    """Points that are what neighbours agree on scatter less than each alone; the model is as uncertain as by those."""
+    rng = np.random.default_rng(0)
+    xy0 = rng.uniform(0, 1000, (400, 2))
+    noise = rng.normal(0, 0.5, (400, 2))
+    alone = Matches(xy0, xy0 + noise, np.ones(400), Origin("test", "cpu", 0.8))
+    together = Matches(xy0, xy0 + noise / 20, np.ones(400), Origin("test", "cpu", 0.8), np.linalg.norm(noise, axis=1))
+    corner = np.array([[1000.0, 1000.0]])
+    wanted, found, naive = (
+        float(uncertainty_px(fitted, matches, corner)[0])
+        for matches in (alone, together, replace(together, scatter_px=None))
+        if (fitted := fit(matches, threshold_px=3.0)) is not None
+    )
+    assert found == pytest.approx(wanted, rel=0.15) and naive < 0.1 * wanted

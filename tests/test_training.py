@@ -12,10 +12,13 @@ import torch
 from conftest import REAL, Writer, texture
 from kornia.feature import LoFTR
 
+from s2match.engine import Engine
 from s2match.errors import DatasetError
-from s2match.weights import load_network, save_weights
+from s2match.heatmaps import STRIDE_PX, expectation_px
+from s2match.weights import Reading, load_network, save_weights
 from training import losses, train
-from training.loading import Recipe, batches, make_batch
+from training.calibrate import calibrate, logistic
+from training.loading import Recipe, _returns, batches, make_batch
 from training.pairs import Pair, apply, cut, sample_pair, translation, truth_of
 from training.scenes import Stack, list_images, load_stacks, matches_any
 from training.validate import HELD_OUT, SAME_PLACE, checks_of, measure
@@ -179,7 +182,16 @@ def test_bilinear_target_expects_the_truth_exactly() -> None:
     target = losses.bilinear_target(offsets)
     assert torch.allclose(target.sum(1), torch.ones(500, dtype=torch.float64))
     assert ((target > 0).sum(1) <= 4).all()
-    assert torch.allclose(losses.expectation_px(target.float()), offsets.float(), atol=1e-5)
+    assert torch.allclose(expectation_px(target.float()), offsets.float(), atol=1e-5)
+
+
+def cut_windows(
+    fine: torch.Tensor, at: torch.Tensor, columns: int, looks: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    half = len(fine) // 2
+    places = [torch.stack([cell % columns, cell // columns], 1) * 4 for cell in at[:, 1:].unbind(1)]
+    first = losses.fine_windows(fine[:half], at[:, 0], places[0])
+    return first, losses.fine_windows(fine[half:], at[:, 0], places[1] + looks)
 
 
 def test_fine_stage_is_run_as_kornia_runs_it(stacks: list[Stack]) -> None:
@@ -190,11 +202,42 @@ def test_fine_stage_is_run_as_kornia_runs_it(stacks: list[Stack]) -> None:
         coarse, fine = net.backbone(batch.images)
         tokens = coarse.flatten(2).transpose(1, 2)
         sides = (fine[:2], fine[2:]), (tokens[:2], tokens[2:])
-        found = losses.expectation_px(losses.fine_logits(net, *sides, at).softmax(1))
+        context = tokens[:2][at[:, 0], at[:, 1]], tokens[2:][at[:, 0], at[:, 2]]
+        cut = cut_windows(fine, at, coarse.shape[3], torch.zeros(len(at), 2, dtype=torch.int64))
+        found = expectation_px(losses.fine_logits(net, cut, context)[0].softmax(1))
         data = dict(zip(("b_ids", "i_ids", "j_ids"), at.unbind(1), strict=True)) | {"stride_c": 8, "stride_f": 2}
         data |= {"mkpts0_c": torch.zeros(len(at), 2), "mkpts1_c": torch.zeros(len(at), 2), "mconf": torch.ones(len(at))}
         net.fine_matching(*net.loftr_fine(*net.fine_preprocess(*sides[0], *sides[1], data)), data)
     assert torch.allclose(found, data["mkpts1_f"], atol=1e-4)
+
+
+def test_a_second_look_is_at_a_window_that_was_moved() -> None:
+    ramp = torch.arange(40.0)[None, None, None, :].expand(1, 1, 40, 40)
+    place, look = torch.tensor([[8, 12]]), torch.tensor([[3, -1]])
+    pair = torch.zeros(1, dtype=torch.int64)
+    assert losses.fine_windows(ramp, pair, place)[0, 12, 0] == 8
+    assert losses.fine_windows(ramp, pair, place + look)[0, :, 0].tolist() == [9, 10, 11, 12, 13] * 5
+    assert losses.fine_windows(ramp, pair, torch.tensor([[0, 0]]))[0, 0, 0] == 0
+
+
+def test_second_looks_are_near_the_truth_and_first_looks_at_the_cell(stacks: list[Stack]) -> None:
+    batch = make_batch(stacks, RECIPE, 0)
+    left = batch.offsets[batch.fine] - STRIDE_PX * batch.looks
+    second = (batch.looks != 0).any(1)
+    assert 0.3 < float(second.float().mean()) < 0.7
+    assert float(left[second].abs().median()) < 1.1 and float(left[second].abs().max()) < 6
+
+
+def test_the_way_back_is_the_inverse_of_the_way_there() -> None:
+    """A whole-pixel shift: what lies at the middle of the window lies as far from the cell the other way round."""
+    images = np.random.default_rng(0).random((2, 96, 96), np.float32)
+    everywhere = np.ones((2, 96, 96), bool)
+    pair = Pair(images, translation(11, -3), everywhere, ~everywhere)
+    cells, offsets = truth_of(pair).cells, truth_of(pair).offsets
+    looks = np.random.default_rng(1).integers(-2, 3, offsets.shape)
+    numbered = np.concatenate([np.zeros((len(cells), 1), int), cells], 1)
+    back = _returns([pair], numbered, looks)
+    assert np.allclose(back, 2 * looks - offsets)
 
 
 def test_restarted_fine_stage_compares_the_features_of_the_backbone(stacks: list[Stack]) -> None:
@@ -205,8 +248,10 @@ def test_restarted_fine_stage_compares_the_features_of_the_backbone(stacks: list
     with torch.no_grad():
         coarse, fine = net.backbone(batch.images)
         tokens = coarse.flatten(2).transpose(1, 2)
-        full = losses.fine_logits(net, (fine[:2], fine[2:]), (tokens[:2], tokens[2:]), at)
-        plain = losses.plain_fine_logits((fine[:2], fine[2:]), at, 4)
+        cut = cut_windows(fine, at, coarse.shape[3], torch.zeros(len(at), 2, dtype=torch.int64))
+        context = tokens[:2][at[:, 0], at[:, 1]], tokens[2:][at[:, 0], at[:, 2]]
+        full = losses.fine_logits(net, cut, context)[0]
+        plain = losses.plain_fine_logits(cut)
     assert np.corrcoef(full.flatten(), plain.flatten())[0, 1] > 0.8
 
 
@@ -218,14 +263,32 @@ def test_encoding_starts_at_its_origin() -> None:
     assert torch.equal(encoded[1], net.pos_encoding.pe[0, :, 300:305, 4:11])
 
 
-def test_coarse_loss_ignores_undecided_pairs() -> None:
-    score = torch.randn(1, 16, 16)
-    confidence = torch.log_softmax(score, 1) + torch.log_softmax(score, 2)
-    match, none = torch.tensor([[0, 3, 3]]), torch.zeros((0, 3), dtype=torch.int64)
-    whole = losses.coarse_loss(confidence, match, none)
-    less = losses.coarse_loss(confidence, match, torch.tensor([[0, 4, 5]]))
-    assert float(whole - less) == pytest.approx(float(-torch.log1p(-confidence[0, 4, 5].exp()) / 2), abs=1e-5)
-    assert torch.isfinite(losses.coarse_loss(confidence, none, none))
+def shares_of(score: torch.Tensor) -> losses.Shares:
+    return losses.Shares(torch.log_softmax(score, 2), torch.log_softmax(score, 1))
+
+
+def test_undecided_pairs_are_no_mistakes() -> None:
+    shares = shares_of(torch.randn(1, 16, 16))
+    none, far = torch.zeros((0, 3), dtype=torch.int64), torch.tensor([[0, 4, 5]])
+    whole, less = losses.coarse_loss(shares, none, none), losses.coarse_loss(shares, none, far)
+    confidence = (shares.row + shares.column)[0, 4, 5].exp()
+    assert float(whole - less) == pytest.approx(float(-torch.log1p(-confidence) / 2), rel=0.02)
+    assert torch.isfinite(whole)
+
+
+def test_confidence_between_cells_is_that_of_the_cells_together() -> None:
+    """Half a cell off the grid each cell has two equal partners: each pair has 1/4, both together are sure."""
+    score = torch.full((1, 4, 4), -30.0)
+    for row in range(4):
+        score[0, row, row] = 10
+        score[0, row, (row + 1) % 4] = 10
+    matches = torch.tensor([[0, row, row] for row in range(4)])
+    undecided = torch.tensor([[0, row, (row + 1) % 4] for row in range(4)])
+    shares = shares_of(score)
+    assert torch.allclose((shares.row + shares.column)[matches.unbind(1)].exp(), torch.full((4,), 0.25))
+    near = losses.near_log_confidence(shares, matches, undecided)
+    assert torch.allclose(near.exp(), torch.ones(4), atol=1e-5)
+    assert float(losses.coarse_loss(shares, matches, undecided)) == pytest.approx(0.25 * np.log(4), abs=1e-3)
 
 
 def test_batches_come_in_order_and_by_seed_alone(stacks: list[Stack]) -> None:
@@ -251,7 +314,7 @@ def test_resumed_training_is_the_same_and_loads_into_kornia(stacks: list[Stack],
         assert torch.equal(value, resumed.net.state_dict()[name]), name
         assert torch.equal(whole.average.state_dict()[name], resumed.average.state_dict()[name]), name
     network = load_network(str(tmp_path / "part.safetensors"))
-    assert network.pixel_centre == train.PIXEL_CENTRE
+    assert network.pixel_centre == train.PIXEL_CENTRE and network.reading == train.READING
     stock = LoFTR(None, whole.net.config).eval()
     stock.load_state_dict(network.net.state_dict())
 
@@ -278,7 +341,7 @@ def test_pairs_of_different_places_alone_are_no_error(stacks: list[Stack], fine_
     plan = train.Plan(fine_only=fine_only, warmup=1)
     batch = make_batch(stacks, RECIPE, 1)
     none = torch.zeros((0, 3), dtype=torch.int64)
-    empty = replace(batch, matches=none, undecided=none, offsets=torch.zeros(0, 2), fine=none[:, 0])
+    empty = replace(batch, matches=none, undecided=none, offsets=torch.zeros(0, 2), fine=none[:, 0], looks=none[:, :2])
     step = train.advance(small_state(plan), empty, plan, 0.0, 0)
     assert torch.isfinite(step.coarse) and float(step.fine) == 0
 
@@ -297,6 +360,27 @@ def test_validation_pairs_are_true(stacks: list[Stack]) -> None:
         moved = cv2.warpPerspective(check.images[0], check.warp, check.images[1].shape[::-1], flags=cv2.INTER_LINEAR)
         inner = (slice(40, -40),) * 2
         assert abs(np.corrcoef(moved[inner].ravel(), check.images[1][inner].ravel())[0, 1]) > 0.6
-    figures = measure(load_network("sentinel2").net, checks[0])
+    figures = measure(Engine(load_network("sentinel2").net, CPU), checks[0])
     assert 0 <= figures.right <= figures.matches
     assert SAME_PLACE
+
+
+def test_logistic_regression_finds_the_factors() -> None:
+    rng = np.random.default_rng(0)
+    known = torch.from_numpy(rng.normal(0, 1, (20_000, 2)))
+    likely = torch.sigmoid(-0.5 + known @ torch.tensor([2.0, -1.0], dtype=torch.float64))
+    right = (torch.from_numpy(rng.random(20_000)) < likely).double()
+    assert logistic(known, right, torch.ones(20_000)) == pytest.approx((-0.5, 2.0, -1.0), abs=0.1)
+
+
+def test_calibrated_weights_say_how_likely_a_match_is_right(stacks: list[Stack], tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_weights(load_network("sentinel2").net, 0.0, path, Reading(neighbourhood=True, looks=3))
+    checks = checks_of(stacks, different=None)
+    found = calibrate(path, checks)
+    network = load_network(str(path))
+    assert found is not None and network.reading == Reading(neighbourhood=True, looks=3, calibration=found)
+    assert found[1] > 0 > found[2]
+    matches = [measure(Engine(network.net, CPU, reading=network.reading), check) for check in checks]
+    sure, right = sum(m.sure for m in matches), sum(m.sure_right for m in matches)
+    assert sure > 100 and right / sure > 0.9

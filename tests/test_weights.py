@@ -12,7 +12,7 @@ from kornia.feature.loftr import loftr as kornia_loftr
 from safetensors.torch import save_file
 
 from s2match.errors import CorruptWeightsError, UnknownWeightsError, WeightsDownloadError
-from s2match.weights import load_network, save_weights
+from s2match.weights import KORNIA, Reading, load_network, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +96,10 @@ def test_unknown_names() -> None:
 
 def test_saved_weights_keep_configuration_and_frame(tmp_path: Path) -> None:
     net = load_network("sentinel2").net
-    save_weights(net, 0.25, tmp_path / "mine.safetensors")
+    reading = Reading(neighbourhood=True, looks=3, calibration=(-1.0, 0.5, -2.0))
+    save_weights(net, 0.25, tmp_path / "mine.safetensors", reading)
     again = load_network(str(tmp_path / "mine.safetensors"))
-    assert again.pixel_centre == 0.25
+    assert again.pixel_centre == 0.25 and again.reading == reading
     assert (again.title, load_network("sentinel2").title) == ("mine.safetensors", "sentinel2")
     assert again.net.config == net.config
     for key, value in net.state_dict().items():
@@ -118,7 +119,7 @@ def test_checkpoints_of_others_fit_by_their_tensors(tmp_path: Path, suffix: str,
         torch.save({"state_dict": state}, path)
     loaded = load_network(str(path))
     assert loaded.net.config["resnetfpn"] == {"initial_dim": 32, "block_dims": [32, 64, 128]}
-    assert loaded.pixel_centre == 0.5
+    assert loaded.pixel_centre == 0.5 and loaded.reading == KORNIA
     assert loaded.net.config["coarse"]["temp_bug_fix"] is False
 
 

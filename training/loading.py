@@ -11,9 +11,12 @@ import cv2
 import numpy as np
 import torch
 
+from s2match.heatmaps import STRIDE_PX
 from training.losses import Batch
-from training.pairs import sample_pair, truth_of
+from training.pairs import CELL_PX, Pair, apply, sample_pair, truth_of
 from training.scenes import Stack
+
+Numbers = np.ndarray[Any, Any]
 
 # Large grids are seen at times because large images are matched; long ones because tiles overlap in strips.
 SHAPES = (
@@ -24,6 +27,8 @@ SHAPES = (
     ((448, 448), 1, 0.08),
 )
 _FURTHEST_ORIGIN = 200
+# This share of the fine stage's lessons is a second look, at a window about as far off the truth as a first look ends.
+_SECOND_LOOKS, _FIRST_ERROR_PX, _FURTHEST_LOOK = 0.6, 0.8, 4
 _AHEAD = 3
 
 
@@ -44,7 +49,7 @@ class Recipe:
     size: tuple[int, int] | None = None
 
 
-def make_arrays(stacks: Sequence[Stack], recipe: Recipe, step: int) -> dict[str, np.ndarray[Any, Any]]:
+def make_arrays(stacks: Sequence[Stack], recipe: Recipe, step: int) -> dict[str, Numbers]:
     """Make the batch of a step; the fields of :class:`training.losses.Batch` as arrays."""
     rng = np.random.default_rng((recipe.seed, step))
     shape = rng.choice(len(SHAPES), p=[chance for _, _, chance in SHAPES])
@@ -53,20 +58,46 @@ def make_arrays(stacks: Sequence[Stack], recipe: Recipe, step: int) -> dict[str,
     truths = [truth_of(pair) for pair in pairs]
     matches = np.concatenate([_numbered(k, t.cells) for k, t in enumerate(truths)])
     chosen = rng.permutation(len(matches))[: recipe.fine * recipe.batch]
+    offsets = np.concatenate([t.offsets for t in truths])
+    looks = _looks(rng, offsets[chosen])
     images = np.stack([p.images[0] for p in pairs] + [p.images[1] for p in pairs])[:, None]
     origins = rng.integers(0, _FURTHEST_ORIGIN + 1, (len(images), 2))
     return {
         "images": images,
         "matches": matches,
-        "offsets": np.concatenate([t.offsets for t in truths]),
+        "offsets": offsets,
         "undecided": np.concatenate([_numbered(k, t.undecided) for k, t in enumerate(truths)]),
         # each image's own, so that the encoding cannot tell the shift; at times the one used for matching
         "origins": origins * (rng.random((len(images), 1)) > 0.15),
         "fine": chosen,
+        "looks": looks,
+        "returns": _returns(pairs, matches[chosen], looks),
     }
 
 
-def _numbered(pair: int, cells: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _looks(rng: np.random.Generator, offsets: Numbers) -> Numbers:
+    """(N, 2) int64, see :class:`training.losses.Batch`: the cell itself, or the step nearest to a guess."""
+    guess = np.clip(offsets + rng.normal(0, _FIRST_ERROR_PX, offsets.shape), -2 * _FURTHEST_LOOK, 2 * _FURTHEST_LOOK)
+    second = rng.random((len(offsets), 1)) < _SECOND_LOOKS
+    return np.asarray(np.round(guess / STRIDE_PX) * second, np.int64)
+
+
+def _returns(pairs: Sequence[Pair], fine: Numbers, looks: Numbers) -> Numbers:
+    """(K, 2) float32, see :class:`training.losses.Batch`."""
+    back = np.zeros((len(fine), 2), np.float32)
+    for k, pair in enumerate(pairs):
+        mine = np.flatnonzero(fine[:, 0] == k)
+        if pair.warp is not None and len(mine):
+            columns = -(-pair.images.shape[2] // CELL_PX)
+            first, second = (
+                np.stack([cell % columns, cell // columns], 1) * float(CELL_PX) for cell in fine[mine, 1:].T
+            )
+            there = second + STRIDE_PX * looks[mine]
+            back[mine] = apply(np.asarray(np.linalg.inv(pair.warp)), there) - first
+    return back
+
+
+def _numbered(pair: int, cells: Numbers) -> Numbers:
     return np.concatenate([np.full((len(cells), 1), pair), cells], axis=1)
 
 
@@ -75,7 +106,7 @@ def make_batch(stacks: Sequence[Stack], recipe: Recipe, step: int) -> Batch:
     return as_batch(make_arrays(stacks, recipe, step))
 
 
-def as_batch(arrays: dict[str, np.ndarray[Any, Any]]) -> Batch:
+def as_batch(arrays: dict[str, Numbers]) -> Batch:
     """Arrays of :func:`make_arrays` to tensors."""
     return Batch(**{name: torch.from_numpy(array) for name, array in arrays.items()})
 

@@ -6,13 +6,18 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from kornia.feature import LoFTR
 
-from training.pairs import FINE_REACH_PX
+from s2match.coarse import Tokens, neighbourhood_matches
+from s2match.heatmaps import STRIDE_PX, WINDOW, compare, expectation_px
+from training.pairs import CELL_PX, FINE_REACH_PX
 
-FINE_STEP_PX = 2
-_WINDOW = 2 * FINE_REACH_PX // FINE_STEP_PX + 1
+# Half of a window, and how far from its cell a window may be cut, in steps.
+_HALF, _FURTHEST_LOOK = WINDOW // 2, 5
 _PLAIN_TEMPERATURE = 0.07
 _PLAIN_WEIGHT = 0.3
+_BACK_WEIGHT = 0.7
 _LEAST_WEIGHT = 0.05
+_EXACT_WEIGHT = 0.25
+_SMALL = 0.01
 _DIVERGENCE_WEIGHT = 0.1
 
 
@@ -27,6 +32,9 @@ class Batch:
         undecided: (M, 3) int64, likewise cells that are neither right nor wrong.
         origins: (2B, 2) int64, the cell (row, column) at which each image's position encoding begins.
         fine: (K,) int64, the matches that the fine stage is taught.
+        looks: (K, 2) int64 steps (x, y) of 2 px from the cell of the second image to where its window is cut.
+        returns: (K, 2) float32 pixels (x, y), true position in the first image of the middle of that window, from the
+            centre of the first image's cell.
     """
 
     images: torch.Tensor
@@ -35,6 +43,8 @@ class Batch:
     undecided: torch.Tensor
     origins: torch.Tensor
     fine: torch.Tensor
+    looks: torch.Tensor
+    returns: torch.Tensor
 
     def to(self, device: torch.device) -> "Batch":
         """The same on a device."""
@@ -64,17 +74,10 @@ def bilinear_target(offsets: torch.Tensor) -> torch.Tensor:
         (N, 25) weights, row-major, of which at most four are not 0, whose expectation is the offset exactly (clipped to
         the reach of the window, 4 px).
     """
-    samples = torch.arange(_WINDOW, device=offsets.device) - _WINDOW // 2
-    place = offsets.clamp(-FINE_REACH_PX, FINE_REACH_PX) / FINE_STEP_PX
+    samples = torch.arange(WINDOW, device=offsets.device) - WINDOW // 2
+    place = offsets.clamp(-FINE_REACH_PX, FINE_REACH_PX) / STRIDE_PX
     x, y = ((1 - (place[:, k, None] - samples).abs()).clamp(min=0) for k in (0, 1))
     return (y[:, :, None] * x[:, None, :]).flatten(1)
-
-
-def expectation_px(heatmap: torch.Tensor) -> torch.Tensor:
-    """(N, 25) heatmaps to the (N, 2) offsets (x, y) in pixels that kornia's fine stage reads from them."""
-    samples = (torch.arange(_WINDOW, device=heatmap.device) - _WINDOW // 2) * float(FINE_STEP_PX)
-    grid = heatmap.view(-1, _WINDOW, _WINDOW)
-    return torch.stack([grid.sum(1) @ samples, grid.sum(2) @ samples], 1)
 
 
 def encode(net: LoFTR, coarse: torch.Tensor, origins: torch.Tensor) -> torch.Tensor:
@@ -88,58 +91,100 @@ def encode(net: LoFTR, coarse: torch.Tensor, origins: torch.Tensor) -> torch.Ten
     return coarse + torch.stack([pe[0, :, r : r + rows, c : c + columns] for r, c in origins.tolist()])
 
 
-def coarse_log_confidence(tokens0: torch.Tensor, tokens1: torch.Tensor, temperature: float) -> torch.Tensor:
-    """(B, L, S) logarithm of the dual softmax confidence of kornia's ``CoarseMatching``."""
+@dataclass(frozen=True)
+class Shares:
+    """Logarithms (B, L, S) of the two softmaxes of a score matrix.
+
+    Attributes:
+        row: The share of each column in its row.
+        column: The share of each row in its column.
+    """
+
+    row: torch.Tensor
+    column: torch.Tensor
+
+
+def coarse_shares(tokens0: torch.Tensor, tokens1: torch.Tensor, temperature: float) -> Shares:
+    """The two softmaxes whose product is the confidence of kornia's ``CoarseMatching``."""
     score = torch.einsum("nlc,nsc->nls", tokens0, tokens1) / (tokens0.shape[-1] * temperature)
-    return torch.log_softmax(score, 1) + torch.log_softmax(score, 2)
+    return Shares(torch.log_softmax(score, 2), torch.log_softmax(score, 1))
 
 
-def coarse_loss(log_confidence: torch.Tensor, matches: torch.Tensor, undecided: torch.Tensor) -> torch.Tensor:
+def near_log_confidence(shares: Shares, matches: torch.Tensor, undecided: torch.Tensor) -> torch.Tensor:
+    """(N,) logarithm of the confidence that each match lies in its cell or in one that is nearly as true.
+
+    Where the truth falls between cells the shares are split, and the product of the split shares is small however sure
+    the network is; the product of their sums is not.
+    """
+    near = torch.cat([matches, undecided])
+    pair, row, column = near.unbind(1)
+    count, rows, columns = shares.row.shape
+    in_row = torch.zeros(count * rows, device=near.device).index_add(
+        0, pair * rows + row, shares.row[pair, row, column].exp()
+    )
+    in_column = torch.zeros(count * columns, device=near.device).index_add(
+        0, pair * columns + column, shares.column[pair, row, column].exp()
+    )
+    pair, row, column = matches.unbind(1)
+    sums = in_row[pair * rows + row].clamp(1e-12, 1), in_column[pair * columns + column].clamp(1e-12, 1)
+    return sums[0].log() + sums[1].log()
+
+
+def coarse_loss(shares: Shares, matches: torch.Tensor, undecided: torch.Tensor) -> torch.Tensor:
     """Cross-entropy of every pair of cells being a match or not.
 
-    Nothing is weighted, and the logarithm is a proper score, so what it teaches as confidence is the probability of a
-    match; a focal loss (Lin et al. 2017, arXiv 1708.02002) would leave it shy of 1. Undecided pairs count for nothing.
+    Nothing is weighted by how hard it is, and the logarithm is a proper score, so what it teaches as confidence is the
+    probability of a match; a focal loss (Lin et al. 2017, arXiv 1708.02002) would leave it shy of 1. A match is mostly
+    taught to be near the truth (:func:`near_log_confidence`) and a little to be in the nearest cell. Undecided pairs
+    count for nothing else.
     """
-    wrong = -torch.log1p(-log_confidence.exp().clamp(max=1 - 1e-5))
-    total = wrong.sum() - wrong[matches.unbind(1)].sum() - wrong[undecided.unbind(1)].sum()
+    log_confidence = shares.row + shares.column
+    confidence = log_confidence.exp()
+    total = _mistake(confidence) - _mistake(confidence[torch.cat([matches, undecided]).unbind(1)])
     least = log_confidence.shape[0] * log_confidence.shape[1] / 8
-    return (total - log_confidence[matches.unbind(1)].sum()) / max(len(matches), least)
+    exact, near = log_confidence[matches.unbind(1)].sum(), near_log_confidence(shares, matches, undecided).sum()
+    return (total - _EXACT_WEIGHT * exact - (1 - _EXACT_WEIGHT) * near) / max(len(matches), least)
+
+
+def _mistake(confidence: torch.Tensor) -> torch.Tensor:
+    """Sum of -log(1 - confidence), which where it is small is the confidence itself to half a per cent."""
+    large = confidence[confidence > _SMALL].clamp(max=1 - 1e-5)
+    return confidence.sum() - (torch.log1p(-large) + large).sum()
+
+
+def fine_windows(fine: torch.Tensor, pair: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+    """(N, 25, C) cuts of feature maps (B, C, h, w), row-major, around places (N, 2) in steps (x, y); 0 outside."""
+    margin = _HALF + _FURTHEST_LOOK
+    padded = F.pad(fine, (margin,) * 4).permute(0, 2, 3, 1)
+    reach = torch.arange(-_HALF, _HALF + 1, device=place.device) + margin
+    rows, columns = (place[:, 1, None] + reach)[:, :, None], (place[:, 0, None] + reach)[:, None, :]
+    return padded[pair[:, None, None], rows, columns].flatten(1, 2)
 
 
 def fine_logits(
-    net: LoFTR, fine: tuple[torch.Tensor, torch.Tensor], coarse: tuple[torch.Tensor, torch.Tensor], at: torch.Tensor
-) -> torch.Tensor:
-    """(N, 25) logits of the heatmaps of kornia's ``FineMatching`` at matches (N, 3), see :class:`Batch`."""
-    pair, cell0, cell1 = at.unbind(1)
-    stride_c, stride_f = net.config["resolution"]
-    data = {"b_ids": pair, "i_ids": cell0, "j_ids": cell1, "stride_c": stride_c, "stride_f": stride_f}
-    window0, window1 = net.fine_preprocess(*fine, *coarse, data)
-    window0, window1 = net.loftr_fine(window0, window1)
-    centre = window0[:, window0.shape[1] // 2]
-    logits: torch.Tensor = torch.einsum("nc,nwc->nw", centre, window1) / window0.shape[-1] ** 0.5
-    return logits
+    net: LoFTR, windows: tuple[torch.Tensor, torch.Tensor], context: tuple[torch.Tensor, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits (N, 25) of the heatmaps of kornia's ``FineMatching``, and of those from the second image to the first.
+
+    Args:
+        net: The network.
+        windows: (N, 25, C) of the first and of the second images.
+        context: (N, D) coarse tokens of the cells.
+    """
+    known = net.fine_preprocess.down_proj(torch.cat(context))[:, None]
+    both = torch.cat(windows)
+    merged = net.fine_preprocess.merge_feat(torch.cat([both, known.expand_as(both)], -1))
+    window0, window1 = net.loftr_fine(*merged.chunk(2))
+    return compare(window0, window1), compare(window1, window0)
 
 
-def plain_fine_logits(fine: tuple[torch.Tensor, torch.Tensor], at: torch.Tensor, stride: int) -> torch.Tensor:
+def plain_fine_logits(windows: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
     """(N, 25) like :func:`fine_logits`, of the backbone's own features compared by their angle.
 
     Taught along, they give the backbone a direct lesson in what tells neighbouring samples apart.
-
-    Args:
-        fine: Feature maps (B, C, h, w) of the first and of the second images.
-        at: Matches (N, 3), see :class:`Batch`.
-        stride: Fine cells to a coarse one.
     """
-    pair, cell0, cell1 = at.unbind(1)
-    columns = -(-fine[0].shape[3] // stride)
-    reach = torch.arange(_WINDOW, device=at.device)
-    row1, column1 = (torch.div(cell1, columns, rounding_mode="floor") * stride, cell1 % columns * stride)
-    padded = F.pad(fine[1], (_WINDOW // 2,) * 4).permute(0, 2, 3, 1)
-    rows, columns1 = (row1[:, None] + reach)[:, :, None], (column1[:, None] + reach)[:, None, :]
-    window = F.normalize(padded[pair[:, None, None], rows, columns1], dim=-1).flatten(1, 2)
-    row0 = torch.div(cell0, columns, rounding_mode="floor") * stride
-    centre = F.normalize(fine[0][pair, :, row0, cell0 % columns * stride], dim=-1)
-    logits: torch.Tensor = torch.einsum("nc,nwc->nw", centre, window) / _PLAIN_TEMPERATURE
+    first, second = (F.normalize(window, dim=-1) for window in windows)
+    logits: torch.Tensor = torch.einsum("nc,nwc->nw", first[:, first.shape[1] // 2], second) / _PLAIN_TEMPERATURE
     return logits
 
 
@@ -159,10 +204,10 @@ def fine_loss(logits: torch.Tensor, offsets: torch.Tensor, weights: torch.Tensor
     found = expectation_px(log_heat.exp())
     error = F.smooth_l1_loss(found, offsets, beta=0.5, reduction="none").sum(1)
     # the divergence alone would teach peaks, which snap to the samples where the truth lies between them
-    return ((_DIVERGENCE_WEIGHT * divergence + 2 * error) * weights).sum() / weights.sum(), found
+    return ((_DIVERGENCE_WEIGHT * divergence + 2 * error) * weights).sum() / weights.sum().clamp(min=1e-6), found
 
 
-def run(net: LoFTR, batch: Batch, amp: torch.dtype | None, fine_only: bool = False) -> Step:
+def run(net: LoFTR, batch: Batch, amp: torch.dtype | None, fine_only: bool = False, watch: bool = True) -> Step:
     """Run the network on a batch, as its own forward does but at the true matches, and measure it.
 
     Args:
@@ -170,6 +215,7 @@ def run(net: LoFTR, batch: Batch, amp: torch.dtype | None, fine_only: bool = Fal
         batch: The pairs.
         amp: Type for autocast of the backbone and the coarse stage; None for float32.
         fine_only: Teach the fine stage alone; no gradient reaches the coarse one.
+        watch: Measure recall and precision; they are NaN otherwise.
     """
     half = len(batch.images) // 2
     images = batch.images.to(memory_format=torch.channels_last)
@@ -180,41 +226,61 @@ def run(net: LoFTR, batch: Batch, amp: torch.dtype | None, fine_only: bool = Fal
             tokens0, tokens1 = net.loftr_coarse(tokens[:half], tokens[half:])
     tokens0, tokens1, fine = tokens0.float(), tokens1.float(), fine.float()
     with torch.set_grad_enabled(torch.is_grad_enabled() and not fine_only):
-        log_confidence = coarse_log_confidence(tokens0, tokens1, net.config["match_coarse"]["dsmax_temperature"])
-        coarse_term = coarse_loss(log_confidence, batch.matches, batch.undecided)
-    truth = batch.offsets[batch.fine]
-    at = batch.matches[batch.fine]
-    sides = fine[:half], fine[half:]
-    fine_term, found = coarse_term * 0, truth
-    sure = log_confidence.detach()[at.unbind(1)].exp()
+        temperature = net.config["match_coarse"]["dsmax_temperature"]
+        shares = coarse_shares(tokens0, tokens1, temperature)
+        coarse_term = coarse_loss(shares, batch.matches, batch.undecided)
+    grid = (coarse.shape[2], coarse.shape[3])
+    at, offsets = batch.matches[batch.fine], batch.offsets[batch.fine]
+    fine_term, found, sure = coarse_term * 0, offsets, offsets[:, 0]
     if len(at):
         # what the coarse stage would not match, the fine stage is never asked
+        sure = near_log_confidence(shares, batch.matches, batch.undecided).detach().exp()[batch.fine]
         weights = sure.clamp(min=_LEAST_WEIGHT)
-        fine_term, found = fine_loss(fine_logits(net, sides, (tokens0, tokens1), at), truth, weights)
-        stride = net.config["resolution"][0] // net.config["resolution"][1]
-        fine_term = fine_term + _PLAIN_WEIGHT * fine_loss(plain_fine_logits(sides, at, stride), truth, weights)[0]
-    with torch.no_grad():
-        return Step(
-            coarse_term,
-            fine_term,
-            *_watch(log_confidence.exp(), batch),
-            *fine_figures(found[sure > 0.2], truth[sure > 0.2]),
+        pair, cell0, cell1 = at.unbind(1)
+        windows = (
+            fine_windows(fine[:half], pair, _steps(cell0, grid)),
+            fine_windows(fine[half:], pair, _steps(cell1, grid) + batch.looks),
         )
+        ahead = STRIDE_PX * batch.looks
+        context = tokens0[pair, cell0], tokens1[pair, cell1]
+        there, back = fine_logits(net, windows, context)
+        fine_term, found = fine_loss(there, offsets - ahead, weights)
+        # the way back is taught where the window lies near, as it is used
+        near = batch.returns.abs().amax(1) < STRIDE_PX
+        fine_term = fine_term + _BACK_WEIGHT * fine_loss(back, batch.returns, weights * near)[0]
+        fine_term = fine_term + _PLAIN_WEIGHT * fine_loss(plain_fine_logits(windows), offsets - ahead, weights)[0]
+        found = found + ahead
+    with torch.no_grad():
+        first = (batch.looks == 0).all(1) & (sure > 0.2) if len(at) else sure > 1
+        unknown = coarse_term.new_tensor(torch.nan)
+        watched = _watch((tokens0, tokens1), temperature, batch, grid) if watch else (unknown,) * 3
+        return Step(coarse_term, fine_term, *watched, *fine_figures(found[first], offsets[first]))
 
 
-def _watch(confidence: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _steps(cells: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
+    """(N, 2) places (x, y) of coarse cells in the fine map."""
+    return torch.stack([cells % grid[1], cells // grid[1]], 1) * (CELL_PX // STRIDE_PX)
+
+
+def _watch(
+    tokens: tuple[torch.Tensor, torch.Tensor], temperature: float, batch: Batch, grid: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Recall of the matches at confidence 0.2, and the share of matches above 0.2 and above 0.8 that are right."""
-    best, column = confidence.max(2)
-    mutual = best >= torch.gather(confidence.amax(1), 1, column)
-    fit = torch.zeros_like(confidence, dtype=torch.bool)
-    fit[batch.matches.unbind(1)] = True
-    fit[batch.undecided.unbind(1)] = True
-    right = torch.gather(fit, 2, column[..., None])[..., 0]
-    recall = (
-        (confidence[batch.matches.unbind(1)] > 0.2).float().mean() if len(batch.matches) else best.new_tensor(torch.nan)
-    )
-    shares = [right[mutual & (best > least)].float().mean() for least in (0.2, 0.8)]
-    return recall, shares[0], shares[1]
+    cells = torch.arange(grid[0] * grid[1], device=batch.images.device)
+    right = torch.zeros(len(tokens[0]), len(cells), len(cells), dtype=torch.bool, device=cells.device)
+    right[batch.matches.unbind(1)] = True
+    right[batch.undecided.unbind(1)] = True
+    recalled, fits, confidences = 0, [], []
+    for pair, sides in enumerate(zip(*tokens, strict=True)):
+        first, second = (Tokens(values, cells, grid) for values in sides)
+        found = neighbourhood_matches(first, second, 1 / (tokens[0].shape[-1] * temperature), 0.2)
+        fits.append(right[pair, found.rows, found.columns])
+        confidences.append(found.confidence)
+        mine = batch.matches[batch.matches[:, 0] == pair, 1]
+        recalled += int(torch.isin(mine, found.rows[fits[-1]]).sum())
+    fit, confidence = torch.cat(fits).float(), torch.cat(confidences)
+    recall = confidence.new_tensor(recalled / len(batch.matches) if len(batch.matches) else torch.nan)
+    return recall, fit.mean(), fit[confidence > 0.8].mean()
 
 
 def fine_figures(found: torch.Tensor, truth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

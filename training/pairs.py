@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.photometry import add_cloud, repaint, stretch
+from training.photometry import add_cloud, add_snow, repaint, stretch
 from training.scenes import Stack
 
 CELL_PX = 8
@@ -66,9 +66,9 @@ def apply(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def random_shift(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.float64]:
-    """A shift (x, y) in pixels: up to 28 % of the sides, or one that leaves 12 to 60 % of the area in common."""
-    if rng.random() < 0.55:
-        return np.asarray(rng.uniform(-0.28, 0.28, 2) * size)
+    """A shift (x, y) in pixels: up to 12 % of the sides, or one that leaves 12 to 60 % of the area in common."""
+    if rng.random() < 0.7:
+        return np.asarray(rng.uniform(-0.12, 0.12, 2) * size)
     share, split = rng.uniform(0.12, 0.6), rng.random()
     return np.asarray((1 - share ** np.array([split, 1 - split])) * rng.choice([-1, 1], 2) * size)
 
@@ -172,6 +172,8 @@ def _side(
         image = stretch(image, data, 1, 97)
     else:
         image = stretch(image, data, rng.uniform(0, 3), rng.uniform(94, 99.9))
+    if rng.random() < 0.1:
+        image = add_snow(rng, image)
     if rng.random() < 0.6:
         image = repaint(rng, image, 0.7)
     hidden = ~data

@@ -56,6 +56,16 @@ def repaint(rng: np.random.Generator, image: Image, strength: float) -> Image:
     return np.clip(image + noise, 0, 1).astype(np.float32)
 
 
+def add_snow(rng: np.random.Generator, image: Image) -> Image:
+    """Cover open land of an image in [0, 1] with snow, as far as it lies; what is darkest, as forest is, stays dark."""
+    open_land = np.clip((image - np.quantile(image, rng.uniform(0.1, 0.6))) * rng.uniform(4, 20), 0, 1)
+    lies = np.clip((fractal(rng, image.shape, 1.6) + rng.uniform(-0.5, 2)) * rng.uniform(1, 4), 0, 1)
+    cover = open_land * lies * np.float32(rng.uniform(0.7, 1))
+    left = np.float32(rng.uniform(0, 0.35))
+    snow = np.float32(rng.uniform(0.75, 1)) + left * (image - np.float32(0.5))
+    return np.asarray(np.clip(image * (1 - cover) + snow * cover, 0, 1), np.float32)
+
+
 def add_cloud(rng: np.random.Generator, image: Image) -> tuple[Image, Mask]:
     """Lay haze, a cloud bank or fields of cumulus with their shadows over an image in [0, 1].
 

@@ -21,7 +21,6 @@ SPLIT_FILE = "split.json"
 _CLOUD_ABOVE_MEDIAN, _CLOUD_LEAST, _CLOUD_SURE = 45, 100, 252
 _SHEET_BELOW_PX, _SHEET_COLUMNS = 160, 12
 _FULL_WEIGHT_PX = 6e5
-_DATES_WEIGHT = 6.0
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,9 @@ class Stack:
 
     @property
     def weight(self) -> float:
-        """How often pairs come from this place: by its area, up to a bound, and more where it has several dates."""
+        """How often pairs come from this place: by its area, up to a bound, and by its dates."""
         area = min(1.0, self.images.shape[-2] * self.images.shape[-1] / _FULL_WEIGHT_PX)
-        return float(area * (_DATES_WEIGHT if len(self.names) > 1 else 1.0))
+        return float(area * len(self.names))
 
 
 def list_images(folders: Sequence[Path]) -> list[Path]:

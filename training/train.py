@@ -23,15 +23,19 @@ from kornia.feature.loftr.loftr import default_cfg
 
 from s2match.files import written_whole
 from s2match.loftr import pick_device
-from s2match.weights import load_network, save_weights
+from s2match.weights import Reading, load_network, save_weights
+from training.calibrate import calibrate
 from training.loading import Recipe, batches, make_batch
 from training.losses import Step, run
 from training.scenes import Stack, list_images, load_stacks, matches_any
-from training.validate import HELD_OUT, SAME_PLACE
+from training.validate import HELD_OUT, SAME_PLACE, checks_of
 
 FINE_LAYERS = ("fine_preprocess", "loftr_fine", "backbone.layer1_outconv", "backbone.layer2_outconv")
 PIXEL_CENTRE = 0.0
+# What the losses teach: sums over neighbouring cells, and further looks of the fine stage.
+READING = Reading(neighbourhood=True, looks=4)
 SCRATCH = "scratch"
+_WATCH_EVERY = 5
 _FINAL_LR = 0.03
 # Where a restarted fine stage begins: the logit of a perfect fit, and the share of the old layers that is kept.
 _PEAK, _KEPT = 15.0, 0.05
@@ -156,7 +160,7 @@ def save(state: State, out: Path) -> None:
             },
             partial,
         )
-    save_weights(state.average, PIXEL_CENTRE, out.with_suffix(".safetensors"))
+    save_weights(state.average, PIXEL_CENTRE, out.with_suffix(".safetensors"), READING)
 
 
 def resume(path: Path, plan: Plan, device: torch.device) -> State:
@@ -224,8 +228,9 @@ def advance(state: State, batch: Any, plan: Plan, done: float, since: int) -> St
         for module in state.net.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.eval()
-    amp = torch.bfloat16 if batch.images.is_cuda or torch.cpu._is_avx512_bf16_supported() else None
-    step = run(state.net, batch, amp, plan.fine_only)
+    # processors without matrix units train no faster in bfloat16
+    amp = torch.bfloat16 if batch.images.is_cuda or torch.cpu._is_amx_tile_supported() else None
+    step = run(state.net, batch, amp, plan.fine_only, watch=state.step % _WATCH_EVERY == 0)
     state.optimizer.zero_grad()
     loss = plan.fine_weight * step.fine + (0 if plan.fine_only else step.coarse)
     # pairs of different places alone have no lesson for the fine stage
@@ -285,9 +290,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", default="auto")
     a = parser.parse_args(arguments)
-    kept = [path for path in list_images(a.data) if not matches_any(path.name, a.hold_out)]
-    stacks = load_stacks(kept, a.same_place)
-    print(f"{len(kept)} images of {len(stacks)} places", flush=True)
+    images = list_images(a.data)
+    held = [path for path in images if matches_any(path.name, a.hold_out)]
+    stacks = load_stacks([path for path in images if path not in held], a.same_place)
+    print(f"{len(images) - len(held)} images of {len(stacks)} places", flush=True)
     plan = Plan(a.lr, a.fine_lr, a.fine_weight, a.fine_only, a.steps, a.minutes, a.stop, freeze_norm=a.init != SCRATCH)
     torch.manual_seed(a.seed)
     device = pick_device(a.device)
@@ -297,6 +303,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         restart_fine(state.net, make_batch(stacks, recipe, 0).images.to(device))
         state.average.load_state_dict(state.net.state_dict())
     train(state, stacks, recipe, plan, a.out, a.workers)
+    checks = checks_of(load_stacks(held, a.same_place), different=None) if held else []
+    if checks and (found := calibrate(a.out.with_suffix(".safetensors"), checks)) is not None:
+        print(f"confidence calibrated on {len(checks)} held-out pairs: {found}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,19 @@
+"""The networks whose speed is measured."""
+
+from pathlib import Path
+
+import torch
+from kornia.feature import LoFTR
+
+from s2match.weights import KORNIA, Network, load_network
+
+ROOT = Path(__file__).resolve().parent.parent
+PRETRAINED = "pretrained configuration"
+
+
+def network(name: str) -> Network:
+    """The bundled network, or one of kornia's pretrained configuration with random weights."""
+    if name == PRETRAINED:
+        torch.manual_seed(0)
+        return Network(LoFTR(None).eval(), 0.5, name, KORNIA)
+    return load_network(name)

@@ -1,0 +1,139 @@
+"""How one method did on one pair, against the georeference."""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from s2match.geometry import apply_matrix, fit
+from s2match.georeference import common_corners, predict
+from s2match.loftr import Matches
+from s2match.raster import Raster
+
+RIGHT_PX = 1.5
+REGISTERED_PX = 1.0
+SURE = 0.8
+WITHIN_PX = (0.25, 0.5, 1.0, 1.5, 3.0)
+CONFIDENCE_STEPS = tuple(k / 10 for k in range(11))
+
+_CELL_PX = 8
+_OWN_CELL_PX = 4.0
+_LEAST_FOR_SLOPE = 50
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one method did on one pair.
+
+    Attributes:
+        reference: Tile and sensing time.
+        target: Tile and sensing time.
+        matches: Matches above the confidence; 0 for a method that gives a model and no matches.
+        right: Matches within ``RIGHT_PX`` of the truth.
+        above_08: Matches with a confidence above ``SURE``.
+        right_above_08: Those of them that are right.
+        within: Matches within each of ``WITHIN_PX``.
+        by_confidence: Matches, and right matches, between each two of ``CONFIDENCE_STEPS``.
+        median_px: Median error of the right matches; None without any.
+        slope: Of the found offsets from the nearest point of LoFTR's grid against the true ones: 1 is right, 0 stays on
+            the grid. None where all true offsets are about 0, or matches are few.
+        corner_px: Error of the fitted affine model at the worst corner of the common footprint; None without a model.
+    """
+
+    reference: str
+    target: str
+    matches: int
+    right: int
+    above_08: int
+    right_above_08: int
+    within: list[int]
+    by_confidence: list[list[int]]
+    median_px: float | None
+    slope: float | None
+    corner_px: float | None
+
+    @property
+    def registered(self) -> bool:
+        """Whether all corners of the model are within ``REGISTERED_PX`` of the truth."""
+        return self.corner_px is not None and self.corner_px <= REGISTERED_PX
+
+
+def moved(raster: Raster, offset: tuple[float, float]) -> Raster:
+    """Begin an image further right and down by (x, y) pixels; the georeference stays true.
+
+    Whole pixels are cut off. A fraction is resampled (Lanczos), and pixels next to nodata become invalid.
+    """
+    whole = np.floor(offset).astype(int)
+    image, valid = (part[whole[1] :, whole[0] :] for part in (raster.image, raster.valid))
+    x, y = np.array(offset) - whole
+    if x or y:
+        shift, size = np.array([[1.0, 0, x], [0, 1, y]]), (image.shape[1], image.shape[0])
+        flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LANCZOS4
+        image = cv2.warpAffine(np.ascontiguousarray(image), shift, size, flags=flags, borderMode=cv2.BORDER_REFLECT)
+        valid = cv2.erode(valid.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    assert raster.transform is not None
+    return replace(
+        raster,
+        image=np.ascontiguousarray(image),
+        valid=np.ascontiguousarray(valid),
+        transform=raster.transform @ Affine.translation(*offset),
+    )
+
+
+def score(reference: Raster, target: Raster, found: Matches | NDArray[np.float64] | None) -> Score:
+    """Compare what was found for a pair with the georeference.
+
+    Args:
+        reference: Georeferenced.
+        target: Georeferenced.
+        found: Matches, to which an affine model is fitted; or a 3×3 model, None when there is none.
+    """
+    if isinstance(found, Matches):
+        registration = fit(found)
+        matches, matrix = found, None if registration is None else registration.matrix
+        error = np.linalg.norm(matches.xy1 - predict(matches.xy0, reference, target), axis=1)
+        confidence, slope = matches.confidence, _slope(matches, reference, target)
+    else:
+        matrix, error, confidence, slope = found, np.empty(0), np.empty(0), None
+    right, sure = error < RIGHT_PX, confidence > SURE
+    return Score(
+        reference.scene.path.stem.removesuffix("_TCI"),
+        target.scene.path.stem.removesuffix("_TCI"),
+        matches=len(error),
+        right=int(right.sum()),
+        above_08=int(sure.sum()),
+        right_above_08=int((right & sure).sum()),
+        within=[int((error < limit).sum()) for limit in WITHIN_PX],
+        by_confidence=[
+            np.histogram(confidence, CONFIDENCE_STEPS)[0].tolist(),
+            np.histogram(confidence[right], CONFIDENCE_STEPS)[0].tolist(),
+        ],
+        median_px=float(np.median(error[right])) if right.any() else None,
+        slope=slope,
+        corner_px=None if matrix is None else _corner_error_px(matrix, reference, target),
+    )
+
+
+def _corner_error_px(matrix: NDArray[np.float64], reference: Raster, target: Raster) -> float:
+    """Largest over the corners of the common footprint."""
+    corners = common_corners(reference, target)
+    error: NDArray[np.float64] = apply_matrix(matrix, corners) - predict(corners, reference, target)
+    return float(np.linalg.norm(error, axis=1).max())
+
+
+def _slope(matches: Matches, reference: Raster, target: Raster) -> float | None:
+    """See :class:`Score`; the reference's points show where the grid lies."""
+    if len(matches) < _LEAST_FOR_SLOPE:
+        return None
+    phase = matches.xy0[0] % _CELL_PX
+    if np.ptp(matches.xy0 % _CELL_PX, axis=0).max() > 1e-3:
+        return None
+    true = predict(matches.xy0, reference, target)
+    own = np.linalg.norm(matches.xy1 - true, axis=1) < _OWN_CELL_PX
+    grid = np.round((true - phase) / _CELL_PX) * _CELL_PX + phase
+    found, wanted = (matches.xy1 - grid)[own], (true - grid)[own]
+    if own.sum() < _LEAST_FOR_SLOPE or np.abs(wanted).mean() < 0.1:
+        return None
+    return float((found * wanted).sum() / (wanted**2).sum())

@@ -1,0 +1,244 @@
+"""Time and memory beside stock kornia: the network stage by stage, and the whole command on two full tiles.
+
+python -m benchmarks.speed [--sizes 512 1098 1536] [--repeats 5] [--skip-tiles]
+
+Every case runs in a process of its own, so that its peak memory is its own; stock and ours take turns, and what is
+compared are medians. Bundled images stand for real ones. The pretrained configuration has random weights, which take as
+long as trained ones and match nothing: the fine stage is in the times of ``sentinel2`` only.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from kornia.feature import LoFTR
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.environment import environment
+from benchmarks.networks import PRETRAINED, ROOT, network
+from benchmarks.speed_tables import REST, table
+from benchmarks.tiles import time_tiles
+from s2match.catalog import list_scenes
+from s2match.engine import Engine, best_precision
+from s2match.files import written_whole
+from s2match.loftr import pick_device
+from s2match.matching import prepare
+from s2match.raster import read_raster
+from s2match.weights import Network
+
+DEFAULT_JSON = ROOT / "benchmarks" / "results" / "speed.json"
+CONFIDENCE = 0.2
+_GEMM = 2048
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is timed.
+
+    Attributes:
+        network: ``sentinel2`` or :data:`PRETRAINED`.
+        path: ``stock`` kornia, ``float32`` or ``half`` for the engine.
+        size: Side of both images, pixels.
+        repeats: Passes after the first, which is not counted.
+    """
+
+    network: str
+    path: str
+    size: int
+    repeats: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Of one case: medians in seconds, and memory.
+
+    Attributes:
+        case: What was timed.
+        total_s: The network, from two grey images to matches.
+        stages_s: Seconds by stage.
+        peak_gb: Most memory the process held, Python and libraries included (on a GPU: of its memory).
+        matches: Matches above the confidence.
+    """
+
+    case: Case
+    total_s: float
+    stages_s: dict[str, float]
+    peak_gb: float
+    matches: int
+
+
+class Clock:
+    """Seconds by stage, as functions are called."""
+
+    def __init__(self) -> None:
+        """Begin at nothing."""
+        self.spent: dict[str, float] = {}
+
+    def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, its time added to a stage."""
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            begin = time.perf_counter()
+            result = function(*arguments, **named)
+            _wait()
+            self.spent[stage] = self.spent.get(stage, 0.0) + time.perf_counter() - begin
+            return result
+
+        return call
+
+
+def images(size: int) -> list[torch.Tensor]:
+    """Two dates of the bundled sample."""
+    scenes = list_scenes(ROOT / "dataset" / "sample")
+    return [torch.from_numpy(prepare(read_raster(scenes[k].path, (size, size))).grey) for k in (15, 5)]
+
+
+def stock_pass(net: LoFTR, clock: Clock) -> Callable[[list[torch.Tensor]], int]:
+    """Stock kornia on two images; returns the number of matches."""
+    device = next(net.parameters()).device
+    net.coarse_matching.thr = CONFIDENCE
+    stages = {"backbone": "backbone", "loftr_coarse": "transformer", "coarse_matching": "matching"}
+    for module, stage in stages.items():
+        part = getattr(net, module)
+        part.forward = clock.timed(stage, part.forward)
+
+    def run(pair: list[torch.Tensor]) -> int:
+        with torch.inference_mode():
+            found = net({f"image{k}": image[None, None].to(device) for k, image in enumerate(pair)})
+        return len(found["confidence"])
+
+    return run
+
+
+def engine_pass(given: Network, precision: torch.dtype, clock: Clock) -> Callable[[list[torch.Tensor]], int]:
+    """The engine on two images, read as the weights say."""
+    engine = Engine(given.net, pick_device("auto"), precision, given.reading)
+    stages = {"extract": "backbone", "_transformed": "transformer", "_coarse_matches": "matching"}
+    for method, stage in stages.items():
+        setattr(engine, method, clock.timed(stage, getattr(engine, method)))
+
+    def run(pair: list[torch.Tensor]) -> int:
+        first, second = (engine.extract(image) for image in pair)
+        return len(engine.match(first, second, CONFIDENCE).confidence)
+
+    return run
+
+
+def run_case(case: Case) -> Timing:
+    """Time a case in this process."""
+    clock, given, pair = Clock(), network(case.network), images(case.size)
+    if case.path == "stock":
+        run = stock_pass(given.net.to(pick_device("auto")), clock)
+    else:
+        precision = torch.float32 if case.path == "float32" else best_precision(pick_device("auto"))
+        run = engine_pass(given, precision, clock)
+    run(pair)
+    totals, stages = [], []
+    for _ in range(case.repeats):
+        clock.spent.clear()
+        begin = time.perf_counter()
+        matches = run(pair)
+        _wait()
+        totals.append(time.perf_counter() - begin)
+        stages.append(clock.spent | {REST: totals[-1] - sum(clock.spent.values())})
+    medians = {stage: statistics.median(s[stage] for s in stages) for stage in stages[0]}
+    return Timing(case, statistics.median(totals), medians, _peak_gb(), matches)
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _peak_gb() -> float:
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def in_own_process(case: Case) -> Timing:
+    """Time a case in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.speed", "--case", json.dumps(asdict(case))]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    return Timing(**(found | {"case": case}))
+
+
+def gemm_gflops(precision: torch.dtype) -> float:
+    """Rate of a matrix product, GFLOP/s, the median of several."""
+    device = pick_device("auto")
+    a = torch.randn(_GEMM, _GEMM, device=device, dtype=precision)
+    seconds = []
+    for _ in range(7):
+        begin = time.perf_counter()
+        a @ a
+        _wait()
+        seconds.append(time.perf_counter() - begin)
+    return 2 * _GEMM**3 / statistics.median(seconds) / 1e9
+
+
+def flops(name: str, size: int) -> dict[str, float]:
+    """GFLOP of the stages of stock kornia that are matrix products, for two images of a side."""
+    net = network(name).net
+    counter = FlopCounterMode(display=False)
+    # counted on small images; the score matrix grows with the square of the area, the rest with the area
+    side = 256
+    with counter, torch.inference_mode():
+        net({"image0": torch.rand(1, 1, side, side), "image1": torch.rand(1, 1, side, side)})
+    counts = {str(module): sum(by.values()) for module, by in counter.get_flop_counts().items()}
+    area = (size / side) ** 2
+    cells, width = (size // 8) ** 2, net.config["coarse"]["d_model"]
+    return {
+        "backbone": counts["LoFTR.backbone"] * area / 1e9,
+        "transformer": counts["LoFTR.loftr_coarse"] * area / 1e9,
+        "matching": 2 * cells**2 * width / 1e9,
+    }
+
+
+def main() -> None:
+    """Measure, print the tables, write the JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1098, 1536])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--skip-tiles", action="store_true")
+    parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
+    parser.add_argument("--case", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.case:
+        print(json.dumps(asdict(run_case(Case(**json.loads(arguments.case))))))
+        return
+    paths = ["stock", "float32"]
+    if best_precision(pick_device("auto")) != torch.float32:
+        paths.append("half")
+    cases = [
+        Case(name, path, size, arguments.repeats)
+        for name in (PRETRAINED, "sentinel2")
+        for size in arguments.sizes
+        for path in paths
+    ]
+    result = {
+        "environment": environment(pick_device("auto")),
+        "gemm_gflops": {str(p).removeprefix("torch."): gemm_gflops(p) for p in (torch.float32, torch.bfloat16)},
+        "half": str(best_precision(pick_device("auto"))).removeprefix("torch."),
+        "gflop": {
+            f"{name} {size}": flops(name, size) for name in (PRETRAINED, "sentinel2") for size in arguments.sizes
+        },
+        "network": [asdict(in_own_process(case)) for case in cases],
+        "tiles": [] if arguments.skip_tiles else time_tiles(max(1, arguments.repeats // 2)),
+    }
+    with written_whole(arguments.json) as partial:
+        partial.write_text(json.dumps(result, indent=1) + "\n")
+    print(table(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Markdown tables from the JSON of :mod:`benchmarks.speed`."""
+
+from typing import Any
+
+REST = "fine stage"
+_STAGES = ("backbone", "transformer", "matching", REST)
+_HEAD = ["network, size", "path", "time", "memory", *_STAGES]
+
+
+def table(result: dict[str, Any]) -> str:
+    """Markdown: the network at every size, and the command."""
+    rate = ", ".join(f"{value:.0f} GFLOP/s in {name}" for name, value in result["gemm_gflops"].items())
+    lines = [
+        f"Matrix products on this machine: {rate}.",
+        "",
+        _row(_HEAD),
+        "|---|---|---:|" + "---:|" * (len(_HEAD) - 3),
+    ]
+    stock = {}
+    for timing in result["network"]:
+        case = timing["case"]
+        key = (case["network"], case["size"])
+        if case["path"] == "stock":
+            stock[key] = timing
+        lines.append(_row(_network_cells(result, timing, stock[key])))
+    lines += ["", _row(["two full tiles, whole command", "path", "time", "memory"]), "|---|---|---:|---:|"]
+    for row in result["tiles"]:
+        base = next(r for r in result["tiles"] if r["network"] == row["network"] and r["path"] == "stock")
+        faster = f" ({base['total_s'] / row['total_s']:.1f}×)" if row["path"] != "stock" else ""
+        lines.append(_row([row["network"], row["path"], f"{row['total_s']:.1f} s{faster}", f"{row['peak_gb']:.2f} GB"]))
+    return "\n".join(lines)
+
+
+def _row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _network_cells(result: dict[str, Any], timing: dict[str, Any], stock: dict[str, Any]) -> list[str]:
+    """Times, ratios to stock, and for the stages that are matrix products how many times their bound they take."""
+    case, compared = timing["case"], timing is not stock
+    faster = f" ({stock['total_s'] / timing['total_s']:.1f}×)" if compared else ""
+    less = f" ({stock['peak_gb'] / timing['peak_gb']:.1f}×)" if compared else ""
+    path = result["half"] if case["path"] == "half" else case["path"]
+    gflop = result["gflop"][f"{case['network']} {case['size']}"]
+    rate = result["gemm_gflops"]["bfloat16" if case["path"] == "half" else "float32"]
+    cells = [f"{case['network']}, {case['size']}", path, f"{timing['total_s']:.2f} s{faster}"]
+    cells.append(f"{timing['peak_gb']:.2f} GB{less}")
+    for stage in _STAGES:
+        seconds = timing["stages_s"].get(stage, 0.0)
+        # the transformer and the scores stay in float32
+        bound = gflop.get(stage, 0.0) / (rate if stage == "backbone" else result["gemm_gflops"]["float32"])
+        cells.append(f"{seconds:.2f} s" + (f" (bound {bound:.2f})" if bound else ""))
+    return cells

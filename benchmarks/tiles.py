@@ -1,0 +1,91 @@
+"""The whole command on two full tiles, against full decode, area resize and stock kornia."""
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import rasterio
+
+from benchmarks.networks import PRETRAINED, ROOT, network
+from s2match.catalog import list_scenes
+from s2match.raster import read_raster
+from s2match.weights import save_weights
+
+TILE_PX, TILE_SIZE = 10_980, (1098, 1098)
+
+
+def write_tiles(folder: Path) -> list[Path]:
+    """Two dates of the sample as full tiles, 10 980 px JP2 with the texture of one."""
+    rng = np.random.default_rng(0)
+    paths = []
+    for scene in (list_scenes(ROOT / "dataset" / "sample")[k] for k in (15, 5)):
+        raster = read_raster(scene.path)
+        image = cv2.resize(raster.image, (TILE_PX, TILE_PX), interpolation=cv2.INTER_CUBIC)
+        grain = rng.normal(0, 6, (TILE_PX, TILE_PX)).astype(np.int8)
+        assert raster.transform is not None
+        scale = raster.size[0] / TILE_PX
+        profile = {"driver": "JP2OpenJPEG", "width": TILE_PX, "height": TILE_PX, "count": 3, "dtype": "uint8"}
+        profile |= {"crs": raster.crs, "transform": raster.transform @ rasterio.Affine.scale(scale), "QUALITY": "35"}
+        paths.append(folder / scene.path.name)
+        with rasterio.open(paths[-1], "w", **profile) as file:
+            for band in range(3):
+                file.write(np.clip(image[..., band].astype(np.int16) + grain, 0, 255).astype(np.uint8), band + 1)
+    return paths
+
+
+STOCK_COMMAND = """
+import sys, cv2, numpy as np, rasterio, torch
+from benchmarks.networks import network
+net = network(sys.argv[1]).net
+images = []
+for path in sys.argv[2:]:
+    with rasterio.open(path) as file:
+        grey = file.read().astype(np.float32).mean(axis=0)
+    small = cv2.resize(grey, (1098, 1098), interpolation=cv2.INTER_AREA) / 255
+    images.append(torch.from_numpy(small)[None, None])
+with torch.inference_mode():
+    net({"image0": images[0], "image1": images[1]})
+"""
+
+
+def time_tiles(repeats: int) -> list[dict[str, Any]]:
+    """The whole command on two full tiles, against full decode, area resize and stock kornia."""
+    rows = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        tiles = [str(path) for path in write_tiles(folder)]
+        save_weights(network(PRETRAINED).net, 0.5, folder / "random.safetensors")
+        for name, weights in ((PRETRAINED, str(folder / "random.safetensors")), ("sentinel2", "sentinel2")):
+            ours = [sys.executable, "model_inference.py", "--images", *tiles, "--model_pretrained", weights]
+            ours += ["--image_size", *map(str, TILE_SIZE), "--no-show", "--output", str(folder / "result.png")]
+            commands = {"stock": [sys.executable, "-c", STOCK_COMMAND, name, *tiles], "ours": ours}
+            taken: dict[str, list[tuple[float, float]]] = {"stock": [], "ours": []}
+            for _ in range(repeats):
+                for path, command in commands.items():
+                    taken[path].append(_command_cost(command))
+            for path, costs in taken.items():
+                seconds, memory = (statistics.median(values) for values in zip(*costs, strict=True))
+                rows.append({"network": name, "path": path, "total_s": seconds, "peak_gb": memory})
+        megabytes = [Path(tile).stat().st_size / 1e6 for tile in tiles]
+    return [row | {"tile_mb": megabytes} for row in rows]
+
+
+def _command_cost(command: list[str]) -> tuple[float, float]:
+    """Seconds of a command, and the most memory it held, GB; random weights end it with 3, no registration."""
+    measuring = (
+        "import json, resource, subprocess, sys, time; begin = time.perf_counter(); "
+        "done = subprocess.run(json.loads(sys.argv[1]), capture_output=True, text=True); "
+        "assert done.returncode in (0, 3), done.stderr; "
+        "print(time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", measuring, json.dumps(command)], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    seconds, memory = map(float, done.stdout.split())
+    return seconds, memory

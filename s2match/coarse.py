@@ -1,0 +1,188 @@
+"""The coarse stage's matches from its tokens, block by block of rows: the score matrix never exists.
+
+A score is the dot product of two tokens. Its softmax over the row says how sure a cell of image 0 is of its partner in
+image 1, its softmax over the column how sure the partner is of it; the confidence of a match is their product.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# Scores held at once, as float32: 16 MB stay in the cache of most processors.
+_BLOCK_SCORES = 4_000_000
+
+# Below this confidence every cell has a match and none means anything.
+MIN_THRESHOLD = 0.01
+
+# Column sums below this lost digits to underflow and are taken again.
+_SMALLEST_SUM = 1e-30
+
+# Cells of a neighbourhood, and how many neighbourhoods are gathered at once.
+_NEIGHBOURS = 9
+_BLOCK_NEIGHBOURHOODS = 4096
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What the coarse stage knows of the valid cells of an image.
+
+    Attributes:
+        values: (L, C) float32.
+        cells: (L,) index of each token's cell, row by row over the whole grid.
+        grid: Rows and columns of the grid.
+    """
+
+    values: Tensor
+    cells: Tensor
+    grid: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class CoarseMatches:
+    """Which tokens match.
+
+    Attributes:
+        rows: (N,) tokens of image 0, ascending.
+        columns: (N,) tokens of image 1.
+        confidence: (N,) confidence in [0, 1].
+    """
+
+    rows: Tensor
+    columns: Tensor
+    confidence: Tensor
+
+    def of(self, chosen: Tensor) -> "CoarseMatches":
+        """Some of them, chosen by an (N,) mask."""
+        return CoarseMatches(self.rows[chosen], self.columns[chosen], self.confidence[chosen])
+
+
+class _ColumnSums:
+    """Sums over the rows of exp(score), kept against a common reference, as blocks of rows come in."""
+
+    def __init__(self, tokens0: Tensor, columns1: Tensor) -> None:
+        self._tokens0, self._columns1 = tokens0, columns1
+        self._sum = torch.zeros(columns1.shape[1], device=tokens0.device)
+        self._reference = torch.full((), -torch.inf, device=tokens0.device)
+
+    def add(self, weight: Tensor, top: Tensor) -> None:
+        """Add a block of exp(score - top), where ``top`` is each row's own."""
+        highest = torch.maximum(self._reference, top.max())
+        self._sum.mul_((self._reference - highest).exp()).add_((top - highest).exp() @ weight)
+        self._reference = highest
+
+    def log(self, column: Tensor) -> Tensor:
+        """(N,) logarithm of the sums of some columns."""
+        logarithm = self._sum.log() + self._reference
+        weak = column[self._sum[column] < _SMALLEST_SUM].unique()  # type: ignore[no-untyped-call]
+        for start in range(0, len(weak), block := max(1, _BLOCK_SCORES // len(self._tokens0))):
+            some = weak[start : start + block]
+            logarithm[some] = torch.logsumexp(self._tokens0 @ self._columns1[:, some], 0)
+        return logarithm[column]
+
+
+def dual_softmax_matches(tokens0: Tensor, tokens1: Tensor, scale: float, threshold: float) -> CoarseMatches:
+    """Mutual best matches by dual softmax, as kornia's ``CoarseMatching`` finds them.
+
+    A pair is a match when its confidence exceeds the threshold and is the largest of its row and of its column. A
+    confidence is a product of two shares, neither above 1, so only entries whose share of the row exceeds the threshold
+    can be matches: they are noted on the way, few for each row, and finished when the column sums are known.
+
+    Args:
+        tokens0: (L, C) float32 features, the rows.
+        tokens1: (S, C) float32 features, the columns.
+        scale: Scores are dot products times this.
+        threshold: Least confidence; taken as :data:`MIN_THRESHOLD` where it is smaller.
+    """
+    threshold = max(threshold, MIN_THRESHOLD)
+    columns1 = (tokens1 * scale).T.contiguous()
+    sums = _ColumnSums(tokens0, columns1)
+    rows, columns, scores, row_shares = [], [], [], []
+    for start in range(0, len(tokens0), block := max(1, _BLOCK_SCORES // len(tokens1))):
+        score = tokens0[start : start + block] @ columns1
+        top = score.amax(1)
+        weight = score.sub_(top[:, None]).exp_()
+        row_sum = weight.sum(1)
+        sums.add(weight, top)
+        hopeful = (row_sum * threshold < 1).nonzero()[:, 0]
+        found = (weight[hopeful] > row_sum[hopeful, None] * threshold).nonzero()
+        row, column = hopeful[found[:, 0]], found[:, 1]
+        rows.append(row + start)
+        columns.append(column)
+        scores.append(top[row] + weight[row, column].log())
+        row_shares.append(weight[row, column] / row_sum[row])
+    row, column = torch.cat(rows), torch.cat(columns)
+    confidence = torch.cat(row_shares) * (torch.cat(scores) - sums.log(column)).exp()
+    best_of_row = confidence.new_zeros(len(tokens0)).scatter_reduce_(0, row, confidence, "amax")
+    best_of_column = confidence.new_zeros(len(tokens1)).scatter_reduce_(0, column, confidence, "amax")
+    best = (confidence == best_of_row[row]) & (confidence == best_of_column[column]) & (confidence > threshold)
+    return CoarseMatches(row, column, confidence).of(best)
+
+
+def neighbourhood_matches(image0: Tokens, image1: Tokens, scale: float, threshold: float) -> CoarseMatches:
+    """Best matches of each cell of image 0, sure of where they lie to within a cell.
+
+    Where a point falls between cells, its shares are split among two or four of them, and the product of two split
+    shares is small however sure the network is: half a cell off the grid in both axes the best is 1/16. Here the shares
+    of the 3×3 cells around the best are summed, over the row and over the column, before they are multiplied; the fine
+    stage finds where among the cells the point lies. Of the rows that choose one column, those further than a cell from
+    the one with the largest share fall out.
+
+    Args:
+        image0: The rows.
+        image1: The columns.
+        scale: Scores are dot products times this.
+        threshold: Least confidence; taken as :data:`MIN_THRESHOLD` where it is smaller.
+    """
+    threshold = max(threshold, MIN_THRESHOLD)
+    columns1 = (image1.values * scale).T.contiguous()
+    sums = _ColumnSums(image0.values, columns1)
+    tops, bests, row_logs = [], [], []
+    for start in range(0, len(image0.values), block := max(1, _BLOCK_SCORES // len(image1.values))):
+        score = image0.values[start : start + block] @ columns1
+        top, best = score.max(1)
+        weight = score.sub_(top[:, None]).exp_()
+        sums.add(weight, top)
+        tops.append(top)
+        bests.append(best)
+        row_logs.append(top + weight.sum(1).log())
+    top, column, row_log = torch.cat(tops), torch.cat(bests), torch.cat(row_logs)
+    row = ((top - row_log).exp() * _NEIGHBOURS > threshold).nonzero()[:, 0]
+    column = column[row]
+    column_log = sums.log(column)
+    confidence = _shares_around(image0.values[row] * scale, row_log[row], image1, column)
+    confidence = confidence * _shares_around(image1.values[column] * scale, column_log, image0, row)
+    chosen = (confidence > threshold) & _near_the_best(image0, row, column, top[row] - column_log)
+    return CoarseMatches(row, column, confidence.clamp(max=1)).of(chosen)
+
+
+def _shares_around(tokens: Tensor, log_sums: Tensor, image: Tokens, centre: Tensor) -> Tensor:
+    """(N,) sum of the shares that tokens (N, C) give to the 3×3 cells of an image around centres (N,)."""
+    rows, columns = image.grid
+    known = torch.full((rows + 2, columns + 2), -1, device=centre.device)
+    token = torch.arange(len(image.cells), device=centre.device)
+    known[image.cells // columns + 1, image.cells % columns + 1] = token
+    step = torch.arange(3, device=centre.device)
+    found = torch.empty(len(centre), device=centre.device)
+    for start in range(0, len(centre), _BLOCK_NEIGHBOURHOODS):
+        some = slice(start, start + _BLOCK_NEIGHBOURHOODS)
+        cell = image.cells[centre[some]]
+        row, column = (cell // columns)[:, None, None] + step[:, None], (cell % columns)[:, None, None] + step
+        around = known[row, column].flatten(1)
+        score = torch.einsum("nc,nkc->nk", tokens[some], image.values[around.clamp(min=0)])
+        found[some] = torch.where(around >= 0, (score - log_sums[some, None]).exp(), 0).sum(1)
+    return found
+
+
+def _near_the_best(image: Tokens, row: Tensor, column: Tensor, log_share: Tensor) -> Tensor:
+    """(N,) whether a row lies within a cell of the row with the largest share of those that chose its column."""
+    size = int(column.max()) + 1 if len(column) else 0
+    largest = log_share.new_full((size,), -torch.inf).scatter_reduce_(0, column, log_share, "amax")
+    # of equals the last row: any rule will do that is always the same
+    leads = log_share == largest[column]
+    best = column.new_zeros(size).scatter_reduce_(0, column[leads], row[leads], "amax")
+    cell, other = image.cells[row], image.cells[best[column]]
+    far = torch.maximum(
+        (cell // image.grid[1] - other // image.grid[1]).abs(), (cell % image.grid[1] - other % image.grid[1]).abs()
+    )
+    return far <= 1

@@ -1,0 +1,100 @@
+"""What the neighbours of a match agree on: where the ground around it went.
+
+A single match is noisy, and drawn to the middle of the window it was sought in; the ground around it moves nearly
+alike. So a small affine model is fitted to the displacements of the matches in the cells around each one, those that
+disagree counting little. It is what tie-point software does when it correlates windows instead of points, and, to tell
+wrong matches by their neighbours, what grid-based motion statistics do (Bian et al., "GMS", CVPR 2017).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# The neighbourhood reaches this many cells to each side: 11 × 11 cells of 8 px.
+REACH_CELLS = 5
+
+# Neighbours further than this from the median of them all take no part, a cell away and, by cell, further on.
+_NEAR_PX, _NEAR_PX_PER_CELL = 3.0, 1.6
+
+# How the weight of a neighbour falls with its distance from the model, and how often it is taken anew.
+_SCALE_PX, _ROUNDS = 1.0, 3
+
+# Matches of confidence 1 that what is known beforehand, no scale or turn, is worth.
+_PRIOR = 2.0
+
+
+@dataclass(frozen=True)
+class Consensus:
+    """What was agreed on around each of N matches.
+
+    Attributes:
+        displacement: (N, 2) pixels (x, y) from the reference's point to the target's.
+        scatter: (N,) pixels from there to the match itself.
+        support: (N,) confidence of the neighbours that agree, summed, the match itself left out.
+    """
+
+    displacement: Tensor
+    scatter: Tensor
+    support: Tensor
+
+
+def find_consensus(cells: Tensor, displacement: Tensor, confidence: Tensor, grid: tuple[int, int]) -> Consensus:
+    """Fit the displacements around every match.
+
+    Args:
+        cells: (N,) cells of the reference, row by row over the grid, each at most once.
+        displacement: (N, 2) pixels (x, y) from the reference's point to the target's.
+        confidence: (N,) in [0, 1].
+        grid: Rows and columns.
+    """
+    around, steps = _neighbours(cells, grid)
+    there = around >= 0
+    around = around.clamp(min=0)
+    moved, weight = displacement[around], confidence[around] * there
+    middle = torch.where(there[..., None], moved, torch.nan).nanmedian(1).values
+    allowed = _NEAR_PX + _NEAR_PX_PER_CELL * steps.abs().amax(1)
+    weight = weight * ((moved - middle[:, None]).abs().amax(2) <= allowed)
+    design = torch.cat([torch.ones_like(steps[:, :1]), steps], 1)
+    # a neighbourhood of a few matches in a line tells no slope across it
+    prior = torch.diag(torch.tensor([1e-6, _PRIOR, _PRIOR], device=cells.device))
+    counted, model = weight, moved.new_zeros(len(cells), 3, 2)
+    for _ in range(_ROUNDS):
+        known = torch.einsum("ki,kj,nk->nij", design, design, counted) + prior
+        model = torch.linalg.solve(known, torch.einsum("ki,nkc,nk->nic", design, moved, counted))
+        off = (moved - torch.einsum("ki,nic->nkc", design, model)).norm(dim=2)
+        counted = weight / (1 + (off / _SCALE_PX) ** 2) ** 2
+    agreed = model[:, 0]
+    return Consensus(agreed, (displacement - agreed).norm(dim=1), weight.sum(1) - weight[:, weight.shape[1] // 2])
+
+
+def calibrated(agreed: Consensus, calibration: tuple[float, float, float]) -> Tensor:
+    """How likely matches are right by what their neighbours do; beside that the network's own confidence tells nothing.
+
+    Args:
+        agreed: What was agreed on around the matches.
+        calibration: Of a logistic regression: constant, and factors of the logarithm of the support and of the scatter
+            in pixels; ``training.calibrate`` finds them.
+
+    Returns:
+        (N,) in [0, 1].
+    """
+    known = evidence(agreed.support, agreed.scatter)
+    return torch.sigmoid(calibration[0] + known @ known.new_tensor(calibration[1:]))
+
+
+def evidence(support: Tensor, scatter: Tensor) -> Tensor:
+    """(N, 2) what :func:`calibrated` weighs."""
+    return torch.stack([torch.log(support.clamp(min=0.1)), scatter], 1)
+
+
+def _neighbours(cells: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Matches in the cells around each one, (N, K), -1 where there is none, and the K steps (x, y) to them in cells."""
+    rows, columns = grid
+    table = torch.full((rows + 2 * REACH_CELLS, columns + 2 * REACH_CELLS), -1, device=cells.device)
+    row, column = cells // columns, cells % columns
+    table[row + REACH_CELLS, column + REACH_CELLS] = torch.arange(len(cells), device=cells.device)
+    reach = torch.arange(2 * REACH_CELLS + 1, device=cells.device)
+    around = table[(row[:, None] + reach)[:, :, None], (column[:, None] + reach)[:, None, :]].flatten(1)
+    steps = torch.stack(torch.meshgrid(reach, reach, indexing="xy"), -1).flatten(0, 1) - REACH_CELLS
+    return around, steps.float()

@@ -1,0 +1,75 @@
+"""What neighbours agree on: exact for what is smooth, deaf to what is wrong, silent where nothing agrees."""
+
+import numpy as np
+import pytest
+import torch
+
+from s2match.consensus import REACH_CELLS, Consensus, calibrated, find_consensus
+
+GRID = (24, 30)
+CELLS = torch.arange(GRID[0] * GRID[1])
+XY = torch.stack([CELLS % GRID[1], CELLS // GRID[1]], 1).float() * 8
+SURE = torch.ones(len(CELLS))
+
+
+def turned(degrees: float, scale: float) -> torch.Tensor:
+    """Displacements of a turn and scale."""
+    angle = np.deg2rad(degrees)
+    matrix = scale * torch.tensor([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]).float()
+    return XY @ matrix.T - XY + torch.tensor([3.0, -7.0])
+
+
+@pytest.mark.parametrize(("degrees", "scale", "within_px"), [(0, 1, 1e-3), (3, 1.02, 0.06), (10, 1.1, 0.25)])
+def test_smooth_displacements_are_agreed_on(degrees: float, scale: float, within_px: float) -> None:
+    """A turn is smooth, too; the little that is off lies at the edges, where neighbours are few and on one side."""
+    displacement = turned(degrees, scale)
+    agreed = find_consensus(CELLS, displacement, SURE, GRID)
+    off = (agreed.displacement - displacement).norm(dim=1)
+    assert off.max() < within_px
+    assert agreed.support.median() > 60 and torch.allclose(agreed.scatter, off, atol=1e-4)
+
+
+def test_noise_is_averaged() -> None:
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.6 * torch.randn(len(CELLS), 2, generator=generator)
+    agreed = find_consensus(CELLS, turned(2, 1) + noise, SURE, GRID)
+    off = (agreed.displacement - turned(2, 1)).norm(dim=1)
+    assert off.median() < 0.25 * noise.norm(dim=1).median()
+
+
+def test_wrong_matches_neither_lead_nor_are_supported() -> None:
+    """A third lies anywhere: the others are found as exactly, and what is wrong lies far from what is agreed on."""
+    generator = torch.Generator().manual_seed(0)
+    wrong = torch.rand(len(CELLS), generator=generator) < 0.33
+    displacement = torch.where(wrong[:, None], 300 * torch.randn(len(CELLS), 2, generator=generator), turned(0, 1))
+    agreed = find_consensus(CELLS, displacement, SURE, GRID)
+    assert (agreed.displacement - turned(0, 1))[~wrong].norm(dim=1).max() < 0.05
+    assert (agreed.scatter[wrong] > 6).float().mean() > 0.95 and agreed.scatter[~wrong].max() < 0.05
+
+
+def test_chance_has_no_support() -> None:
+    generator = torch.Generator().manual_seed(0)
+    some = torch.randperm(len(CELLS), generator=generator)[:200].sort()[0]
+    agreed = find_consensus(some, 200 * torch.randn(200, 2, generator=generator), torch.full((200,), 0.5), GRID)
+    assert ((agreed.support > 2) & (agreed.scatter < 3)).sum() == 0
+
+
+def test_a_match_alone_is_its_own_consensus() -> None:
+    agreed = find_consensus(torch.tensor([77]), torch.tensor([[4.0, -2.0]]), torch.ones(1), GRID)
+    assert torch.allclose(agreed.displacement, torch.tensor([[4.0, -2.0]]), atol=1e-3) and agreed.support == 0
+
+
+def test_neighbours_are_those_within_reach() -> None:
+    """Two groups further apart than the reach do not hear of each other."""
+    left = CELLS[(CELLS % GRID[1] < 10)]
+    right = CELLS[(CELLS % GRID[1] >= 10 + REACH_CELLS)]
+    cells = torch.cat([left, right]).sort()[0]
+    displacement = torch.where((cells % GRID[1] < 10)[:, None], 5.0, -5.0).expand(-1, 2)
+    agreed = find_consensus(cells, displacement, torch.ones(len(cells)), GRID)
+    assert torch.allclose(agreed.displacement, displacement, atol=1e-3)
+
+
+def test_confidence_rises_with_support_and_falls_with_scatter() -> None:
+    agreed = Consensus(torch.zeros(3, 2), torch.tensor([0.2, 0.2, 2.5]), torch.tensor([3.0, 40.0, 40.0]))
+    few, many, far = calibrated(agreed, (-2.0, 1.5, -0.9)).tolist()
+    assert few < far < many and many == pytest.approx(1 / (1 + np.exp(2 - 1.5 * np.log(40) + 0.18)), abs=1e-6)
