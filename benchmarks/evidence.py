@@ -2,18 +2,17 @@
 
 python -m benchmarks.evidence FOLDER_OR_IMAGE ... [--size 512] [--confidence 0.2]
 
-Every two of the images are matched and fitted with every model, whatever the evidence. A registration is refused below
-``s2match.geometry.required_inliers``; the table shows how far below that line wrong matches stay.
+Every two of the images are matched and fitted with every model, whatever the evidence; the table shows for how many
+``s2match.geometry.is_evidence`` would have called that a registration.
 """
 
 import argparse
 import itertools
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
-from s2match.geometry import MODELS, best_model, required_inliers
+from s2match.geometry import MODELS, best_model, is_evidence
 from s2match.loftr import LoftrMatcher, pick_device
 from s2match.matching import match_rasters
 from s2match.raster import read_raster
@@ -31,22 +30,20 @@ def main() -> None:
     paths = [p for given in arguments.images for p in (sorted(given.iterdir()) if given.is_dir() else [given])]
     rasters = [read_raster(path, (arguments.size, arguments.size)) for path in paths]
     matcher = LoftrMatcher(load_network(arguments.weights), pick_device("auto"))
-    margins: dict[str, list[tuple[int, int, int, str]]] = {model: [] for model in MODELS}
+    rows: dict[str, list[tuple[bool, int, int, str]]] = {model: [] for model in MODELS}
     for first, second in tqdm(list(itertools.combinations(rasters, 2)), leave=False):
         matches = match_rasters(matcher, first, second, arguments.confidence)
         for model in MODELS:
             found = best_model(matches, model)
             inliers = 0 if found is None else int(found.inliers.sum())
-            required = required_inliers(len(matches))
+            registered = found is not None and is_evidence(matches, found.inliers)
             names = f"{first.scene.path.stem} – {second.scene.path.stem}"
-            margins[model].append((inliers - required, inliers, len(matches), names))
-    print(f"{len(margins['affine'])} pairs of different places at confidence {arguments.confidence:g}")
-    for model, rows in margins.items():
-        margin, inliers, matches_found, names = max(rows)
-        wrong = int(np.sum([row[0] >= 0 for row in rows]))
-        print(
-            f"{model:<12} {wrong} registered; closest: {inliers} of {matches_found} matches, {-margin} short, {names}"
-        )
+            rows[model].append((registered, inliers, len(matches), names))
+    print(f"{len(rows['affine'])} pairs of different places at confidence {arguments.confidence:g}")
+    for model, found_pairs in rows.items():
+        registered = [names for wrong, _, _, names in found_pairs if wrong]
+        _, inliers, count, names = max(found_pairs, key=lambda row: row[1])
+        print(f"{model:<12} {len(registered)} registered {registered}; most inliers: {inliers} of {count}, {names}")
 
 
 if __name__ == "__main__":

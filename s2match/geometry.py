@@ -17,6 +17,11 @@ from s2match.loftr import Matches
 MIN_INLIERS = 12
 CHANCE_SHARE = 0.1
 
+# Matches that lie where their neighbours agree are no independent witnesses: wrong ones come as one patch that agrees with
+# itself. A patch as large as s2match.consensus looks touches at most four squares of that size; a fifth must agree.
+PATCH_PX = 88.0
+MIN_PATCHES = 5
+
 # Matches that OpenCV needs for the largest model, a homography.
 _SMALLEST_SAMPLE = 4
 
@@ -70,7 +75,7 @@ def fit(
         OptionError: ``model`` is unknown or ``threshold_px`` is not positive.
     """
     found = best_model(matches, model, threshold_px, seed)
-    if found is None or found.inliers.sum() < required_inliers(len(matches)):
+    if found is None or not is_evidence(matches, found.inliers):
         return None
     return found if _plausible(found.matrix, np.eye(2) if expected is None else expected) else None
 
@@ -121,6 +126,20 @@ def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.
     variance = float(squares[inliers].sum()) / max(len(points) - known.shape[1], 1)
     covariance = np.linalg.pinv(known.T @ known)
     return np.asarray(np.sqrt(variance * np.einsum("ni,ij,nj->n", asked, covariance, asked)))
+
+
+def is_evidence(matches: Matches, inliers: NDArray[np.bool_]) -> bool:
+    """Whether so many matches agree, in so many places, that chance does not explain it.
+
+    Args:
+        matches: All of them.
+        inliers: (N,) those that agree on one model.
+    """
+    if inliers.sum() < required_inliers(len(matches)):
+        return False
+    if matches.scatter_px is None:
+        return True
+    return len(np.unique(np.floor(matches.xy0[inliers] / PATCH_PX), axis=0)) >= MIN_PATCHES
 
 
 def required_inliers(matches: int) -> int:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from s2match.consensus import REACH_CELLS
 from s2match.errors import OptionError
-from s2match.geometry import MIN_INLIERS, MODELS, apply_matrix, fit, required_inliers, uncertainty_px
+from s2match.geometry import MIN_INLIERS, MODELS, PATCH_PX, apply_matrix, fit, required_inliers, uncertainty_px
 from s2match.loftr import Matches, Origin
 
 TRUTH = {
@@ -124,3 +125,16 @@ def test_uncertainty_of_averaged_points_is_that_of_what_they_average() -> None:
         if (fitted := fit(matches, threshold_px=3.0)) is not None
     )
     assert found == pytest.approx(wanted, rel=0.15) and naive < 0.1 * wanted
+
+
+@pytest.mark.parametrize(("spread_px", "registers"), [(80, False), (500, True)])
+def test_one_patch_that_agrees_with_itself_is_no_evidence(spread_px: float, registers: bool) -> None:
+    """However many matches it has, and wherever it lies, where points are what their neighbours agree on."""
+    xy0 = np.random.default_rng(0).uniform(0, spread_px, (400, 2)) + [130, 220]
+    alone = Matches(xy0, xy0 + [3, 4], np.ones(400), Origin("test", "cpu", 0.8))
+    assert fit(alone) is not None
+    assert (fit(replace(alone, scatter_px=np.full(400, 0.1))) is not None) == registers
+
+
+def test_a_patch_is_as_large_as_the_neighbours_that_are_asked() -> None:
+    assert PATCH_PX == 8 * (2 * REACH_CELLS + 1)
