@@ -41,9 +41,9 @@ def main() -> None:
             rows[model].append((registered, inliers, len(matches), names))
     print(f"{len(rows['affine'])} pairs of different places at confidence {arguments.confidence:g}")
     for model, found_pairs in rows.items():
-        registered = [names for wrong, _, _, names in found_pairs if wrong]
+        wrong = [names for registered, _, _, names in found_pairs if registered]
         _, inliers, count, names = max(found_pairs, key=lambda row: row[1])
-        print(f"{model:<12} {len(registered)} registered {registered}; most inliers: {inliers} of {count}, {names}")
+        print(f"{model:<12} {len(wrong)} registered {wrong}; most inliers: {inliers} of {count}, {names}")
 
 
 if __name__ == "__main__":

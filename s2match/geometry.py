@@ -17,8 +17,8 @@ from s2match.loftr import Matches
 MIN_INLIERS = 12
 CHANCE_SHARE = 0.1
 
-# Matches that lie where their neighbours agree are no independent witnesses: wrong ones come as one patch that agrees with
-# itself. A patch as large as s2match.consensus looks touches at most four squares of that size; a fifth must agree.
+# Matches that lie where their neighbours agree are no independent witnesses: wrong ones come as one patch that agrees
+# with itself. A patch as large as s2match.consensus looks touches at most four squares of that size; a fifth must agree.
 PATCH_PX = 88.0
 MIN_PATCHES = 5
 
@@ -67,7 +67,7 @@ def fit(
         expected: 2×2 linear part that the grids of the images lead to expect; None: the same scale and orientation.
 
     Returns:
-        The registration, or None when too few matches agree, so that chance explains it (:func:`required_inliers`), or
+        The registration, or None when too few matches agree, so that chance explains it (:func:`is_evidence`), or
         when they agree on what no ground seen from above could do: against ``expected``, be mirrored or scaled by more
         than 2.
 
