@@ -18,7 +18,7 @@ MIN_INLIERS = 12
 CHANCE_SHARE = 0.1
 
 # Matches that lie where their neighbours agree are no independent witnesses: wrong ones come as one patch that agrees
-# with itself. A patch as large as s2match.consensus looks touches at most four squares of that size; a fifth must agree.
+# with itself. A patch as large as s2match.consensus looks touches at most four squares of its size; a fifth must agree.
 PATCH_PX = 88.0
 MIN_PATCHES = 5
 
