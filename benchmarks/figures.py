@@ -40,7 +40,7 @@ def plot_accuracy(result: dict[str, Any]) -> Figure:
     )
     for axes in (left, right):
         axes.grid(alpha=0.3)
-        axes.legend(loc="upper left", fontsize=12)
+        axes.legend(loc="lower right", fontsize=12)
     return figure
 
 
