@@ -11,11 +11,11 @@ from pathlib import Path
 
 from benchmarks.accuracy import DEFAULT_JSON
 from benchmarks.figures import plot_accuracy
+from benchmarks.networks import ROOT
 from benchmarks.tables import offsets_of, per_pair, totals
 from s2match.files import written_whole
 from s2match.plotting import save_figure
 
-ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "result.jpg"
 CURVES = ROOT / "docs" / "accuracy.png"

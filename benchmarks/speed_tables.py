@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from benchmarks.tables import row
+
 REST = "fine stage"
 _STAGES = ("backbone", "transformer", "matching", REST)
 _HEAD = ["network, size", "path", "time", "memory", *_STAGES]
@@ -13,7 +15,7 @@ def table(result: dict[str, Any]) -> str:
     lines = [
         f"Matrix products on this machine: {rate}.",
         "",
-        _row(_HEAD),
+        row(_HEAD),
         "|---|---|---:|" + "---:|" * (len(_HEAD) - 3),
     ]
     stock = {}
@@ -22,17 +24,15 @@ def table(result: dict[str, Any]) -> str:
         key = (case["network"], case["size"])
         if case["path"] == "stock":
             stock[key] = timing
-        lines.append(_row(_network_cells(result, timing, stock[key])))
-    lines += ["", _row(["two full tiles, whole command", "path", "time", "memory"]), "|---|---|---:|---:|"]
-    for row in result["tiles"]:
-        base = next(r for r in result["tiles"] if r["network"] == row["network"] and r["path"] == "stock")
-        faster = f" ({base['total_s'] / row['total_s']:.1f}×)" if row["path"] != "stock" else ""
-        lines.append(_row([row["network"], row["path"], f"{row['total_s']:.1f} s{faster}", f"{row['peak_gb']:.2f} GB"]))
+        lines.append(row(_network_cells(result, timing, stock[key])))
+    lines += ["", row(["two full tiles, whole command", "path", "time", "memory"]), "|---|---|---:|---:|"]
+    for tile in result["tiles"]:
+        base = next(r for r in result["tiles"] if r["network"] == tile["network"] and r["path"] == "stock")
+        faster = f" ({base['total_s'] / tile['total_s']:.1f}×)" if tile["path"] != "stock" else ""
+        lines.append(
+            row([tile["network"], tile["path"], f"{tile['total_s']:.1f} s{faster}", f"{tile['peak_gb']:.2f} GB"])
+        )
     return "\n".join(lines)
-
-
-def _row(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _network_cells(result: dict[str, Any], timing: dict[str, Any], stock: dict[str, Any]) -> list[str]:

@@ -22,13 +22,13 @@ def offsets_of(result: dict[str, Any]) -> list[tuple[float, float]]:
 def totals(result: dict[str, Any]) -> str:
     """One line for each offset and method, all pairs together."""
     head = ["target moved by", "method", "registered", "right of all", "right of those above 0.8", "median", "slope"]
-    lines = [_row(head), "|---|---|---:|---:|---:|---:|---:|"]
+    lines = [row(head), "|---|---|---:|---:|---:|---:|---:|"]
     for offset in offsets_of(result):
         for run in _runs_at(result, offset):
             scores = scores_of(run)
             right, matches, right_above, above = _sums(scores)
             lines.append(
-                _row(
+                row(
                     [
                         _offset(offset),
                         run["matcher"],
@@ -47,12 +47,12 @@ def per_pair(result: dict[str, Any], offset: tuple[float, float]) -> str:
     """All methods side by side on every pair, at one offset."""
     runs = _runs_at(result, offset)
     head = [f"target moved by {_offset(offset)}", *(title for run in runs for title in _titles(run))]
-    lines = [_row(head), "|---|" + "---:|" * (len(head) - 1)]
+    lines = [row(head), "|---|" + "---:|" * (len(head) - 1)]
     for scores in zip(*(scores_of(run) for run in runs), strict=True):
         pair = " – ".join(name[:15].replace("_", " ") for name in (scores[0].reference, scores[0].target))
         measured = [_cells(each, run) for each, run in zip(scores, runs, strict=True)]
-        lines.append(_row([pair, *(cell for cells in measured for cell in cells)]))
-    lines.append(_row(["**all**", *(cell for run in runs for cell in _total_cells(run))]))
+        lines.append(row([pair, *(cell for cells in measured for cell in cells)]))
+    lines.append(row(["**all**", *(cell for run in runs for cell in _total_cells(run))]))
     return "\n".join(lines)
 
 
@@ -73,7 +73,8 @@ def _offset(offset: tuple[float, float]) -> str:
     return f"{offset[0]:g}, {offset[1]:g} px"
 
 
-def _row(cells: list[str]) -> str:
+def row(cells: list[str]) -> str:
+    """A line of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 

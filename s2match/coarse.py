@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from s2match.cells import TokenTable
+
 # Scores held at once, as float32: 16 MB stay in the cache of most processors.
 _BLOCK_SCORES = 4_000_000
 
@@ -158,17 +160,11 @@ def neighbourhood_matches(image0: Tokens, image1: Tokens, scale: float, threshol
 
 def _shares_around(tokens: Tensor, log_sums: Tensor, image: Tokens, centre: Tensor) -> Tensor:
     """(N,) sum of the shares that tokens (N, C) give to the 3×3 cells of an image around centres (N,)."""
-    rows, columns = image.grid
-    known = torch.full((rows + 2, columns + 2), -1, device=centre.device)
-    token = torch.arange(len(image.cells), device=centre.device)
-    known[image.cells // columns + 1, image.cells % columns + 1] = token
-    step = torch.arange(3, device=centre.device)
+    table = TokenTable(image.cells, image.grid, reach=1)
     found = torch.empty(len(centre), device=centre.device)
     for start in range(0, len(centre), _BLOCK_NEIGHBOURHOODS):
         some = slice(start, start + _BLOCK_NEIGHBOURHOODS)
-        cell = image.cells[centre[some]]
-        row, column = (cell // columns)[:, None, None] + step[:, None], (cell % columns)[:, None, None] + step
-        around = known[row, column].flatten(1)
+        around = table.around(image.cells[centre[some]])
         score = torch.einsum("nc,nkc->nk", tokens[some], image.values[around.clamp(min=0)])
         found[some] = torch.where(around >= 0, (score - log_sums[some, None]).exp(), 0).sum(1)
     return found

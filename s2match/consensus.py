@@ -11,8 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from s2match.cells import TokenTable
+
 # The neighbourhood reaches this many cells to each side: 11 × 11 cells of 8 px.
 REACH_CELLS = 5
+PATCH_PX = 8.0 * (2 * REACH_CELLS + 1)
 
 # Neighbours further than this from the median of them all take no part, a cell away and, by cell, further on.
 _NEAR_PX, _NEAR_PX_PER_CELL = 3.0, 1.6
@@ -48,7 +51,8 @@ def find_consensus(cells: Tensor, displacement: Tensor, confidence: Tensor, grid
         confidence: (N,) in [0, 1].
         grid: Rows and columns.
     """
-    around, steps = _neighbours(cells, grid)
+    around = TokenTable(cells, grid, REACH_CELLS).around(cells)
+    steps = _steps(cells.device)
     there = around >= 0
     around = around.clamp(min=0)
     moved, weight = displacement[around], confidence[around] * there
@@ -88,13 +92,7 @@ def evidence(support: Tensor, scatter: Tensor) -> Tensor:
     return torch.stack([torch.log(support.clamp(min=0.1)), scatter], 1)
 
 
-def _neighbours(cells: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Matches in the cells around each one, (N, K), -1 where there is none, and the K steps (x, y) to them in cells."""
-    rows, columns = grid
-    table = torch.full((rows + 2 * REACH_CELLS, columns + 2 * REACH_CELLS), -1, device=cells.device)
-    row, column = cells // columns, cells % columns
-    table[row + REACH_CELLS, column + REACH_CELLS] = torch.arange(len(cells), device=cells.device)
-    reach = torch.arange(2 * REACH_CELLS + 1, device=cells.device)
-    around = table[(row[:, None] + reach)[:, :, None], (column[:, None] + reach)[:, None, :]].flatten(1)
-    steps = torch.stack(torch.meshgrid(reach, reach, indexing="xy"), -1).flatten(0, 1) - REACH_CELLS
-    return around, steps.float()
+def _steps(device: torch.device) -> Tensor:
+    """(K, 2) steps (x, y) in cells to the neighbours that are asked, row-major."""
+    reach = torch.arange(2.0 * REACH_CELLS + 1, device=device) - REACH_CELLS
+    return torch.stack(torch.meshgrid(reach, reach, indexing="xy"), -1).flatten(0, 1)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.consensus import PATCH_PX
 from s2match.errors import OptionError
 from s2match.loftr import Matches
 
@@ -19,7 +20,6 @@ CHANCE_SHARE = 0.1
 
 # Matches that lie where their neighbours agree are no independent witnesses: wrong ones come as one patch that agrees
 # with itself. A patch as large as s2match.consensus looks touches at most four squares of its size; a fifth must agree.
-PATCH_PX = 88.0
 MIN_PATCHES = 5
 
 # Matches that OpenCV needs for the largest model, a homography.

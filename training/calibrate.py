@@ -19,8 +19,8 @@ from s2match.engine import Engine
 from s2match.loftr import pick_device
 from s2match.weights import load_network, save_weights
 from training.pairs import apply
-from training.scenes import list_images, load_stacks, matches_any
-from training.validate import HELD_OUT, RIGHT_PX, SAME_PLACE, Check, checks_of
+from training.scenes import list_images
+from training.validate import HELD_OUT, RIGHT_PX, SAME_PLACE, Check, held_out_checks, match, points
 
 _ROUNDS, _DECAY = 50, 1e-3
 
@@ -29,16 +29,15 @@ def gather(engine: Engine, checks: Sequence[Check]) -> tuple[torch.Tensor, torch
     """All matches of all pairs: what speaks for each (N, 2), whether it is right (N,), and what it counts (N,)."""
     known, right, weights = [], [], []
     for check in checks:
-        first, second = (engine.extract(torch.from_numpy(image)) for image in check.images)
-        found = engine.match(first, second, 0.0)
+        found = match(engine, check, 0.0)
         count = len(found.confidence)
         if count == 0:
             continue
         known.append(evidence(found.support, found.scatter).cpu().double())
         fits = np.zeros(count, bool)
         if check.warp is not None:
-            true = apply(check.warp, found.keypoints0.cpu().double().numpy())
-            fits = np.linalg.norm(found.keypoints1.cpu().double().numpy() - true, axis=1) < RIGHT_PX
+            xy0, xy1 = points(found)
+            fits = np.linalg.norm(xy1 - apply(check.warp, xy0), axis=1) < RIGHT_PX
         right.append(torch.from_numpy(fits).double())
         # neighbours share their errors: many matches of a pair are worth less than as many of several
         weights.append(torch.full((count,), count**-0.5, dtype=torch.float64))
@@ -82,9 +81,7 @@ def main() -> None:
     parser.add_argument("--same-place", nargs="*", default=SAME_PLACE, metavar="PATTERN")
     parser.add_argument("--hold-out", nargs="*", default=HELD_OUT, metavar="PATTERN")
     a = parser.parse_args()
-    held = [path for path in list_images(a.data) if matches_any(path.name, a.hold_out)]
-    checks = checks_of(load_stacks(held, a.same_place), different=None)
-    print(calibrate(a.weights, checks))
+    print(calibrate(a.weights, held_out_checks(list_images(a.data), a.hold_out, a.same_place, different=None)))
 
 
 if __name__ == "__main__":

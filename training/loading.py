@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from s2match.heatmaps import STRIDE_PX
-from training.losses import Batch
+from training.losses import FURTHEST_LOOK, Batch
 from training.pairs import CELL_PX, Pair, apply, sample_pair, truth_of
 from training.scenes import Stack
 
@@ -28,7 +28,7 @@ SHAPES = (
 )
 _FURTHEST_ORIGIN = 200
 # This share of the fine stage's lessons is a second look, at a window about as far off the truth as a first look ends.
-_SECOND_LOOKS, _FIRST_ERROR_PX, _FURTHEST_LOOK = 0.6, 0.8, 4
+_SECOND_LOOKS, _FIRST_ERROR_PX = 0.6, 0.8
 _AHEAD = 3
 
 
@@ -77,7 +77,8 @@ def make_arrays(stacks: Sequence[Stack], recipe: Recipe, step: int) -> dict[str,
 
 def _looks(rng: np.random.Generator, offsets: Numbers) -> Numbers:
     """(N, 2) int64, see :class:`training.losses.Batch`: the cell itself, or the step nearest to a guess."""
-    guess = np.clip(offsets + rng.normal(0, _FIRST_ERROR_PX, offsets.shape), -2 * _FURTHEST_LOOK, 2 * _FURTHEST_LOOK)
+    furthest = STRIDE_PX * FURTHEST_LOOK
+    guess = np.clip(offsets + rng.normal(0, _FIRST_ERROR_PX, offsets.shape), -furthest, furthest)
     second = rng.random((len(offsets), 1)) < _SECOND_LOOKS
     return np.asarray(np.round(guess / STRIDE_PX) * second, np.int64)
 

@@ -10,8 +10,9 @@ from s2match.coarse import Tokens, neighbourhood_matches
 from s2match.heatmaps import STRIDE_PX, WINDOW, compare, expectation_px
 from training.pairs import CELL_PX, FINE_REACH_PX
 
-# Half of a window, and how far from its cell a window may be cut, in steps.
-_HALF, _FURTHEST_LOOK = WINDOW // 2, 5
+# How far from its cell a window may be cut, in steps.
+FURTHEST_LOOK = 4
+_HALF = WINDOW // 2
 _PLAIN_TEMPERATURE = 0.07
 _PLAIN_WEIGHT = 0.3
 _BACK_WEIGHT = 0.7
@@ -154,7 +155,7 @@ def _mistake(confidence: torch.Tensor) -> torch.Tensor:
 
 def fine_windows(fine: torch.Tensor, pair: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
     """(N, 25, C) cuts of feature maps (B, C, h, w), row-major, around places (N, 2) in steps (x, y); 0 outside."""
-    margin = _HALF + _FURTHEST_LOOK
+    margin = _HALF + FURTHEST_LOOK
     padded = F.pad(fine, (margin,) * 4).permute(0, 2, 3, 1)
     reach = torch.arange(-_HALF, _HALF + 1, device=place.device) + margin
     rows, columns = (place[:, 1, None] + reach)[:, :, None], (place[:, 0, None] + reach)[:, None, :]

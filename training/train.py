@@ -28,7 +28,7 @@ from training.calibrate import calibrate
 from training.loading import Recipe, batches, make_batch
 from training.losses import Step, run
 from training.scenes import Stack, list_images, load_stacks, matches_any
-from training.validate import HELD_OUT, SAME_PLACE, checks_of
+from training.validate import HELD_OUT, SAME_PLACE, held_out_checks
 
 FINE_LAYERS = ("fine_preprocess", "loftr_fine", "backbone.layer1_outconv", "backbone.layer2_outconv")
 PIXEL_CENTRE = 0.0
@@ -291,9 +291,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="auto")
     a = parser.parse_args(arguments)
     images = list_images(a.data)
-    held = [path for path in images if matches_any(path.name, a.hold_out)]
-    stacks = load_stacks([path for path in images if path not in held], a.same_place)
-    print(f"{len(images) - len(held)} images of {len(stacks)} places", flush=True)
+    kept = [path for path in images if not matches_any(path.name, a.hold_out)]
+    stacks = load_stacks(kept, a.same_place)
+    print(f"{len(kept)} images of {len(stacks)} places", flush=True)
     plan = Plan(a.lr, a.fine_lr, a.fine_weight, a.fine_only, a.steps, a.minutes, a.stop, freeze_norm=a.init != SCRATCH)
     torch.manual_seed(a.seed)
     device = pick_device(a.device)
@@ -303,7 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         restart_fine(state.net, make_batch(stacks, recipe, 0).images.to(device))
         state.average.load_state_dict(state.net.state_dict())
     train(state, stacks, recipe, plan, a.out, a.workers)
-    checks = checks_of(load_stacks(held, a.same_place), different=None) if held else []
+    checks = held_out_checks(images, a.hold_out, a.same_place, different=None)
     if checks and (found := calibrate(a.out.with_suffix(".safetensors"), checks)) is not None:
         print(f"confidence calibrated on {len(checks)} held-out pairs: {found}", flush=True)
 

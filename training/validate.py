@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from s2match.engine import Engine
+from s2match.engine import Engine, EngineMatches
 from s2match.loftr import pick_device
 from s2match.weights import load_network
 from training.pairs import Matrix, apply, cut, translation
@@ -89,6 +89,14 @@ def checks_of(stacks: Sequence[Stack], different: int | None = 2) -> list[Check]
     return made
 
 
+def held_out_checks(
+    paths: Sequence[Path], hold_out: Sequence[str], same_place: Sequence[str], different: int | None = 2
+) -> list[Check]:
+    """The pairs of those images that are held out; see :func:`checks_of`."""
+    held = [path for path in paths if matches_any(path.name, hold_out)]
+    return checks_of(load_stacks(held, same_place), different)
+
+
 def _middle(stack: Stack) -> tuple[tuple[int, int], Matrix]:
     width, height = (min(_SIDE_PX, side) for side in stack.images.shape[:1:-1])
     return (width, height), translation(*((np.array(stack.images.shape[:1:-1]) - (width, height)) // 2))
@@ -134,14 +142,22 @@ def _different(a: Stack, b: Stack) -> Check:
     return Check(f"{a.names[0][:15]} not {b.names[0][:15]}", (images[0], images[1]), None)
 
 
+def match(engine: Engine, check: Check, threshold: float) -> EngineMatches:
+    """Match the images of a pair."""
+    first, second = (engine.extract(torch.from_numpy(image)) for image in check.images)
+    return engine.match(first, second, threshold)
+
+
+def points(found: EngineMatches) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(N, 2) points (x, y) of both images."""
+    return found.keypoints0.double().cpu().numpy(), found.keypoints1.double().cpu().numpy()
+
+
 def measure(engine: Engine, check: Check) -> Figures:
     """Match a pair and compare with the truth."""
-    features = [engine.extract(torch.from_numpy(image)) for image in check.images]
-    found = engine.match(features[0], features[1], LEAST_CONFIDENCE)
-    xy0, xy1, confidence = (
-        values.double().cpu().numpy() for values in (found.keypoints0, found.keypoints1, found.confidence)
-    )
-    sure = confidence > 0.8
+    found = match(engine, check, LEAST_CONFIDENCE)
+    xy0, xy1 = points(found)
+    sure = found.confidence.cpu().numpy() > 0.8
     if check.warp is None or len(xy0) == 0:
         return Figures(check.name, len(xy0), 0, int(sure.sum()), 0, np.nan, np.nan)
     true = apply(check.warp, xy0)
@@ -187,8 +203,7 @@ def main() -> None:
     parser.add_argument("--same-place", nargs="*", default=SAME_PLACE, metavar="PATTERN")
     parser.add_argument("--hold-out", nargs="*", default=HELD_OUT, metavar="PATTERN")
     a = parser.parse_args()
-    held = [path for path in list_images(a.data) if matches_any(path.name, a.hold_out)]
-    checks = checks_of(load_stacks(held, a.same_place))
+    checks = held_out_checks(list_images(a.data), a.hold_out, a.same_place)
     for weights in a.weights:
         network = load_network(weights)
         engine = Engine(network.net, pick_device("auto"), reading=network.reading)
