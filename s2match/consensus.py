@@ -23,8 +23,14 @@ _NEAR_PX, _NEAR_PX_PER_CELL = 3.0, 1.6
 # How the weight of a neighbour falls with its distance from the model, and how often it is taken anew.
 _SCALE_PX, _ROUNDS = 1.0, 3
 
-# Matches of confidence 1 that what is known beforehand, no scale or turn, is worth.
-_PRIOR = 2.0
+# What is known beforehand, no scale or turn, weighs as much as this.
+_PRIOR = 0.5
+
+# Less than this is nothing, where a division or a logarithm asks for more.
+_LEAST_KNOWN, _LEAST_EVIDENCE = 1e-6, 0.05
+
+# Added to the variance of a heatmap: the sharpest are not as exact as they look.
+_LEAST_VARIANCE_PX2 = 0.3
 
 
 @dataclass(frozen=True)
@@ -34,42 +40,58 @@ class Consensus:
     Attributes:
         displacement: (N, 2) pixels (x, y) from the reference's point to the target's.
         scatter: (N,) pixels from there to the match itself.
-        support: (N,) confidence of the neighbours that agree, summed, the match itself left out.
+        support: (N,) how exactly the neighbours that agree fix the point, the match itself left out: their weight where
+            they lie all around it, less where they lie to one side.
+        share: (N,) the weight of those that agree over that of all that are there.
     """
 
     displacement: Tensor
     scatter: Tensor
     support: Tensor
+    share: Tensor
 
 
-def find_consensus(cells: Tensor, displacement: Tensor, confidence: Tensor, grid: tuple[int, int]) -> Consensus:
+def weights_of(confidence: Tensor, variance_px2: Tensor) -> Tensor:
+    """(N,) what matches weigh: how sure they are, over how widely the fine stage spreads them."""
+    return confidence / (variance_px2 + _LEAST_VARIANCE_PX2)
+
+
+def find_consensus(cells: Tensor, displacement: Tensor, weights: Tensor, grid: tuple[int, int]) -> Consensus:
     """Fit the displacements around every match.
 
     Args:
         cells: (N,) cells of the reference, row by row over the grid, each at most once.
         displacement: (N, 2) pixels (x, y) from the reference's point to the target's.
-        confidence: (N,) in [0, 1].
+        weights: (N,) what each match counts, see :func:`weights_of`.
         grid: Rows and columns.
     """
     around = TokenTable(cells, grid, REACH_CELLS).around(cells)
     steps = _steps(cells.device)
     there = around >= 0
     around = around.clamp(min=0)
-    moved, weight = displacement[around], confidence[around] * there
+    moved, weight = displacement[around], weights[around] * there
     middle = torch.where(there[..., None], moved, torch.nan).nanmedian(1).values
     allowed = _NEAR_PX + _NEAR_PX_PER_CELL * steps.abs().amax(1)
-    weight = weight * ((moved - middle[:, None]).abs().amax(2) <= allowed)
+    near = weight * ((moved - middle[:, None]).abs().amax(2) <= allowed)
     design = torch.cat([torch.ones_like(steps[:, :1]), steps], 1)
-    # a neighbourhood of a few matches in a line tells no slope across it
-    prior = torch.diag(torch.tensor([1e-6, _PRIOR, _PRIOR], device=cells.device))
-    counted, model = weight, moved.new_zeros(len(cells), 3, 2)
+    counted, model = near, moved.new_zeros(len(cells), 3, 2)
     for _ in range(_ROUNDS):
-        known = torch.einsum("ki,kj,nk->nij", design, design, counted) + prior
-        model = torch.linalg.solve(known, torch.einsum("ki,nkc,nk->nic", design, moved, counted))
+        model = torch.linalg.solve(_known(design, counted), torch.einsum("ki,nkc,nk->nic", design, moved, counted))
         off = (moved - torch.einsum("ki,nic->nkc", design, model)).norm(dim=2)
-        counted = weight / (1 + (off / _SCALE_PX) ** 2) ** 2
+        counted = near / (1 + (off / _SCALE_PX) ** 2) ** 2
+    others = (steps != 0).any(1)
+    counted, weight = counted * others, weight * others
+    support = torch.linalg.inv(_known(design, counted))[:, 0, 0].reciprocal()
+    share = counted.sum(1) / weight.sum(1).clamp(min=_LEAST_KNOWN)
     agreed = model[:, 0]
-    return Consensus(agreed, (displacement - agreed).norm(dim=1), weight.sum(1) - weight[:, weight.shape[1] // 2])
+    return Consensus(agreed, (displacement - agreed).norm(dim=1), support, share)
+
+
+def _known(design: Tensor, counted: Tensor) -> Tensor:
+    """(N, 3, 3) normal matrices of weights (N, K), with what is known beforehand."""
+    # a neighbourhood of a few matches in a line tells no slope across it
+    prior = torch.diag(torch.tensor([_LEAST_KNOWN, _PRIOR, _PRIOR], device=design.device))
+    return torch.einsum("ki,kj,nk->nij", design, design, counted) + prior
 
 
 def calibrated(agreed: Consensus, calibration: tuple[float, float, float]) -> Tensor:
@@ -77,19 +99,19 @@ def calibrated(agreed: Consensus, calibration: tuple[float, float, float]) -> Te
 
     Args:
         agreed: What was agreed on around the matches.
-        calibration: Of a logistic regression: constant, and factors of the logarithm of the support and of the scatter
-            in pixels; ``training.calibrate`` finds them.
+        calibration: Of a logistic regression: constant, and factors of the logarithms of the support and of the share;
+            ``training.calibrate`` finds them.
 
     Returns:
         (N,) in [0, 1].
     """
-    known = evidence(agreed.support, agreed.scatter)
+    known = evidence(agreed.support, agreed.share)
     return torch.sigmoid(calibration[0] + known @ known.new_tensor(calibration[1:]))
 
 
-def evidence(support: Tensor, scatter: Tensor) -> Tensor:
+def evidence(support: Tensor, share: Tensor) -> Tensor:
     """(N, 2) what :func:`calibrated` weighs."""
-    return torch.stack([torch.log(support.clamp(min=0.1)), scatter], 1)
+    return torch.stack([support, share], 1).clamp(min=_LEAST_EVIDENCE).log()
 
 
 def _steps(device: torch.device) -> Tensor:

@@ -26,24 +26,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from s2match.coarse import CoarseMatches, Tokens, dual_softmax_matches, neighbourhood_matches
-from s2match.consensus import calibrated, find_consensus
-from s2match.heatmaps import STRIDE_PX, compare, expectation_px
+from s2match.coarse import MIN_THRESHOLD, CoarseMatches, Tokens, dual_softmax_matches, neighbourhood_matches
+from s2match.consensus import calibrated
+from s2match.fine import Candidates, FineStage, is_kept
+from s2match.heatmaps import STRIDE_PX, compare
 from s2match.weights import KORNIA, Reading
-from s2match.windows import upsampled_windows, windows
+from s2match.windows import upsampled_windows, windows, windows_between
 
 # Half-resolution feature maps, as wide as the first, that are alive at once for every image.
 _MAPS_ALIVE = 7
-
-# Matches whose windows go through the fine stage at once: their activations stay in the cache.
-_BLOCK_MATCHES = 1024
-
-# Coarse matches that take part in a consensus are at least this sure, whatever is asked for.
-_LEAST_CONFIDENCE = 0.05
-
-# A match looks where its neighbours say when it is this near to that and they are this sure together, and is kept in
-# the end when it is this near.
-_LED_PX, _LEAST_SUPPORT, _KEPT_PX = 6.0, 2.0, 3.0
 
 # Output cells of the two 3×3 convolutions in a window (7×7 and 5×5) against those of a coarse cell in the full map.
 _WINDOW_COST = (7 * 7 + 5 * 5) / (4 * 4 + 4 * 4)
@@ -73,7 +64,8 @@ class EngineMatches:
         keypoints1: (N, 2) positions in image 1.
         confidence: (N,) in [0, 1].
         scatter: (N,) pixels between a point and what was found for it alone; 0 where that is the point.
-        support: (N,) confidence of the neighbours that agree, summed; 0 where none were asked.
+        support: (N,) how exactly the neighbours fix the point; 0 where none were asked.
+        share: (N,) of them that agree; 0 likewise.
     """
 
     keypoints0: Tensor
@@ -81,25 +73,7 @@ class EngineMatches:
     confidence: Tensor
     scatter: Tensor
     support: Tensor
-
-
-@dataclass(frozen=True)
-class _Found:
-    """Coarse matches on their way through the fine stage.
-
-    Attributes:
-        cells: (N,) cells of image 0.
-        points0: (N, 2) their points (x, y).
-        confidence: (N,).
-        context0: (N, C) tokens of the cells of image 0.
-        context1: (N, C) those of image 1.
-    """
-
-    cells: Tensor
-    points0: Tensor
-    confidence: Tensor
-    context0: Tensor
-    context1: Tensor
+    share: Tensor
 
 
 def best_precision(device: torch.device) -> torch.dtype:
@@ -198,9 +172,10 @@ class Engine:
         """
         tokens0, tokens1 = self._transformed(image0.tokens, image1.tokens)
         alone = self.reading.looks == 1
-        coarse = self._coarse_matches(tokens0, tokens1, threshold if alone else min(threshold, _LEAST_CONFIDENCE))
+        # where neighbours are asked, even weak matches tell something
+        coarse = self._coarse_matches(tokens0, tokens1, threshold if alone else MIN_THRESHOLD)
         points1 = self._pixels(tokens1.cells[coarse.columns], tokens1.grid)
-        found = _Found(
+        found = Candidates(
             tokens0.cells[coarse.rows],
             self._pixels(tokens0.cells[coarse.rows], tokens0.grid),
             coarse.confidence,
@@ -209,40 +184,29 @@ class Engine:
         )
         nothing = torch.zeros_like(coarse.confidence)
         if len(coarse.rows) == 0:
-            return EngineMatches(found.points0, points1, coarse.confidence, nothing, nothing)
-        look = self._looker(image0, image1, found)
+            return EngineMatches(found.points0, points1, coarse.confidence, nothing, nothing, nothing)
+        fine = self._fine_stage(image0, image1, found)
         if alone:
-            points1 = look(points1, torch.ones_like(coarse.rows, dtype=torch.bool))
-            return EngineMatches(found.points0, points1, coarse.confidence, nothing, nothing)
-        return self._agreed(look, found, points1, tokens0.grid, threshold)
+            return EngineMatches(found.points0, fine.look(points1).points, coarse.confidence, nothing, nothing, nothing)
+        return self._agreed(fine, found, points1, tokens0.grid, threshold)
 
     def _agreed(
-        self,
-        look: Callable[[Tensor, Tensor], Tensor],
-        found: _Found,
-        points1: Tensor,
-        grid: tuple[int, int],
-        threshold: float,
+        self, fine: FineStage, found: Candidates, points1: Tensor, grid: tuple[int, int], threshold: float
     ) -> EngineMatches:
-        """Look again and again where the neighbours of each match say, and keep what they support."""
-        seen, own = torch.full_like(points1, torch.nan), points1.clone()
-        agreed = None
-        for _ in range(self.reading.looks):
-            # the fine map has a sample at every second pixel; the same window again would show the same
-            middle = (points1 / STRIDE_PX).round() * STRIDE_PX
-            new = (middle != seen).any(1)
-            own[new] = look(middle, new)
-            seen = middle
-            agreed = find_consensus(found.cells, own - found.points0, found.confidence, grid)
-            led = (agreed.scatter < _LED_PX) & (agreed.support > _LEAST_SUPPORT)
-            points1 = torch.where(led[:, None], found.points0 + agreed.displacement, own)
-        assert agreed is not None
+        """Keep what the neighbours of each match support."""
+        agreed = fine.agree(points1, grid, self.reading.looks)
         confidence = found.confidence
         if self.reading.calibration is not None:
             confidence = calibrated(agreed, self.reading.calibration)
-        kept = (agreed.scatter < _KEPT_PX) & (agreed.support > _LEAST_SUPPORT) & (confidence > threshold)
+        kept = is_kept(agreed) & (confidence > threshold)
+        points1 = found.points0 + agreed.displacement
         return EngineMatches(
-            found.points0[kept], points1[kept], confidence[kept], agreed.scatter[kept], agreed.support[kept]
+            found.points0[kept],
+            points1[kept],
+            confidence[kept],
+            agreed.scatter[kept],
+            agreed.support[kept],
+            agreed.share[kept],
         )
 
     def _transformed(self, tokens0: Tokens, tokens1: Tokens) -> tuple[Tokens, Tokens]:
@@ -274,10 +238,10 @@ class Engine:
     def _window_cutter(self, image: ImageFeatures, count: int) -> Callable[[Tensor], Tensor]:
         """What cuts (N, 25, C) fine features around places: from the full map, or each by itself where they are few."""
         rows, columns = image.tokens.grid
-        if self._border < 2 or count * _WINDOW_COST > rows * columns:
+        if self._border < 1 or count * _WINDOW_COST > rows * columns:
             fine = self._fine_map(image)
             return lambda places: windows(fine, places, radius=2).flatten(2).mT.float()
-        # a border of two cells keeps these windows, and all that their convolutions read, inside the image
+        # a border of a cell keeps these windows, and all that their convolutions read, inside the image
         return lambda places: self._lone_windows(image, places)
 
     def _lone_windows(self, image: ImageFeatures, places: Tensor) -> Tensor:
@@ -292,31 +256,29 @@ class Engine:
         fine: Tensor = self._backbone.layer1_outconv2(merged)
         return fine
 
-    def _looker(
-        self, image0: ImageFeatures, image1: ImageFeatures, found: _Found
-    ) -> Callable[[Tensor, Tensor], Tensor]:
-        """What looks for the points of some matches, an (N,) mask, in windows about points of image 1."""
-        windows0 = self._window_cutter(image0, len(found.points0))(_places(found.points0))
-        cut1 = self._window_cutter(image1, len(found.points0))
+    def _fine_stage(self, image0: ImageFeatures, image1: ImageFeatures, found: Candidates) -> FineStage:
+        """The fine stage about some matches."""
+        count = len(found.points0)
+        windows0 = self._window_cutter(image0, count)(_places(found.points0))
+        if self.reading.looks == 1:
+            cut1 = self._window_cutter(image1, count)
+            return FineStage(self._compared, windows0, lambda points: cut1(_places(points)), found)
+        # what is looked at several times, and between the samples, is worth the whole map
+        fine1 = self._fine_map(image1)
+        return FineStage(
+            self._compared,
+            windows0,
+            lambda points: windows_between(fine1, points.flip(1) / STRIDE_PX, radius=2).flatten(2).mT.float(),
+            found,
+        )
 
-        def look(points1: Tensor, some: Tensor) -> Tensor:
-            middle = points1[some]
-            context = found.context0[some], found.context1[some]
-            return middle + self._offsets((windows0[some], cut1(_places(middle))), context)
-
-        return look
-
-    def _offsets(self, cut: tuple[Tensor, Tensor], context: tuple[Tensor, Tensor]) -> Tensor:
-        """(N, 2) pixels (x, y) from the middles of the windows of image 1 to where those of image 0 lie."""
-        offsets = torch.empty(len(cut[0]), 2, device=self.device)
-        for start in range(0, len(offsets), _BLOCK_MATCHES):
-            some = slice(start, start + _BLOCK_MATCHES)
-            known = self._fine_preprocess.down_proj(torch.cat([side[some] for side in context]))[:, None]
-            both = torch.cat([side[some] for side in cut])
-            merged = self._fine_preprocess.merge_feat(torch.cat([both, known.expand_as(both)], dim=-1))
-            fine0, fine1 = self._fine_transformer(*merged.chunk(2))
-            offsets[some] = expectation_px(compare(fine0, fine1).softmax(1))
-        return offsets
+    def _compared(self, cut: tuple[Tensor, Tensor], context: tuple[Tensor, Tensor]) -> Tensor:
+        """(N, 25) heatmaps over the windows of image 1, where the middles of those of image 0 lie."""
+        known = self._fine_preprocess.down_proj(torch.cat(context))[:, None]
+        both = torch.cat(cut)
+        merged = self._fine_preprocess.merge_feat(torch.cat([both, known.expand_as(both)], dim=-1))
+        fine0, fine1 = self._fine_transformer(*merged.chunk(2))
+        return compare(fine0, fine1).softmax(1)
 
 
 def _places(points: Tensor) -> Tensor:

@@ -24,6 +24,22 @@ def compare(window: Tensor, other: Tensor) -> Tensor:
 
 def expectation_px(heatmap: Tensor) -> Tensor:
     """(N, 2) offsets (x, y) in pixels from the middle of the window that (N, 25) heatmaps expect."""
-    samples = (torch.arange(WINDOW, device=heatmap.device) - WINDOW // 2) * float(STRIDE_PX)
+    samples = _samples_px(heatmap.device)
+    return torch.stack([shares @ samples for shares in _along_axes(heatmap)], 1)
+
+
+def variance_px2(heatmap: Tensor, expected_px: Tensor) -> Tensor:
+    """(N,) how far (N, 25) heatmaps spread about what they expect, (N, 2), both axes together."""
+    square = _samples_px(heatmap.device) ** 2
+    along_x, along_y = _along_axes(heatmap)
+    return (along_x @ square + along_y @ square - (expected_px**2).sum(1)).clamp(min=0)
+
+
+def _samples_px(device: torch.device) -> Tensor:
+    return (torch.arange(WINDOW, device=device) - WINDOW // 2) * float(STRIDE_PX)
+
+
+def _along_axes(heatmap: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, 5) shares by x and by y."""
     grid = heatmap.view(-1, WINDOW, WINDOW)
-    return torch.stack([grid.sum(1) @ samples, grid.sum(2) @ samples], 1)
+    return grid.sum(1), grid.sum(2)

@@ -165,8 +165,8 @@ def _load_file(path: Path, title: str) -> Network:
 def _reading(held: dict[str, Any]) -> Reading:
     calibration = held.get("calibration")
     if calibration is not None:
-        constant, support, scatter = map(float, calibration)
-        held = held | {"calibration": (constant, support, scatter)}
+        constant, support, share = map(float, calibration)
+        held = held | {"calibration": (constant, support, share)}
     return Reading(**held)
 
 

@@ -4,23 +4,44 @@ import torch
 from torch import Tensor
 
 
-def windows(features: Tensor, places: Tensor, radius: int) -> Tensor:
-    """Cut a feature map around places.
+def windows(features: Tensor, places: Tensor, radius: int, maps: Tensor | None = None) -> Tensor:
+    """Cut feature maps around places.
 
     Args:
-        features: (1, C, H, W).
+        features: (B, C, H, W).
         places: (N, 2) int64 (row, column).
         radius: Samples to each side.
+        maps: (N,) int64, the map that each place lies in; None: the first.
 
     Returns:
         (N, C, 2r + 1, 2r + 1); zero beyond the edges of the map.
     """
     row, column = _around(places, radius)
     height, width = features.shape[2:]
-    pixels = features[0].permute(1, 2, 0)
-    cut = pixels[row.clamp(0, height - 1)[:, :, None], column.clamp(0, width - 1)[:, None, :]]
+    at = row.clamp(0, height - 1)[:, :, None], column.clamp(0, width - 1)[:, None, :]
+    pixels = features.permute(0, 2, 3, 1)
+    cut = pixels[0][at] if maps is None else pixels[maps[:, None, None], *at]
     inside = ((row >= 0) & (row < height))[:, :, None] & ((column >= 0) & (column < width))[:, None, :]
     return (cut * inside[..., None]).permute(0, 3, 1, 2)
+
+
+def windows_between(features: Tensor, places: Tensor, radius: int, maps: Tensor | None = None) -> Tensor:
+    """Cut feature maps around places that may lie between their samples, bilinear.
+
+    Args:
+        features: (B, C, H, W).
+        places: (N, 2) float (row, column).
+        radius: Samples to each side.
+        maps: (N,) int64, the map that each place lies in; None: the first.
+
+    Returns:
+        (N, C, 2r + 1, 2r + 1); zero beyond the edges of the map.
+    """
+    before = places.floor()
+    cut = windows(features, before.long(), radius + 1, maps)[:, :, 1:, 1:]
+    row_share, column_share = (places - before).to(cut)[:, :, None, None, None].unbind(1)
+    rows = torch.lerp(cut[:, :, :-1], cut[:, :, 1:], row_share)
+    return torch.lerp(rows[..., :-1], rows[..., 1:], column_share)
 
 
 def upsampled_windows(features: Tensor, places: Tensor) -> Tensor:

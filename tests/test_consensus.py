@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from s2match.consensus import REACH_CELLS, Consensus, calibrated, find_consensus
+from s2match.consensus import REACH_CELLS, Consensus, calibrated, find_consensus, weights_of
 
 GRID = (24, 30)
 CELLS = torch.arange(GRID[0] * GRID[1])
@@ -56,7 +56,8 @@ def test_chance_has_no_support() -> None:
 
 def test_a_match_alone_is_its_own_consensus() -> None:
     agreed = find_consensus(torch.tensor([77]), torch.tensor([[4.0, -2.0]]), torch.ones(1), GRID)
-    assert torch.allclose(agreed.displacement, torch.tensor([[4.0, -2.0]]), atol=1e-3) and agreed.support == 0
+    assert torch.allclose(agreed.displacement, torch.tensor([[4.0, -2.0]]), atol=1e-3)
+    assert agreed.support < 1e-5 and agreed.share == 0
 
 
 def test_neighbours_are_those_within_reach() -> None:
@@ -69,7 +70,30 @@ def test_neighbours_are_those_within_reach() -> None:
     assert torch.allclose(agreed.displacement, displacement, atol=1e-3)
 
 
-def test_confidence_rises_with_support_and_falls_with_scatter() -> None:
-    agreed = Consensus(torch.zeros(3, 2), torch.tensor([0.2, 0.2, 2.5]), torch.tensor([3.0, 40.0, 40.0]))
-    few, many, far = calibrated(agreed, (-2.0, 1.5, -0.9)).tolist()
-    assert few < far < many and many == pytest.approx(1 / (1 + np.exp(2 - 1.5 * np.log(40) + 0.18)), abs=1e-6)
+def test_support_from_one_side_is_worth_less() -> None:
+    """At a corner a quarter of the neighbours is there, and what they say is extrapolated."""
+    agreed = find_consensus(CELLS, turned(0, 1), SURE, GRID)
+    middle = int(agreed.support.argmax())
+    assert agreed.support[0] < 0.15 * agreed.support[middle]
+    assert agreed.support[middle] == pytest.approx((2 * REACH_CELLS + 1) ** 2 - 1, rel=0.01)
+    assert torch.allclose(agreed.share, torch.ones(len(CELLS)), atol=1e-3)
+
+
+def test_the_share_that_agrees_tells_what_is_disputed() -> None:
+    generator = torch.Generator().manual_seed(0)
+    wrong = torch.rand(len(CELLS), generator=generator) < 0.4
+    displacement = torch.where(wrong[:, None], 300 * torch.randn(len(CELLS), 2, generator=generator), turned(0, 1))
+    assert find_consensus(CELLS, displacement, SURE, GRID).share.median() == pytest.approx(0.6, abs=0.05)
+
+
+def test_sharp_heatmaps_and_sure_matches_weigh_more() -> None:
+    sure, unsure, wide = weights_of(torch.tensor([0.9, 0.3, 0.9]), torch.tensor([0.5, 0.5, 4.0])).tolist()
+    assert sure == pytest.approx(3 * unsure) and wide < unsure
+
+
+def test_confidence_rises_with_support_and_share() -> None:
+    nothing = torch.zeros(3)
+    agreed = Consensus(torch.zeros(3, 2), nothing, torch.tensor([3.0, 40.0, 40.0]), torch.tensor([0.8, 0.8, 0.1]))
+    few, many, disputed = calibrated(agreed, (-2.0, 1.5, 0.9)).tolist()
+    assert few < many and disputed < many
+    assert many == pytest.approx(1 / (1 + np.exp(2 - 1.5 * np.log(40) - 0.9 * np.log(0.8))), abs=1e-6)

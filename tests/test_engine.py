@@ -14,6 +14,7 @@ from s2match import coarse as coarse_module
 from s2match import engine as engine_module
 from s2match.coarse import MIN_THRESHOLD, Tokens, dual_softmax_matches, neighbourhood_matches
 from s2match.engine import Engine, EngineMatches, best_precision
+from s2match.fine import FineStage
 from s2match.matching import prepare
 from s2match.raster import read_raster
 from s2match.weights import Reading, load_network
@@ -40,7 +41,8 @@ def stock(net: LoFTR, image0: torch.Tensor, image1: torch.Tensor, threshold: flo
 
 
 def matches_of(keypoints0: torch.Tensor, keypoints1: torch.Tensor, confidence: torch.Tensor) -> EngineMatches:
-    return EngineMatches(keypoints0, keypoints1, confidence, torch.zeros_like(confidence), torch.zeros_like(confidence))
+    nothing = torch.zeros_like(confidence)
+    return EngineMatches(keypoints0, keypoints1, confidence, nothing, nothing, nothing)
 
 
 def fast(engine: Engine, image0: torch.Tensor, image1: torch.Tensor, threshold: float) -> EngineMatches:
@@ -244,17 +246,18 @@ def test_what_neighbours_agree_on_is_nearer_the_truth(net: LoFTR) -> None:
 
 
 def test_few_looks_are_repeated(net: LoFTR, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A window that was looked at is not looked at again: the third look is at what the second moved."""
+    """A window that was looked at is not looked at again: what lies where it was first sought is seen once."""
     counts = []
-    plain = Engine._offsets
+    plain = FineStage.look
 
-    def counting(engine: Engine, cut: tuple[torch.Tensor, torch.Tensor], *rest: Any) -> torch.Tensor:
-        counts.append(len(cut[0]))
-        return plain(engine, cut, *rest)
+    def counting(stage: FineStage, middles: torch.Tensor, some: torch.Tensor | None = None) -> Any:
+        counts.append(len(middles))
+        return plain(stage, middles, some)
 
-    monkeypatch.setattr(Engine, "_offsets", counting)
-    moved_scene(net, Reading(neighbourhood=True, looks=3))
-    assert len(counts) == 3 and counts[2] < 0.7 * counts[1] <= 0.7 * counts[0]
+    monkeypatch.setattr(FineStage, "look", counting)
+    scene = cut(40, 40, 320, 320)
+    fast(Engine(net, CPU, reading=Reading(neighbourhood=True, looks=3)), scene, scene, 0.05)
+    assert len(counts) == 3 and counts[0] > 1000 and counts[2] <= counts[1] < 0.1 * counts[0]
 
 
 def test_calibrated_confidence_is_what_the_threshold_is_for(net: LoFTR) -> None:
@@ -262,7 +265,7 @@ def test_calibrated_confidence_is_what_the_threshold_is_for(net: LoFTR) -> None:
     images = cut(40, 40, 320, 320), cut(43, 45, 320, 320)
     engine = Engine(net, CPU, reading=reading)
     every, some = fast(engine, *images, 0.0), fast(engine, *images, 0.8)
-    assert torch.allclose(every.confidence, torch.sigmoid(-2 + every.support.log() - every.scatter), atol=1e-5)
+    assert torch.allclose(every.confidence, torch.sigmoid(-2 + every.support.log() - every.share.log()), atol=1e-5)
     assert 0 < len(some.confidence) < len(every.confidence) and some.confidence.min() > 0.8
     assert torch.equal(every.keypoints1[every.confidence > 0.8], some.keypoints1)
 

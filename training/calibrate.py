@@ -33,7 +33,7 @@ def gather(engine: Engine, checks: Sequence[Check]) -> tuple[torch.Tensor, torch
         count = len(found.confidence)
         if count == 0:
             continue
-        known.append(evidence(found.support, found.scatter).cpu().double())
+        known.append(evidence(found.support, found.share).cpu().double())
         fits = np.zeros(count, bool)
         if check.warp is not None:
             xy0, xy1 = points(found)
@@ -56,8 +56,8 @@ def logistic(known: torch.Tensor, right: torch.Tensor, weights: torch.Tensor) ->
         slope = design.T @ (weights * (right - likely)) - decay @ factors
         curve = (design * (weights * likely * (1 - likely))[:, None]).T @ design + decay
         factors = factors + torch.linalg.solve(curve, slope)
-    constant, support, scatter = factors.tolist()
-    return constant, support, scatter
+    constant, support, share = factors.tolist()
+    return constant, support, share
 
 
 def calibrate(weights: Path, checks: Sequence[Check]) -> tuple[float, float, float] | None:

@@ -11,8 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from s2match.heatmaps import STRIDE_PX
-from training.losses import FURTHEST_LOOK, Batch
+from training.losses import Batch
 from training.pairs import CELL_PX, Pair, apply, sample_pair, truth_of
 from training.scenes import Stack
 
@@ -27,8 +26,9 @@ SHAPES = (
     ((448, 448), 1, 0.08),
 )
 _FURTHEST_ORIGIN = 200
-# This share of the fine stage's lessons is a second look, at a window about as far off the truth as a first look ends.
-_SECOND_LOOKS, _FIRST_ERROR_PX = 0.6, 0.8
+# This share of the fine stage's lessons is a later look, at a window as far off the truth as earlier looks end, and at
+# most this far from the cell.
+_LATER_LOOKS, _WORST_ERROR_PX, _FURTHEST_PX = 0.6, 1.2, 8.0
 _AHEAD = 3
 
 
@@ -76,11 +76,10 @@ def make_arrays(stacks: Sequence[Stack], recipe: Recipe, step: int) -> dict[str,
 
 
 def _looks(rng: np.random.Generator, offsets: Numbers) -> Numbers:
-    """(N, 2) int64, see :class:`training.losses.Batch`: the cell itself, or the step nearest to a guess."""
-    furthest = STRIDE_PX * FURTHEST_LOOK
-    guess = np.clip(offsets + rng.normal(0, _FIRST_ERROR_PX, offsets.shape), -furthest, furthest)
-    second = rng.random((len(offsets), 1)) < _SECOND_LOOKS
-    return np.asarray(np.round(guess / STRIDE_PX) * second, np.int64)
+    """(N, 2) float32, see :class:`training.losses.Batch`: the cell itself, or a guess at the truth."""
+    error = rng.uniform(0, _WORST_ERROR_PX, (len(offsets), 1)) * rng.normal(0, 1, offsets.shape)
+    later = rng.random((len(offsets), 1)) < _LATER_LOOKS
+    return np.asarray(np.clip(offsets + error, -_FURTHEST_PX, _FURTHEST_PX) * later, np.float32)
 
 
 def _returns(pairs: Sequence[Pair], fine: Numbers, looks: Numbers) -> Numbers:
@@ -93,7 +92,7 @@ def _returns(pairs: Sequence[Pair], fine: Numbers, looks: Numbers) -> Numbers:
             first, second = (
                 np.stack([cell % columns, cell // columns], 1) * float(CELL_PX) for cell in fine[mine, 1:].T
             )
-            there = second + STRIDE_PX * looks[mine]
+            there = second + looks[mine]
             back[mine] = apply(np.asarray(np.linalg.inv(pair.warp)), there) - first
     return back
 

@@ -8,11 +8,9 @@ from kornia.feature import LoFTR
 
 from s2match.coarse import Tokens, neighbourhood_matches
 from s2match.heatmaps import STRIDE_PX, WINDOW, compare, expectation_px
+from s2match.windows import windows_between
 from training.pairs import CELL_PX, FINE_REACH_PX
 
-# How far from its cell a window may be cut, in steps.
-FURTHEST_LOOK = 4
-_HALF = WINDOW // 2
 _PLAIN_TEMPERATURE = 0.07
 _PLAIN_WEIGHT = 0.3
 _BACK_WEIGHT = 0.7
@@ -33,7 +31,7 @@ class Batch:
         undecided: (M, 3) int64, likewise cells that are neither right nor wrong.
         origins: (2B, 2) int64, the cell (row, column) at which each image's position encoding begins.
         fine: (K,) int64, the matches that the fine stage is taught.
-        looks: (K, 2) int64 steps (x, y) of 2 px from the cell of the second image to where its window is cut.
+        looks: (K, 2) float32 pixels (x, y) from the cell of the second image to where its window is cut.
         returns: (K, 2) float32 pixels (x, y), true position in the first image of the middle of that window, from the
             centre of the first image's cell.
     """
@@ -153,13 +151,9 @@ def _mistake(confidence: torch.Tensor) -> torch.Tensor:
     return confidence.sum() - (torch.log1p(-large) + large).sum()
 
 
-def fine_windows(fine: torch.Tensor, pair: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
-    """(N, 25, C) cuts of feature maps (B, C, h, w), row-major, around places (N, 2) in steps (x, y); 0 outside."""
-    margin = _HALF + FURTHEST_LOOK
-    padded = F.pad(fine, (margin,) * 4).permute(0, 2, 3, 1)
-    reach = torch.arange(-_HALF, _HALF + 1, device=place.device) + margin
-    rows, columns = (place[:, 1, None] + reach)[:, :, None], (place[:, 0, None] + reach)[:, None, :]
-    return padded[pair[:, None, None], rows, columns].flatten(1, 2)
+def fine_windows(fine: torch.Tensor, pair: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+    """(N, 25, C) cuts of feature maps (B, C, h, w), row-major, around points (N, 2), (x, y) in pixels; 0 outside."""
+    return windows_between(fine, points.flip(1) / STRIDE_PX, WINDOW // 2, pair).flatten(2).mT
 
 
 def fine_logits(
@@ -239,18 +233,17 @@ def run(net: LoFTR, batch: Batch, amp: torch.dtype | None, fine_only: bool = Fal
         weights = sure.clamp(min=_LEAST_WEIGHT)
         pair, cell0, cell1 = at.unbind(1)
         windows = (
-            fine_windows(fine[:half], pair, _steps(cell0, grid)),
-            fine_windows(fine[half:], pair, _steps(cell1, grid) + batch.looks),
+            fine_windows(fine[:half], pair, _points(cell0, grid)),
+            fine_windows(fine[half:], pair, _points(cell1, grid) + batch.looks),
         )
-        ahead = STRIDE_PX * batch.looks
         context = tokens0[pair, cell0], tokens1[pair, cell1]
         there, back = fine_logits(net, windows, context)
-        fine_term, found = fine_loss(there, offsets - ahead, weights)
+        fine_term, found = fine_loss(there, offsets - batch.looks, weights)
         # the way back is taught where the window lies near, as it is used
         near = batch.returns.abs().amax(1) < STRIDE_PX
         fine_term = fine_term + _BACK_WEIGHT * fine_loss(back, batch.returns, weights * near)[0]
-        fine_term = fine_term + _PLAIN_WEIGHT * fine_loss(plain_fine_logits(windows), offsets - ahead, weights)[0]
-        found = found + ahead
+        fine_term = fine_term + _PLAIN_WEIGHT * fine_loss(plain_fine_logits(windows), offsets - batch.looks, weights)[0]
+        found = found + batch.looks
     with torch.no_grad():
         first = (batch.looks == 0).all(1) & (sure > 0.2) if len(at) else sure > 1
         unknown = coarse_term.new_tensor(torch.nan)
@@ -258,9 +251,9 @@ def run(net: LoFTR, batch: Batch, amp: torch.dtype | None, fine_only: bool = Fal
         return Step(coarse_term, fine_term, *watched, *fine_figures(found[first], offsets[first]))
 
 
-def _steps(cells: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
-    """(N, 2) places (x, y) of coarse cells in the fine map."""
-    return torch.stack([cells % grid[1], cells // grid[1]], 1) * (CELL_PX // STRIDE_PX)
+def _points(cells: torch.Tensor, grid: tuple[int, int]) -> torch.Tensor:
+    """(N, 2) points (x, y) of coarse cells, pixels."""
+    return torch.stack([cells % grid[1], cells // grid[1]], 1) * float(CELL_PX)
 
 
 def _watch(

@@ -33,7 +33,7 @@ from training.validate import HELD_OUT, SAME_PLACE, held_out_checks
 FINE_LAYERS = ("fine_preprocess", "loftr_fine", "backbone.layer1_outconv", "backbone.layer2_outconv")
 PIXEL_CENTRE = 0.0
 # What the losses teach: sums over neighbouring cells, and further looks of the fine stage.
-READING = Reading(neighbourhood=True, looks=4)
+READING = Reading(neighbourhood=True, looks=3)
 SCRATCH = "scratch"
 _WATCH_EVERY = 5
 _FINAL_LR = 0.03
