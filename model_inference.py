@@ -115,7 +115,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="sentinel2 (bundled, default), outdoor, indoor, indoor_new (downloaded once), or a checkpoint file",
     )
     how.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
-    how.add_argument("--geometry", default="affine", help="translation, similarity, affine (default) or homography")
+    how.add_argument(
+        "--geometry",
+        default="auto",
+        help="translation, similarity, affine or homography; auto (default) takes the simplest of the first three that "
+        "predicts held-out matches as well as any",
+    )
     how.add_argument(
         "--ransac_threshold", type=float, default=1.5, metavar="PX", help="largest residual of an inlier (default: 1.5)"
     )

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from s2match.geometry import MODELS, best_model, is_evidence
+from s2match.geometry import is_evidence
 from s2match.loftr import LoftrMatcher, pick_device
 from s2match.matching import match_rasters
+from s2match.models import MODELS, best_model
 from s2match.raster import read_raster
 from s2match.weights import load_network
 

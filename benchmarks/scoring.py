@@ -7,9 +7,10 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from s2match.geometry import apply_matrix, fit
+from s2match.geometry import fit
 from s2match.georeference import common_corners, predict
 from s2match.loftr import Matches
+from s2match.models import apply_matrix
 from s2match.raster import Raster
 
 RIGHT_PX = 1.5
@@ -39,7 +40,7 @@ class Score:
         median_px: Median error of the right matches; None without any.
         slope: Of the found offsets from the nearest point of LoFTR's grid against the true ones: 1 is right, 0 stays on
             the grid. None where all true offsets are about 0, or matches are few.
-        corner_px: Error of the fitted affine model at the worst corner of the common footprint; None without a model.
+        corner_px: Error of the chosen model at the worst corner of the common footprint; None without a model.
     """
 
     reference: str
@@ -88,7 +89,7 @@ def score(reference: Raster, target: Raster, found: Matches | NDArray[np.float64
     Args:
         reference: Georeferenced.
         target: Georeferenced.
-        found: Matches, to which an affine model is fitted; or a 3×3 model, None when there is none.
+        found: Matches, to which :func:`s2match.geometry.fit` fits a model; or a 3×3 model, None when there is none.
     """
     if isinstance(found, Matches):
         registration = fit(found)

@@ -21,9 +21,10 @@ from tqdm import tqdm
 from benchmarks.environment import environment
 from benchmarks.scoring import RIGHT_PX
 from s2match.files import written_whole
-from s2match.geometry import apply_matrix, fit
+from s2match.geometry import fit
 from s2match.loftr import GreyImage, LoftrMatcher, Matches, pick_device
 from s2match.matching import prepare
+from s2match.models import apply_matrix
 from s2match.raster import read_raster
 from s2match.weights import load_network
 
@@ -51,7 +52,7 @@ class Row:
         matches: Matches above the confidence.
         right: Those within ``RIGHT_PX`` of the truth.
         median_px: Median error of the right ones.
-        corner_px: Error of the fitted affine model at the worst corner; None without one.
+        corner_px: Error of the chosen model at the worst corner; None without one.
     """
 
     name: str

@@ -1,17 +1,16 @@
-"""Robust models from matches, and whether there is enough evidence for one."""
+"""A registration from matches: which model, whether there is enough evidence for it, and how uncertain it is."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from s2match.consensus import PATCH_PX
 from s2match.errors import OptionError
 from s2match.loftr import Matches
+from s2match.models import MODELS, Registration, best_model
+from s2match.selection import choose
 
 # A registration needs MIN_INLIERS plus this share of the matches to agree: wrong matches agree by chance, the more of
 # them the more. benchmarks/evidence.py measures by how much.
@@ -22,48 +21,25 @@ CHANCE_SHARE = 0.1
 # with itself. A patch as large as s2match.consensus looks touches at most four squares of its size; a fifth must agree.
 MIN_PATCHES = 5
 
-# Matches that OpenCV needs for the largest model, a homography.
-_SMALLEST_SAMPLE = 4
-
-_MAX_ITERATIONS = 10_000
-_CONFIDENCE = 0.9999
-
-
-@dataclass(frozen=True)
-class Registration:
-    """A model that carries the reference onto the target.
-
-    Attributes:
-        model: ``translation``, ``similarity``, ``affine`` or ``homography``.
-        matrix: 3×3; ``matrix @ (x, y, 1)`` of a reference pixel is its target pixel, GDAL frame, up to scale.
-        inliers: (N,) bool, the matches within the threshold of the model.
-        residual_px: (N,) distance of every match from the model, in target pixels.
-    """
-
-    model: str
-    matrix: NDArray[np.float64]
-    inliers: NDArray[np.bool_]
-    residual_px: NDArray[np.float64]
+# Chooses the model by the error on held-out matches.
+AUTO = "auto"
 
 
 def fit(
     matches: Matches,
-    model: str = "affine",
+    model: str = AUTO,
     threshold_px: float = 1.5,
     seed: int = 0,
     expected: NDArray[np.float64] | None = None,
 ) -> Registration | None:
-    """Fit a model to matches that are not all right.
-
-    Affine models and homographies are fitted with OpenCV's USAC_MAGSAC (Barath et al., "MAGSAC++, a Fast, Reliable and
-    Accurate Robust Estimator", CVPR 2020). For translations and similarities OpenCV has no MAGSAC; they are fitted with
-    its RANSAC and least squares on the inliers.
+    """Fit a model to matches that are not all right, see :func:`s2match.models.best_model`.
 
     Args:
         matches: The matches.
-        model: One of :data:`MODELS`.
+        model: One of :data:`s2match.models.MODELS`, or :data:`AUTO` for the one that :func:`s2match.selection.choose`
+            finds.
         threshold_px: Largest distance of an inlier from the model, in target pixels.
-        seed: OpenCV's estimators start from a fixed state; the seed shuffles the matches they draw from.
+        seed: Makes the random draws repeatable.
         expected: 2×2 linear part that the grids of the images lead to expect; None: the same scale and orientation.
 
     Returns:
@@ -72,29 +48,16 @@ def fit(
         than 2.
 
     Raises:
-        OptionError: ``model`` is unknown or ``threshold_px`` is not positive.
-    """
-    found = best_model(matches, model, threshold_px, seed)
-    if found is None or not is_evidence(matches, found.inliers):
-        return None
-    return found if _plausible(found.matrix, np.eye(2) if expected is None else expected) else None
-
-
-def best_model(matches: Matches, model: str, threshold_px: float = 1.5, seed: int = 0) -> Registration | None:
-    """The model that most matches agree on, be that evidence or chance; arguments as for :func:`fit`.
-
-    Raises:
         OptionError: ``model`` is unknown, ``threshold_px`` is not positive or ``seed`` is negative.
     """
     check_fit_options(model, threshold_px, seed)
-    if len(matches) < _SMALLEST_SAMPLE:
+    choice = choose(matches, threshold_px, seed) if model == AUTO else None
+    found = best_model(matches, model if choice is None else choice.model, threshold_px, seed)
+    if found is None or not is_evidence(matches, found.inliers):
         return None
-    order = np.random.default_rng(seed).permutation(len(matches))
-    matrix = _estimate(model, matches.xy0[order], matches.xy1[order], threshold_px)
-    if matrix is None or not np.isfinite(matrix).all():
+    if not _plausible(found.matrix, np.eye(2) if expected is None else expected):
         return None
-    residual_px = np.linalg.norm(apply_matrix(matrix, matches.xy0) - matches.xy1, axis=1)
-    return Registration(model, matrix, residual_px <= threshold_px, residual_px)
+    return found if choice is None else replace(found, held_out_px=choice.held_out_px)
 
 
 def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -153,18 +116,12 @@ def check_fit_options(model: str, threshold_px: float, seed: int) -> None:
     Raises:
         OptionError: It cannot.
     """
-    if model not in MODELS:
-        raise OptionError(f"Unknown geometry {model!r}: choose {', '.join(MODELS)}.")
+    if model not in (AUTO, *MODELS):
+        raise OptionError(f"Unknown geometry {model!r}: choose {AUTO}, {', '.join(MODELS)}.")
     if not 0 < threshold_px < np.inf:
         raise OptionError(f"RANSAC threshold {threshold_px:g} is out of range: it must be a positive number of pixels.")
     if seed < 0:
         raise OptionError(f"Seed {seed} is out of range: it must be 0 or more.")
-
-
-def apply_matrix(matrix: NDArray[np.float64], xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Carry (N, 2) points (x, y) by a 3×3 matrix."""
-    homogeneous = xy @ matrix[:, :2].T + matrix[:, 2]
-    return np.asarray(homogeneous[:, :2] / homogeneous[:, 2:])
 
 
 def _plausible(matrix: NDArray[np.float64], expected: NDArray[np.float64]) -> bool:
@@ -172,43 +129,3 @@ def _plausible(matrix: NDArray[np.float64], expected: NDArray[np.float64]) -> bo
     linear = matrix[:2, :2] @ np.linalg.inv(expected)
     stretch = np.linalg.svd(linear, compute_uv=False)
     return bool(np.linalg.det(linear) > 0 and stretch.max() <= 2 and stretch.min() >= 0.5)
-
-
-@dataclass(frozen=True)
-class _Estimator:
-    """OpenCV's function for a model, and its robust method where there is a choice."""
-
-    function: Callable[..., Any]
-    method: int
-
-
-_ESTIMATORS = {
-    "translation": _Estimator(cv2.estimateTranslation2D, cv2.RANSAC),
-    "similarity": _Estimator(cv2.estimateAffinePartial2D, cv2.RANSAC),
-    "affine": _Estimator(cv2.estimateAffine2D, cv2.USAC_MAGSAC),
-    "homography": _Estimator(cv2.findHomography, cv2.USAC_MAGSAC),
-}
-MODELS = tuple(_ESTIMATORS)
-
-
-def _estimate(
-    model: str, xy0: NDArray[np.float64], xy1: NDArray[np.float64], threshold_px: float
-) -> NDArray[np.float64] | None:
-    """3×3 matrix of a model, None when OpenCV finds none."""
-    estimator = _ESTIMATORS[model]
-    found, _ = estimator.function(
-        xy0,
-        xy1,
-        method=estimator.method,
-        ransacReprojThreshold=threshold_px,
-        maxIters=_MAX_ITERATIONS,
-        confidence=_CONFIDENCE,
-    )
-    if found is None:
-        return None
-    matrix = np.eye(3)
-    if model == "translation":
-        matrix[:2, 2] = np.ravel(found)
-    else:
-        matrix[: len(found)] = found
-    return np.asarray(matrix / matrix[2, 2])

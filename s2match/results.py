@@ -9,9 +9,10 @@ import numpy as np
 
 from s2match import __version__
 from s2match.files import written_whole
-from s2match.geometry import Registration, uncertainty_px
+from s2match.geometry import AUTO, uncertainty_px
 from s2match.georeference import GroundErrors, common_corners, ground_errors, pixel_sides_m
 from s2match.loftr import Matches
+from s2match.models import Registration
 from s2match.raster import Raster
 from s2match.settings import Settings
 
@@ -83,7 +84,8 @@ def summary(result: PairResult) -> str:
         ("matches", f"{len(result.matches)} above {origin.confidence:.2f}"),
     ]
     if registration is None:
-        rows.append(("registration", f"none: too few matches agree on a plausible {settings.geometry} model"))
+        model = "model" if settings.geometry == AUTO else f"{settings.geometry} model"
+        rows.append(("registration", f"none: too few matches agree on a plausible {model}"))
         if origin.confidence > _LOW_CONFIDENCE:
             rows.append(("", f"a lower confidence, such as {_LOW_CONFIDENCE}, gives more matches"))
     else:
@@ -91,6 +93,9 @@ def summary(result: PairResult) -> str:
         share = f"{inliers.sum()} inliers ({inliers.mean():.0%}) within {settings.ransac_threshold_px:g} px"
         residual = f"median residual {np.median(registration.residual_px[inliers]):.2f} px"
         rows.append(("registration", f"{registration.model}, {share}, {residual}"))
+        if registration.held_out_px:
+            tried = ", ".join(f"{model} {error:.2f}" for model, error in registration.held_out_px.items())
+            rows.append(("held out", f"{tried} px of error on matches that the model was not fitted to"))
         off = result.uncertainty_px or 0.0
         rows.append(("uncertainty", f"{off:.2f} px at the worst corner of the common ground (standard error)"))
         if off > settings.ransac_threshold_px:
@@ -119,6 +124,8 @@ def facts(result: PairResult) -> dict[str, Any]:
         "registration": None
         if registration is None
         else {
+            "model": registration.model,
+            "held_out_error_px": dict(registration.held_out_px),
             "matrix_reference_px_to_target_px": registration.matrix.tolist(),
             "worst_corner_uncertainty_px": result.uncertainty_px,
             "inliers": int(registration.inliers.sum()),

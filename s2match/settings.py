@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from s2match.geometry import check_fit_options
+from s2match.geometry import AUTO, check_fit_options
 from s2match.loftr import pick_device
 from s2match.matching import check_confidence
 from s2match.weights import BUNDLED
@@ -16,7 +16,7 @@ class Settings:
         weights: Name or path of the weights.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         confidence: Matches kept have a confidence above this.
-        geometry: Name of the model to fit.
+        geometry: Name of the model to fit, or ``auto`` to have it chosen.
         ransac_threshold_px: Largest distance of an inlier from the model, in pixels of the matched target.
         seed: Seed of the robust fit.
     """
@@ -24,7 +24,7 @@ class Settings:
     weights: str = BUNDLED
     device: str = "auto"
     confidence: float = 0.8
-    geometry: str = "affine"
+    geometry: str = AUTO
     ransac_threshold_px: float = 1.5
     seed: int = 0
 

@@ -40,7 +40,7 @@ def test_defaults_are_the_mission_s() -> None:
     assert tuple(defaults.image_size) == (1098, 1098)
     assert tuple(defaults.indexes_of_images) == (15, 5)
     assert defaults.model_pretrained == "sentinel2"
-    assert defaults.geometry == "affine" and defaults.ransac_threshold == 1.5 and defaults.output == Path("result.png")
+    assert defaults.geometry == "auto" and defaults.ransac_threshold == 1.5 and defaults.output == Path("result.png")
 
 
 def test_no_argument_on_a_fresh_machine(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_no_argument_on_a_fresh_machine(tmp_path: Path) -> None:
     done = command(cwd=tmp_path, TORCH_HOME=str(tmp_path / "empty"))
     assert done.returncode == 0, done.stderr
     assert "using the synthetic sample" in done.stderr
-    assert "registration  affine" in done.stdout
+    assert "registration  translation" in done.stdout and "held out" in done.stdout
     image = cv2.imread(str(tmp_path / "result.png"))
     assert image is not None and min(image.shape[:2]) > 900
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset", "result.png"]
@@ -123,7 +123,8 @@ def test_a_known_shift_between_two_files(dataset: Path, tmp_path: Path, capsys: 
     assert np.abs(matrix @ [128, 128, 1] - [125, 123, 1]).max() < 1.0
     assert facts["ground_errors"]["inliers"]["rmse_m"] < 15
     out = capsys.readouterr().out
-    assert f"registration  affine, {facts['registration']['inliers']} inliers" in out
+    assert facts["registration"]["model"] == "translation"
+    assert f"registration  translation, {facts['registration']['inliers']} inliers" in out
     assert "written" in out and "result.png" in out
     assert (tmp_path / "result.png").exists()
 
@@ -136,7 +137,7 @@ def test_equal_runs_write_equal_bytes(dataset: Path, tmp_path: Path) -> None:
     assert written[0] == written[1]
 
 
-@pytest.mark.parametrize("geometry", ["translation", "similarity", "homography"])
+@pytest.mark.parametrize("geometry", ["similarity", "affine", "homography"])
 def test_geometry(dataset: Path, tmp_path: Path, capsys: Capture, geometry: str) -> None:
     assert run(dataset, tmp_path, "--geometry", geometry, "--ransac_threshold", 3, "--seed", 4) == 0
     assert f"registration  {geometry}" in capsys.readouterr().out
@@ -223,7 +224,7 @@ BAD = {
     "size absurd": (["--image_size", "900000", "900000"], errors.ImageSizeError, "900000"),
     "size beyond memory": (["--image_size", "20000", "20000"], errors.ImageSizeError, "GB"),
     "confidence": (["--confidence", "1.2"], errors.OptionError, "0 to 1"),
-    "geometry": (["--geometry", "spline"], errors.OptionError, "affine"),
+    "geometry": (["--geometry", "spline"], errors.OptionError, "auto, translation"),
     "threshold": (["--ransac_threshold", "0"], errors.OptionError, "positive"),
     "seed": (["--seed", "-1"], errors.OptionError, "0 or more"),
     "weights unknown": (["--model_pretrained", "outdor"], errors.UnknownWeightsError, "sentinel2"),

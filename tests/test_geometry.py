@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from s2match.consensus import PATCH_PX, REACH_CELLS
 from s2match.errors import OptionError
-from s2match.geometry import MIN_INLIERS, MODELS, apply_matrix, fit, required_inliers, uncertainty_px
+from s2match.geometry import MIN_INLIERS, fit, required_inliers, uncertainty_px
 from s2match.loftr import Matches, Origin
+from s2match.models import MODELS, apply_matrix
 
 TRUTH = {
     "translation": np.array([[1, 0, 13.3], [0, 1, -7.7], [0, 0, 1]]),

@@ -52,9 +52,10 @@ def test_facts_are_right() -> None:
 def test_summary_is_aligned_and_agrees_with_the_facts() -> None:
     lines = summary(matched()).splitlines()
     assert lines[0].startswith("reference     T36UXA_20180820") and "200 x 160 px of 10 m" in lines[0]
-    assert lines[5].startswith("uncertainty   0.00 px") and "warning" not in summary(matched())
+    assert lines[5].startswith("held out      translation 0.00, similarity 0.00, affine 0.00 px of error")
+    assert lines[6].startswith("uncertainty   0.00 px") and "warning" not in summary(matched())
     assert "matches       100 above 0.80" in lines
-    assert "registration  affine, 90 inliers (90%) within 1.5 px" in lines[4]
+    assert "registration  translation, 90 inliers (90%) within 1.5 px" in lines[4]
     east = next(line for line in lines if "shift east" in line)
     north = next(line for line in lines if "shift north" in line)
     assert "20.0 m     2.00 px" in east and "10.0 m     1.00 px" in north
@@ -67,7 +68,7 @@ def test_too_few_matches_are_an_answer() -> None:
     assert "registration  none" in summary(result)
     found = facts(result)
     assert found["registered"] is False and found["registration"] is None
-    assert (found["geometry"], found["ransac_threshold_px"], found["native_pixel_m"]) == ("affine", 1.5, 10)
+    assert (found["geometry"], found["ransac_threshold_px"], found["native_pixel_m"]) == ("auto", 1.5, 10)
     assert found["ground_errors"]["inliers"] is None
     assert found["ground_errors"]["all_matches"]["median_east_m"] == pytest.approx(20)
 

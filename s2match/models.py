@@ -1,0 +1,108 @@
+"""Models that carry one image onto another, fitted to matches of which some are wrong."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from s2match.loftr import Matches
+
+# Matches that OpenCV needs for the largest model, a homography.
+_SMALLEST_SAMPLE = 4
+
+_MAX_ITERATIONS = 10_000
+_CONFIDENCE = 0.9999
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A model that carries the reference onto the target.
+
+    Attributes:
+        model: ``translation``, ``similarity``, ``affine`` or ``homography``.
+        matrix: 3×3; ``matrix @ (x, y, 1)`` of a reference pixel is its target pixel, GDAL frame, up to scale.
+        inliers: (N,) bool, the matches within the threshold of the model.
+        residual_px: (N,) distance of every match from the model, in target pixels.
+        held_out_px: Where the model was chosen, the error of each that could be on matches it was not fitted to.
+    """
+
+    model: str
+    matrix: NDArray[np.float64]
+    inliers: NDArray[np.bool_]
+    residual_px: NDArray[np.float64]
+    held_out_px: Mapping[str, float] = field(default_factory=dict)
+
+
+def best_model(matches: Matches, model: str, threshold_px: float = 1.5, seed: int = 0) -> Registration | None:
+    """The model that most matches agree on, be that evidence or chance.
+
+    Affine models and homographies are fitted with OpenCV's USAC_MAGSAC (Barath et al., "MAGSAC++, a Fast, Reliable and
+    Accurate Robust Estimator", CVPR 2020). For translations and similarities OpenCV has no MAGSAC; they are fitted with
+    its RANSAC and least squares on the inliers.
+
+    Args:
+        matches: The matches.
+        model: One of :data:`MODELS`.
+        threshold_px: Largest distance of an inlier from the model, in target pixels.
+        seed: OpenCV's estimators start from a fixed state; the seed shuffles the matches they draw from.
+
+    Returns:
+        The model; None when OpenCV finds none.
+    """
+    if len(matches) < _SMALLEST_SAMPLE:
+        return None
+    order = np.random.default_rng(seed).permutation(len(matches))
+    matrix = _estimate(model, matches.xy0[order], matches.xy1[order], threshold_px)
+    if matrix is None or not np.isfinite(matrix).all():
+        return None
+    residual_px = np.linalg.norm(apply_matrix(matrix, matches.xy0) - matches.xy1, axis=1)
+    return Registration(model, matrix, residual_px <= threshold_px, residual_px)
+
+
+def apply_matrix(matrix: NDArray[np.float64], xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Carry (N, 2) points (x, y) by a 3×3 matrix."""
+    homogeneous = xy @ matrix[:, :2].T + matrix[:, 2]
+    return np.asarray(homogeneous[:, :2] / homogeneous[:, 2:])
+
+
+@dataclass(frozen=True)
+class _Estimator:
+    """OpenCV's function for a model, and its robust method where there is a choice."""
+
+    function: Callable[..., Any]
+    method: int
+
+
+_ESTIMATORS = {
+    "translation": _Estimator(cv2.estimateTranslation2D, cv2.RANSAC),
+    "similarity": _Estimator(cv2.estimateAffinePartial2D, cv2.RANSAC),
+    "affine": _Estimator(cv2.estimateAffine2D, cv2.USAC_MAGSAC),
+    "homography": _Estimator(cv2.findHomography, cv2.USAC_MAGSAC),
+}
+MODELS = tuple(_ESTIMATORS)
+
+
+def _estimate(
+    model: str, xy0: NDArray[np.float64], xy1: NDArray[np.float64], threshold_px: float
+) -> NDArray[np.float64] | None:
+    """3×3 matrix of a model, None when OpenCV finds none."""
+    estimator = _ESTIMATORS[model]
+    found, _ = estimator.function(
+        xy0,
+        xy1,
+        method=estimator.method,
+        ransacReprojThreshold=threshold_px,
+        maxIters=_MAX_ITERATIONS,
+        confidence=_CONFIDENCE,
+    )
+    if found is None:
+        return None
+    matrix = np.eye(3)
+    if model == "translation":
+        matrix[:2, 2] = np.ravel(found)
+    else:
+        matrix[: len(found)] = found
+    return np.asarray(matrix / matrix[2, 2])
