@@ -301,15 +301,19 @@ def test_batches_come_in_order_and_by_seed_alone(stacks: list[Stack]) -> None:
     assert not torch.equal(made[0].images, made[1].images)
 
 
-def test_resumed_training_is_the_same_and_loads_into_kornia(stacks: list[Stack], tmp_path: Path) -> None:
-    plan = train.Plan(steps=4, warmup=1, log_steps=1)
+@pytest.mark.parametrize(("restart", "stop"), [(None, 2), (0.5, 2), (0.25, 3)])
+def test_resumed_training_is_the_same_and_loads_into_kornia(
+    stacks: list[Stack], tmp_path: Path, restart: float | None, stop: int
+) -> None:
+    """Also when it is left off before or after the fine stage begins anew."""
+    plan = train.Plan(steps=4, warmup=1, log_steps=1, restart=restart)
     whole = train.train(small_state(plan), stacks, RECIPE, plan, tmp_path / "whole.pt", workers=0)
-    part = replace(plan, stop=2)
+    part = replace(plan, stop=stop)
     train.train(small_state(part), stacks, RECIPE, part, tmp_path / "part.pt", workers=0)
     resumed = train.train(
         train.resume(tmp_path / "part.pt", plan, CPU), stacks, RECIPE, plan, tmp_path / "part.pt", workers=0
     )
-    assert resumed.step == whole.step == 4
+    assert resumed.step == whole.step == 4 and resumed.restarted == (restart is not None)
     for name, value in whole.net.state_dict().items():
         assert torch.equal(value, resumed.net.state_dict()[name]), name
         assert torch.equal(whole.average.state_dict()[name], resumed.average.state_dict()[name]), name

@@ -25,17 +25,20 @@ from s2match.files import written_whole
 from s2match.loftr import pick_device
 from s2match.weights import Reading, load_network, save_weights
 from training.calibrate import calibrate
-from training.loading import Recipe, batches, make_batch
+from training.loading import Recipe, batches
 from training.losses import Step, run
 from training.scenes import Stack, list_images, load_stacks, matches_any
 from training.validate import HELD_OUT, SAME_PLACE, held_out_checks
 
 FINE_LAYERS = ("fine_preprocess", "loftr_fine", "backbone.layer1_outconv", "backbone.layer2_outconv")
+_RESTARTED = ("fine_preprocess.merge_feat", "loftr_fine")
 PIXEL_CENTRE = 0.0
 # What the losses teach: sums over neighbouring cells, and further looks of the fine stage.
 READING = Reading(neighbourhood=True, looks=3)
 SCRATCH = "scratch"
 _WATCH_EVERY = 5
+# From scratch the fine stage begins anew after this share of the training.
+_RESTART = 0.5
 _FINAL_LR = 0.03
 # Where a restarted fine stage begins: the logit of a perfect fit, and the share of the old layers that is kept.
 _PEAK, _KEPT = 15.0, 0.05
@@ -57,7 +60,10 @@ class Plan:
         average: Decay of the running average of the weights.
         save_minutes: Minutes between checkpoints.
         log_steps: Steps between lines of the log.
-        freeze_norm: Keep the statistics of batch normalisation, so that the network trains as it matches.
+        restart: Share of the training after which the fine stage begins anew (:func:`restart_fine`): it learns to
+            compare the backbone's features, which from scratch are not there at first; 0 for at once, None for never.
+        freeze_norm: Keep the statistics of batch normalisation, so that the network trains as it matches; from the
+            restart on where there is one.
     """
 
     lr: float = 2e-4
@@ -71,18 +77,29 @@ class Plan:
     average: float = 0.998
     save_minutes: float = 4.0
     log_steps: int = 25
+    restart: float | None = None
     freeze_norm: bool = True
 
 
 @dataclass
 class State:
-    """What training changes, and a checkpoint holds."""
+    """What training changes, and a checkpoint holds.
+
+    Attributes:
+        net: The network.
+        average: The running average of its weights.
+        optimizer: With its own memory.
+        step: Steps done.
+        minutes: Minutes spent.
+        restarted: Whether the fine stage has begun anew.
+    """
 
     net: LoFTR
     average: LoFTR
     optimizer: torch.optim.Optimizer
     step: int = 0
     minutes: float = 0.0
+    restarted: bool = False
 
 
 def small_config() -> dict[str, Any]:
@@ -138,6 +155,16 @@ def restart_fine(net: LoFTR, image: torch.Tensor) -> None:
     first[2].weight.mul_(_KEPT).add_(torch.cat([one, -one], 1))
 
 
+def _restart(state: State, images: torch.Tensor) -> None:
+    restart_fine(state.net, images)
+    state.average.load_state_dict(state.net.state_dict())
+    # what the optimizer remembers of these layers is of others now
+    for name, parameter in state.net.named_parameters():
+        if name.startswith(_RESTARTED):
+            state.optimizer.state.pop(parameter, None)
+    state.restarted = True
+
+
 def _optimizer(net: LoFTR, plan: Plan) -> torch.optim.Optimizer:
     fine = [p for name, p in net.named_parameters() if name.startswith(FINE_LAYERS)]
     rest = [p for name, p in net.named_parameters() if not name.startswith(FINE_LAYERS)]
@@ -157,6 +184,7 @@ def save(state: State, out: Path) -> None:
                 "optimizer": state.optimizer.state_dict(),
                 "step": state.step,
                 "minutes": state.minutes,
+                "restarted": state.restarted,
             },
             partial,
         )
@@ -171,7 +199,7 @@ def resume(path: Path, plan: Plan, device: torch.device) -> State:
     net = net.to(device=device, memory_format=torch.channels_last)
     average = copy.deepcopy(net).eval()
     average.load_state_dict(held["average"])
-    state = State(net, average, _optimizer(net, plan), held["step"], held["minutes"])
+    state = State(net, average, _optimizer(net, plan), held["step"], held["minutes"], held["restarted"])
     state.optimizer.load_state_dict(held["optimizer"])
     for group, peak in zip(state.optimizer.param_groups, (plan.lr, plan.fine_lr), strict=True):
         group["peak"] = peak
@@ -198,6 +226,8 @@ def train(state: State, stacks: Sequence[Stack], recipe: Recipe, plan: Plan, out
             done = state.step / plan.steps if plan.steps else spent / plan.minutes
             if done >= 1 or state.step == plan.stop:
                 break
+            if plan.restart is not None and done >= plan.restart and not state.restarted:
+                _restart(state, batch.images.to(device))
             log.append(advance(state, batch.to(device), plan, done, state.step - (0 if plan.steps else first)))
             state.minutes = before + (time.monotonic() - begin) / 60
             if state.step % plan.log_steps == 0:
@@ -224,7 +254,7 @@ def advance(state: State, batch: Any, plan: Plan, done: float, since: int) -> St
     for group in state.optimizer.param_groups:
         group["lr"] = group["peak"] * fall * min(1.0, (since + 1) / plan.warmup)
     state.net.train()
-    if plan.freeze_norm:
+    if plan.freeze_norm and (plan.restart is None or state.restarted):
         for module in state.net.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.eval()
@@ -285,7 +315,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--fine-weight", type=float, default=Plan.fine_weight)
     parser.add_argument("--fine-only", action="store_true")
     parser.add_argument(
-        "--restart-fine", action="store_true", help="begin the fine stage as the backbone's own features"
+        "--restart-fine",
+        type=float,
+        metavar="SHARE",
+        help=f"share of the training after which the fine stage begins anew (default: {_RESTART} from scratch)",
     )
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", default="auto")
@@ -294,14 +327,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     kept = [path for path in images if not matches_any(path.name, a.hold_out)]
     stacks = load_stacks(kept, a.same_place)
     print(f"{len(kept)} images of {len(stacks)} places", flush=True)
-    plan = Plan(a.lr, a.fine_lr, a.fine_weight, a.fine_only, a.steps, a.minutes, a.stop, freeze_norm=a.init != SCRATCH)
+    from_scratch = _RESTART if a.init == SCRATCH else None
+    restart = a.restart_fine if a.restart_fine is not None else from_scratch
+    plan = Plan(a.lr, a.fine_lr, a.fine_weight, a.fine_only, a.steps, a.minutes, a.stop, restart=restart)
     torch.manual_seed(a.seed)
     device = pick_device(a.device)
     recipe = Recipe(a.seed, a.batch)
     state = resume(a.resume, plan, device) if a.resume else start(a.init, plan, device)
-    if a.restart_fine and not a.resume:
-        restart_fine(state.net, make_batch(stacks, recipe, 0).images.to(device))
-        state.average.load_state_dict(state.net.state_dict())
     train(state, stacks, recipe, plan, a.out, a.workers)
     checks = held_out_checks(images, a.hold_out, a.same_place, different=None)
     if checks and (found := calibrate(a.out.with_suffix(".safetensors"), checks)) is not None:
