@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from s2match.cells import TokenTable
 
@@ -62,9 +63,9 @@ class CoarseMatches:
 class _ColumnSums:
     """Sums over the rows of exp(score), kept against a common reference, as blocks of rows come in."""
 
-    def __init__(self, tokens0: Tensor, columns1: Tensor) -> None:
-        self._tokens0, self._columns1 = tokens0, columns1
-        self._sum = torch.zeros(columns1.shape[1], device=tokens0.device)
+    def __init__(self, tokens0: Tensor, scaled1: Tensor) -> None:
+        self._tokens0, self._scaled1 = tokens0, scaled1
+        self._sum = torch.zeros(len(scaled1), device=tokens0.device)
         self._reference = torch.full((), -torch.inf, device=tokens0.device)
 
     def add(self, weight: Tensor, top: Tensor) -> None:
@@ -79,7 +80,7 @@ class _ColumnSums:
         weak = column[self._sum[column] < _SMALLEST_SUM].unique()  # type: ignore[no-untyped-call]
         for start in range(0, len(weak), block := max(1, _BLOCK_SCORES // len(self._tokens0))):
             some = weak[start : start + block]
-            logarithm[some] = torch.logsumexp(self._tokens0 @ self._columns1[:, some], 0)
+            logarithm[some] = torch.logsumexp(_products(self._tokens0, self._scaled1[some]), 0)
         return logarithm[column]
 
 
@@ -97,11 +98,11 @@ def dual_softmax_matches(tokens0: Tensor, tokens1: Tensor, scale: float, thresho
         threshold: Least confidence; taken as :data:`MIN_THRESHOLD` where it is smaller.
     """
     threshold = max(threshold, MIN_THRESHOLD)
-    columns1 = (tokens1 * scale).T.contiguous()
-    sums = _ColumnSums(tokens0, columns1)
+    scaled1 = tokens1 * scale
+    sums = _ColumnSums(tokens0, scaled1)
     rows, columns, scores, row_shares = [], [], [], []
     for start in range(0, len(tokens0), block := max(1, _BLOCK_SCORES // len(tokens1))):
-        score = tokens0[start : start + block] @ columns1
+        score = _products(tokens0[start : start + block], scaled1)
         top = score.amax(1)
         weight = score.sub_(top[:, None]).exp_()
         row_sum = weight.sum(1)
@@ -137,11 +138,11 @@ def neighbourhood_matches(image0: Tokens, image1: Tokens, scale: float, threshol
         threshold: Least confidence; taken as :data:`MIN_THRESHOLD` where it is smaller.
     """
     threshold = max(threshold, MIN_THRESHOLD)
-    columns1 = (image1.values * scale).T.contiguous()
-    sums = _ColumnSums(image0.values, columns1)
+    scaled1 = image1.values * scale
+    sums = _ColumnSums(image0.values, scaled1)
     tops, bests, row_logs = [], [], []
     for start in range(0, len(image0.values), block := max(1, _BLOCK_SCORES // len(image1.values))):
-        score = image0.values[start : start + block] @ columns1
+        score = _products(image0.values[start : start + block], scaled1)
         top, best = score.max(1)
         weight = score.sub_(top[:, None]).exp_()
         sums.add(weight, top)
@@ -156,6 +157,15 @@ def neighbourhood_matches(image0: Tokens, image1: Tokens, scale: float, threshol
     confidence = confidence * _shares_around(image1.values[column] * scale, column_log, image0, row)
     chosen = (confidence > threshold) & _near_the_best(image0, row, column, top[row] - column_log)
     return CoarseMatches(row, column, confidence.clamp(max=1)).of(chosen)
+
+
+def _products(some: Tensor, others: Tensor) -> Tensor:
+    """(L, S) dot products of (L, C) and (S, C)."""
+    if some.device.type != "cpu":
+        return some @ others.T
+    # as a convolution oneDNN multiplies them, on AMD's processors two to three times as fast as MKL
+    image = some[None, :, None].permute(0, 3, 1, 2)
+    return functional.conv2d(image, others[:, :, None, None]).permute(0, 2, 3, 1).reshape(len(some), len(others))
 
 
 def _shares_around(tokens: Tensor, log_sums: Tensor, image: Tokens, centre: Tensor) -> Tensor:

@@ -76,8 +76,8 @@ def find_consensus(cells: Tensor, displacement: Tensor, weights: Tensor, grid: t
     design = torch.cat([torch.ones_like(steps[:, :1]), steps], 1)
     counted, model = near, moved.new_zeros(len(cells), 3, 2)
     for _ in range(_ROUNDS):
-        model = torch.linalg.solve(_known(design, counted), torch.einsum("ki,nkc,nk->nic", design, moved, counted))
-        off = (moved - torch.einsum("ki,nic->nkc", design, model)).norm(dim=2)
+        model = torch.linalg.solve(_known(design, counted), design.T @ (moved * counted[..., None]))
+        off = (moved - design @ model).norm(dim=2)
         counted = near / (1 + (off / _SCALE_PX) ** 2) ** 2
     others = (steps != 0).any(1)
     counted, weight = counted * others, weight * others
@@ -91,7 +91,8 @@ def _known(design: Tensor, counted: Tensor) -> Tensor:
     """(N, 3, 3) normal matrices of weights (N, K), with what is known beforehand."""
     # a neighbourhood of a few matches in a line tells no slope across it
     prior = torch.diag(torch.tensor([_LEAST_KNOWN, _PRIOR, _PRIOR], device=design.device))
-    return torch.einsum("ki,kj,nk->nij", design, design, counted) + prior
+    products = (design[:, :, None] * design[:, None, :]).flatten(1)
+    return (counted @ products).view(-1, *prior.shape) + prior
 
 
 def calibrated(agreed: Consensus, calibration: tuple[float, float, float]) -> Tensor:

@@ -3,7 +3,7 @@
 What is done differently, and why it changes nothing but rounding:
 
 - BatchNorm is folded into the convolutions before it, images pass in channels-last layout, and where the processor has
-  the instructions the backbone runs in bfloat16.
+  the instructions the backbone and the transformers run in bfloat16.
 - Cells that are not valid are left out of the transformer and of the scores instead of being masked: a masked cell adds
   nothing to an attention sum or a softmax.
 - The dual softmax is taken block by block of rows. A confidence is the product of a softmax over its row and one over
@@ -112,7 +112,8 @@ class Engine:
         Args:
             net: The network, in evaluation mode.
             device: Where to run.
-            precision: Of the backbone; the transformer and the scores stay float32 on the CPU.
+            precision: Of the backbone. The transformers run in bfloat16 where it is a half (float16 has too small a
+                range for sums over all cells), and the scores always in float32.
             reading: How matches are read from the scores and the heatmaps.
         """
         config = net.config
@@ -127,9 +128,11 @@ class Engine:
         self.bytes_per_pixel = _MAPS_ALIVE * int(config["resnetfpn"]["block_dims"][0]) * precision.itemsize // 4
         self._backbone = _folded(net.backbone).to(device, precision, memory_format=torch.channels_last)
         self._position = net.pos_encoding.to(device)
-        self._transformer = net.loftr_coarse.to(device)
-        self._fine_preprocess = net.fine_preprocess.to(device)
-        self._fine_transformer = net.loftr_fine.to(device)
+        self._attention = torch.float32 if precision == torch.float32 else torch.bfloat16
+        self._transformer, self._fine_preprocess, self._fine_transformer = (
+            copy.deepcopy(part).to(device, self._attention)
+            for part in (net.loftr_coarse, net.fine_preprocess, net.loftr_fine)
+        )
 
     @torch.inference_mode()
     def extract(self, image: Tensor, valid: Tensor | None = None) -> ImageFeatures:
@@ -213,8 +216,8 @@ class Engine:
         """The tokens of both images after they have attended to each other."""
         if len(tokens0.cells) == 0 or len(tokens1.cells) == 0:
             return tokens0, tokens1
-        values = self._transformer(tokens0.values[None], tokens1.values[None])
-        return replace(tokens0, values=values[0][0]), replace(tokens1, values=values[1][0])
+        values = self._transformer(*(tokens.values[None].to(self._attention) for tokens in (tokens0, tokens1)))
+        return replace(tokens0, values=values[0][0].float()), replace(tokens1, values=values[1][0].float())
 
     def _coarse_matches(self, tokens0: Tokens, tokens1: Tokens, threshold: float) -> CoarseMatches:
         if len(tokens0.cells) == 0 or len(tokens1.cells) == 0:
@@ -240,7 +243,7 @@ class Engine:
         rows, columns = image.tokens.grid
         if self._border < 1 or count * _WINDOW_COST > rows * columns:
             fine = self._fine_map(image)
-            return lambda places: windows(fine, places, radius=2).flatten(2).mT.float()
+            return lambda places: windows(fine, places, radius=2).flatten(2).mT
         # a border of a cell keeps these windows, and all that their convolutions read, inside the image
         return lambda places: self._lone_windows(image, places)
 
@@ -249,7 +252,7 @@ class Engine:
         merged = self._backbone.layer1_outconv(half) + upsampled_windows(image.quarter, places)
         first, _, activation, second = self._backbone.layer1_outconv2
         merged = activation(functional.conv2d(merged, first.weight, first.bias))
-        return functional.conv2d(merged, second.weight).flatten(2).mT.float()
+        return functional.conv2d(merged, second.weight).flatten(2).mT
 
     def _fine_map(self, image: ImageFeatures) -> Tensor:
         merged = self._backbone.layer1_outconv(image.half) + _upsampled(image.quarter, image.half)
@@ -268,17 +271,17 @@ class Engine:
         return FineStage(
             self._compared,
             windows0,
-            lambda points: windows_between(fine1, points.flip(1) / STRIDE_PX, radius=2).flatten(2).mT.float(),
+            lambda points: windows_between(fine1, points.flip(1) / STRIDE_PX, radius=2).flatten(2).mT,
             found,
         )
 
     def _compared(self, cut: tuple[Tensor, Tensor], context: tuple[Tensor, Tensor]) -> Tensor:
         """(N, 25) heatmaps over the windows of image 1, where the middles of those of image 0 lie."""
-        known = self._fine_preprocess.down_proj(torch.cat(context))[:, None]
-        both = torch.cat(cut)
+        known = self._fine_preprocess.down_proj(torch.cat(context).to(self._attention))[:, None]
+        both = torch.cat(cut).to(self._attention)
         merged = self._fine_preprocess.merge_feat(torch.cat([both, known.expand_as(both)], dim=-1))
         fine0, fine1 = self._fine_transformer(*merged.chunk(2))
-        return compare(fine0, fine1).softmax(1)
+        return compare(fine0.float(), fine1.float()).softmax(1)
 
 
 def _places(points: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import pytest
 from conftest import GRID, REAL, make_raster, texture
 
 from benchmarks.accuracy import DEFAULT_JSON, OFFSETS, identity, measure, phase_correlation, sift
+from benchmarks.precision import Agreement, agreement, total
 from benchmarks.readme import ALL_TABLES, README, accuracy_tables, all_tables, sample_summary
 from benchmarks.scoring import Score, moved, score
 from benchmarks.speed import Case, in_own_process
@@ -46,6 +47,18 @@ def test_wrong_matches_count_as_wrong_and_a_wrong_model_is_not_registered() -> N
     assert (found.matches, found.right, found.median_px) == (100, 0, None)
     assert found.corner_px == pytest.approx(2.0, abs=1e-3) and not found.registered
     assert score(RASTER, moved(RASTER, (3, 5)), matches(0.0, required_inliers(0) - 1)).corner_px is None
+
+
+def test_precisions_agree_where_both_find_a_match() -> None:
+    """Of the 40 above 0.8 one is gone, one lies 2 px off, and the others have moved by 0.1 px."""
+    target, full = moved(RASTER, (3, 5)), matches(0.4)
+    shift = np.full((100, 2), [0.1, 0.0])
+    shift[70] = [2, 0]
+    half = replace(full, xy1=full.xy1 + shift).of(np.arange(100) != 80)
+    found = agreement(RASTER, target, full, half)
+    assert (found.sure, found.common, found.right, found.right_half) == (40, 38, 100, 98)
+    assert found.moved_px == pytest.approx(0.1)
+    assert total([found, found]) == Agreement(80, 76, 200, 196, found.moved_px)
 
 
 def test_a_model_alone_is_scored_by_its_corners() -> None:
