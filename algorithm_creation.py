@@ -19,10 +19,11 @@ from matplotlib.figure import Figure
 from s2match.catalog import Scene
 from s2match.geometry import fit
 from s2match.georeference import expected_linear
+from s2match.images import Raster
 from s2match.loftr import GreyImage, LoftrMatcher, Matches, pick_device
 from s2match.matching import match_rasters, prepare
 from s2match.plotting import plot_matches, save_figure
-from s2match.raster import Raster, read_raster
+from s2match.raster import read_raster
 from s2match.results import PairResult, assemble
 from s2match.settings import Settings
 from s2match.weights import load_network

@@ -21,7 +21,7 @@ from s2match.files import check_writable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from s2match.raster import Raster
+    from s2match.images import Raster
     from s2match.results import PairResult
     from s2match.settings import Settings
 

@@ -25,10 +25,11 @@ from benchmarks.tables import Run, has_confidence, per_pair, scores_of, totals
 from s2match.baselines import match_sift, phase_shift
 from s2match.errors import WeightsDownloadError
 from s2match.files import written_whole
+from s2match.images import Raster
 from s2match.loftr import LoftrMatcher, Matches, pick_device
 from s2match.matching import match_rasters, prepare
 from s2match.plotting import plot_pair, save_figure
-from s2match.raster import Raster, read_raster
+from s2match.raster import read_raster
 from s2match.weights import load_network
 
 OFFSETS = ((0.0, 0.0), (3.0, 5.0), (1.0, 2.0), (4.0, 4.0), (0.5, 0.5), (2.4, 6.7))

@@ -17,9 +17,10 @@ from benchmarks.scoring import RIGHT_PX, SURE, moved
 from benchmarks.tables import row
 from s2match.engine import best_precision
 from s2match.georeference import predict
+from s2match.images import Raster
 from s2match.loftr import LoftrMatcher, Matches, pick_device
 from s2match.matching import match_rasters
-from s2match.raster import Raster, read_raster
+from s2match.raster import read_raster
 from s2match.weights import load_network
 
 CONFIDENCE = 0.2

@@ -10,7 +10,7 @@ from rasterio.crs import CRS
 from rasterio.warp import transform as warp_points
 
 from s2match.errors import NoOverlapError
-from s2match.raster import Raster
+from s2match.images import Placed, georeferenced, native_transform
 
 # Points along each image side when a footprint is carried into another CRS, where straight sides bend.
 _SIDE_POINTS = 33
@@ -71,7 +71,7 @@ def reproject(xy: NDArray[np.float64], source: CRS, target: CRS) -> NDArray[np.f
     return np.stack(warp_points(source, target, xy[:, 0], xy[:, 1]), axis=1)
 
 
-def predict(xy: NDArray[np.float64], reference: Raster, target: Raster) -> NDArray[np.float64]:
+def predict(xy: NDArray[np.float64], reference: Placed, target: Placed) -> NDArray[np.float64]:
     """Where the georeference of both images places points of the reference in the target.
 
     Args:
@@ -87,13 +87,13 @@ def predict(xy: NDArray[np.float64], reference: Raster, target: Raster) -> NDArr
     return apply_transform(~target.transform, ground)
 
 
-def require_overlap(reference: Raster, target: Raster) -> None:
+def require_overlap(reference: Placed, target: Placed) -> None:
     """Refuse two georeferenced images whose footprints share no ground; accept any other pair.
 
     Raises:
         NoOverlapError: The footprints are apart.
     """
-    if not (reference.georeferenced and target.georeferenced):
+    if not (georeferenced(reference) and georeferenced(target)):
         return
     edge = predict(outline(target), target, reference)
     low, high = edge.min(axis=0), edge.max(axis=0)
@@ -103,7 +103,7 @@ def require_overlap(reference: Raster, target: Raster) -> None:
 
 
 def ground_errors(
-    reference: Raster, target: Raster, xy0: NDArray[np.float64], xy1: NDArray[np.float64]
+    reference: Placed, target: Placed, xy0: NDArray[np.float64], xy1: NDArray[np.float64]
 ) -> GroundErrors | None:
     """Measure matches against the georeference of both images.
 
@@ -120,7 +120,7 @@ def ground_errors(
     Returns:
         The errors, or None when an image has no georeference.
     """
-    if not (reference.georeferenced and target.georeferenced):
+    if not (georeferenced(reference) and georeferenced(target)):
         return None
     assert reference.transform is not None and target.transform is not None
     crs = _utm(reference)
@@ -128,23 +128,23 @@ def ground_errors(
     ground1 = reproject(apply_transform(target.transform, xy1), target.crs, crs)
     shift = ground1 - ground0
     return GroundErrors(
-        shift[:, 0], shift[:, 1], math.sqrt(math.prod(pixel_sides_m(reference, reference.native_transform)))
+        shift[:, 0], shift[:, 1], math.sqrt(math.prod(pixel_sides_m(reference, native_transform(reference))))
     )
 
 
-def expected_linear(reference: Raster, target: Raster) -> NDArray[np.float64]:
+def expected_linear(reference: Placed, target: Placed) -> NDArray[np.float64]:
     """2×2 linear part of the map from reference to target pixels in the middle of the reference.
 
     By the georeference; images without one are expected to have the same scale and orientation.
     """
-    if not (reference.georeferenced and target.georeferenced):
+    if not (georeferenced(reference) and georeferenced(target)):
         return np.eye(2)
     centre = np.array(reference.size) / 2
     origin, right, down = predict(centre + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), reference, target)
     return np.stack([right - origin, down - origin], axis=1)
 
 
-def pixel_sides_m(raster: Raster, transform: Affine | None) -> tuple[float, float]:
+def pixel_sides_m(raster: Placed, transform: Affine | None) -> tuple[float, float]:
     """Width and height on the ground of a pixel in the middle of a georeferenced image, in metres.
 
     Args:
@@ -158,19 +158,19 @@ def pixel_sides_m(raster: Raster, transform: Affine | None) -> tuple[float, floa
     return math.dist(origin, right), math.dist(origin, down)
 
 
-def common_corners(reference: Raster, target: Raster) -> NDArray[np.float64]:
+def common_corners(reference: Placed, target: Placed) -> NDArray[np.float64]:
     """(4, 2) corners, in reference pixels, of the box around the ground that both images show.
 
     Without a georeference these are the corners of the reference.
     """
     low, high = np.zeros(2), np.array(reference.size, float)
-    if reference.georeferenced and target.georeferenced:
+    if georeferenced(reference) and georeferenced(target):
         edge = predict(outline(target), target, reference)
         low, high = np.maximum(low, edge.min(axis=0)), np.minimum(high, edge.max(axis=0))
     return np.array([[low[0], low[1]], [high[0], low[1]], [low[0], high[1]], [high[0], high[1]]])
 
 
-def outline(raster: Raster) -> NDArray[np.float64]:
+def outline(raster: Placed) -> NDArray[np.float64]:
     """(N, 2) points around the edge of an image, closed."""
     width, height = raster.size
     along = np.linspace(0, 1, _SIDE_POINTS)
@@ -179,7 +179,7 @@ def outline(raster: Raster) -> NDArray[np.float64]:
     return np.stack([x, y], axis=1)
 
 
-def _utm(raster: Raster) -> CRS:
+def _utm(raster: Placed) -> CRS:
     """The CRS of an image where it is a UTM zone of WGS 84, or else the zone of the image's centre."""
     assert raster.transform is not None and raster.crs is not None
     if (raster.crs.to_epsg() or 0) // 100 in (326, 327):

@@ -8,8 +8,8 @@ import psutil
 import torch
 
 from s2match.errors import ImageSizeError, OptionError
+from s2match.images import Raster
 from s2match.loftr import GreyImage, LoftrMatcher, Matches
-from s2match.raster import Raster
 
 
 def prepare(raster: Raster) -> GreyImage:

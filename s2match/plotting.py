@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from s2match.errors import OutputError
 from s2match.files import written_whole
 from s2match.georeference import common_corners, outline, predict
-from s2match.raster import Raster
+from s2match.images import Raster
 from s2match.results import PairResult
 
 NODATA_GREY = 225

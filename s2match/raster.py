@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.windows import Window as RasterioWindow
 
 from s2match.catalog import Scene, scene_of
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
+from s2match.images import Grid, Patch, Raster, Window
 from s2match.resampling import AxisMap, resample
 
 MIN_SIDE_PX = 64
@@ -26,46 +28,11 @@ MAX_SIDE_PX = 32_768
 _NODATA_PATCH_PX = 64
 _LIST_SIDE_PX = 256
 
+# Stored samples around a window that its pixels, and what is nodata among them, are told by.
+_NODATA_MARGIN_PX = 16
+
 # The digital number that ESA's true-colour images show as 255: reflectance 0.3558 times 10 000.
 TCI_SATURATION = 3558.0
-
-
-@dataclass(frozen=True)
-class Raster:
-    """An image in memory with its place on the ground.
-
-    Attributes:
-        image: H×W×3 uint8, red green blue; 0 where there is no data.
-        valid: H×W bool, False where there is no data.
-        transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
-        crs: Coordinate reference system of the map coordinates; None without a georeference.
-        native_size: Width and height of the file the image was read from.
-        scene: The file and what its name says.
-    """
-
-    image: NDArray[np.uint8]
-    valid: NDArray[np.bool_]
-    transform: Affine | None
-    crs: CRS | None
-    native_size: tuple[int, int]
-    scene: Scene
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the image in pixels."""
-        return self.image.shape[1], self.image.shape[0]
-
-    @property
-    def georeferenced(self) -> bool:
-        """Whether pixel positions can be turned into map coordinates."""
-        return self.transform is not None and self.crs is not None
-
-    @property
-    def native_transform(self) -> Affine | None:
-        """Transform of the file the image was read from."""
-        if self.transform is None:
-            return None
-        return self.transform @ Affine.scale(self.size[0] / self.native_size[0], self.size[1] / self.native_size[1])
 
 
 @dataclass(frozen=True)
@@ -105,27 +72,69 @@ def read_raster(source: Path | Scene, size: tuple[int, int] | None = None) -> Ra
         UnreadableImageError: The file is missing, not an image, or damaged.
         NoValidPixelsError: The image holds nothing but nodata.
     """
+    grid = read_grid(source, size)
+    patch = read_window(grid, Window(0, 0, *grid.size))
+    if not patch.valid.any():
+        raise NoValidPixelsError(f"{grid.scene.path.name} holds nothing but nodata.")
+    return Raster(patch.image, patch.valid, grid.transform, grid.crs, grid.native_size, grid.scene)
+
+
+def read_grid(source: Path | Scene, size: tuple[int, int] | None = None) -> Grid:
+    """The grid that :func:`read_raster` would read an image on; only its header is read.
+
+    Raises:
+        ImageSizeError: ``size`` is out of range.
+        UnreadableImageError: The file is missing or is not an image.
+    """
     scene = source if isinstance(source, Scene) else scene_of(source)
     if size is not None:
         check_size(size)
     with opened(scene.path) as file:
         native = (file.width, file.height)
-        level = _choose_level(file, size or native)
         transform, crs = _georeference(file)
-    with opened(scene.path, level.overview) as file:
-        bands = _read_bands(file)
-        valid = _read_valid(file, bands)
-        dtype = np.dtype(file.dtypes[0])
     width, height = size or native
-    columns = AxisMap(width, native[0] / width * level.columns[0], level.columns[1])
-    rows = AxisMap(height, native[1] / height * level.rows[0], level.rows[1])
-    values, valid = _resample_valid(bands, valid, rows, columns)
-    if not valid.any():
-        raise NoValidPixelsError(f"{scene.path.name} holds nothing but nodata.")
-    image = _to_tci(values, valid, dtype)
     if transform is not None:
         transform = transform @ Affine.scale(native[0] / width, native[1] / height)
-    return Raster(image, valid, transform, crs, native, scene)
+    return Grid((width, height), transform, crs, native, scene)
+
+
+def read_window(grid: Grid, window: Window) -> Patch:
+    """Read a part of an image; the pixels that :func:`read_raster` gives it, but for values that it stretches.
+
+    Images of 8 bits are not stretched; of others each window is, by itself. Where the file declares no nodata, patches
+    of zeros are what they are within the window.
+
+    Args:
+        grid: The image and its size.
+        window: The part, inside the grid.
+
+    Raises:
+        UnreadableImageError: The file is missing, not an image, or damaged.
+    """
+    with opened(grid.scene.path) as file:
+        level = _choose_level(file, grid.size)
+    with opened(grid.scene.path, level.overview) as file:
+        columns, across = _part(window.x, window.width, grid.native_size[0] / grid.size[0], level.columns, file.width)
+        rows, down = _part(window.y, window.height, grid.native_size[1] / grid.size[1], level.rows, file.height)
+        part = RasterioWindow.from_slices(down, across)
+        bands = _read_bands(file, part)
+        valid = _read_valid(file, bands, part)
+        dtype = np.dtype(file.dtypes[0])
+    values, valid = _resample_valid(bands, valid, rows, columns)
+    if not valid.any():
+        return Patch(np.zeros((*valid.shape, 3), np.uint8), valid)
+    return Patch(_to_tci(values, valid, dtype), valid)
+
+
+def _part(
+    start: int, size: int, scale: float, level: tuple[float, float], length: int
+) -> tuple[AxisMap, tuple[int, int]]:
+    """How a window falls on what is read for it along an axis, and what that is, (start, stop) of stored samples."""
+    scale, offset = scale * level[0], scale * level[0] * start + level[1]
+    margin = scale / 2 + _NODATA_MARGIN_PX
+    first = int(np.clip(np.floor(offset - margin), 0, length - 1))
+    last = int(np.clip(np.ceil(offset + size * scale + margin), first + 1, length))
+    return AxisMap(size, scale, offset - first), (first, last)
 
 
 def nodata_share(scene: Scene) -> float:
@@ -234,14 +243,14 @@ def _georeference(file: rasterio.DatasetReader) -> tuple[Affine | None, CRS | No
     return file.transform, crs
 
 
-def _read_bands(file: rasterio.DatasetReader) -> NDArray[np.generic]:
-    """B×H×W, B = 1 or 3."""
+def _read_bands(file: rasterio.DatasetReader, window: RasterioWindow | None = None) -> NDArray[np.generic]:
+    """B×H×W, B = 1 or 3, of the image or of a window of it."""
     colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
     if all(colour in file.colorinterp for colour in colours):
         indexes = [file.colorinterp.index(colour) + 1 for colour in colours]
     else:
         indexes = [1, 2, 3] if file.count >= 3 else [1]
-    bands: NDArray[np.generic] = file.read(indexes)
+    bands: NDArray[np.generic] = file.read(indexes, window=window)
     if file.colorinterp[0] is ColorInterp.palette:
         palette = np.zeros((256, 3), np.uint8)
         for index, colour in file.colormap(1).items():
@@ -251,12 +260,14 @@ def _read_bands(file: rasterio.DatasetReader) -> NDArray[np.generic]:
     return bands
 
 
-def _read_valid(file: rasterio.DatasetReader, bands: NDArray[np.generic]) -> NDArray[np.bool_]:
+def _read_valid(
+    file: rasterio.DatasetReader, bands: NDArray[np.generic], window: RasterioWindow | None = None
+) -> NDArray[np.bool_]:
     """H×W validity: as the file declares it, or as its pixel values tell."""
     integer = bands.dtype.kind in "iu"
     finite = np.ones(bands.shape[1:], np.bool_) if integer else np.asarray(np.isfinite(bands).all(axis=0))
     if not all(MaskFlags.all_valid in flags for flags in file.mask_flag_enums):
-        return np.asarray(finite & (file.dataset_mask() > 0))
+        return np.asarray(finite & (file.dataset_mask(window=window) > 0))
     if not integer or (some := bands.any(axis=0)).all():
         return finite
     _, label, statistics, _ = cv2.connectedComponentsWithStats((~some).astype(np.uint8), connectivity=4)

@@ -11,9 +11,9 @@ from s2match import __version__
 from s2match.files import written_whole
 from s2match.geometry import AUTO, uncertainty_px
 from s2match.georeference import GroundErrors, common_corners, ground_errors, pixel_sides_m
+from s2match.images import Raster
 from s2match.loftr import Matches
 from s2match.models import Registration
-from s2match.raster import Raster
 from s2match.settings import Settings
 
 # Matches worth trying for on difficult pairs.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from s2match.catalog import scene_of
-from s2match.raster import Raster
+from s2match.images import Raster
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = Path(os.environ.get("S2MATCH_REAL_DATA", ROOT.parent / "shared" / "data"))

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from s2match.catalog import scene_of
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
-from s2match.raster import TCI_SATURATION, image_size, nodata_share, read_raster
+from s2match.images import Window, native_transform
+from s2match.raster import TCI_SATURATION, image_size, nodata_share, read_grid, read_raster, read_window
 
 
 def shift_px(image: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -71,7 +72,7 @@ def test_two_sizes_of_one_file_share_the_ground(write_image: Writer) -> None:
     small, large = read_raster(path, (300, 200)), read_raster(path, (600, 400))
     assert small.transform is not None and large.transform is not None
     assert small.transform @ (37.25, 11.5) == large.transform @ (74.5, 23.0)
-    assert small.native_transform == large.native_transform == GRID
+    assert native_transform(small) == native_transform(large) == GRID
     halved = cv2.resize(large.image[..., 0], (300, 200), interpolation=cv2.INTER_AREA)
     assert np.abs(shift_px(small.image[..., 0], halved)).max() < 0.01
 
@@ -137,7 +138,7 @@ def test_declared_nodata_counts_and_zero_does_not(write_image: Writer) -> None:
 def test_without_georeference(write_image: Writer) -> None:
     raster = read_raster(write_image("a.png", texture(90, 80), transform=None, driver="PNG"), (64, 64))
     assert not raster.georeferenced
-    assert raster.transform is None and raster.native_transform is None
+    assert raster.transform is None and native_transform(raster) is None
 
 
 def test_not_an_image(tmp_path: Path) -> None:
@@ -228,3 +229,27 @@ def test_a_genuine_esa_container() -> None:
     assert raster.transform == Affine(120, 0, 499980, 0, -120, 5900040)
     assert 0.3 < raster.valid.mean() < 0.7
     assert raster.scene.title == "T29UNU 2022-10-05"
+
+
+@pytest.mark.parametrize(("side", "size"), [(900, 900), (900, 450), (900, 413), (1200, 128)])
+@pytest.mark.parametrize("suffix", [".jp2", ".tif"])
+def test_a_window_holds_the_pixels_of_the_whole(write_image: Writer, side: int, size: int, suffix: str) -> None:
+    """At any resolution, at the edges, and about nodata."""
+    image = texture(side, side, detail_px=3)
+    image[: side // 5, side // 2 :] = 0
+    path = write_image(f"a{suffix}", np.stack([image] * 3))
+    whole, grid = read_raster(path, (size, size)), read_grid(path, (size, size))
+    assert (grid.size, grid.transform, grid.native_size) == (whole.size, whole.transform, whole.native_size)
+    for window in (Window(0, 0, 100, 90), Window(30, 20, 97, 101), Window(size - 80, 7, 80, 100)):
+        patch = read_window(grid, window)
+        rows, columns = slice(window.y, window.y + window.height), slice(window.x, window.x + window.width)
+        np.testing.assert_array_equal(patch.valid, whole.valid[rows, columns])
+        np.testing.assert_array_equal(patch.image, whole.image[rows, columns])
+
+
+def test_a_window_without_data_is_empty(write_image: Writer) -> None:
+    image = texture(400, 400)
+    image[:, 200:] = 0
+    grid = read_grid(write_image("a.tif", image))
+    patch = read_window(grid, Window(250, 50, 100, 80))
+    assert patch.image.shape == (80, 100, 3) and not patch.valid.any() and not patch.image.any()

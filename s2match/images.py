@@ -1,0 +1,128 @@
+"""Images as values: their pixels, their size, and where on the ground they lie."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from s2match.catalog import Scene
+
+
+class Placed(Protocol):
+    """An image that has a size and perhaps a place on the ground: a :class:`Raster` or a :class:`Grid`."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+
+    @property
+    def native_size(self) -> tuple[int, int]:
+        """Width and height of the file."""
+
+    @property
+    def transform(self) -> Affine | None:
+        """Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference."""
+
+    @property
+    def crs(self) -> CRS | None:
+        """Coordinate reference system of the map coordinates; None without a georeference."""
+
+    @property
+    def scene(self) -> Scene:
+        """The file and what its name says."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The pixels an image would have at some size, without the pixels.
+
+    Attributes:
+        size: Width and height in pixels.
+        transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
+        crs: Coordinate reference system of the map coordinates; None without a georeference.
+        native_size: Width and height of the file.
+        scene: The file and what its name says.
+    """
+
+    size: tuple[int, int]
+    transform: Affine | None
+    crs: CRS | None
+    native_size: tuple[int, int]
+    scene: Scene
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a grid, in its pixels.
+
+    Attributes:
+        x: Of the left edge.
+        y: Of the upper edge.
+        width: Pixels.
+        height: Pixels.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Patch:
+    """The pixels of a window.
+
+    Attributes:
+        image: H×W×3 uint8, red green blue; 0 where there is no data.
+        valid: H×W bool, False where there is no data.
+    """
+
+    image: NDArray[np.uint8]
+    valid: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Raster:
+    """An image in memory with its place on the ground.
+
+    Attributes:
+        image: H×W×3 uint8, red green blue; 0 where there is no data.
+        valid: H×W bool, False where there is no data.
+        transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
+        crs: Coordinate reference system of the map coordinates; None without a georeference.
+        native_size: Width and height of the file the image was read from.
+        scene: The file and what its name says.
+    """
+
+    image: NDArray[np.uint8]
+    valid: NDArray[np.bool_]
+    transform: Affine | None
+    crs: CRS | None
+    native_size: tuple[int, int]
+    scene: Scene
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the image in pixels."""
+        return self.image.shape[1], self.image.shape[0]
+
+    @property
+    def georeferenced(self) -> bool:
+        """Whether pixel positions can be turned into map coordinates."""
+        return georeferenced(self)
+
+
+def georeferenced(placed: Placed) -> bool:
+    """Whether pixel positions can be turned into map coordinates."""
+    return placed.transform is not None and placed.crs is not None
+
+
+def native_transform(placed: Placed) -> Affine | None:
+    """Transform of the file of an image."""
+    if placed.transform is None:
+        return None
+    (width, height), native = placed.size, placed.native_size
+    return placed.transform @ Affine.scale(width / native[0], height / native[1])
