@@ -19,19 +19,22 @@ from matplotlib.figure import Figure
 from s2match.catalog import Scene
 from s2match.geometry import fit
 from s2match.georeference import expected_linear
-from s2match.images import Raster
+from s2match.images import Grid, Placed, Raster
 from s2match.loftr import GreyImage, LoftrMatcher, Matches, pick_device
 from s2match.matching import match_rasters, prepare
 from s2match.plotting import plot_matches, save_figure
 from s2match.raster import read_raster
 from s2match.results import PairResult, assemble
 from s2match.settings import Settings
+from s2match.thinning import thin
 from s2match.weights import load_network
+from s2match.windowed import match_grids
 
 __all__ = [
     "Settings",
     "create_matcher",
     "draw_matches",
+    "match_images",
     "match_loftr",
     "prepare_image",
     "read_raster_image",
@@ -65,11 +68,41 @@ def match_loftr(
     return match_rasters(matcher, reference, target, settings.confidence, progress)
 
 
-def register(reference: Raster, target: Raster, matches: Matches, settings: Settings) -> PairResult:
-    """Fit a model to the matches, and measure the matches in metres against the georeference."""
+def match_images(
+    reference: Grid,
+    target: Grid,
+    shown: tuple[Raster, Raster],
+    matcher: LoftrMatcher,
+    settings: Settings,
+    progress: Callable[[float], None] | None = None,
+) -> Matches:
+    """Match two images of any size: in one pass where they are shown as they are, or else in windows."""
+    if (reference.size, target.size) == (shown[0].size, shown[1].size):
+        matches = match_rasters(matcher, *shown, settings.confidence, progress)
+    else:
+        matches = match_grids(
+            matcher, reference, target, shown, settings.confidence, settings.search_radius_m, progress
+        )
+    return thin(matches, settings.max_points)
+
+
+def register(
+    reference: Placed,
+    target: Placed,
+    matches: Matches,
+    settings: Settings,
+    shown: tuple[Raster, Raster] | None = None,
+) -> PairResult:
+    """Fit a model to the matches, and measure the matches in metres against the georeference.
+
+    Figures show the two images themselves where they are rasters, or else what is given for them.
+    """
     expected = expected_linear(reference, target)
     registration = fit(matches, settings.geometry, settings.ransac_threshold_px, settings.seed, expected)
-    return assemble(reference, target, matches, registration, settings)
+    if shown is None:
+        assert isinstance(reference, Raster) and isinstance(target, Raster), "grids have no pixels to show"
+        shown = (reference, target)
+    return assemble(reference, target, shown, matches, registration, settings)
 
 
 def draw_matches(result: PairResult, path: str | Path | None = None, figure: Figure | None = None) -> Figure:

@@ -9,7 +9,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -37,14 +37,19 @@ def plot_images(reference: "Raster", target: "Raster", figure: "Figure | None" =
 
 
 def make_prediction(
-    reference: Scene, target: Scene, image_size: tuple[int, int], settings: "Settings", show_progress: bool = True
+    reference: Scene,
+    target: Scene,
+    image_size: tuple[int, int] | None,
+    settings: "Settings",
+    show_progress: bool = True,
 ) -> "PairResult":
     """Read, match and register two scenes.
 
     Args:
         reference: The scene the result is relative to.
         target: The scene that is matched with it.
-        image_size: Width and height to match at, in pixels.
+        image_size: Width and height to match at, in pixels; None for every pixel of the reference, the target at the
+            same pixel size on the ground. Large images are matched in windows.
         settings: How to match.
         show_progress: Show a progress bar on standard error where that is a terminal.
 
@@ -54,12 +59,12 @@ def make_prediction(
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
-    from algorithm_creation import create_matcher, match_loftr, read_raster_image, register
+    from algorithm_creation import create_matcher, match_images, register
     from s2match.georeference import require_overlap
-    from s2match.matching import check_memory
-    from s2match.raster import check_size
+    from s2match.windowed import grids_of, previews_of
 
-    check_size(image_size)
+    grids = grids_of(reference, target, image_size)
+    require_overlap(*grids)
     bar_format = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
     with tqdm(total=1.0, bar_format=bar_format, leave=False, disable=None if show_progress else True) as bar:
 
@@ -68,13 +73,27 @@ def make_prediction(
 
         bar.set_description("Loading weights")
         matcher = create_matcher(settings)
-        check_memory(matcher, image_size, image_size)
         bar.set_description("Reading images")
-        raster0, raster1 = read_raster_image(reference, image_size), read_raster_image(target, image_size)
-        require_overlap(raster0, raster1)
+        shown = previews_of(*grids)
         bar.set_description(f"Matching on {matcher.device}")
-        matches = match_loftr(raster0, raster1, matcher, settings, advance)
-    return register(raster0, raster1, matches, settings)
+        matches = match_images(*grids, shown, matcher, settings, advance)
+    return register(*grids, matches, settings, shown)
+
+
+class _SizeAction(argparse.Action):
+    """Two numbers, or ``native``, which becomes None."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        size = None
+        if values != ["native"]:
+            try:
+                width, height = map(int, values)
+            except ValueError:
+                parser.error(f"argument {option}: give a width and a height in pixels, or native")
+            size = (width, height)
+        setattr(namespace, self.dest, size)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -102,11 +121,21 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument("--confidence", type=float, default=0.8, help="keep matches above this, 0 to 1 (default: 0.8)")
     how.add_argument(
         "--image_size",
-        type=int,
-        nargs=2,
+        nargs="+",
+        action=_SizeAction,
         default=(1098, 1098),
         metavar=("WIDTH", "HEIGHT"),
-        help="size to match at, in pixels (default: 1098 1098, 100 m per pixel on a full tile)",
+        help="size to match at, in pixels (default: 1098 1098, 100 m per pixel on a full tile), or: native",
+    )
+    how.add_argument(
+        "--search_radius_m",
+        type=float,
+        metavar="M",
+        help="how far from where it is expected the ground of a window is sought, when a large image is matched in "
+        "windows (default: what suits the coarse pass that comes first)",
+    )
+    how.add_argument(
+        "--max_points", type=int, default=100_000, help="keep at most so many matches, spread evenly (default: 100000)"
     )
     how.add_argument(
         "--model_pretrained",
@@ -202,12 +231,14 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
         geometry=arguments.geometry,
         ransac_threshold_px=arguments.ransac_threshold,
         seed=arguments.seed,
+        max_points=arguments.max_points,
+        search_radius_m=arguments.search_radius_m,
     )
     check_format(arguments.output)
     show = arguments.show is not False and has_screen()
     if arguments.show and not show:
         raise OutputError("There is no screen to show figures on: leave --show out.")
-    result = make_prediction(reference, target, tuple(arguments.image_size), settings)
+    result = make_prediction(reference, target, arguments.image_size, settings)
     draw_matches(result, arguments.output, screen_figure() if show else None)
     written = [arguments.output]
     if arguments.json is not None:
@@ -216,7 +247,7 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
     print(summary(result))
     print(f"{'written':<14}{', '.join(map(str, written))}")
     if show:
-        plot_images(result.reference, result.target, screen_figure())
+        plot_images(*result.shown, screen_figure())
         show_screen()
     return 0 if result.registration is not None else NO_REGISTRATION
 

@@ -3,7 +3,7 @@
 LoFTR: Sun et al., "LoFTR: Detector-Free Local Feature Matching with Transformers", CVPR 2021, arXiv 2104.00680.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +71,18 @@ class Matches:
         scatter_px = None if self.scatter_px is None else self.scatter_px[chosen]
         return Matches(self.xy0[chosen], self.xy1[chosen], self.confidence[chosen], self.origin, scatter_px)
 
+    @classmethod
+    def joined(cls, parts: Sequence["Matches"]) -> "Matches":
+        """All matches of at least one part; the parts are of one origin."""
+        scatter_px = [part.scatter_px for part in parts if part.scatter_px is not None]
+        return cls(
+            np.concatenate([part.xy0 for part in parts]),
+            np.concatenate([part.xy1 for part in parts]),
+            np.concatenate([part.confidence for part in parts]),
+            parts[0].origin,
+            np.concatenate(scatter_px) if scatter_px else None,
+        )
+
 
 def pick_device(name: str) -> torch.device:
     """Turn ``auto``, ``cpu``, ``cuda`` or ``mps`` into a device that is there.
@@ -109,6 +121,11 @@ class LoftrMatcher:
     def bytes_per_pixel(self) -> int:
         """Memory that a pass takes at its peak for each pixel of both images, about."""
         return self._engine.bytes_per_pixel
+
+    def nothing(self, confidence: float) -> Matches:
+        """What is found where there is nothing to match."""
+        none, origin = np.zeros(0), Origin(self._title, str(self.device), confidence)
+        return Matches(np.zeros((0, 2)), np.zeros((0, 2)), none, origin, none if self._agrees else None)
 
     def match(
         self,

@@ -8,11 +8,11 @@ import psutil
 import torch
 
 from s2match.errors import ImageSizeError, OptionError
-from s2match.images import Raster
+from s2match.images import Patch, Raster
 from s2match.loftr import GreyImage, LoftrMatcher, Matches
 
 
-def prepare(raster: Raster) -> GreyImage:
+def prepare(raster: Raster | Patch) -> GreyImage:
     """Turn an image into what the network sees: the mean of the bands, stretched.
 
     The 1st percentile of the valid pixels becomes 0 and the 97th becomes 1, so that dark scenes use the whole range and

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from s2match.errors import OutputError
 from s2match.files import written_whole
 from s2match.georeference import common_corners, outline, predict
-from s2match.images import Raster
+from s2match.images import Placed, Raster
 from s2match.results import PairResult
 
 NODATA_GREY = 225
@@ -25,6 +25,8 @@ NODATA_GREY = 225
 _CONFIDENCE = LinearSegmentedColormap.from_list("confidence", ["#2a3fd0", "#00a5ff", "#3df5ff"])
 _OUTLIER = "#D55E00"
 _MAX_LINES = 60
+# More dots than these hide each other and the ground.
+_MAX_DOTS = 20_000
 _FORMATS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 _DPI = 150
 
@@ -67,11 +69,12 @@ def plot_matches(result: PairResult, figure: Figure | None = None) -> Figure:
     axes = figure.add_subplot(grid[0, :])
     reference, target = result.reference, result.target
     offset = np.array([reference.size[0] + 0.04 * max(reference.size[0], target.size[0]), 0.0])
-    for raster, left in ((reference, 0.0), (target, float(offset[0]))):
-        axes.imshow(_shown(raster), extent=(left, left + raster.size[0], raster.size[1], 0))
+    for raster, shown, left in ((reference, result.shown[0], 0.0), (target, result.shown[1], float(offset[0]))):
+        axes.imshow(_shown(shown), extent=(left, left + raster.size[0], raster.size[1], 0))
         axes.add_patch(Rectangle((left, 0), *raster.size, fill=False, color="0.5", lw=0.8))
         middle = left + raster.size[0] / 2
-        axes.text(middle, -8, raster.scene.title, ha="center", va="bottom", fontsize=13, parse_math=False)
+        above = -0.008 * raster.size[1]
+        axes.text(middle, above, raster.scene.title, ha="center", va="bottom", fontsize=13, parse_math=False)
     axes.set_xlim(0, offset[0] + target.size[0])
     axes.set_ylim(max(reference.size[1], target.size[1]), 0)
     axes.set_axis_off()
@@ -199,7 +202,8 @@ def _inliers(result: PairResult) -> NDArray[np.bool_]:
 
 
 def _draw_matches(axes: Axes, result: PairResult, offset: NDArray[np.float64]) -> None:
-    matches, inlier = result.matches, _inliers(result)
+    dots = _spread(len(result.matches), _MAX_DOTS)
+    matches, inlier = result.matches.of(dots), _inliers(result)[dots]
     colours = _CONFIDENCE(_norm(result)(matches.confidence))
     colours[~inlier] = to_rgba(_OUTLIER)
     drawn = _spread(len(matches), _MAX_LINES)
@@ -235,7 +239,7 @@ def _norm(result: PairResult) -> Normalize:
     return Normalize(min(result.matches.origin.confidence, 0.99), 1.0)
 
 
-def _draw_common_footprint(axes: Axes, reference: Raster, target: Raster, offset: NDArray[np.float64]) -> None:
+def _draw_common_footprint(axes: Axes, reference: Placed, target: Placed, offset: NDArray[np.float64]) -> None:
     """Outline on each image what the georeference says the other one shows."""
     if not _footprints_differ(reference, target):
         return
@@ -245,7 +249,7 @@ def _draw_common_footprint(axes: Axes, reference: Raster, target: Raster, offset
         line.set_clip_path(frame)
 
 
-def _footprints_differ(reference: Raster, target: Raster) -> bool:
+def _footprints_differ(reference: Placed, target: Placed) -> bool:
     corners = common_corners(reference, target)
     return bool(np.abs(np.ptp(corners, axis=0) - reference.size).max() > 1)
 

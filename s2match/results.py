@@ -11,7 +11,7 @@ from s2match import __version__
 from s2match.files import written_whole
 from s2match.geometry import AUTO, uncertainty_px
 from s2match.georeference import GroundErrors, common_corners, ground_errors, pixel_sides_m
-from s2match.images import Raster
+from s2match.images import Placed, Raster, georeferenced
 from s2match.loftr import Matches
 from s2match.models import Registration
 from s2match.settings import Settings
@@ -28,16 +28,18 @@ class PairResult:
     """A matched pair.
 
     Attributes:
-        reference: The image whose points are ``matches.xy0``.
+        reference: The image whose points are ``matches.xy0``, at the size it was matched at.
         target: The image whose points are ``matches.xy1``.
+        shown: Both as figures show them; smaller than they were matched where that was in windows.
         matches: All matches above the confidence.
         registration: The model, or None when there is not enough evidence for one.
         errors: Errors of all matches against the georeference; None when an image has none.
         settings: How it was done.
     """
 
-    reference: Raster
-    target: Raster
+    reference: Placed
+    target: Placed
+    shown: tuple[Raster, Raster]
     matches: Matches
     registration: Registration | None
     errors: GroundErrors | None
@@ -67,19 +69,24 @@ class PairResult:
 
 
 def assemble(
-    reference: Raster, target: Raster, matches: Matches, registration: Registration | None, settings: Settings
+    reference: Placed,
+    target: Placed,
+    shown: tuple[Raster, Raster],
+    matches: Matches,
+    registration: Registration | None,
+    settings: Settings,
 ) -> PairResult:
     """Gather the parts of a result and measure its matches against the georeference."""
     errors = ground_errors(reference, target, matches.xy0, matches.xy1)
-    return PairResult(reference, target, matches, registration, errors, settings)
+    return PairResult(reference, target, shown, matches, registration, errors, settings)
 
 
 def summary(result: PairResult) -> str:
     """A short, aligned table of a result, without a final newline."""
     settings, registration, origin = result.settings, result.registration, result.matches.origin
     rows = [
-        ("reference", _describe(result.reference)),
-        ("target", _describe(result.target)),
+        ("reference", _describe(result.reference, result.shown[0])),
+        ("target", _describe(result.target, result.shown[1])),
         ("weights", f"{origin.weights} on {origin.device}"),
         ("matches", f"{len(result.matches)} above {origin.confidence:.2f}"),
     ]
@@ -111,8 +118,8 @@ def facts(result: PairResult) -> dict[str, Any]:
     settings, registration, origin = result.settings, result.registration, result.matches.origin
     return {
         "s2match_version": __version__,
-        "reference": _raster_facts(result.reference),
-        "target": _raster_facts(result.target),
+        "reference": _image_facts(result.reference, result.shown[0]),
+        "target": _image_facts(result.target, result.shown[1]),
         "weights": origin.weights,
         "device": origin.device,
         "confidence": origin.confidence,
@@ -150,14 +157,14 @@ def write_json(result: PairResult, path: Path) -> None:
         partial.write_text(json.dumps(facts(result), indent=2) + "\n", encoding="utf-8")
 
 
-def _describe(raster: Raster) -> str:
+def _describe(raster: Placed, shown: Raster) -> str:
     width, height = raster.size
     pixel = ""
-    if raster.georeferenced:
+    if georeferenced(raster):
         across, down = pixel_sides_m(raster, raster.transform)
         oblong = abs(across / down - 1) > _OBLONG
         pixel = f" of {across:.4g} x {down:.4g} m" if oblong else f" of {across:.4g} m"
-    nodata = "" if raster.valid.all() else f", {1 - raster.valid.mean():.0%} nodata"
+    nodata = "" if shown.valid.all() else f", {1 - shown.valid.mean():.0%} nodata"
     return f"{raster.scene.path.name}  ({width} x {height} px{pixel}{nodata})"
 
 
@@ -193,7 +200,7 @@ def _error_facts(errors: GroundErrors | None) -> dict[str, float] | None:
     }
 
 
-def _raster_facts(raster: Raster) -> dict[str, Any]:
+def _image_facts(raster: Placed, shown: Raster) -> dict[str, Any]:
     return {
         "file": raster.scene.path.name,
         "tile": raster.scene.tile,
@@ -202,7 +209,7 @@ def _raster_facts(raster: Raster) -> dict[str, Any]:
         "height_px": raster.size[1],
         "native_width_px": raster.native_size[0],
         "native_height_px": raster.native_size[1],
-        "nodata_share": float(1 - raster.valid.mean()),
+        "nodata_share": float(1 - shown.valid.mean()),
         "crs": None if raster.crs is None else raster.crs.to_string(),
         "transform": None if raster.transform is None else list(raster.transform)[:6],
     }

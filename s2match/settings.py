@@ -1,7 +1,9 @@
 """How a pair is matched: every choice in one value."""
 
+import math
 from dataclasses import dataclass
 
+from s2match.errors import OptionError
 from s2match.geometry import AUTO, check_fit_options
 from s2match.loftr import pick_device
 from s2match.matching import check_confidence
@@ -19,6 +21,9 @@ class Settings:
         geometry: Name of the model to fit, or ``auto`` to have it chosen.
         ransac_threshold_px: Largest distance of an inlier from the model, in pixels of the matched target.
         seed: Seed of the robust fit.
+        max_points: Matches to keep at most, spread evenly over the image.
+        search_radius_m: How far from where it is expected a window's ground is sought, metres on the ground; None suits
+            what tells where to expect it. Images that are matched in one pass are searched as a whole.
     """
 
     weights: str = BUNDLED
@@ -27,6 +32,8 @@ class Settings:
     geometry: str = AUTO
     ransac_threshold_px: float = 1.5
     seed: int = 0
+    max_points: int = 100_000
+    search_radius_m: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse values out of range before any work is done.
@@ -37,4 +44,8 @@ class Settings:
         """
         check_confidence(self.confidence)
         check_fit_options(self.geometry, self.ransac_threshold_px, self.seed)
+        if self.max_points < 1:
+            raise OptionError(f"Maximum of {self.max_points} points is out of range: it must be 1 or more.")
+        if self.search_radius_m is not None and not 0 <= self.search_radius_m < math.inf:
+            raise OptionError(f"Search radius {self.search_radius_m:g} m is out of range: it must be 0 or more.")
         pick_device(self.device)

@@ -1,0 +1,116 @@
+"""How large images are matched: in windows, each with the part of the other image that shows its ground."""
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2match.images import Placed, Window
+
+# Windows begin on the network's grid, so that all matches lie on one grid.
+_CELL_PX = 8
+
+# Around what is kept of a window: its border of a cell, and the cells that the outermost matches look around at.
+OVERLAP_PX = 48
+
+# The longest side of a window: what is not kept is a small part of it, and its features fit the memory of any machine.
+LONGEST_PX = 1472
+
+# Less common ground than this is not worth a pass.
+_LEAST_PX = 64
+
+# Points (x, y) of the reference to those of the target.
+Carry = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class WindowPair:
+    """Two windows that are matched with each other.
+
+    Attributes:
+        core: Part of the reference whose matches are kept. The cores of a plan touch and do not overlap.
+        reference: The core and what lies around it.
+        target: Where the ground of ``reference`` is sought in the target.
+    """
+
+    core: Window
+    reference: Window
+    target: Window
+
+
+def plan(
+    reference: Placed, target: Placed, carry: Carry, search_px: float, longest_px: int = LONGEST_PX
+) -> list[WindowPair]:
+    """Plan the windows of two images; ground that only one of them shows is in none.
+
+    Args:
+        reference: Image whose pixels the windows divide.
+        target: The other one.
+        carry: Where points of the reference are expected in the target.
+        search_px: How far off the expectation may be, target pixels.
+        longest_px: Longest side of a window of the reference.
+
+    Returns:
+        The windows, row by row.
+    """
+    columns, rows = (
+        _cuts(low, high, longest_px) for low, high in zip(*_common(reference, target, carry, search_px), strict=True)
+    )
+    pairs = []
+    for top, bottom in itertools.pairwise(rows):
+        for left, right in itertools.pairwise(columns):
+            core = Window(left, top, right - left, bottom - top)
+            around = _within(_box(left, top, right, bottom), reference.size, OVERLAP_PX, _CELL_PX)
+            if around is None:
+                continue
+            expected = carry(_outline(around))
+            sought = _within(expected, target.size, search_px + OVERLAP_PX) if np.isfinite(expected).all() else None
+            if sought is not None:
+                pairs.append(WindowPair(core, around, sought))
+    return pairs
+
+
+def _common(reference: Placed, target: Placed, carry: Carry, search_px: float) -> NDArray[np.int64]:
+    """(2, 2) lowest and highest (x, y) of the reference's pixels that the target may show, on the network's grid."""
+    width, height = reference.size
+    # a lattice fine enough to find any common ground that is worth a pass
+    x, y = (np.linspace(0, side, max(2, math.ceil(side / _LEAST_PX) + 1)) for side in (width, height))
+    points = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+    there = carry(points)
+    inside = ((there >= -search_px) & (there <= np.array(target.size) + search_px)).all(axis=1)
+    if not inside.any():
+        return np.zeros((2, 2), np.int64)
+    low = np.maximum(points[inside].min(axis=0) - _LEAST_PX, 0)
+    high = np.minimum(points[inside].max(axis=0) + _LEAST_PX, reference.size)
+    return np.stack([np.floor(low / _CELL_PX) * _CELL_PX, high]).astype(np.int64)
+
+
+def _cuts(low: int, high: int, longest_px: int) -> list[int]:
+    """Where an axis is cut into cores of nearly equal length, on the network's grid."""
+    count = max(1, math.ceil((high - low) / (longest_px - 2 * OVERLAP_PX)))
+    step = math.ceil((high - low) / count / _CELL_PX) * _CELL_PX
+    return [*range(low, high, step), high] if high > low else []
+
+
+def _box(left: float, top: float, right: float, bottom: float) -> NDArray[np.float64]:
+    return np.array([[left, top], [right, bottom]])
+
+
+def _outline(window: Window) -> NDArray[np.float64]:
+    """(N, 2) points along the edge of a window, close enough to tell where a bent one lies."""
+    along = np.linspace(0, 1, 9)
+    zero, one = np.zeros_like(along), np.ones_like(along)
+    unit = np.stack([np.concatenate([along, one, along, zero]), np.concatenate([zero, along, one, along])], axis=1)
+    return unit * [window.width, window.height] + [window.x, window.y]
+
+
+def _within(xy: NDArray[np.float64], size: tuple[int, int], margin: float, step: int = 1) -> Window | None:
+    """The window about points (N, 2) and a margin, inside an image; None where that is too small to match."""
+    low = np.maximum(np.floor((xy.min(axis=0) - margin) / step) * step, 0).astype(int)
+    high = np.minimum(np.ceil(xy.max(axis=0) + margin), size).astype(int)
+    if (high - low < _LEAST_PX).any():
+        return None
+    return Window(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))

@@ -1,0 +1,144 @@
+"""Match images of any size: a coarse pass finds where they lie to each other, windows do the rest."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2match.catalog import Scene
+from s2match.geometry import fit
+from s2match.georeference import expected_linear, pixel_sides_m, predict
+from s2match.images import Grid, Placed, Raster, Window, georeferenced
+from s2match.loftr import LoftrMatcher, Matches
+from s2match.matching import check_confidence, check_memory, match_rasters, prepare
+from s2match.models import apply_matrix
+from s2match.raster import fit_size, read_grid, read_raster, read_window
+from s2match.tiling import LONGEST_PX, Carry, WindowPair, plan
+
+# Images up to this side are matched in one pass.
+ONE_PASS_PX = 2048
+COARSE_PX = 1098
+
+# How far off the coarse pass may be, in its pixels; and without it the georeference, in target pixels.
+_COARSE_OFF, _GEOREFERENCE_OFF_PX = 2.0, 32.0
+
+# The coarse pass takes this share of the progress.
+_COARSE_SHARE = 0.05
+
+_COARSE_CONFIDENCE = 0.2
+
+
+def grids_of(reference: Scene, target: Scene, size: tuple[int, int] | None) -> tuple[Grid, Grid]:
+    """The grids that two images are matched on.
+
+    Args:
+        reference: Its image.
+        target: Its image.
+        size: Width and height of both; None for every pixel of the reference, and the target, where both are
+            georeferenced, at the same pixel size on the ground.
+
+    Raises:
+        ImageSizeError: ``size`` is out of range.
+        UnreadableImageError: A file is missing or is not an image.
+    """
+    grid0, grid1 = read_grid(reference, size), read_grid(target, size)
+    if size is None and georeferenced(grid0) and georeferenced(grid1):
+        wanted, has = pixel_sides_m(grid0, grid0.transform), pixel_sides_m(grid1, grid1.transform)
+        scaled = [round(n * h / w) for n, h, w in zip(grid1.size, has, wanted, strict=True)]
+        grid1 = read_grid(target, (scaled[0], scaled[1]))
+    return grid0, grid1
+
+
+def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
+    """Two images as they are where one pass can match them, or else as small as the coarse pass wants them.
+
+    Raises:
+        UnreadableImageError: A file is damaged.
+        NoValidPixelsError: An image holds nothing but nodata.
+    """
+    longest = max(*reference.size, *target.size)
+    share = 1.0 if longest <= ONE_PASS_PX else COARSE_PX / longest
+    sizes = [fit_size(grid.size, round(max(grid.size) * share)) for grid in (reference, target)]
+    return read_raster(reference.scene, sizes[0]), read_raster(target.scene, sizes[1])
+
+
+def match_grids(
+    matcher: LoftrMatcher,
+    reference: Grid,
+    target: Grid,
+    previews: tuple[Raster, Raster],
+    confidence: float,
+    search_radius_m: float | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Matches:
+    """Match two images of any size in windows; memory does not grow with it.
+
+    Args:
+        matcher: The network.
+        reference: Image whose points come out as ``xy0``, at the size to match at.
+        target: Image whose points come out as ``xy1``.
+        previews: Both, small enough for one pass: it tells where the ground of a window is sought. Where it finds
+            nothing the georeference does; where there is none either, nothing is matched.
+        confidence: Keep matches with a confidence above this.
+        search_radius_m: How far from there, on the ground; None suits what told it.
+        progress: Called with the share done, 0 to 1.
+
+    Returns:
+        The matches, in pixels of the two grids, GDAL frame, window by window.
+
+    Raises:
+        OptionError: ``confidence`` is outside 0 to 1.
+        ImageSizeError: A window is too large for the memory there is.
+        UnreadableImageError: A file is damaged.
+    """
+    check_confidence(confidence)
+    report = progress or (lambda share: None)
+    carry, off_px = _expectation(matcher, reference, target, previews)
+    report(_COARSE_SHARE)
+    if search_radius_m is not None and georeferenced(target):
+        off_px = search_radius_m / min(pixel_sides_m(target, target.transform))
+    pairs = [] if carry is None else plan(reference, target, carry, off_px)
+    found = [matcher.nothing(confidence)]
+    if pairs:
+        check_memory(matcher, (LONGEST_PX, LONGEST_PX), (LONGEST_PX, LONGEST_PX))
+    for done, pair in enumerate(pairs, 1):
+        found.append(_match_window(matcher, reference, target, pair, confidence))
+        report(_COARSE_SHARE + (1 - _COARSE_SHARE) * done / len(pairs))
+    return Matches.joined(found)
+
+
+def _expectation(
+    matcher: LoftrMatcher, reference: Grid, target: Grid, previews: tuple[Raster, Raster]
+) -> tuple[Carry | None, float]:
+    """Where points of the reference are expected in the target, and how far off that may be, target pixels."""
+    coarse = match_rasters(matcher, *previews, _COARSE_CONFIDENCE)
+    registration = fit(coarse, expected=expected_linear(*previews))
+    if registration is not None:
+        matrix = registration.matrix
+        into, out = _scale(reference, previews[0]), _scale(previews[1], target)
+        return lambda xy: apply_matrix(matrix, xy * into) * out, _COARSE_OFF * float(out.max())
+    if georeferenced(reference) and georeferenced(target):
+        return lambda xy: predict(xy, reference, target), _GEOREFERENCE_OFF_PX
+    return None, 0.0
+
+
+def _scale(source: Placed, onto: Placed) -> NDArray[np.float64]:
+    """(2,) pixels of an image at another size for one of its own."""
+    return np.asarray(np.array(onto.size) / np.array(source.size))
+
+
+def _match_window(matcher: LoftrMatcher, reference: Grid, target: Grid, pair: WindowPair, confidence: float) -> Matches:
+    """The matches of a window's core, in pixels of the grids."""
+    patches = read_window(reference, pair.reference), read_window(target, pair.target)
+    if not all(patch.valid.any() for patch in patches):
+        return matcher.nothing(confidence)
+    matches = matcher.match(prepare(patches[0]), prepare(patches[1]), confidence)
+    xy0, xy1 = matches.xy0 + _corner(pair.reference), matches.xy1 + _corner(pair.target)
+    in_core = xy0 - _corner(pair.core)
+    kept = np.all((in_core >= 0) & (in_core < [pair.core.width, pair.core.height]), axis=1)
+    return replace(matches, xy0=xy0, xy1=xy1).of(np.asarray(kept))
+
+
+def _corner(window: Window) -> NDArray[np.float64]:
+    return np.array([window.x, window.y], float)

@@ -1,0 +1,122 @@
+"""Large images in windows: the matches of one pass, without seams, wherever the images lie to each other."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from affine import Affine
+from conftest import GRID, Writer, texture
+from numpy.typing import NDArray
+
+import model_inference
+from s2match import windowed
+from s2match.catalog import scene_of
+from s2match.images import Grid
+from s2match.loftr import LoftrMatcher, Matches
+from s2match.matching import match_rasters
+from s2match.raster import read_grid, read_raster
+from s2match.tiling import plan
+from s2match.weights import load_network
+from s2match.windowed import grids_of, match_grids, previews_of
+
+SIDE = 640
+SHIFT = (21, -13)
+
+
+@pytest.fixture(scope="module")
+def matcher() -> LoftrMatcher:
+    return LoftrMatcher(load_network("sentinel2"), torch.device("cpu"))
+
+
+@pytest.fixture(autouse=True)
+def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windowed, "plan", partial(plan, longest_px=320))
+    monkeypatch.setattr(windowed, "ONE_PASS_PX", 500)
+    monkeypatch.setattr(windowed, "COARSE_PX", 320)
+
+
+def pair_of(write_image: Writer, georeference: str = "true") -> tuple[Grid, Grid]:
+    """Two images of one scene, SHIFT px apart; their georeference says so, says something else, or is missing."""
+    scene = texture(SIDE + 60, SIDE + 60, seed=5, detail_px=2.5)
+    place = {"true": GRID @ Affine.translation(*SHIFT), "wrong": GRID, "none": None}[georeference]
+    x, y = 30 + SHIFT[0], 30 + SHIFT[1]
+    grids = []
+    for name, image, transform in (
+        ("T36UXA_20180820T083601_TCI.jp2", scene[30 : 30 + SIDE, 30 : 30 + SIDE], GRID if place else None),
+        ("T36UXA_20190606T083601_TCI.jp2", 255 - scene[y : y + SIDE, x : x + SIDE], place),
+    ):
+        grids.append(read_grid(write_image(name, np.stack([image] * 3), transform)))
+    return grids[0], grids[1]
+
+
+def errors(matches: Matches) -> NDArray[np.float64]:
+    return np.asarray(np.linalg.norm(matches.xy1 - matches.xy0 + SHIFT, axis=1))
+
+
+def test_windows_find_what_one_pass_finds(matcher: LoftrMatcher, write_image: Writer) -> None:
+    reference, target = pair_of(write_image)
+    whole = match_rasters(matcher, read_raster(reference.scene), read_raster(target.scene), 0.8)
+    reports: list[float] = []
+    found = match_grids(matcher, reference, target, previews_of(reference, target), 0.8, progress=reports.append)
+    assert len(found) > 0.95 * len(whole) > 3000
+    assert errors(found).max() < 1.0 and np.median(errors(found)) < 0.15
+    assert reports == sorted(reports) and reports[-1] == 1 and len(reports) == 1 + 9
+    # one point for each cell of the grid, none twice, as many at the seams as anywhere
+    assert len(np.unique(found.xy0, axis=0)) == len(found)
+    assert np.allclose(found.xy0 % 8, 0.5)
+    columns = np.bincount((found.xy0[:, 0] // 8).astype(int), minlength=SIDE // 8)[4:72]
+    assert columns.min() > 0.9 * columns.max()
+    assert found.scatter_px is not None and len(found.scatter_px) == len(found)
+
+
+@pytest.mark.parametrize("georeference", ["wrong", "none"])
+def test_the_coarse_pass_finds_what_the_georeference_does_not_know(
+    matcher: LoftrMatcher, write_image: Writer, georeference: str
+) -> None:
+    reference, target = pair_of(write_image, georeference)
+    found = match_grids(matcher, reference, target, previews_of(reference, target), 0.8)
+    assert len(found) > 3000 and np.median(errors(found)) < 0.15
+
+
+def test_without_a_coarse_registration_the_georeference_tells(
+    matcher: LoftrMatcher, write_image: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windowed, "fit", lambda *arguments, **named: None)
+    reference, target = pair_of(write_image)
+    assert len(match_grids(matcher, reference, target, previews_of(reference, target), 0.8)) > 3000
+    lost = pair_of(write_image, "none")
+    nothing = match_grids(matcher, *lost, previews_of(*lost), 0.8)
+    assert len(nothing) == 0 and nothing.origin.weights == "sentinel2"
+
+
+def test_images_of_other_pixel_sizes_are_brought_to_one(write_image: Writer) -> None:
+    coarse = Affine(30, 0, GRID.c, 0, -30, GRID.f)
+    paths = write_image("a.tif", texture(600, 600)), write_image("b.tif", texture(200, 150), coarse)
+    reference, target = grids_of(scene_of(paths[0]), scene_of(paths[1]), None)
+    assert reference.size == (600, 600) and target.size == (600, 450)
+    assert grids_of(reference.scene, target.scene, (300, 200))[1].size == (300, 200)
+
+
+def test_the_command_matches_every_pixel(
+    write_image: Writer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grids = pair_of(write_image)
+    files = [str(grid.scene.path) for grid in grids]
+    options = ["--output", str(tmp_path / "r.png"), "--json", str(tmp_path / "r.json"), "--max_points", "500"]
+    assert model_inference.main(["--images", *files, "--image_size", "native", *options]) == 0
+    facts = json.loads((tmp_path / "r.json").read_text())
+    assert facts["reference"]["width_px"] == SIDE and 350 < facts["matches"] <= 500
+    assert np.allclose(np.array(facts["registration"]["matrix_reference_px_to_target_px"])[:2, 2], [-21, 13], atol=0.1)
+    assert facts["ground_errors"]["inliers"]["rmse_m"] < 3
+    assert f"({SIDE} x {SIDE} px of 10 m)" in capsys.readouterr().out
+    assert (tmp_path / "r.png").exists()
+
+
+@pytest.mark.parametrize("size", [["small"], ["300"], ["300", "x"], ["1", "2", "3"]])
+def test_sizes_that_are_none(size: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        model_inference.main(["--image_size", *size])
+    assert "width and a height in pixels, or native" in capsys.readouterr().err
