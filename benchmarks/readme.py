@@ -12,6 +12,7 @@ from pathlib import Path
 from benchmarks.accuracy import DEFAULT_JSON
 from benchmarks.figures import plot_accuracy
 from benchmarks.networks import ROOT
+from benchmarks.speed_tables import table
 from benchmarks.tables import offsets_of, per_pair, totals
 from s2match.files import written_whole
 from s2match.plotting import save_figure
@@ -19,6 +20,7 @@ from s2match.plotting import save_figure
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "result.jpg"
 CURVES = ROOT / "docs" / "accuracy.png"
+SPEED_JSON = DEFAULT_JSON.with_name("speed.json")
 ALL_TABLES = DEFAULT_JSON.with_suffix(".md")
 # The offset whose pairs the README shows one by one.
 SHOWN = (3.0, 5.0)
@@ -46,6 +48,11 @@ def all_tables() -> str:
     return "\n\n".join(["# Every test pair at every offset", *tables]) + "\n"
 
 
+def speed_tables() -> str:
+    """Time and memory of the last measurement."""
+    return table(json.loads(SPEED_JSON.read_text()))
+
+
 def sample_summary(picture: Path) -> str:
     """What the command prints for the sample, as a Markdown block; the picture is drawn on the way."""
     done = subprocess.run(
@@ -63,6 +70,7 @@ def main() -> None:
     """Redraw everything."""
     text = README.read_text(encoding="utf-8")
     text = replace_block(text, "accuracy", accuracy_tables())
+    text = replace_block(text, "speed", speed_tables())
     text = replace_block(text, "summary", sample_summary(PICTURE))
     for path, content in ((README, text), (ALL_TABLES, all_tables())):
         with written_whole(path) as partial:

@@ -47,7 +47,7 @@ def _network_cells(result: dict[str, Any], timing: dict[str, Any], stock: dict[s
     cells.append(f"{timing['peak_gb']:.2f} GB{less}")
     for stage in _STAGES:
         seconds = timing["stages_s"].get(stage, 0.0)
-        # the transformer and the scores stay in float32
-        bound = gflop.get(stage, 0.0) / (rate if stage == "backbone" else result["gemm_gflops"]["float32"])
+        # the scores stay in float32
+        bound = gflop.get(stage, 0.0) / (result["gemm_gflops"]["float32"] if stage == "matching" else rate)
         cells.append(f"{seconds:.2f} s" + (f" (bound {bound:.2f})" if bound else ""))
     return cells

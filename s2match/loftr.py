@@ -136,8 +136,8 @@ class LoftrMatcher:
     ) -> Matches:
         """Match two images in one pass.
 
-        Nothing is matched within two cells (16 px) of an image's edge, nor where an image is not valid. Points of the
-        reference lie on the network's grid of 8 px; those of the target are refined below it.
+        Nothing is matched where an image is not valid, nor within the border of its edge that the weights ask for, of
+        one or two cells. Points of the reference lie on the network's grid of 8 px; those of the target are refined.
 
         Args:
             image0: Reference, H0×W0; any sizes, multiples of 8 or not.

@@ -10,7 +10,7 @@ from conftest import GRID, REAL, make_raster, texture
 
 from benchmarks.accuracy import DEFAULT_JSON, OFFSETS, identity, measure, phase_correlation, sift
 from benchmarks.precision import Agreement, agreement, total
-from benchmarks.readme import ALL_TABLES, README, accuracy_tables, all_tables, sample_summary
+from benchmarks.readme import ALL_TABLES, README, accuracy_tables, all_tables, sample_summary, speed_tables
 from benchmarks.scoring import Score, moved, score
 from benchmarks.speed import Case, in_own_process
 from benchmarks.speed_tables import REST
@@ -128,7 +128,8 @@ def test_corners_are_those_of_the_common_ground() -> None:
 
 
 def test_readme_shows_the_last_measurement() -> None:
-    assert accuracy_tables() in README.read_text(encoding="utf-8")
+    readme = README.read_text(encoding="utf-8")
+    assert accuracy_tables() in readme and speed_tables() in readme
     assert all_tables() == ALL_TABLES.read_text(encoding="utf-8")
     runs = json.loads(DEFAULT_JSON.read_text())["runs"]
     assert {tuple(run["offset_px"]) for run in runs} == set(OFFSETS)
@@ -137,13 +138,12 @@ def test_readme_shows_the_last_measurement() -> None:
 
 @pytest.mark.slow
 def test_readme_shows_what_the_command_prints(tmp_path: Path) -> None:
+    """The number of matches differs by a few between processors that run the network in float32 and in bfloat16."""
     text = README.read_text(encoding="utf-8")
-    fixed = [
-        line
-        for line in sample_summary(tmp_path / "result.jpg").splitlines()
-        if line.split()[0] in ("reference", "target", "matches")
-    ]
-    assert len(fixed) == 3 and all(line in text for line in fixed)
+    printed = {line.split()[0]: line for line in sample_summary(tmp_path / "result.jpg").splitlines()}
+    assert printed["reference"] in text and printed["target"] in text
+    shown = next(line for line in text.splitlines() if line.startswith("    matches"))
+    assert int(printed["matches"].split()[1]) == pytest.approx(int(shown.split()[1]), rel=0.01)
 
 
 @pytest.mark.real

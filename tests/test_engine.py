@@ -128,10 +128,10 @@ def test_masks_keep_what_kornia_keeps(net: LoFTR) -> None:
     data = {"image0": images[0][None, None], "image1": images[1][None, None]}
     with torch.inference_mode():
         out = net({**data, "mask0": valid0[None], "mask1": valid1[None]})
-    inside = torch.ones(len(out["confidence"]), dtype=torch.bool)
+    inside, border = torch.ones(len(out["confidence"]), dtype=torch.bool), net.config["match_coarse"]["border_rm"]
     for side in (0, 1):
         cells = (out[f"keypoints{side}"] / 8).round()
-        inside &= ((cells >= 2) & (cells < 30)).all(1)
+        inside &= ((cells >= border) & (cells < 32 - border)).all(1)
     wanted = matches_of(out["keypoints0"][inside], out["keypoints1"][inside], out["confidence"][inside])
     assert_same(found, wanted, 0.1, 100)
     assert found.keypoints0[:, 0].min() >= 100 and found.keypoints1[:, 1].min() >= 46

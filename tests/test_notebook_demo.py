@@ -27,7 +27,7 @@ def test_demo_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     done = client.execute()
     text = text_of(done)
-    assert "18 images" in text and "registration  affine" in text and "CE90" in text
+    assert "18 images" in text and "registration  translation" in text and "CE90" in text
     images = [o for cell in done.cells for o in cell.get("outputs", []) if "image/jpeg" in o.get("data", {})]
     assert len(images) == 4
     assert not list(tmp_path.iterdir())
@@ -37,7 +37,7 @@ def test_stored_demo_is_small_and_clean() -> None:
     stored = NOTEBOOK.read_text(encoding="utf-8")
     notebook = json.loads(stored)
     assert 100_000 < len(stored) < 2_000_000
-    assert "registration  affine" in text_of(notebook)
+    assert "registration  translation" in text_of(notebook)
     assert not [path for path in (str(ROOT), "/home/", "/root/", "/tmp/", "/Users/") if path in text_of(notebook)]
     outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
     assert outputs and not [output for output in outputs if output["output_type"] == "error"]

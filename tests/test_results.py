@@ -30,7 +30,7 @@ def matched(right: int = 90, wrong: int = 10, georeferenced: bool = True) -> Pai
         make_raster(IMAGE, name=f"T36UXA_{date}T083601_TCI.jp2", **georeference) for date in ("20180820", "20190606")
     )
     matches = Matches(xy0, xy1, rng.uniform(0.8, 1, right + wrong), Origin("sentinel2", "cpu", 0.8))
-    return assemble(reference, target, matches, fit(matches), Settings(device="cpu"))
+    return assemble(reference, target, (reference, target), matches, fit(matches), Settings(device="cpu"))
 
 
 def test_facts_are_right() -> None:
@@ -106,6 +106,7 @@ def test_summary_tells_how_the_matches_were_found_not_how_they_might_have_been()
     other = assemble(
         result.reference,
         result.target,
+        result.shown,
         result.matches,
         result.registration,
         Settings(weights="outdoor", confidence=0.1),
@@ -152,7 +153,7 @@ def test_every_outcome_can_be_drawn(tmp_path: Path, options: dict[str, int]) -> 
 
 def test_pair_figure(tmp_path: Path) -> None:
     result = matched()
-    words = texts(plot_pair(result.reference, result.target))
+    words = texts(plot_pair(*result.shown))
     assert "T36UXA 2018-08-20  (reference)" in words and "T36UXA 2019-06-06  (target)" in words
 
 
@@ -170,5 +171,5 @@ def test_jpeg_is_as_wide_as_asked_for(inches: float, width: int) -> None:
 
 def test_unknown_image_format(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="png"):
-        save_figure(plot_pair(matched().reference, matched().target), tmp_path / "a.xyz")
+        save_figure(plot_pair(*matched().shown), tmp_path / "a.xyz")
     assert not list(tmp_path.iterdir())
