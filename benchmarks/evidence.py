@@ -1,4 +1,4 @@
-"""How many wrong matches agree by chance: the most inliers on pairs of images that show different places.
+"""How many wrong matches agree by chance, and in how many places, on pairs of images that show different places.
 
 python -m benchmarks.evidence FOLDER_OR_IMAGE ... [--size 512] [--confidence 0.2]
 
@@ -10,9 +10,10 @@ import argparse
 import itertools
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
-from s2match.geometry import is_evidence
+from s2match.geometry import is_evidence, patches
 from s2match.loftr import LoftrMatcher, pick_device
 from s2match.matching import match_rasters
 from s2match.models import MODELS, best_model
@@ -31,7 +32,7 @@ def main() -> None:
     paths = [p for given in arguments.images for p in (sorted(given.iterdir()) if given.is_dir() else [given])]
     rasters = [read_raster(path, (arguments.size, arguments.size)) for path in paths]
     matcher = LoftrMatcher(load_network(arguments.weights), pick_device("auto"))
-    rows: dict[str, list[tuple[bool, int, int, str]]] = {model: [] for model in MODELS}
+    rows: dict[str, list[tuple[bool, int, int, int, str]]] = {model: [] for model in MODELS}
     for first, second in tqdm(list(itertools.combinations(rasters, 2)), leave=False):
         matches = match_rasters(matcher, first, second, arguments.confidence)
         for model in MODELS:
@@ -39,12 +40,15 @@ def main() -> None:
             inliers = 0 if found is None else int(found.inliers.sum())
             registered = found is not None and is_evidence(matches, found.inliers)
             names = f"{first.scene.path.stem} – {second.scene.path.stem}"
-            rows[model].append((registered, inliers, len(matches), names))
+            places = 0 if found is None else patches(matches, found.inliers)
+            rows[model].append((registered, inliers, places, len(matches), names))
     print(f"{len(rows['affine'])} pairs of different places at confidence {arguments.confidence:g}")
     for model, found_pairs in rows.items():
-        wrong = [names for registered, _, _, names in found_pairs if registered]
-        _, inliers, count, names = max(found_pairs, key=lambda row: row[1])
+        wrong = [names for registered, *_, names in found_pairs if registered]
+        _, inliers, _, count, names = max(found_pairs, key=lambda row: row[1])
         print(f"{model:<12} {len(wrong)} registered {wrong}; most inliers: {inliers} of {count}, {names}")
+        spread = np.bincount([places for _, _, places, _, _ in found_pairs])
+        print(f"{'':<12} pairs by the squares that hold inliers: {dict(enumerate(spread.tolist()))}")
 
 
 if __name__ == "__main__":

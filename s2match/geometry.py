@@ -102,7 +102,12 @@ def is_evidence(matches: Matches, inliers: NDArray[np.bool_]) -> bool:
         return False
     if matches.scatter_px is None:
         return True
-    return len(np.unique(np.floor(matches.xy0[inliers] / PATCH_PX), axis=0)) >= MIN_PATCHES
+    return patches(matches, inliers) >= MIN_PATCHES
+
+
+def patches(matches: Matches, inliers: NDArray[np.bool_]) -> int:
+    """How many squares of the reference, as large as what a match looks around at, hold some of the inliers (N,)."""
+    return len(np.unique(np.floor(matches.xy0[inliers] / PATCH_PX), axis=0))
 
 
 def required_inliers(matches: int) -> int:
