@@ -18,6 +18,9 @@ _BLOCK_SCORES = 4_000_000
 # Below this confidence every cell has a match and none means anything.
 MIN_THRESHOLD = 0.01
 
+# Scores of which the largest is found at once.
+_GROUP = 64
+
 # Column sums below this lost digits to underflow and are taken again.
 _SMALLEST_SUM = 1e-30
 
@@ -69,9 +72,9 @@ class _ColumnSums:
         self._reference = torch.full((), -torch.inf, device=tokens0.device)
 
     def add(self, weight: Tensor, top: Tensor) -> None:
-        """Add a block of exp(score - top), where ``top`` is each row's own."""
+        """Add a block (S, B) of exp(score - top), where ``top`` (B,) is each row's own."""
         highest = torch.maximum(self._reference, top.max())
-        self._sum.mul_((self._reference - highest).exp()).add_((top - highest).exp() @ weight)
+        self._sum.mul_((self._reference - highest).exp()).add_(weight @ (top - highest).exp())
         self._reference = highest
 
     def log(self, column: Tensor) -> Tensor:
@@ -102,18 +105,19 @@ def dual_softmax_matches(tokens0: Tensor, tokens1: Tensor, scale: float, thresho
     sums = _ColumnSums(tokens0, scaled1)
     rows, columns, scores, row_shares = [], [], [], []
     for start in range(0, len(tokens0), block := max(1, _BLOCK_SCORES // len(tokens1))):
-        score = _products(tokens0[start : start + block], scaled1)
-        top = score.amax(1)
-        weight = score.sub_(top[:, None]).exp_()
-        row_sum = weight.sum(1)
+        score = _products(scaled1, tokens0[start : start + block])
+        top, _ = _best(score)
+        weight = score.sub_(top).exp_()
+        row_sum = weight.sum(0)
         sums.add(weight, top)
         hopeful = (row_sum * threshold < 1).nonzero()[:, 0]
-        found = (weight[hopeful] > row_sum[hopeful, None] * threshold).nonzero()
+        shares = weight[:, hopeful].T / row_sum[hopeful, None]
+        found = (shares > threshold).nonzero()
         row, column = hopeful[found[:, 0]], found[:, 1]
         rows.append(row + start)
         columns.append(column)
-        scores.append(top[row] + weight[row, column].log())
-        row_shares.append(weight[row, column] / row_sum[row])
+        scores.append(top[row] + weight[column, row].log())
+        row_shares.append(shares[found[:, 0], found[:, 1]])
     row, column = torch.cat(rows), torch.cat(columns)
     confidence = torch.cat(row_shares) * (torch.cat(scores) - sums.log(column)).exp()
     best_of_row = confidence.new_zeros(len(tokens0)).scatter_reduce_(0, row, confidence, "amax")
@@ -142,13 +146,13 @@ def neighbourhood_matches(image0: Tokens, image1: Tokens, scale: float, threshol
     sums = _ColumnSums(image0.values, scaled1)
     tops, bests, row_logs = [], [], []
     for start in range(0, len(image0.values), block := max(1, _BLOCK_SCORES // len(image1.values))):
-        score = _products(image0.values[start : start + block], scaled1)
-        top, best = score.max(1)
-        weight = score.sub_(top[:, None]).exp_()
+        score = _products(scaled1, image0.values[start : start + block])
+        top, best = _best(score)
+        weight = score.sub_(top).exp_()
         sums.add(weight, top)
         tops.append(top)
         bests.append(best)
-        row_logs.append(top + weight.sum(1).log())
+        row_logs.append(top + weight.sum(0).log())
     top, column, row_log = torch.cat(tops), torch.cat(bests), torch.cat(row_logs)
     row = ((top - row_log).exp() * _NEIGHBOURS > threshold).nonzero()[:, 0]
     column = column[row]
@@ -160,12 +164,24 @@ def neighbourhood_matches(image0: Tokens, image1: Tokens, scale: float, threshol
 
 
 def _products(some: Tensor, others: Tensor) -> Tensor:
-    """(L, S) dot products of (L, C) and (S, C)."""
+    """(L, S) dot products of (L, C) and (S, C), fastest where the others are few."""
     if some.device.type != "cpu":
         return some @ others.T
-    # as a convolution oneDNN multiplies them, on AMD's processors two to three times as fast as MKL
+    # as a convolution oneDNN multiplies them, on AMD's processors three times as fast as MKL
     image = some[None, :, None].permute(0, 3, 1, 2)
     return functional.conv2d(image, others[:, :, None, None]).permute(0, 2, 3, 1).reshape(len(some), len(others))
+
+
+def _best(score: Tensor) -> tuple[Tensor, Tensor]:
+    """(B,) largest of each column of (S, B) and where; by groups, which is many times as fast as ``max``."""
+    whole = len(score) - len(score) % _GROUP
+    tops = score[:whole].view(-1, _GROUP, score.shape[1]).amax(1)
+    if whole < len(score):
+        tops = torch.cat([tops, score[whole:].amax(0, keepdim=True)])
+    top, group = tops.max(0)
+    members = group * _GROUP + torch.arange(_GROUP, device=score.device)[:, None]
+    members.clamp_(max=len(score) - 1)
+    return top, members.gather(0, score.gather(0, members).argmax(0, keepdim=True))[0]
 
 
 def _shares_around(tokens: Tensor, log_sums: Tensor, image: Tokens, centre: Tensor) -> Tensor:
