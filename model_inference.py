@@ -42,6 +42,7 @@ def make_prediction(
     image_size: tuple[int, int] | None,
     settings: "Settings",
     show_progress: bool = True,
+    overlap_only: bool = False,
 ) -> "PairResult":
     """Read, match and register two scenes.
 
@@ -52,6 +53,7 @@ def make_prediction(
             same pixel size on the ground. Large images are matched in windows.
         settings: How to match.
         show_progress: Show a progress bar on standard error where that is a terminal.
+        overlap_only: Match nothing but the ground that both images show, see :func:`s2match.grids.grids_of`.
 
     Returns:
         The matched pair.
@@ -60,11 +62,10 @@ def make_prediction(
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
     from algorithm_creation import create_matcher, match_images, register
-    from s2match.georeference import require_overlap
-    from s2match.windowed import grids_of, previews_of
+    from s2match.grids import grids_of
+    from s2match.windowed import previews_of
 
-    grids = grids_of(reference, target, image_size)
-    require_overlap(*grids)
+    grids = grids_of(reference, target, image_size, overlap_only)
     bar_format = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
     with tqdm(total=1.0, bar_format=bar_format, leave=False, disable=None if show_progress else True) as bar:
 
@@ -126,6 +127,11 @@ def build_parser() -> argparse.ArgumentParser:
         default=(1098, 1098),
         metavar=("WIDTH", "HEIGHT"),
         help="size to match at, in pixels (default: 1098 1098, 100 m per pixel on a full tile), or: native",
+    )
+    how.add_argument(
+        "--overlap_only",
+        action="store_true",
+        help="match nothing but the ground that both images show; it gets all the pixels of the size to match at",
     )
     how.add_argument(
         "--search_radius_m",
@@ -238,7 +244,7 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
     show = arguments.show is not False and has_screen()
     if arguments.show and not show:
         raise OutputError("There is no screen to show figures on: leave --show out.")
-    result = make_prediction(reference, target, arguments.image_size, settings)
+    result = make_prediction(reference, target, arguments.image_size, settings, overlap_only=arguments.overlap_only)
     draw_matches(result, arguments.output, screen_figure() if show else None)
     written = [arguments.output]
     if arguments.json is not None:

@@ -1,6 +1,6 @@
 """Images as values: their pixels, their size, and where on the ground they lie."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -20,7 +20,7 @@ class Placed(Protocol):
 
     @property
     def native_size(self) -> tuple[int, int]:
-        """Width and height of the file."""
+        """Width and height, in pixels of the file, of what the image covers."""
 
     @property
     def transform(self) -> Affine | None:
@@ -33,25 +33,6 @@ class Placed(Protocol):
     @property
     def scene(self) -> Scene:
         """The file and what its name says."""
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The pixels an image would have at some size, without the pixels.
-
-    Attributes:
-        size: Width and height in pixels.
-        transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
-        crs: Coordinate reference system of the map coordinates; None without a georeference.
-        native_size: Width and height of the file.
-        scene: The file and what its name says.
-    """
-
-    size: tuple[int, int]
-    transform: Affine | None
-    crs: CRS | None
-    native_size: tuple[int, int]
-    scene: Scene
 
 
 @dataclass(frozen=True)
@@ -69,6 +50,48 @@ class Window:
     y: int
     width: int
     height: int
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The pixels an image would have at some size, without the pixels.
+
+    Attributes:
+        size: Width and height in pixels.
+        transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
+        crs: Coordinate reference system of the map coordinates; None without a georeference.
+        native_size: Width and height, in pixels of the file, of what the grid covers.
+        scene: The file and what its name says.
+        corner: Column and row of the file where what it covers begins.
+        source: Where the grid is not along the file's own axes: the file's grid that its pixels are resampled from.
+    """
+
+    size: tuple[int, int]
+    transform: Affine | None
+    crs: CRS | None
+    native_size: tuple[int, int]
+    scene: Scene
+    corner: tuple[int, int] = (0, 0)
+    source: "Grid | None" = None
+
+    def resized(self, size: tuple[int, int]) -> "Grid":
+        """The same ground in another number of pixels, (width, height)."""
+        scale = self.size[0] / size[0], self.size[1] / size[1]
+        transform = None if self.transform is None else self.transform @ Affine.scale(*scale)
+        source = self.source
+        if source is not None:
+            shrunk = (round(side / by) for side, by in zip(source.size, scale, strict=True))
+            width, height = (max(1, min(side, most)) for side, most in zip(shrunk, source.native_size, strict=True))
+            source = source.resized((width, height))
+        return replace(self, size=size, transform=transform, source=source)
+
+    def cropped(self, part: Window) -> "Grid":
+        """A part of a grid that is the file's own, every pixel of it."""
+        assert self.size == self.native_size and self.source is None, "parts are cut out of the file's own pixels"
+        size = (part.width, part.height)
+        transform = None if self.transform is None else self.transform @ Affine.translation(part.x, part.y)
+        corner = (self.corner[0] + part.x, self.corner[1] + part.y)
+        return replace(self, size=size, native_size=size, transform=transform, corner=corner)
 
 
 @dataclass(frozen=True)
@@ -93,7 +116,7 @@ class Raster:
         valid: H×W bool, False where there is no data.
         transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
         crs: Coordinate reference system of the map coordinates; None without a georeference.
-        native_size: Width and height of the file the image was read from.
+        native_size: Width and height, in pixels of the file, of what the image covers.
         scene: The file and what its name says.
     """
 
@@ -121,7 +144,7 @@ def georeferenced(placed: Placed) -> bool:
 
 
 def native_transform(placed: Placed) -> Affine | None:
-    """Transform of the file of an image."""
+    """Transform of the pixels of the file that an image covers."""
     if placed.transform is None:
         return None
     (width, height), native = placed.size, placed.native_size

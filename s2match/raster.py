@@ -20,6 +20,7 @@ from s2match.catalog import Scene, scene_of
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
 from s2match.images import Grid, Patch, Raster, Window
 from s2match.resampling import AxisMap, resample
+from s2match.warping import nothing, source_window, warped
 
 MIN_SIDE_PX = 64
 MAX_SIDE_PX = 32_768
@@ -72,7 +73,16 @@ def read_raster(source: Path | Scene, size: tuple[int, int] | None = None) -> Ra
         UnreadableImageError: The file is missing, not an image, or damaged.
         NoValidPixelsError: The image holds nothing but nodata.
     """
-    grid = read_grid(source, size)
+    return read_whole(read_grid(source, size))
+
+
+def read_whole(grid: Grid) -> Raster:
+    """Read all pixels of a grid, see :func:`read_raster`.
+
+    Raises:
+        UnreadableImageError: The file is missing, not an image, or damaged.
+        NoValidPixelsError: The image holds nothing but nodata.
+    """
     patch = read_window(grid, Window(0, 0, *grid.size))
     if not patch.valid.any():
         raise NoValidPixelsError(f"{grid.scene.path.name} holds nothing but nodata.")
@@ -91,11 +101,8 @@ def read_grid(source: Path | Scene, size: tuple[int, int] | None = None) -> Grid
         check_size(size)
     with opened(scene.path) as file:
         native = (file.width, file.height)
-        transform, crs = _georeference(file)
-    width, height = size or native
-    if transform is not None:
-        transform = transform @ Affine.scale(native[0] / width, native[1] / height)
-    return Grid((width, height), transform, crs, native, scene)
+        grid = Grid(native, *_georeference(file), native, scene)
+    return grid if size is None else grid.resized(size)
 
 
 def read_window(grid: Grid, window: Window) -> Patch:
@@ -111,14 +118,19 @@ def read_window(grid: Grid, window: Window) -> Patch:
     Raises:
         UnreadableImageError: The file is missing, not an image, or damaged.
     """
+    if grid.source is not None:
+        part = source_window(grid, window)
+        return nothing(window) if part is None else warped(read_window(grid.source, part), part, grid, window)
+    across, down = (native / side for native, side in zip(grid.native_size, grid.size, strict=True))
+    left, top = grid.corner[0] + across * window.x, grid.corner[1] + down * window.y
     with opened(grid.scene.path) as file:
-        level = _choose_level(file, grid.size)
+        level = _choose_level(file, min(across, down))
     with opened(grid.scene.path, level.overview) as file:
-        columns, across = _part(window.x, window.width, grid.native_size[0] / grid.size[0], level.columns, file.width)
-        rows, down = _part(window.y, window.height, grid.native_size[1] / grid.size[1], level.rows, file.height)
-        part = RasterioWindow.from_slices(down, across)
-        bands = _read_bands(file, part)
-        valid = _read_valid(file, bands, part)
+        columns, from_left = _part(left, window.width, across, level.columns, file.width)
+        rows, from_top = _part(top, window.height, down, level.rows, file.height)
+        stored = RasterioWindow.from_slices(from_top, from_left)
+        bands = _read_bands(file, stored)
+        valid = _read_valid(file, bands, stored)
         dtype = np.dtype(file.dtypes[0])
     values, valid = _resample_valid(bands, valid, rows, columns)
     if not valid.any():
@@ -127,10 +139,18 @@ def read_window(grid: Grid, window: Window) -> Patch:
 
 
 def _part(
-    start: int, size: int, scale: float, level: tuple[float, float], length: int
+    start: float, size: int, scale: float, level: tuple[float, float], length: int
 ) -> tuple[AxisMap, tuple[int, int]]:
-    """How a window falls on what is read for it along an axis, and what that is, (start, stop) of stored samples."""
-    scale, offset = scale * level[0], scale * level[0] * start + level[1]
+    """How a window falls on what is read for it along an axis, and what that is, (start, stop) of stored samples.
+
+    Args:
+        start: Where the window begins, in pixels of the file.
+        size: Pixels of the window.
+        scale: Pixels of the file for one of the window.
+        level: Position in the file to position at the stored resolution, as (scale, offset).
+        length: Samples stored.
+    """
+    scale, offset = scale * level[0], start * level[0] + level[1]
     margin = scale / 2 + _NODATA_MARGIN_PX
     first = int(np.clip(np.floor(offset - margin), 0, length - 1))
     last = int(np.clip(np.ceil(offset + size * scale + margin), first + 1, length))
@@ -211,12 +231,12 @@ def _quiet_open(path: Path, options: dict[str, int]) -> rasterio.DatasetReader:
         return rasterio.open(path, **options)
 
 
-def _choose_level(file: rasterio.DatasetReader, size: tuple[int, int]) -> _Level:
-    """The coarsest resolution whose samples are no further apart than those asked for."""
+def _choose_level(file: rasterio.DatasetReader, scale: float) -> _Level:
+    """The coarsest resolution whose samples are no further apart than ``scale`` pixels of the file."""
     chosen = _Level(None, (1.0, 0.0), (1.0, 0.0))
     codestream = file.driver.startswith("JP2") and not Path(f"{file.name}.ovr").exists()
     for overview, factor in enumerate(file.overviews(1)):
-        if factor > min(file.width / size[0], file.height / size[1]):
+        if factor > scale:
             break
         if codestream:
             # The low-pass band of JPEG 2000 keeps the even samples (ISO/IEC 15444-1, annex F), so sample k of a level

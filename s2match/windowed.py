@@ -6,14 +6,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.catalog import Scene
 from s2match.geometry import fit
 from s2match.georeference import expected_linear, pixel_sides_m, predict
 from s2match.images import Grid, Placed, Raster, Window, georeferenced
 from s2match.loftr import LoftrMatcher, Matches
 from s2match.matching import check_confidence, check_memory, match_rasters, prepare
 from s2match.models import apply_matrix
-from s2match.raster import fit_size, read_grid, read_raster, read_window
+from s2match.raster import fit_size, read_whole, read_window
 from s2match.tiling import LONGEST_PX, Carry, WindowPair, plan
 
 # Images up to this side are matched in one pass.
@@ -29,27 +28,6 @@ _COARSE_SHARE = 0.05
 _COARSE_CONFIDENCE = 0.2
 
 
-def grids_of(reference: Scene, target: Scene, size: tuple[int, int] | None) -> tuple[Grid, Grid]:
-    """The grids that two images are matched on.
-
-    Args:
-        reference: Its image.
-        target: Its image.
-        size: Width and height of both; None for every pixel of the reference, and the target, where both are
-            georeferenced, at the same pixel size on the ground.
-
-    Raises:
-        ImageSizeError: ``size`` is out of range.
-        UnreadableImageError: A file is missing or is not an image.
-    """
-    grid0, grid1 = read_grid(reference, size), read_grid(target, size)
-    if size is None and georeferenced(grid0) and georeferenced(grid1):
-        wanted, has = pixel_sides_m(grid0, grid0.transform), pixel_sides_m(grid1, grid1.transform)
-        scaled = [round(n * h / w) for n, h, w in zip(grid1.size, has, wanted, strict=True)]
-        grid1 = read_grid(target, (scaled[0], scaled[1]))
-    return grid0, grid1
-
-
 def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
     """Two images as they are where one pass can match them, or else as small as the coarse pass wants them.
 
@@ -59,8 +37,8 @@ def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
     """
     longest = max(*reference.size, *target.size)
     share = 1.0 if longest <= ONE_PASS_PX else COARSE_PX / longest
-    sizes = [fit_size(grid.size, round(max(grid.size) * share)) for grid in (reference, target)]
-    return read_raster(reference.scene, sizes[0]), read_raster(target.scene, sizes[1])
+    small = [grid.resized(fit_size(grid.size, round(max(grid.size) * share))) for grid in (reference, target)]
+    return read_whole(small[0]), read_whole(small[1])
 
 
 def match_grids(

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 import model_inference
 from s2match import windowed
-from s2match.catalog import scene_of
 from s2match.images import Grid
 from s2match.loftr import LoftrMatcher, Matches
 from s2match.matching import match_rasters
 from s2match.raster import read_grid, read_raster
 from s2match.tiling import plan
 from s2match.weights import load_network
-from s2match.windowed import grids_of, match_grids, previews_of
+from s2match.windowed import match_grids, previews_of
 
 SIDE = 640
 SHIFT = (21, -13)
@@ -90,14 +89,6 @@ def test_without_a_coarse_registration_the_georeference_tells(
     lost = pair_of(write_image, "none")
     nothing = match_grids(matcher, *lost, previews_of(*lost), 0.8)
     assert len(nothing) == 0 and nothing.origin.weights == "sentinel2"
-
-
-def test_images_of_other_pixel_sizes_are_brought_to_one(write_image: Writer) -> None:
-    coarse = Affine(30, 0, GRID.c, 0, -30, GRID.f)
-    paths = write_image("a.tif", texture(600, 600)), write_image("b.tif", texture(200, 150), coarse)
-    reference, target = grids_of(scene_of(paths[0]), scene_of(paths[1]), None)
-    assert reference.size == (600, 600) and target.size == (600, 450)
-    assert grids_of(reference.scene, target.scene, (300, 200))[1].size == (300, 200)
 
 
 def test_the_command_matches_every_pixel(

@@ -1,0 +1,115 @@
+"""The grids two images are matched on: of one ground, at one pixel size where they know where they lie."""
+
+import math
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from s2match.catalog import Scene
+from s2match.errors import ImageSizeError, OptionError
+from s2match.georeference import common_corners, outline, pixel_sides_m, predict, require_overlap
+from s2match.images import Grid, Placed, Window, georeferenced
+from s2match.raster import MIN_SIDE_PX, check_size, read_grid
+
+# Of a target in another reference system, what lies further than this share of the reference's sides away is left out.
+_BEYOND = 0.5
+
+
+def grids_of(
+    reference: Scene, target: Scene, size: tuple[int, int] | None, overlap_only: bool = False
+) -> tuple[Grid, Grid]:
+    """The grids that two images are matched on.
+
+    Images of one reference system are resampled along their own axes. A target of another one is put on the lattice of
+    the reference's pixels, as far as it lies within or near it.
+
+    Args:
+        reference: Its image.
+        target: Its image.
+        size: Width and height of both; None for every pixel of the reference, and the target, where both are
+            georeferenced, at the same pixel size on the ground.
+        overlap_only: Leave out what only one of them shows. ``size`` then is how many pixels the common ground gets, in
+            its own proportions and no more than the reference has.
+
+    Raises:
+        ImageSizeError: ``size`` is out of range, or the common ground is too small.
+        OptionError: ``overlap_only`` without a georeference.
+        UnreadableImageError: A file is missing or is not an image.
+        NoOverlapError: Two georeferenced images share no ground.
+    """
+    if size is not None:
+        check_size(size)
+    whole = read_grid(reference), read_grid(target)
+    if not all(georeferenced(grid) for grid in whole):
+        if overlap_only:
+            raise OptionError("The overlap of two images is known only where both are georeferenced.")
+        return _sized(whole[0], size), _sized(whole[1], size)
+    require_overlap(*whole)
+    grids = (_overlap(*whole), _overlap(*reversed(whole))) if overlap_only else whole
+    if overlap_only and size is not None:
+        size = _in_proportion(grids[0].size, math.prod(size))
+    grid0, grid1 = _sized(grids[0], size), grids[1]
+    if grid0.crs != grid1.crs or not _upright(grid0, grid1):
+        return grid0, on_lattice(grid1, grid0)
+    if overlap_only:
+        return grid0, grid1.resized(grid0.size)
+    return grid0, grid1.resized(size or _at_pixel_of(grid1, grid0))
+
+
+def on_lattice(grid: Grid, reference: Grid) -> Grid:
+    """The part of an image that lies within or near a reference, on the lattice of the reference's pixels."""
+    assert reference.transform is not None
+    edge = predict(outline(grid), grid, reference)
+    beyond = _BEYOND * np.array(reference.size)
+    low = np.floor(np.maximum(edge.min(axis=0), -beyond)).astype(int)
+    high = np.ceil(np.minimum(edge.max(axis=0), reference.size + beyond)).astype(int)
+    transform = reference.transform @ Affine.translation(*low)
+    width, height = (int(side) for side in high - low)
+    wanted = _at_pixel_of(grid, reference)
+    shrunk = min(wanted[0], grid.native_size[0]), min(wanted[1], grid.native_size[1])
+    source = grid.resized(shrunk)
+    return Grid((width, height), transform, reference.crs, grid.native_size, grid.scene, grid.corner, source)
+
+
+def _sized(grid: Grid, size: tuple[int, int] | None) -> Grid:
+    return grid if size is None else grid.resized(size)
+
+
+def _overlap(grid: Grid, other: Grid) -> Grid:
+    """The pixels of a file that show ground that another one shows, too."""
+    corners = common_corners(grid, other)
+    low, high = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
+    width, height = (int(side) for side in high - low)
+    if min(width, height) < MIN_SIDE_PX:
+        raise ImageSizeError(
+            f"The common ground is {width} x {height} px of {grid.scene.path.name}: "
+            f"each side must be {MIN_SIDE_PX} px or more."
+        )
+    return grid.cropped(Window(int(low[0]), int(low[1]), width, height))
+
+
+def _in_proportion(native: tuple[int, int], pixels: int) -> tuple[int, int]:
+    """The size of about so many pixels, in the proportions of a native size and no larger."""
+    scale = min(1.0, math.sqrt(pixels / math.prod(native)))
+    width, height = (max(MIN_SIDE_PX, round(side * scale)) for side in native)
+    return width, height
+
+
+def _at_pixel_of(grid: Grid, reference: Placed) -> tuple[int, int]:
+    """The size at which pixels of an image are as large on the ground as those of a reference."""
+    wanted, has = pixel_sides_m(reference, reference.transform), pixel_sides_m(grid, grid.transform)
+    width, height = (max(1, round(n * h / w)) for n, h, w in zip(grid.size, has, wanted, strict=True))
+    return width, height
+
+
+def _upright(grid: Grid, other: Grid) -> bool:
+    """Whether the axes of two grids of one reference system point the same way."""
+    return bool(np.allclose(_axes(grid), _axes(other), atol=1e-6))
+
+
+def _axes(grid: Grid) -> NDArray[np.float64]:
+    """(2, 2) directions of a row and of a column."""
+    assert grid.transform is not None
+    steps = np.array([[grid.transform.a, grid.transform.d], [grid.transform.b, grid.transform.e]])
+    return np.asarray(steps / np.linalg.norm(steps, axis=1, keepdims=True))

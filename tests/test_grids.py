@@ -1,0 +1,165 @@
+"""Images of any reference system, pixel size and footprint come onto grids that can be matched."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from conftest import GRID, UTM, Writer, texture
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.warp import reproject
+
+import model_inference
+from s2match.catalog import Scene, scene_of
+from s2match.errors import ImageSizeError, NoOverlapError, OptionError
+from s2match.georeference import predict
+from s2match.grids import grids_of
+from s2match.images import Window
+from s2match.raster import read_whole, read_window
+
+NEXT_ZONE = CRS.from_epsg(32637)
+GEOGRAPHIC = CRS.from_epsg(4326)
+SIDE = 400
+
+
+def projected(image: NDArray[np.uint8], crs: CRS, pixel: float, write_image: Writer, name: str = "b.tif") -> Path:
+    """An image on GRID written in another reference system, exactly."""
+    bounds = rasterio.transform.array_bounds(*image.shape, GRID)
+    west, south, east, north = rasterio.warp.transform_bounds(UTM, crs, *bounds)
+    width, height = int((east - west) / pixel), int((north - south) / pixel)
+    transform = Affine(pixel, 0, west, 0, -pixel, north)
+    out = np.zeros((height, width), np.uint8)
+    reproject(
+        image,
+        out,
+        src_transform=GRID,
+        src_crs=UTM,
+        dst_transform=transform,
+        dst_crs=crs,
+        dst_nodata=0,
+        resampling=Resampling.cubic,
+        tolerance=0.0,
+    )
+    return write_image(name, np.stack([out] * 3), transform, crs, nodata=0)
+
+
+def shift_px(image: NDArray[np.uint8], other: NDArray[np.uint8], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(2,) shift (x, y) of two nearly equal images, by least squares on their gradient."""
+    rows, columns = np.gradient(image.astype(float))
+    slopes = np.stack([columns[valid], rows[valid]], axis=1)
+    return np.linalg.lstsq(slopes, (image.astype(float) - other)[valid], rcond=None)[0]
+
+
+@pytest.mark.parametrize(("crs", "pixel"), [(NEXT_ZONE, 10.0), (NEXT_ZONE, 5.0), (GEOGRAPHIC, 0.0001)])
+def test_another_reference_system_comes_onto_the_lattice_of_the_reference(
+    write_image: Writer, crs: CRS, pixel: float
+) -> None:
+    image = texture(SIDE, SIDE, seed=3)
+    reference, target = grids_of(
+        scene_of(write_image("a.tif", image)), scene_of(projected(image, crs, pixel, write_image)), None
+    )
+    assert target.crs == UTM and reference.size == (SIDE, SIDE)
+    offset = predict(np.zeros((1, 2)), reference, target)[0]
+    assert np.allclose(offset, np.rint(offset), atol=1e-6)
+    left, top = np.rint(offset).astype(int)
+    patch = read_window(target, Window(int(left), int(top), SIDE, SIDE))
+    inside = np.zeros((SIDE, SIDE), bool)
+    inside[20:-20, 20:-20] = True
+    assert patch.valid[inside].all()
+    assert np.abs(shift_px(image, patch.image[..., 0], inside)).max() < 0.02
+    assert np.abs(image.astype(float) - patch.image[..., 0])[inside].mean() < 2
+
+
+def test_windows_of_a_resampled_grid_are_cuts_of_the_whole(write_image: Writer) -> None:
+    image = texture(SIDE, SIDE, seed=4)
+    _, target = grids_of(
+        scene_of(write_image("a.tif", image)), scene_of(projected(image, NEXT_ZONE, 10, write_image)), (200, 200)
+    )
+    whole = read_whole(target)
+    part = read_window(target, Window(60, 70, 90, 80))
+    assert np.abs(whole.image[70:150, 60:150].astype(int) - part.image).max() <= 1
+    assert (whole.valid[70:150, 60:150] == part.valid).all()
+
+
+def test_what_lies_beyond_a_resampled_target_is_nodata(write_image: Writer) -> None:
+    image = texture(SIDE, SIDE, seed=4)
+    _, target = grids_of(
+        scene_of(write_image("a.tif", image)), scene_of(projected(image, NEXT_ZONE, 10, write_image)), None
+    )
+    corner = read_window(target, Window(0, 0, 4, 4))
+    assert not corner.valid.any() and not corner.image.any()
+
+
+def scenes(first: Path, second: Path) -> tuple[Scene, Scene]:
+    return scene_of(first), scene_of(second)
+
+
+def strips(write_image: Writer, moved: float = 250.4) -> tuple[Path, Path]:
+    """Two images of one zone that share a strip."""
+    scene = texture(SIDE + 300, SIDE, seed=6)
+    there = GRID @ Affine.translation(moved, 0)
+    return write_image("a.tif", scene[:, :SIDE]), write_image("b.tif", scene[:, 250 : 250 + SIDE], there)
+
+
+def test_the_overlap_alone_at_every_pixel(write_image: Writer) -> None:
+    first, second = strips(write_image)
+    reference, target = grids_of(*scenes(first, second), None, overlap_only=True)
+    assert reference.size == target.size == (150, SIDE)
+    assert reference.corner == (250, 0) and target.corner == (0, 0)
+    assert (read_whole(reference).image == read_whole(reference.resized((150, SIDE))).image).all()
+    with rasterio.open(first) as file:
+        assert (read_whole(reference).image[..., 0] == file.read(1)[:, 250:]).all()
+    corner = predict(np.zeros((1, 2)), reference, target)[0]
+    assert np.allclose(corner, [-0.4, 0])
+
+
+def test_the_overlap_gets_all_the_pixels_asked_for(write_image: Writer) -> None:
+    reference, target = grids_of(*scenes(*strips(write_image)), (160, 160), overlap_only=True)
+    assert reference.size == target.size == (98, 261)
+    assert abs(reference.size[0] * reference.size[1] / 160**2 - 1) < 0.01
+    whole = read_whole(reference)
+    assert whole.transform is not None
+    assert np.allclose(whole.transform @ (0, 0), GRID @ (250, 0))
+    assert np.allclose(whole.transform @ whole.size, GRID @ (SIDE, SIDE))
+
+
+def test_the_overlap_of_two_zones(write_image: Writer) -> None:
+    image = texture(SIDE, SIDE, seed=7)
+    files = write_image("a.tif", image), projected(image[:, :200], NEXT_ZONE, 10, write_image)
+    reference, target = grids_of(*scenes(*files), None, overlap_only=True)
+    assert 200 <= reference.size[0] < 240 and reference.size[1] == SIDE
+    assert target.crs == UTM and target.source is not None
+
+
+def test_overlaps_that_are_none(write_image: Writer) -> None:
+    with pytest.raises(ImageSizeError, match="common ground is 20 x 400 px"):
+        grids_of(*scenes(*strips(write_image, moved=380)), None, overlap_only=True)
+    with pytest.raises(NoOverlapError):
+        grids_of(*scenes(*strips(write_image, moved=4000)), None, overlap_only=True)
+    plain = write_image("c.tif", texture(100, 100), None)
+    with pytest.raises(OptionError, match="both are georeferenced"):
+        grids_of(scene_of(plain), scene_of(plain), None, overlap_only=True)
+
+
+def test_images_of_other_pixel_sizes_are_brought_to_one(write_image: Writer) -> None:
+    coarse = Affine(30, 0, GRID.c, 0, -30, GRID.f)
+    paths = write_image("a.tif", texture(600, 600)), write_image("b.tif", texture(200, 150), coarse)
+    reference, target = grids_of(scene_of(paths[0]), scene_of(paths[1]), None)
+    assert reference.size == (600, 600) and target.size == (600, 450)
+    assert grids_of(reference.scene, target.scene, (300, 200))[1].size == (300, 200)
+
+
+@pytest.mark.parametrize("options", [[], ["--overlap_only"], ["--image_size", "native"]])
+def test_the_command_matches_two_zones(write_image: Writer, tmp_path: Path, options: list[str]) -> None:
+    image = texture(SIDE, SIDE, seed=8, detail_px=2.5)
+    files = [str(write_image("a.tif", image)), str(projected(image, NEXT_ZONE, 10, write_image))]
+    size = [] if "native" in options else ["--image_size", "400", "400"]
+    written = ["--output", str(tmp_path / "r.png"), "--json", str(tmp_path / "r.json")]
+    assert model_inference.main(["--images", *files, *size, *options, *written]) == 0
+    facts = json.loads((tmp_path / "r.json").read_text())
+    assert facts["matches"] > 1000
+    assert facts["ground_errors"]["inliers"]["rmse_m"] < 2
