@@ -26,7 +26,6 @@ from s2match.plotting import plot_matches, save_figure
 from s2match.raster import read_raster
 from s2match.results import PairResult, assemble
 from s2match.settings import Settings
-from s2match.thinning import thin
 from s2match.weights import load_network
 from s2match.windowed import match_grids
 
@@ -65,7 +64,7 @@ def match_loftr(
     progress: Callable[[float], None] | None = None,
 ) -> Matches:
     """Prepare and match two images; keep the matches above the confidence."""
-    return match_rasters(matcher, reference, target, settings.confidence, progress)
+    return match_rasters(matcher, reference, target, settings.confidence, progress, settings.finishing)
 
 
 def match_images(
@@ -78,12 +77,18 @@ def match_images(
 ) -> Matches:
     """Match two images of any size: in one pass where they are shown as they are, or else in windows."""
     if (reference.size, target.size) == (shown[0].size, shown[1].size):
-        matches = match_rasters(matcher, *shown, settings.confidence, progress)
-    else:
-        matches = match_grids(
-            matcher, reference, target, shown, settings.confidence, settings.search_radius_m, progress
-        )
-    return thin(matches, settings.max_points)
+        return match_loftr(*shown, matcher, settings, progress)
+    return match_grids(
+        matcher,
+        reference,
+        target,
+        shown,
+        settings.confidence,
+        settings.search_radius_m,
+        progress,
+        settings.finishing,
+        settings.coverage,
+    )
 
 
 def register(

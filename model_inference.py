@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 NO_REGISTRATION = 3
 INTERRUPTED = 130
 
+# What presets set; options given beside them win.
+PRESETS: dict[str, dict[str, Any]] = {
+    "fast": {"image_size": None, "refine": True, "coverage": 0.1, "max_points": 5000},
+    "thorough": {"image_size": None, "refine": True},
+}
+
 
 def plot_images(reference: "Raster", target: "Raster", figure: "Figure | None" = None) -> "Figure":
     """Show two images side by side."""
@@ -129,6 +135,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="size to match at, in pixels (default: 1098 1098, 100 m per pixel on a full tile), or: native",
     )
     how.add_argument(
+        "--preset",
+        choices=PRESETS,
+        help="fast: native pixels in small windows on a tenth of the ground, well under a minute or two for full "
+        "tiles; thorough: native pixels everywhere; both with --refine",
+    )
+    how.add_argument(
         "--overlap_only",
         action="store_true",
         help="match nothing but the ground that both images show; it gets all the pixels of the size to match at",
@@ -139,6 +151,20 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="M",
         help="how far from where it is expected the ground of a window is sought, when a large image is matched in "
         "windows (default: what suits the coarse pass that comes first)",
+    )
+    how.add_argument(
+        "--coverage",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="share of the common ground to look at when large images are matched in windows (default: 1)",
+    )
+    how.add_argument(
+        "--refine",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="measure every match again on the pixels around it, and drop those that it does not make better "
+        "(default: with --image_size native)",
     )
     how.add_argument(
         "--max_points", type=int, default=100_000, help="keep at most so many matches, spread evenly (default: 100000)"
@@ -194,7 +220,7 @@ def main(argv: list[str] | None = None) -> int:
             # a terminal that lacks a letter of a file's name is no reason to lose the result
             stream.reconfigure(errors="replace")
     try:
-        return run(build_parser().parse_args(argv))
+        return run(_parse(argv))
     except S2MatchError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -205,6 +231,14 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+
+
+def _parse(argv: list[str] | None) -> argparse.Namespace:
+    parser = build_parser()
+    preset = parser.parse_args(argv).preset
+    if preset is not None:
+        parser.set_defaults(**PRESETS[preset])
+    return parser.parse_args(argv)
 
 
 def _dataset(folder: Path) -> tuple[Scene, ...]:
@@ -239,6 +273,8 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
         seed=arguments.seed,
         max_points=arguments.max_points,
         search_radius_m=arguments.search_radius_m,
+        refine=arguments.image_size is None if arguments.refine is None else arguments.refine,
+        coverage=arguments.coverage,
     )
     check_format(arguments.output)
     show = arguments.show is not False and has_screen()

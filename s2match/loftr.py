@@ -54,6 +54,8 @@ class Matches:
         origin: How they were found.
         scatter_px: (N,) distance of each point of the target from what was found for it alone, where it is what its
             neighbours agree on; None where every point was found alone.
+        similarity: (N,) correlation of the edges around the two points, up to 1, where the points were refined
+            (:mod:`s2match.refinement`); None where they were not.
     """
 
     xy0: NDArray[np.float64]
@@ -61,6 +63,7 @@ class Matches:
     confidence: NDArray[np.float64]
     origin: Origin
     scatter_px: NDArray[np.float64] | None = None
+    similarity: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         """Number of matches."""
@@ -68,19 +71,23 @@ class Matches:
 
     def of(self, chosen: NDArray[np.bool_]) -> "Matches":
         """Some of the matches, chosen by an (N,) mask."""
-        scatter_px = None if self.scatter_px is None else self.scatter_px[chosen]
-        return Matches(self.xy0[chosen], self.xy1[chosen], self.confidence[chosen], self.origin, scatter_px)
+        scatter_px, similarity = (
+            None if values is None else values[chosen] for values in (self.scatter_px, self.similarity)
+        )
+        return Matches(self.xy0[chosen], self.xy1[chosen], self.confidence[chosen], self.origin, scatter_px, similarity)
 
     @classmethod
     def joined(cls, parts: Sequence["Matches"]) -> "Matches":
         """All matches of at least one part; the parts are of one origin."""
         scatter_px = [part.scatter_px for part in parts if part.scatter_px is not None]
+        similarity = [part.similarity for part in parts if part.similarity is not None]
         return cls(
             np.concatenate([part.xy0 for part in parts]),
             np.concatenate([part.xy1 for part in parts]),
             np.concatenate([part.confidence for part in parts]),
             parts[0].origin,
             np.concatenate(scatter_px) if scatter_px else None,
+            np.concatenate(similarity) if similarity else None,
         )
 
 

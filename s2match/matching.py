@@ -8,6 +8,8 @@ import psutil
 import torch
 
 from s2match.errors import ImageSizeError, OptionError
+from s2match.finishing import Finishing
+from s2match.georeference import expected_linear
 from s2match.images import Patch, Raster
 from s2match.loftr import GreyImage, LoftrMatcher, Matches
 
@@ -30,6 +32,7 @@ def match_rasters(
     target: Raster,
     confidence: float,
     progress: Callable[[float], None] | None = None,
+    finishing: Finishing | None = None,
 ) -> Matches:
     """Match two images in one pass of the network.
 
@@ -39,6 +42,7 @@ def match_rasters(
         target: Image whose points come out as ``xy1``.
         confidence: Keep matches with a confidence above this.
         progress: Called with the share done, 0 to 1.
+        finishing: What to do with what the network found; None leaves it as it is.
 
     Returns:
         The matches, in pixels of the two rasters, GDAL frame.
@@ -49,7 +53,11 @@ def match_rasters(
     """
     check_confidence(confidence)
     check_memory(matcher, reference.size, target.size)
-    return matcher.match(prepare(reference), prepare(target), confidence, progress)
+    grey0, grey1 = prepare(reference), prepare(target)
+    matches = matcher.match(grey0, grey1, confidence, progress)
+    if finishing is None:
+        return matches
+    return finishing.apply(matches, grey0, grey1, expected_linear(reference, target))
 
 
 def check_confidence(confidence: float) -> None:

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from s2match.errors import OptionError
+from s2match.finishing import Finishing
 from s2match.geometry import AUTO, check_fit_options
 from s2match.loftr import pick_device
 from s2match.matching import check_confidence
@@ -24,6 +25,8 @@ class Settings:
         max_points: Matches to keep at most, spread evenly over the image.
         search_radius_m: How far from where it is expected a window's ground is sought, metres on the ground; None suits
             what tells where to expect it. Images that are matched in one pass are searched as a whole.
+        refine: Measure matches again on the pixels, see :func:`s2match.refinement.refine`.
+        coverage: Share of the common ground to look at, where images are matched in windows; above 0, up to 1.
     """
 
     weights: str = BUNDLED
@@ -34,6 +37,8 @@ class Settings:
     seed: int = 0
     max_points: int = 100_000
     search_radius_m: float | None = None
+    refine: bool = False
+    coverage: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse values out of range before any work is done.
@@ -48,4 +53,11 @@ class Settings:
             raise OptionError(f"Maximum of {self.max_points} points is out of range: it must be 1 or more.")
         if self.search_radius_m is not None and not 0 <= self.search_radius_m < math.inf:
             raise OptionError(f"Search radius {self.search_radius_m:g} m is out of range: it must be 0 or more.")
+        if not 0 < self.coverage <= 1:
+            raise OptionError(f"Coverage {self.coverage:g} is out of range: it must be above 0, up to 1.")
         pick_device(self.device)
+
+    @property
+    def finishing(self) -> Finishing:
+        """What is done with the matches of a pass."""
+        return Finishing(self.max_points, self.refine)

@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ OVERLAP_PX = 48
 
 # The longest side of a window: what is not kept is a small part of it, and its features fit the memory of any machine.
 LONGEST_PX = 1472
+
+# The side of windows that look at a part of the ground only: small ones lie in more places.
+SAMPLE_PX = 320
 
 # Less common ground than this is not worth a pass.
 _LEAST_PX = 64
@@ -34,15 +37,24 @@ class WindowPair:
         core: Part of the reference whose matches are kept. The cores of a plan touch and do not overlap.
         reference: The core and what lies around it.
         target: Where the ground of ``reference`` is sought in the target.
+        expected: 2×2, steps (x, y) in the reference to steps in the target in the middle of the core.
+        share: Of the ground of all cores, 0 to 1.
     """
 
     core: Window
     reference: Window
     target: Window
+    expected: NDArray[np.float64]
+    share: float
 
 
 def plan(
-    reference: Placed, target: Placed, carry: Carry, search_px: float, longest_px: int = LONGEST_PX
+    reference: Placed,
+    target: Placed,
+    carry: Carry,
+    search_px: float,
+    longest_px: int = LONGEST_PX,
+    coverage: float = 1.0,
 ) -> list[WindowPair]:
     """Plan the windows of two images; ground that only one of them shows is in none.
 
@@ -52,25 +64,51 @@ def plan(
         carry: Where points of the reference are expected in the target.
         search_px: How far off the expectation may be, target pixels.
         longest_px: Longest side of a window of the reference.
+        coverage: Share of the common ground to look at; below 1 in small windows, spread evenly.
 
     Returns:
         The windows, row by row.
     """
-    columns, rows = (
-        _cuts(low, high, longest_px) for low, high in zip(*_common(reference, target, carry, search_px), strict=True)
-    )
     pairs = []
-    for top, bottom in itertools.pairwise(rows):
-        for left, right in itertools.pairwise(columns):
-            core = Window(left, top, right - left, bottom - top)
-            around = _within(_box(left, top, right, bottom), reference.size, OVERLAP_PX, _CELL_PX)
-            if around is None:
-                continue
-            expected = carry(_outline(around))
-            sought = _within(expected, target.size, search_px + OVERLAP_PX) if np.isfinite(expected).all() else None
-            if sought is not None:
-                pairs.append(WindowPair(core, around, sought))
-    return pairs
+    for core in _cores(_common(reference, target, carry, search_px), longest_px, coverage):
+        box = _box(core.x, core.y, core.x + core.width, core.y + core.height)
+        around = _within(box, reference.size, OVERLAP_PX, _CELL_PX)
+        if around is None:
+            continue
+        edge = carry(_outline(around))
+        sought = _within(edge, target.size, search_px + OVERLAP_PX) if np.isfinite(edge).all() else None
+        if sought is not None:
+            pairs.append(WindowPair(core, around, sought, _expected(carry, box.mean(axis=0)), 0.0))
+    ground = sum(pair.core.width * pair.core.height for pair in pairs)
+    return [replace(pair, share=pair.core.width * pair.core.height / ground) for pair in pairs]
+
+
+def _cores(common: NDArray[np.int64], longest_px: int, coverage: float) -> list[Window]:
+    """The cores, row by row, of a box, [[left, top], [right, bottom]]."""
+    longest = longest_px - 2 * OVERLAP_PX
+    if coverage < 1:
+        longest = round(min(longest, SAMPLE_PX) / math.sqrt(coverage))
+    columns, rows = (_cuts(low, high, longest) for low, high in common.T)
+    cells = [
+        Window(left, top, right - left, bottom - top)
+        for top, bottom in itertools.pairwise(rows)
+        for left, right in itertools.pairwise(columns)
+    ]
+    return cells if coverage == 1 else [_middle(cell, math.sqrt(coverage)) for cell in cells]
+
+
+def _middle(cell: Window, share: float) -> Window:
+    """The middle of a cell, with a share of its sides, on the network's grid."""
+    width, height = (max(_CELL_PX, round(side * share / _CELL_PX) * _CELL_PX) for side in (cell.width, cell.height))
+    x = cell.x + (cell.width - width) // 2 // _CELL_PX * _CELL_PX
+    y = cell.y + (cell.height - height) // 2 // _CELL_PX * _CELL_PX
+    return Window(x, y, min(width, cell.width), min(height, cell.height))
+
+
+def _expected(carry: Carry, middle: NDArray[np.float64]) -> NDArray[np.float64]:
+    """2×2, steps (x, y) around a point to steps where it is carried."""
+    origin, right, down = carry(middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+    return np.stack([right - origin, down - origin], axis=1)
 
 
 def _common(reference: Placed, target: Placed, carry: Carry, search_px: float) -> NDArray[np.int64]:
@@ -88,9 +126,9 @@ def _common(reference: Placed, target: Placed, carry: Carry, search_px: float) -
     return np.stack([np.floor(low / _CELL_PX) * _CELL_PX, high]).astype(np.int64)
 
 
-def _cuts(low: int, high: int, longest_px: int) -> list[int]:
+def _cuts(low: int, high: int, longest: int) -> list[int]:
     """Where an axis is cut into cores of nearly equal length, on the network's grid."""
-    count = max(1, math.ceil((high - low) / (longest_px - 2 * OVERLAP_PX)))
+    count = max(1, math.ceil((high - low) / longest))
     step = math.ceil((high - low) / count / _CELL_PX) * _CELL_PX
     return [*range(low, high, step), high] if high > low else []
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.finishing import Finishing
 from s2match.geometry import fit
 from s2match.georeference import expected_linear, pixel_sides_m, predict
 from s2match.images import Grid, Placed, Raster, Window, georeferenced
@@ -13,6 +14,7 @@ from s2match.loftr import LoftrMatcher, Matches
 from s2match.matching import check_confidence, check_memory, match_rasters, prepare
 from s2match.models import apply_matrix
 from s2match.raster import fit_size, read_whole, read_window
+from s2match.thinning import thin
 from s2match.tiling import LONGEST_PX, Carry, WindowPair, plan
 
 # Images up to this side are matched in one pass.
@@ -49,6 +51,8 @@ def match_grids(
     confidence: float,
     search_radius_m: float | None = None,
     progress: Callable[[float], None] | None = None,
+    finishing: Finishing | None = None,
+    coverage: float = 1.0,
 ) -> Matches:
     """Match two images of any size in windows; memory does not grow with it.
 
@@ -61,6 +65,8 @@ def match_grids(
         confidence: Keep matches with a confidence above this.
         search_radius_m: How far from there, on the ground; None suits what told it.
         progress: Called with the share done, 0 to 1.
+        finishing: What to do with what the network found in each window; None leaves it as it is.
+        coverage: Share of the common ground that windows look at, see :func:`s2match.tiling.plan`.
 
     Returns:
         The matches, in pixels of the two grids, GDAL frame, window by window.
@@ -76,14 +82,15 @@ def match_grids(
     report(_COARSE_SHARE)
     if search_radius_m is not None and georeferenced(target):
         off_px = search_radius_m / min(pixel_sides_m(target, target.transform))
-    pairs = [] if carry is None else plan(reference, target, carry, off_px)
+    pairs = [] if carry is None else plan(reference, target, carry, off_px, coverage=coverage)
     found = [matcher.nothing(confidence)]
     if pairs:
         check_memory(matcher, (LONGEST_PX, LONGEST_PX), (LONGEST_PX, LONGEST_PX))
     for done, pair in enumerate(pairs, 1):
-        found.append(_match_window(matcher, reference, target, pair, confidence))
+        found.append(_match_window(matcher, reference, target, pair, confidence, finishing))
         report(_COARSE_SHARE + (1 - _COARSE_SHARE) * done / len(pairs))
-    return Matches.joined(found)
+    matches = Matches.joined(found)
+    return matches if finishing is None else thin(matches, finishing.max_points)
 
 
 def _expectation(
@@ -106,16 +113,26 @@ def _scale(source: Placed, onto: Placed) -> NDArray[np.float64]:
     return np.asarray(np.array(onto.size) / np.array(source.size))
 
 
-def _match_window(matcher: LoftrMatcher, reference: Grid, target: Grid, pair: WindowPair, confidence: float) -> Matches:
+def _match_window(
+    matcher: LoftrMatcher,
+    reference: Grid,
+    target: Grid,
+    pair: WindowPair,
+    confidence: float,
+    finishing: Finishing | None,
+) -> Matches:
     """The matches of a window's core, in pixels of the grids."""
     patches = read_window(reference, pair.reference), read_window(target, pair.target)
     if not all(patch.valid.any() for patch in patches):
         return matcher.nothing(confidence)
-    matches = matcher.match(prepare(patches[0]), prepare(patches[1]), confidence)
-    xy0, xy1 = matches.xy0 + _corner(pair.reference), matches.xy1 + _corner(pair.target)
-    in_core = xy0 - _corner(pair.core)
+    grey0, grey1 = prepare(patches[0]), prepare(patches[1])
+    matches = matcher.match(grey0, grey1, confidence)
+    in_core = matches.xy0 + _corner(pair.reference) - _corner(pair.core)
     kept = np.all((in_core >= 0) & (in_core < [pair.core.width, pair.core.height]), axis=1)
-    return replace(matches, xy0=xy0, xy1=xy1).of(np.asarray(kept))
+    matches = matches.of(np.asarray(kept))
+    if finishing is not None:
+        matches = finishing.apply(matches, grey0, grey1, pair.expected, pair.share)
+    return replace(matches, xy0=matches.xy0 + _corner(pair.reference), xy1=matches.xy1 + _corner(pair.target))
 
 
 def _corner(window: Window) -> NDArray[np.float64]:
