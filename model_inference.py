@@ -16,7 +16,7 @@ from tqdm import tqdm
 from s2match import __version__
 from s2match.catalog import Scene, open_dataset, pick_pair, scene_of
 from s2match.errors import OutputError, S2MatchError, SameImageError, UnreadableImageError
-from s2match.files import check_writable
+from s2match.files import check_format, check_writable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,21 +61,27 @@ def make_prediction(
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
-    from algorithm_creation import create_matcher, match_images, register
+    from s2match.beside import begun
     from s2match.grids import grids_of
     from s2match.windowed import previews_of
 
     grids = grids_of(reference, target, image_size, overlap_only)
     bar_format = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
-    with tqdm(total=1.0, bar_format=bar_format, leave=False, disable=None if show_progress else True) as bar:
+    with (
+        begun(lambda: previews_of(*grids)) as reading,
+        tqdm(total=1.0, bar_format=bar_format, leave=False, disable=None if show_progress else True) as bar,
+    ):
 
         def advance(share: float) -> None:
             bar.update(share - bar.n)
 
         bar.set_description("Loading weights")
+        # PyTorch and kornia take seconds to import: the images are read meanwhile
+        from algorithm_creation import create_matcher, match_images, register
+
         matcher = create_matcher(settings)
         bar.set_description("Reading images")
-        shown = previews_of(*grids)
+        shown = reading.result()
         bar.set_description(f"Matching on {matcher.device}")
         matches = match_images(*grids, shown, matcher, settings, advance)
     return register(*grids, matches, settings, shown)
@@ -224,10 +230,7 @@ def _choose(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
 
 
 def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> int:
-    # torch and kornia take seconds to import: not before the images are chosen
-    from algorithm_creation import draw_matches
-    from s2match.plotting import check_format, has_screen, screen_figure, show_screen
-    from s2match.results import summary, write_json
+    # nothing that imports PyTorch or matplotlib, which takes seconds: the images are to be read meanwhile
     from s2match.settings import Settings
 
     settings = Settings(
@@ -241,10 +244,25 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
         search_radius_m=arguments.search_radius_m,
     )
     check_format(arguments.output)
-    show = arguments.show is not False and has_screen()
-    if arguments.show and not show:
-        raise OutputError("There is no screen to show figures on: leave --show out.")
+    if arguments.show:
+        _require_screen()
     result = make_prediction(reference, target, arguments.image_size, settings, overlap_only=arguments.overlap_only)
+    return _write_out(result, arguments)
+
+
+def _require_screen() -> None:
+    from s2match.plotting import has_screen
+
+    if not has_screen():
+        raise OutputError("There is no screen to show figures on: leave --show out.")
+
+
+def _write_out(result: "PairResult", arguments: argparse.Namespace) -> int:
+    from algorithm_creation import draw_matches
+    from s2match.plotting import has_screen, screen_figure, show_screen
+    from s2match.results import summary, write_json
+
+    show = arguments.show is not False and has_screen()
     draw_matches(result, arguments.output, screen_figure() if show else None)
     written = [arguments.output]
     if arguments.json is not None:

@@ -13,8 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Rectangle
 from numpy.typing import NDArray
 
-from s2match.errors import OutputError
-from s2match.files import written_whole
+from s2match.files import check_format, written_whole
 from s2match.georeference import common_corners, outline, predict
 from s2match.images import Placed, Raster
 from s2match.results import PairResult
@@ -27,7 +26,6 @@ _OUTLIER = "#D55E00"
 _MAX_LINES = 60
 # More dots than these hide each other and the ground.
 _MAX_DOTS = 20_000
-_FORMATS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 _DPI = 150
 
 
@@ -139,16 +137,6 @@ def show_screen() -> None:
     import matplotlib.pyplot as plt
 
     plt.show()
-
-
-def check_format(path: Path) -> None:
-    """Refuse a file name whose suffix is no image format that figures can be written in.
-
-    Raises:
-        OutputError: It is none.
-    """
-    if path.suffix.lower() not in _FORMATS:
-        raise OutputError(f"Cannot write {path}: its suffix must be one of {', '.join(_FORMATS)}.")
 
 
 def save_figure(figure: Figure, path: Path) -> None:

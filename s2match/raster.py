@@ -1,5 +1,6 @@
 """Image files to arrays: only the pixels asked for are decoded, and the transform is true to them."""
 
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ _LIST_SIDE_PX = 256
 
 # Stored samples around a window that its pixels, and what is nodata among them, are told by.
 _NODATA_MARGIN_PX = 16
+
+_OPENING = threading.Lock()
 
 # The digital number that ESA's true-colour images show as 255: reflectance 0.3558 times 10 000.
 TCI_SATURATION = 3558.0
@@ -225,7 +228,8 @@ def opened(path: Path, overview: int | None = None) -> Iterator[rasterio.Dataset
 
 
 def _quiet_open(path: Path, options: dict[str, int]) -> rasterio.DatasetReader:
-    with warnings.catch_warnings():
+    # the filters of warnings are the process's, and several images may be opened at once
+    with _OPENING, warnings.catch_warnings():
         # an image without a georeference is a case this module handles, not one to warn of
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return rasterio.open(path, **options)

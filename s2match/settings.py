@@ -5,9 +5,13 @@ from dataclasses import dataclass
 
 from s2match.errors import OptionError
 from s2match.geometry import AUTO, check_fit_options
-from s2match.loftr import pick_device
 from s2match.matching import check_confidence
-from s2match.weights import BUNDLED
+
+# The weights that come with the project.
+BUNDLED = "sentinel2"
+
+# Devices that are always there: nothing needs to be asked of PyTorch, which takes a second to import.
+_ALWAYS_THERE = ("auto", "cpu")
 
 
 @dataclass(frozen=True)
@@ -48,4 +52,7 @@ class Settings:
             raise OptionError(f"Maximum of {self.max_points} points is out of range: it must be 1 or more.")
         if self.search_radius_m is not None and not 0 <= self.search_radius_m < math.inf:
             raise OptionError(f"Search radius {self.search_radius_m:g} m is out of range: it must be 0 or more.")
-        pick_device(self.device)
+        if self.device not in _ALWAYS_THERE:
+            from s2match.loftr import pick_device
+
+            pick_device(self.device)
