@@ -8,6 +8,7 @@ import argparse
 import io
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,7 @@ def make_prediction(
     """
     from s2match.beside import begun
     from s2match.grids import grids_of
+    from s2match.importing import no_garbage
     from s2match.windowed import previews_of
 
     grids = grids_of(reference, target, image_size, overlap_only)
@@ -77,8 +79,8 @@ def make_prediction(
 
         bar.set_description("Loading weights")
         # PyTorch and kornia take seconds to import: the images are read meanwhile
-        from algorithm_creation import create_matcher, match_images, register
-
+        with nullcontext() if "torch" in sys.modules else no_garbage():
+            from algorithm_creation import create_matcher, match_images, register
         matcher = create_matcher(settings)
         bar.set_description("Reading images")
         shown = reading.result()
