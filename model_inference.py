@@ -8,6 +8,7 @@ import argparse
 import io
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 NO_REGISTRATION = 3
 INTERRUPTED = 130
+
+# Images that are read at once for a list, whose memory some formats fill as a whole.
+_LIST_READERS = 4
 
 
 def plot_images(reference: "Raster", target: "Raster", figure: "Figure | None" = None) -> "Figure":
@@ -281,20 +285,25 @@ def _write_out(result: "PairResult", arguments: argparse.Namespace) -> int:
 def _list(folder: Path) -> int:
     from s2match.listing import lay_out
 
-    rows = [
-        (str(index), scene.tile or "", scene.date or "", *_size_and_nodata(scene), scene.path.name)
-        for index, scene in enumerate(tqdm(_dataset(folder), desc="Reading", leave=False, disable=None))
-    ]
+    scenes = _dataset(folder)
+    with ThreadPoolExecutor(_LIST_READERS) as readers:
+        told = readers.map(_size_and_nodata, scenes)
+        rows = [
+            (str(index), scene.tile or "", scene.date or "", *cells, scene.path.name)
+            for index, (scene, cells) in enumerate(
+                zip(scenes, tqdm(told, desc="Reading", total=len(scenes), leave=False, disable=None), strict=True)
+            )
+        ]
     print(lay_out([("index", "tile", "date", "size", "nodata", "file"), *rows], "><<>><"))
     return 0
 
 
 def _size_and_nodata(scene: Scene) -> tuple[str, str]:
-    from s2match.raster import image_size, nodata_share
+    from s2match.raster import nodata_share, read_grid
 
     try:
-        width, height = image_size(scene)
-        return f"{width} x {height}", f"{nodata_share(scene):.0%}"
+        grid = read_grid(scene)
+        return f"{grid.size[0]} x {grid.size[1]}", f"{nodata_share(grid):.0%}"
     except UnreadableImageError:
         return "unreadable", ""
 

@@ -160,15 +160,15 @@ def _part(
     return AxisMap(size, scale, offset - first), (first, last)
 
 
-def nodata_share(scene: Scene) -> float:
+def nodata_share(image: Scene | Grid) -> float:
     """Share of an image file without data, 0 to 1, measured on a small version of it.
 
     Raises:
         UnreadableImageError: The file is missing, not an image, or damaged.
     """
-    size = image_size(scene)
+    grid = image if isinstance(image, Grid) else read_grid(image)
     try:
-        raster = read_raster(scene, fit_size(size, min(_LIST_SIDE_PX, max(size))))
+        raster = read_whole(grid.resized(fit_size(grid.size, min(_LIST_SIDE_PX, max(grid.size)))))
     except NoValidPixelsError:
         return 1.0
     return float(1 - raster.valid.mean())
