@@ -20,7 +20,8 @@ from s2match.catalog import Scene
 from s2match.geometry import fit
 from s2match.georeference import expected_linear
 from s2match.images import Grid, Placed, Raster
-from s2match.loftr import GreyImage, LoftrMatcher, Matches, pick_device
+from s2match.loftr import LoftrMatcher, pick_device
+from s2match.matches import GreyImage, Matches
 from s2match.matching import match_rasters, prepare
 from s2match.plotting import plot_matches, save_figure
 from s2match.raster import read_raster

@@ -8,6 +8,8 @@ import argparse
 import io
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from tqdm import tqdm
 from s2match import __version__
 from s2match.catalog import Scene, open_dataset, pick_pair, scene_of
 from s2match.errors import OutputError, S2MatchError, SameImageError, UnreadableImageError
-from s2match.files import check_writable
+from s2match.files import check_format, check_writable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +35,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"image_size": None, "refine": True, "coverage": 0.1, "max_points": 5000},
     "thorough": {"image_size": None, "refine": True},
 }
+
+# Images that are read at once for a list, whose memory some formats fill as a whole.
+_LIST_READERS = 4
 
 
 def plot_images(reference: "Raster", target: "Raster", figure: "Figure | None" = None) -> "Figure":
@@ -67,21 +72,28 @@ def make_prediction(
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
-    from algorithm_creation import create_matcher, match_images, register
+    from s2match.beside import begun
     from s2match.grids import grids_of
+    from s2match.importing import no_garbage
     from s2match.windowed import previews_of
 
     grids = grids_of(reference, target, image_size, overlap_only)
     bar_format = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
-    with tqdm(total=1.0, bar_format=bar_format, leave=False, disable=None if show_progress else True) as bar:
+    with (
+        begun(lambda: previews_of(*grids)) as reading,
+        tqdm(total=1.0, bar_format=bar_format, leave=False, disable=None if show_progress else True) as bar,
+    ):
 
         def advance(share: float) -> None:
             bar.update(share - bar.n)
 
         bar.set_description("Loading weights")
+        # PyTorch and kornia take seconds to import: the images are read meanwhile
+        with nullcontext() if "torch" in sys.modules else no_garbage():
+            from algorithm_creation import create_matcher, match_images, register
         matcher = create_matcher(settings)
         bar.set_description("Reading images")
-        shown = previews_of(*grids)
+        shown = reading.result()
         bar.set_description(f"Matching on {matcher.device}")
         matches = match_images(*grids, shown, matcher, settings, advance)
     return register(*grids, matches, settings, shown)
@@ -258,10 +270,7 @@ def _choose(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
 
 
 def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> int:
-    # torch and kornia take seconds to import: not before the images are chosen
-    from algorithm_creation import draw_matches
-    from s2match.plotting import check_format, has_screen, screen_figure, show_screen
-    from s2match.results import summary, write_json
+    # nothing that imports PyTorch or matplotlib, which takes seconds: the images are to be read meanwhile
     from s2match.settings import Settings
 
     settings = Settings(
@@ -277,10 +286,25 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
         coverage=arguments.coverage,
     )
     check_format(arguments.output)
-    show = arguments.show is not False and has_screen()
-    if arguments.show and not show:
-        raise OutputError("There is no screen to show figures on: leave --show out.")
+    if arguments.show:
+        _require_screen()
     result = make_prediction(reference, target, arguments.image_size, settings, overlap_only=arguments.overlap_only)
+    return _write_out(result, arguments)
+
+
+def _require_screen() -> None:
+    from s2match.plotting import has_screen
+
+    if not has_screen():
+        raise OutputError("There is no screen to show figures on: leave --show out.")
+
+
+def _write_out(result: "PairResult", arguments: argparse.Namespace) -> int:
+    from algorithm_creation import draw_matches
+    from s2match.plotting import has_screen, screen_figure, show_screen
+    from s2match.results import summary, write_json
+
+    show = arguments.show is not False and has_screen()
     draw_matches(result, arguments.output, screen_figure() if show else None)
     written = [arguments.output]
     if arguments.json is not None:
@@ -297,20 +321,25 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
 def _list(folder: Path) -> int:
     from s2match.listing import lay_out
 
-    rows = [
-        (str(index), scene.tile or "", scene.date or "", *_size_and_nodata(scene), scene.path.name)
-        for index, scene in enumerate(tqdm(_dataset(folder), desc="Reading", leave=False, disable=None))
-    ]
+    scenes = _dataset(folder)
+    with ThreadPoolExecutor(_LIST_READERS) as readers:
+        told = readers.map(_size_and_nodata, scenes)
+        rows = [
+            (str(index), scene.tile or "", scene.date or "", *cells, scene.path.name)
+            for index, (scene, cells) in enumerate(
+                zip(scenes, tqdm(told, desc="Reading", total=len(scenes), leave=False, disable=None), strict=True)
+            )
+        ]
     print(lay_out([("index", "tile", "date", "size", "nodata", "file"), *rows], "><<>><"))
     return 0
 
 
 def _size_and_nodata(scene: Scene) -> tuple[str, str]:
-    from s2match.raster import image_size, nodata_share
+    from s2match.raster import nodata_share, read_grid
 
     try:
-        width, height = image_size(scene)
-        return f"{width} x {height}", f"{nodata_share(scene):.0%}"
+        grid = read_grid(scene)
+        return f"{grid.size[0]} x {grid.size[1]}", f"{nodata_share(grid):.0%}"
     except UnreadableImageError:
         return "unreadable", ""
 

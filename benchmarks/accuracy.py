@@ -26,7 +26,8 @@ from s2match.baselines import match_sift, phase_shift
 from s2match.errors import WeightsDownloadError
 from s2match.files import written_whole
 from s2match.images import Raster
-from s2match.loftr import LoftrMatcher, Matches, pick_device
+from s2match.loftr import LoftrMatcher, pick_device
+from s2match.matches import Matches
 from s2match.matching import match_rasters, prepare
 from s2match.plotting import plot_pair, save_figure
 from s2match.raster import read_raster

@@ -18,7 +18,8 @@ from benchmarks.tables import row
 from s2match.engine import best_precision
 from s2match.georeference import predict
 from s2match.images import Raster
-from s2match.loftr import LoftrMatcher, Matches, pick_device
+from s2match.loftr import LoftrMatcher, pick_device
+from s2match.matches import Matches
 from s2match.matching import match_rasters
 from s2match.raster import read_raster
 from s2match.weights import load_network

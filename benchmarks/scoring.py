@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from s2match.geometry import fit
 from s2match.georeference import common_corners, predict
 from s2match.images import Raster
-from s2match.loftr import Matches
+from s2match.matches import Matches
 from s2match.models import apply_matrix
 
 RIGHT_PX = 1.5

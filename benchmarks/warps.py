@@ -22,7 +22,8 @@ from benchmarks.environment import environment
 from benchmarks.scoring import RIGHT_PX
 from s2match.files import written_whole
 from s2match.geometry import fit
-from s2match.loftr import GreyImage, LoftrMatcher, Matches, pick_device
+from s2match.loftr import LoftrMatcher, pick_device
+from s2match.matches import GreyImage, Matches
 from s2match.matching import prepare
 from s2match.models import apply_matrix
 from s2match.raster import read_raster

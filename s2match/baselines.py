@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.loftr import GreyImage, Matches, Origin
+from s2match.matches import GreyImage, Matches, Origin
 
 _FEATURES = 8000
 _CONTRAST = 0.01

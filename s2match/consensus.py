@@ -12,10 +12,7 @@ import torch
 from torch import Tensor
 
 from s2match.cells import TokenTable
-
-# The neighbourhood reaches this many cells to each side: 11 × 11 cells of 8 px.
-REACH_CELLS = 5
-PATCH_PX = 8.0 * (2 * REACH_CELLS + 1)
+from s2match.matches import REACH_CELLS
 
 # Neighbours further than this from the median of them all take no part, a cell away and, by cell, further on.
 _NEAR_PX, _NEAR_PX_PER_CELL = 3.0, 1.6

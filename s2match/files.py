@@ -8,6 +8,8 @@ from pathlib import Path
 
 from s2match.errors import OutputError
 
+_FIGURE_FORMATS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
@@ -40,6 +42,16 @@ def check_writable(path: Path) -> None:
         OutputError: It cannot.
     """
     _create_partial(path).unlink()
+
+
+def check_format(path: Path) -> None:
+    """Refuse a file name whose suffix is no image format that figures can be written in.
+
+    Raises:
+        OutputError: It is none.
+    """
+    if path.suffix.lower() not in _FIGURE_FORMATS:
+        raise OutputError(f"Cannot write {path}: its suffix must be one of {', '.join(_FIGURE_FORMATS)}.")
 
 
 def _create_partial(path: Path) -> Path:

@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.geometry import is_evidence
-from s2match.loftr import GreyImage, Matches
+from s2match.matches import GreyImage, Matches
 from s2match.models import best_model
-from s2match.refinement import refine
 from s2match.thinning import thin
 
 # How far matches may lie from the model that tells scale and turn: the ground is not flat, and bends.
@@ -46,7 +45,12 @@ class Finishing:
             share: Of the common ground that the pass was for, 0 to 1.
         """
         matches = thin(matches, math.ceil(self.max_points * share))
-        return refine(matches, reference, target, _linear(matches, expected)) if self.refined else matches
+        if not self.refined:
+            return matches
+        # PyTorch takes a second to import: not before the images are being read
+        from s2match.refinement import refine
+
+        return refine(matches, reference, target, _linear(matches, expected))
 
 
 def _linear(matches: Matches, expected: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,9 +6,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.consensus import PATCH_PX
 from s2match.errors import OptionError
-from s2match.loftr import Matches
+from s2match.matches import PATCH_PX, Matches
 from s2match.models import MODELS, Registration, best_model
 from s2match.selection import choose
 

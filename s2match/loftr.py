@@ -3,92 +3,17 @@
 LoFTR: Sun et al., "LoFTR: Detector-Free Local Feature Matching with Transformers", CVPR 2021, arXiv 2104.00680.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import NDArray
 
 from s2match.engine import Engine, ImageFeatures, best_precision
 from s2match.errors import DeviceError, ImageSizeError
+from s2match.matches import GreyImage, Matches, Origin
 from s2match.weights import Network
-
-
-@dataclass(frozen=True)
-class GreyImage:
-    """What the network sees.
-
-    Attributes:
-        grey: H×W float32 in [0, 1]; 0 where not valid.
-        valid: H×W bool.
-    """
-
-    grey: NDArray[np.float32]
-    valid: NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Origin:
-    """How matches were found.
-
-    Attributes:
-        weights: Name of the weights, or of the method.
-        device: Where it ran.
-        confidence: All matches have a confidence above this.
-    """
-
-    weights: str
-    device: str
-    confidence: float
-
-
-@dataclass(frozen=True)
-class Matches:
-    """Points of one image and the same features in another.
-
-    Attributes:
-        xy0: (N, 2) positions (x, y) in the reference image, pixels, GDAL frame.
-        xy1: (N, 2) positions in the target image, likewise.
-        confidence: (N,) confidence in [0, 1].
-        origin: How they were found.
-        scatter_px: (N,) distance of each point of the target from what was found for it alone, where it is what its
-            neighbours agree on; None where every point was found alone.
-        similarity: (N,) correlation of the edges around the two points, up to 1, where the points were refined
-            (:mod:`s2match.refinement`); None where they were not.
-    """
-
-    xy0: NDArray[np.float64]
-    xy1: NDArray[np.float64]
-    confidence: NDArray[np.float64]
-    origin: Origin
-    scatter_px: NDArray[np.float64] | None = None
-    similarity: NDArray[np.float64] | None = None
-
-    def __len__(self) -> int:
-        """Number of matches."""
-        return len(self.confidence)
-
-    def of(self, chosen: NDArray[np.bool_]) -> "Matches":
-        """Some of the matches, chosen by an (N,) mask."""
-        scatter_px, similarity = (
-            None if values is None else values[chosen] for values in (self.scatter_px, self.similarity)
-        )
-        return Matches(self.xy0[chosen], self.xy1[chosen], self.confidence[chosen], self.origin, scatter_px, similarity)
-
-    @classmethod
-    def joined(cls, parts: Sequence["Matches"]) -> "Matches":
-        """All matches of at least one part; the parts are of one origin."""
-        scatter_px = [part.scatter_px for part in parts if part.scatter_px is not None]
-        similarity = [part.similarity for part in parts if part.similarity is not None]
-        return cls(
-            np.concatenate([part.xy0 for part in parts]),
-            np.concatenate([part.xy1 for part in parts]),
-            np.concatenate([part.confidence for part in parts]),
-            parts[0].origin,
-            np.concatenate(scatter_px) if scatter_px else None,
-            np.concatenate(similarity) if similarity else None,
-        )
 
 
 def pick_device(name: str) -> torch.device:
@@ -128,6 +53,13 @@ class LoftrMatcher:
     def bytes_per_pixel(self) -> int:
         """Memory that a pass takes at its peak for each pixel of both images, about."""
         return self._engine.bytes_per_pixel
+
+    @property
+    def free_bytes(self) -> int:
+        """Memory that is free on the device."""
+        if self.device.type == "cuda":
+            return torch.cuda.mem_get_info(self.device)[0]
+        return int(psutil.virtual_memory().available)
 
     def nothing(self, confidence: float) -> Matches:
         """What is found where there is nothing to match."""

@@ -2,16 +2,18 @@
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
-import psutil
-import torch
 
 from s2match.errors import ImageSizeError, OptionError
 from s2match.finishing import Finishing
 from s2match.georeference import expected_linear
 from s2match.images import Patch, Raster
-from s2match.loftr import GreyImage, LoftrMatcher, Matches
+from s2match.matches import GreyImage, Matches
+
+if TYPE_CHECKING:
+    from s2match.loftr import LoftrMatcher
 
 
 def prepare(raster: Raster | Patch) -> GreyImage:
@@ -27,7 +29,7 @@ def prepare(raster: Raster | Patch) -> GreyImage:
 
 
 def match_rasters(
-    matcher: LoftrMatcher,
+    matcher: "LoftrMatcher",
     reference: Raster,
     target: Raster,
     confidence: float,
@@ -70,15 +72,14 @@ def check_confidence(confidence: float) -> None:
         raise OptionError(f"Confidence {confidence:g} is out of range: it must be 0 to 1.")
 
 
-def check_memory(matcher: LoftrMatcher, size0: tuple[int, int], size1: tuple[int, int]) -> None:
+def check_memory(matcher: "LoftrMatcher", size0: tuple[int, int], size1: tuple[int, int]) -> None:
     """Refuse a pair whose features do not fit the memory of the device.
 
     Raises:
         ImageSizeError: They do not; the message says how much is needed.
     """
     needed = matcher.bytes_per_pixel * (math.prod(size0) + math.prod(size1))
-    on_gpu = matcher.device.type == "cuda"
-    there = torch.cuda.mem_get_info(matcher.device)[0] if on_gpu else psutil.virtual_memory().available
+    there = matcher.free_bytes
     if needed > there:
         raise ImageSizeError(
             f"Image size {size0[0]} {size0[1]} is too large: matching it in one pass needs about "

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.loftr import Matches
+from s2match.matches import Matches
 
 # Matches that OpenCV needs for the largest model, a homography.
 _SMALLEST_SAMPLE = 4

@@ -1,5 +1,6 @@
 """Image files to arrays: only the pixels asked for are decoded, and the transform is true to them."""
 
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ _LIST_SIDE_PX = 256
 
 # Stored samples around a window that its pixels, and what is nodata among them, are told by.
 _NODATA_MARGIN_PX = 16
+
+_OPENING = threading.Lock()
 
 # The digital number that ESA's true-colour images show as 255: reflectance 0.3558 times 10 000.
 TCI_SATURATION = 3558.0
@@ -157,15 +160,15 @@ def _part(
     return AxisMap(size, scale, offset - first), (first, last)
 
 
-def nodata_share(scene: Scene) -> float:
+def nodata_share(image: Scene | Grid) -> float:
     """Share of an image file without data, 0 to 1, measured on a small version of it.
 
     Raises:
         UnreadableImageError: The file is missing, not an image, or damaged.
     """
-    size = image_size(scene)
+    grid = image if isinstance(image, Grid) else read_grid(image)
     try:
-        raster = read_raster(scene, fit_size(size, min(_LIST_SIDE_PX, max(size))))
+        raster = read_whole(grid.resized(fit_size(grid.size, min(_LIST_SIDE_PX, max(grid.size)))))
     except NoValidPixelsError:
         return 1.0
     return float(1 - raster.valid.mean())
@@ -225,7 +228,8 @@ def opened(path: Path, overview: int | None = None) -> Iterator[rasterio.Dataset
 
 
 def _quiet_open(path: Path, options: dict[str, int]) -> rasterio.DatasetReader:
-    with warnings.catch_warnings():
+    # the filters of warnings are the process's, and several images may be opened at once
+    with _OPENING, warnings.catch_warnings():
         # an image without a georeference is a case this module handles, not one to warn of
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return rasterio.open(path, **options)

@@ -18,7 +18,7 @@ import torch.nn.functional as F  # noqa: N812, the name everybody knows
 from numpy.typing import NDArray
 from torch import Tensor
 
-from s2match.loftr import GreyImage, Matches
+from s2match.matches import GreyImage, Matches
 
 # Side of the squares that are compared, weighted by a Hann window: half of it counts.
 SIDE_PX = 64

@@ -12,7 +12,7 @@ from s2match.files import written_whole
 from s2match.geometry import AUTO, uncertainty_px
 from s2match.georeference import GroundErrors, common_corners, ground_errors, pixel_sides_m
 from s2match.images import Placed, Raster, georeferenced
-from s2match.loftr import Matches
+from s2match.matches import Matches
 from s2match.models import Registration
 from s2match.settings import Settings
 

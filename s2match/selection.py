@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.consensus import PATCH_PX
-from s2match.loftr import Matches
+from s2match.matches import PATCH_PX, Matches
 from s2match.models import apply_matrix, best_model
 
 # From the simplest; orthorectified images ask for no perspective.

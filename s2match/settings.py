@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from s2match.errors import OptionError
 from s2match.finishing import Finishing
 from s2match.geometry import AUTO, check_fit_options
-from s2match.loftr import pick_device
 from s2match.matching import check_confidence
-from s2match.weights import BUNDLED
+
+# The weights that come with the project.
+BUNDLED = "sentinel2"
+
+# Devices that are always there: nothing needs to be asked of PyTorch, which takes a second to import.
+_ALWAYS_THERE = ("auto", "cpu")
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,10 @@ class Settings:
             raise OptionError(f"Search radius {self.search_radius_m:g} m is out of range: it must be 0 or more.")
         if not 0 < self.coverage <= 1:
             raise OptionError(f"Coverage {self.coverage:g} is out of range: it must be above 0, up to 1.")
-        pick_device(self.device)
+        if self.device not in _ALWAYS_THERE:
+            from s2match.loftr import pick_device
+
+            pick_device(self.device)
 
     @property
     def finishing(self) -> Finishing:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.loftr import Matches
+from s2match.matches import Matches
 
 _FIRST_SIDE_PX, _GROWTH = 8.0, 1.1
 

@@ -24,8 +24,8 @@ from safetensors.torch import save_file
 
 from s2match.errors import CorruptWeightsError, UnknownWeightsError, WeightsDownloadError
 from s2match.files import written_whole
+from s2match.settings import BUNDLED
 
-BUNDLED = "sentinel2"
 DOWNLOADED = ("outdoor", "indoor", "indoor_new")
 BUNDLED_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 

@@ -1,7 +1,9 @@
 """Match images of any size: a coarse pass finds where they lie to each other, windows do the rest."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +12,15 @@ from s2match.finishing import Finishing
 from s2match.geometry import fit
 from s2match.georeference import expected_linear, pixel_sides_m, predict
 from s2match.images import Grid, Placed, Raster, Window, georeferenced
-from s2match.loftr import LoftrMatcher, Matches
+from s2match.matches import Matches
 from s2match.matching import check_confidence, check_memory, match_rasters, prepare
 from s2match.models import apply_matrix
 from s2match.raster import fit_size, read_whole, read_window
 from s2match.thinning import thin
 from s2match.tiling import LONGEST_PX, Carry, WindowPair, plan
+
+if TYPE_CHECKING:
+    from s2match.loftr import LoftrMatcher
 
 # Images up to this side are matched in one pass.
 ONE_PASS_PX = 2048
@@ -31,7 +36,7 @@ _COARSE_CONFIDENCE = 0.2
 
 
 def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
-    """Two images as they are where one pass can match them, or else as small as the coarse pass wants them.
+    """Read two images at once, as they are where one pass can match them, or else as small as the coarse pass wants.
 
     Raises:
         UnreadableImageError: A file is damaged.
@@ -40,11 +45,13 @@ def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
     longest = max(*reference.size, *target.size)
     share = 1.0 if longest <= ONE_PASS_PX else COARSE_PX / longest
     small = [grid.resized(fit_size(grid.size, round(max(grid.size) * share))) for grid in (reference, target)]
-    return read_whole(small[0]), read_whole(small[1])
+    with ThreadPoolExecutor(2) as both:
+        first, second = both.map(read_whole, small)
+    return first, second
 
 
 def match_grids(
-    matcher: LoftrMatcher,
+    matcher: "LoftrMatcher",
     reference: Grid,
     target: Grid,
     previews: tuple[Raster, Raster],
@@ -94,7 +101,7 @@ def match_grids(
 
 
 def _expectation(
-    matcher: LoftrMatcher, reference: Grid, target: Grid, previews: tuple[Raster, Raster]
+    matcher: "LoftrMatcher", reference: Grid, target: Grid, previews: tuple[Raster, Raster]
 ) -> tuple[Carry | None, float]:
     """Where points of the reference are expected in the target, and how far off that may be, target pixels."""
     coarse = match_rasters(matcher, *previews, _COARSE_CONFIDENCE)
@@ -114,7 +121,7 @@ def _scale(source: Placed, onto: Placed) -> NDArray[np.float64]:
 
 
 def _match_window(
-    matcher: LoftrMatcher,
+    matcher: "LoftrMatcher",
     reference: Grid,
     target: Grid,
     pair: WindowPair,

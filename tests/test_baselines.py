@@ -5,7 +5,7 @@ import numpy as np
 from conftest import make_raster, texture
 
 from s2match.baselines import match_sift
-from s2match.loftr import Matches
+from s2match.matches import Matches
 from s2match.matching import prepare
 
 IMAGE = texture(256, 200, detail_px=2)

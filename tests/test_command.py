@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import cv2
@@ -256,6 +257,57 @@ def test_bad_input_gets_one_line_and_its_code(
     assert captured.err.startswith("error: ") and captured.err.count("\n") == 1
     assert words in captured.err
     assert not list(tmp_path.glob("result*")) and not list(tmp_path.glob(".*"))
+
+
+def test_a_damaged_second_file_ends_a_real_process_with_one_line(dataset: Path, tmp_path: Path) -> None:
+    """It is met in a thread, while PyTorch is imported and the weights load."""
+    first, second = (scene.path for scene in list_scenes(dataset)[:2])
+    second.write_bytes(second.read_bytes()[:8000])
+    done = command("--images", first, second, "--image_size", 256, 256, cwd=tmp_path)
+    assert done.returncode == errors.UnreadableImageError.exit_code == 13
+    assert done.stderr.startswith(f"error: Cannot read {second}") and done.stderr.count("\n") == 1
+    assert done.stdout == "" and not (tmp_path / "result.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("met", "code", "line"),
+    [
+        (errors.CorruptWeightsError("No weights."), errors.CorruptWeightsError.exit_code, "error: No weights."),
+        (KeyboardInterrupt(), model_inference.INTERRUPTED, "interrupted"),
+    ],
+)
+def test_what_ends_the_command_does_not_wait_for_images(
+    dataset: Path,
+    tmp_path: Path,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
+    met: BaseException,
+    code: int,
+    line: str,
+) -> None:
+    ended = threading.Event()
+    waited_for: list[bool] = []
+
+    def read_until_the_end(*grids: object) -> None:
+        waited_for.append(not ended.wait(timeout=60))
+
+    def create_matcher(settings: object) -> None:
+        raise met
+
+    monkeypatch.setattr("s2match.windowed.previews_of", read_until_the_end)
+    monkeypatch.setattr("algorithm_creation.create_matcher", create_matcher)
+    assert run(dataset, tmp_path) == code
+    assert waited_for == []
+    ended.set()
+    assert capsys.readouterr().err == f"{line}\n"
+
+
+def test_reading_needs_no_torch() -> None:
+    """Nor what the command imports before it begins to read."""
+    modules = "model_inference, s2match.settings, s2match.grids, s2match.windowed, s2match.results, s2match.listing"
+    code = f"import sys, {modules}\nprint([name for name in ('torch', 'kornia', 'matplotlib') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 def test_exit_codes_are_distinct() -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from s2match.consensus import REACH_CELLS, Consensus, calibrated, find_consensus, weights_of
+from s2match.consensus import Consensus, calibrated, find_consensus, weights_of
+from s2match.matches import REACH_CELLS
 
 GRID = (24, 30)
 CELLS = torch.arange(GRID[0] * GRID[1])

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from s2match.consensus import PATCH_PX, REACH_CELLS
 from s2match.errors import OptionError
 from s2match.geometry import MIN_INLIERS, fit, required_inliers, uncertainty_px
-from s2match.loftr import Matches, Origin
+from s2match.matches import PATCH_PX, REACH_CELLS, Matches, Origin
 from s2match.models import MODELS, apply_matrix
 
 TRUTH = {

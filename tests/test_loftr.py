@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from s2match.engine import EngineMatches
 from s2match.errors import DeviceError, ImageSizeError, OptionError
-from s2match.loftr import GreyImage, LoftrMatcher, pick_device
+from s2match.loftr import LoftrMatcher, pick_device
+from s2match.matches import GreyImage
 from s2match.matching import match_rasters, prepare
 from s2match.weights import Network, load_network
 

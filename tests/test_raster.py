@@ -1,5 +1,7 @@
 """Images come in at the resolution asked for, with a transform that is true to their pixels."""
 
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -171,6 +173,15 @@ def test_impossible_sizes(write_image: Writer, size: tuple[int, int]) -> None:
     path = write_image("a.jp2", texture(100, 100))
     with pytest.raises(ImageSizeError, match=f"{size[0]} {size[1]}"):
         read_raster(path, size)
+
+
+def test_images_without_georeference_are_read_at_once_without_a_warning(write_image: Writer) -> None:
+    paths = [write_image(f"{k}.png", texture(80, 80), transform=None, driver="PNG") for k in range(4)]
+    with warnings.catch_warnings(record=True) as met:
+        warnings.simplefilter("always")
+        with ThreadPoolExecutor(8) as readers:
+            rasters = list(readers.map(read_raster, paths * 20))
+    assert not met and all(raster.size == (80, 80) for raster in rasters)
 
 
 def test_size_and_nodata_share(write_image: Writer) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from s2match.finishing import Finishing
-from s2match.loftr import GreyImage, Matches, Origin
+from s2match.matches import GreyImage, Matches, Origin
 from s2match.models import apply_matrix
 from s2match.refinement import refine
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from s2match.errors import OutputError
 from s2match.geometry import fit
-from s2match.loftr import Matches, Origin
+from s2match.matches import Matches, Origin
 from s2match.plotting import as_jpeg, plot_errors, plot_matches, plot_pair, save_figure
 from s2match.results import PairResult, assemble, facts, summary, write_json
 from s2match.settings import Settings

@@ -5,7 +5,7 @@ import pytest
 from test_geometry import TRUTH, made
 
 from s2match.geometry import fit
-from s2match.loftr import Matches
+from s2match.matches import Matches
 from s2match.models import apply_matrix, best_model
 from s2match.selection import CANDIDATES, choose
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from s2match.loftr import Matches, Origin
+from s2match.matches import Matches, Origin
 from s2match.thinning import thin
 
 

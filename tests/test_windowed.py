@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 import model_inference
 from s2match import windowed
 from s2match.images import Grid
-from s2match.loftr import LoftrMatcher, Matches
+from s2match.loftr import LoftrMatcher
+from s2match.matches import Matches
 from s2match.matching import match_rasters
 from s2match.raster import read_grid, read_raster
 from s2match.tiling import plan
