@@ -1,6 +1,7 @@
 """Images as values: their pixels, their size, and where on the ground they lie."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -36,6 +37,39 @@ class Placed(Protocol):
 
 
 @dataclass(frozen=True)
+class Mask:
+    """A file that says where nothing is to be matched.
+
+    Attributes:
+        path: A raster, or polygons.
+        values: Values of a raster that mask; None: those that :mod:`s2match.masks` knows for it.
+    """
+
+    path: Path
+    values: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Where an image is not to be matched, though it has data.
+
+    Attributes:
+        masks: Files that say so.
+        clouds: Whether saturated cloud in the image itself does.
+    """
+
+    masks: tuple[Mask, ...] = ()
+    clouds: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether anything is masked at all."""
+        return bool(self.masks) or self.clouds
+
+
+UNMASKED = Masking()
+
+
+@dataclass(frozen=True)
 class Grid:
     """The pixels an image would have at some size, without the pixels.
 
@@ -45,6 +79,7 @@ class Grid:
         crs: Coordinate reference system of the map coordinates; None without a georeference.
         native_size: Width and height of the file.
         scene: The file and what its name says.
+        masking: Where its pixels are not to be matched.
     """
 
     size: tuple[int, int]
@@ -52,6 +87,7 @@ class Grid:
     crs: CRS | None
     native_size: tuple[int, int]
     scene: Scene
+    masking: Masking = UNMASKED
 
 
 @dataclass(frozen=True)
@@ -76,12 +112,14 @@ class Patch:
     """The pixels of a window.
 
     Attributes:
-        image: H×W×3 uint8, red green blue; 0 where there is no data.
-        valid: H×W bool, False where there is no data.
+        image: H×W×3 uint8, red green blue; 0 where not valid.
+        valid: H×W bool, False where there is no data or it is masked.
+        masked_share: Share of the pixels, 0 to 1, that have data and are masked.
     """
 
     image: NDArray[np.uint8]
     valid: NDArray[np.bool_]
+    masked_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -89,12 +127,14 @@ class Raster:
     """An image in memory with its place on the ground.
 
     Attributes:
-        image: H×W×3 uint8, red green blue; 0 where there is no data.
-        valid: H×W bool, False where there is no data.
+        image: H×W×3 uint8, red green blue; 0 where not valid.
+        valid: H×W bool, False where there is no data or it is masked.
         transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
         crs: Coordinate reference system of the map coordinates; None without a georeference.
         native_size: Width and height of the file the image was read from.
         scene: The file and what its name says.
+        masking: What is masked.
+        masked_share: Share of the pixels, 0 to 1, that have data and are masked.
     """
 
     image: NDArray[np.uint8]
@@ -103,11 +143,18 @@ class Raster:
     crs: CRS | None
     native_size: tuple[int, int]
     scene: Scene
+    masking: Masking = UNMASKED
+    masked_share: float = 0.0
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the image in pixels."""
         return self.image.shape[1], self.image.shape[0]
+
+    @property
+    def nodata_share(self) -> float:
+        """Share of the pixels, 0 to 1, that have no data."""
+        return float((~self.valid).mean() - self.masked_share)
 
     @property
     def georeferenced(self) -> bool:
