@@ -55,12 +55,15 @@ def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
 
     Raises:
         UnreadableImageError: A file is damaged.
-        NoValidPixelsError: An image holds nothing but nodata.
+        NoValidPixelsError: An image holds nothing but nodata and what is masked.
     """
     longest = max(*reference.size, *target.size)
     share = 1.0 if longest <= ONE_PASS_PX else COARSE_PX / longest
     sizes = [fit_size(grid.size, round(max(grid.size) * share)) for grid in (reference, target)]
-    return read_raster(reference.scene, sizes[0]), read_raster(target.scene, sizes[1])
+    return (
+        read_raster(reference.scene, sizes[0], reference.masking),
+        read_raster(target.scene, sizes[1], target.masking),
+    )
 
 
 def match_grids(
