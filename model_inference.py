@@ -21,7 +21,7 @@ from s2match.files import check_writable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from s2match.images import Raster
+    from s2match.images import Masking, Raster
     from s2match.results import PairResult
     from s2match.settings import Settings
 
@@ -42,6 +42,7 @@ def make_prediction(
     image_size: tuple[int, int] | None,
     settings: "Settings",
     show_progress: bool = True,
+    masking: "Masking | None" = None,
 ) -> "PairResult":
     """Read, match and register two scenes.
 
@@ -52,6 +53,7 @@ def make_prediction(
             same pixel size on the ground. Large images are matched in windows.
         settings: How to match.
         show_progress: Show a progress bar on standard error where that is a terminal.
+        masking: Where not to match; see :func:`s2match.masking.masking_of`.
 
     Returns:
         The matched pair.
@@ -61,10 +63,13 @@ def make_prediction(
     """
     from algorithm_creation import create_matcher, match_images, register
     from s2match.georeference import require_overlap
+    from s2match.masking import masked_grids
     from s2match.windowed import grids_of, previews_of
 
     grids = grids_of(reference, target, image_size)
     require_overlap(*grids)
+    if masking:
+        grids = masked_grids(*grids, masking)
     bar_format = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
     with tqdm(total=1.0, bar_format=bar_format, leave=False, disable=None if show_progress else True) as bar:
 
@@ -117,6 +122,26 @@ def build_parser() -> argparse.ArgumentParser:
         "--images", type=Path, nargs=2, metavar=("REFERENCE", "TARGET"), help="two image files instead of indexes"
     )
     pair.add_argument("--list", action="store_true", help="list the images of the dataset and end")
+    where = parser.add_argument_group("where not to match")
+    where.add_argument(
+        "--mask",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="rasters (Scene Classification, or any that is not 0 where it masks) and polygons (GeoPackage, GeoJSON, "
+        "Shapefile) of ground that is matched in neither image",
+    )
+    where.add_argument(
+        "--mask_values",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="values of the rasters that mask (default: 0 1 3 8 9 10 of a Scene Classification, else all but 0)",
+    )
+    where.add_argument(
+        "--mask_clouds", action="store_true", help="mask thick cloud, as the saturated white of the images shows it"
+    )
     how = parser.add_argument_group("how to match")
     how.add_argument("--confidence", type=float, default=0.8, help="keep matches above this, 0 to 1 (default: 0.8)")
     how.add_argument(
@@ -172,7 +197,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         return _list(arguments.dataset_path)
     reference, target = _choose(arguments)
-    taken = {reference.path.resolve(), target.path.resolve()}
+    taken = {path.resolve() for path in (reference.path, target.path, *arguments.mask)}
     for path in filter(None, (arguments.output, arguments.json)):
         if path.resolve() in taken:
             raise OutputError(f"Cannot write {path}: it is an input or another output.")
@@ -220,6 +245,7 @@ def _choose(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
 def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> int:
     # torch and kornia take seconds to import: not before the images are chosen
     from algorithm_creation import draw_matches
+    from s2match.masking import masking_of
     from s2match.plotting import check_format, has_screen, screen_figure, show_screen
     from s2match.results import summary, write_json
     from s2match.settings import Settings
@@ -234,11 +260,12 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
         max_points=arguments.max_points,
         search_radius_m=arguments.search_radius_m,
     )
+    masking = masking_of(arguments.mask, arguments.mask_values, arguments.mask_clouds)
     check_format(arguments.output)
     show = arguments.show is not False and has_screen()
     if arguments.show and not show:
         raise OutputError("There is no screen to show figures on: leave --show out.")
-    result = make_prediction(reference, target, arguments.image_size, settings)
+    result = make_prediction(reference, target, arguments.image_size, settings, masking=masking)
     draw_matches(result, arguments.output, screen_figure() if show else None)
     written = [arguments.output]
     if arguments.json is not None:
