@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from s2match.catalog import Scene
 from s2match.geometry import fit
 from s2match.georeference import expected_linear
-from s2match.images import Grid, Placed, Raster
+from s2match.images import UNMASKED, Grid, Masking, Placed, Raster
 from s2match.loftr import LoftrMatcher, pick_device
 from s2match.matches import GreyImage, Matches
 from s2match.matching import match_rasters, prepare
@@ -42,9 +42,14 @@ __all__ = [
 ]
 
 
-def read_raster_image(source: str | Path | Scene, image_size: tuple[int, int] | None = None) -> Raster:
-    """Read a JP2 or GeoTIFF, decoding only the resolution asked for; ``image_size`` is (width, height)."""
-    return read_raster(source if isinstance(source, Scene) else Path(source), image_size)
+def read_raster_image(
+    source: str | Path | Scene, image_size: tuple[int, int] | None = None, masking: Masking = UNMASKED
+) -> Raster:
+    """Read a JP2 or GeoTIFF, decoding only the resolution asked for; ``image_size`` is (width, height).
+
+    What is masked is read as if it had no data; :func:`s2match.masking.masking_of` makes masks of files.
+    """
+    return read_raster(source if isinstance(source, Scene) else Path(source), image_size, masking)
 
 
 def prepare_image(raster: Raster) -> GreyImage:

@@ -23,7 +23,7 @@ from s2match.files import check_format, check_writable
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from s2match.images import Raster
+    from s2match.images import Masking, Raster
     from s2match.results import PairResult
     from s2match.settings import Settings
 
@@ -54,6 +54,7 @@ def make_prediction(
     settings: "Settings",
     show_progress: bool = True,
     overlap_only: bool = False,
+    masking: "Masking | None" = None,
 ) -> "PairResult":
     """Read, match and register two scenes.
 
@@ -65,6 +66,7 @@ def make_prediction(
         settings: How to match.
         show_progress: Show a progress bar on standard error where that is a terminal.
         overlap_only: Match nothing but the ground that both images show, see :func:`s2match.grids.grids_of`.
+        masking: Where not to match; see :func:`s2match.masking.masking_of`.
 
     Returns:
         The matched pair.
@@ -75,9 +77,12 @@ def make_prediction(
     from s2match.beside import begun
     from s2match.grids import grids_of
     from s2match.importing import no_garbage
+    from s2match.masking import masked_grids
     from s2match.windowed import previews_of
 
     grids = grids_of(reference, target, image_size, overlap_only)
+    if masking:
+        grids = masked_grids(*grids, masking)
     bar_format = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
     with (
         begun(lambda: previews_of(*grids)) as reading,
@@ -136,6 +141,26 @@ def build_parser() -> argparse.ArgumentParser:
         "--images", type=Path, nargs=2, metavar=("REFERENCE", "TARGET"), help="two image files instead of indexes"
     )
     pair.add_argument("--list", action="store_true", help="list the images of the dataset and end")
+    where = parser.add_argument_group("where not to match")
+    where.add_argument(
+        "--mask",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="rasters (Scene Classification, or any that is not 0 where it masks) and polygons (GeoPackage, GeoJSON, "
+        "Shapefile) of ground that is matched in neither image",
+    )
+    where.add_argument(
+        "--mask_values",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="values of the rasters that mask (default: 0 1 3 8 9 10 of a Scene Classification, else all but 0)",
+    )
+    where.add_argument(
+        "--mask_clouds", action="store_true", help="mask thick cloud, as the saturated white of the images shows it"
+    )
     how = parser.add_argument_group("how to match")
     how.add_argument("--confidence", type=float, default=0.8, help="keep matches above this, 0 to 1 (default: 0.8)")
     how.add_argument(
@@ -216,7 +241,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         return _list(arguments.dataset_path)
     reference, target = _choose(arguments)
-    taken = {reference.path.resolve(), target.path.resolve()}
+    taken = {path.resolve() for path in (reference.path, target.path, *arguments.mask)}
     for path in filter(None, (arguments.output, arguments.json)):
         if path.resolve() in taken:
             raise OutputError(f"Cannot write {path}: it is an input or another output.")
@@ -271,6 +296,7 @@ def _choose(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
 
 def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> int:
     # nothing that imports PyTorch or matplotlib, which takes seconds: the images are to be read meanwhile
+    from s2match.masking import masking_of
     from s2match.settings import Settings
 
     settings = Settings(
@@ -285,10 +311,13 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
         refine=arguments.image_size is None if arguments.refine is None else arguments.refine,
         coverage=arguments.coverage,
     )
+    masking = masking_of(arguments.mask, arguments.mask_values, arguments.mask_clouds)
     check_format(arguments.output)
     if arguments.show:
         _require_screen()
-    result = make_prediction(reference, target, arguments.image_size, settings, overlap_only=arguments.overlap_only)
+    result = make_prediction(
+        reference, target, arguments.image_size, settings, overlap_only=arguments.overlap_only, masking=masking
+    )
     return _write_out(result, arguments)
 
 

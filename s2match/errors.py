@@ -93,3 +93,9 @@ class PreparationError(S2MatchError):
     """A source of images to prepare cannot be used."""
 
     exit_code = 23
+
+
+class MaskError(S2MatchError):
+    """A mask cannot be read, or says nothing about the images."""
+
+    exit_code = 24

@@ -7,13 +7,18 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 from rasterio.warp import transform as warp_points
+from rasterio.warp import transform_bounds
 
 from s2match.errors import NoOverlapError
 from s2match.images import Placed, georeferenced, native_transform
 
 # Points along each image side when a footprint is carried into another CRS, where straight sides bend.
 _SIDE_POINTS = 33
+
+# A box of map coordinates: left, bottom, right, top.
+Bounds = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,21 @@ def reproject(xy: NDArray[np.float64], source: CRS, target: CRS) -> NDArray[np.f
     if source == target or len(xy) == 0:
         return xy
     return np.stack(warp_points(source, target, xy[:, 0], xy[:, 1]), axis=1)
+
+
+def reproject_bounds(bounds: Bounds, source: CRS, target: CRS) -> list[Bounds]:
+    """The box in another CRS about a box: two where the 180th meridian cuts it, none where it cannot be expressed."""
+    if source == target:
+        return [bounds]
+    try:
+        left, bottom, right, top = transform_bounds(source, target, *bounds, densify_pts=_SIDE_POINTS)
+    except CRSError:
+        return []
+    if not np.isfinite([left, bottom, right, top]).all():
+        return []
+    if left > right:
+        return [(left, bottom, 180.0, top), (-180.0, bottom, right, top)]
+    return [(left, bottom, right, top)]
 
 
 def predict(xy: NDArray[np.float64], reference: Placed, target: Placed) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """Images as values: their pixels, their size, and where on the ground they lie."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -36,6 +37,39 @@ class Placed(Protocol):
 
 
 @dataclass(frozen=True)
+class Mask:
+    """A file that says where nothing is to be matched.
+
+    Attributes:
+        path: A raster, or polygons.
+        values: Values of a raster that mask; None: those that :mod:`s2match.masks` knows for it.
+    """
+
+    path: Path
+    values: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Where an image is not to be matched, though it has data.
+
+    Attributes:
+        masks: Files that say so.
+        clouds: Whether saturated cloud in the image itself does.
+    """
+
+    masks: tuple[Mask, ...] = ()
+    clouds: bool = False
+
+    def __bool__(self) -> bool:
+        """Whether anything is masked at all."""
+        return bool(self.masks) or self.clouds
+
+
+UNMASKED = Masking()
+
+
+@dataclass(frozen=True)
 class Window:
     """A part of a grid, in its pixels.
 
@@ -64,6 +98,8 @@ class Grid:
         scene: The file and what its name says.
         corner: Column and row of the file where what it covers begins.
         source: Where the grid is not along the file's own axes: the file's grid that its pixels are resampled from.
+        file_size: Width and height of the file where the grid covers a part of it.
+        masking: Where its pixels are not to be matched.
     """
 
     size: tuple[int, int]
@@ -73,6 +109,8 @@ class Grid:
     scene: Scene
     corner: tuple[int, int] = (0, 0)
     source: "Grid | None" = None
+    file_size: tuple[int, int] | None = None
+    masking: Masking = UNMASKED
 
     def resized(self, size: tuple[int, int]) -> "Grid":
         """The same ground in another number of pixels, (width, height)."""
@@ -91,7 +129,8 @@ class Grid:
         size = (part.width, part.height)
         transform = None if self.transform is None else self.transform @ Affine.translation(part.x, part.y)
         corner = (self.corner[0] + part.x, self.corner[1] + part.y)
-        return replace(self, size=size, native_size=size, transform=transform, corner=corner)
+        whole = self.file_size or self.native_size
+        return replace(self, size=size, native_size=size, transform=transform, corner=corner, file_size=whole)
 
 
 @dataclass(frozen=True)
@@ -99,12 +138,14 @@ class Patch:
     """The pixels of a window.
 
     Attributes:
-        image: H×W×3 uint8, red green blue; 0 where there is no data.
-        valid: H×W bool, False where there is no data.
+        image: H×W×3 uint8, red green blue; 0 where not valid.
+        valid: H×W bool, False where there is no data or it is masked.
+        masked_share: Share of the pixels, 0 to 1, that have data and are masked.
     """
 
     image: NDArray[np.uint8]
     valid: NDArray[np.bool_]
+    masked_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -112,12 +153,14 @@ class Raster:
     """An image in memory with its place on the ground.
 
     Attributes:
-        image: H×W×3 uint8, red green blue; 0 where there is no data.
-        valid: H×W bool, False where there is no data.
+        image: H×W×3 uint8, red green blue; 0 where not valid.
+        valid: H×W bool, False where there is no data or it is masked.
         transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
         crs: Coordinate reference system of the map coordinates; None without a georeference.
         native_size: Width and height, in pixels of the file, of what the image covers.
         scene: The file and what its name says.
+        masking: What is masked.
+        masked_share: Share of the pixels, 0 to 1, that have data and are masked.
     """
 
     image: NDArray[np.uint8]
@@ -126,11 +169,18 @@ class Raster:
     crs: CRS | None
     native_size: tuple[int, int]
     scene: Scene
+    masking: Masking = UNMASKED
+    masked_share: float = 0.0
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the image in pixels."""
         return self.image.shape[1], self.image.shape[0]
+
+    @property
+    def nodata_share(self) -> float:
+        """Share of the pixels, 0 to 1, that have no data."""
+        return float((~self.valid).mean() - self.masked_share)
 
     @property
     def georeferenced(self) -> bool:

@@ -4,7 +4,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -19,7 +19,8 @@ from rasterio.windows import Window as RasterioWindow
 
 from s2match.catalog import Scene, scene_of
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
-from s2match.images import Grid, Patch, Raster, Window
+from s2match.images import UNMASKED, Grid, Masking, Patch, Raster, Window
+from s2match.masks import with_margin, without_masked
 from s2match.resampling import AxisMap, resample
 from s2match.warping import nothing, source_window, warped
 
@@ -54,7 +55,7 @@ class _Level:
     rows: tuple[float, float]
 
 
-def read_raster(source: Path | Scene, size: tuple[int, int] | None = None) -> Raster:
+def read_raster(source: Path | Scene, size: tuple[int, int] | None = None, masking: Masking = UNMASKED) -> Raster:
     """Read an image, resized, from the coarsest stored resolution that is fine enough.
 
     JP2 and GeoTIFF, one or three bands (of others the red, green and blue, or the first three), uint8 as it is, uint16
@@ -67,6 +68,7 @@ def read_raster(source: Path | Scene, size: tuple[int, int] | None = None) -> Ra
     Args:
         source: The file.
         size: Width and height to resize to; None keeps the file's own.
+        masking: What of it has data and is not to be matched.
 
     Returns:
         The image.
@@ -74,9 +76,10 @@ def read_raster(source: Path | Scene, size: tuple[int, int] | None = None) -> Ra
     Raises:
         ImageSizeError: ``size`` is out of range.
         UnreadableImageError: The file is missing, not an image, or damaged.
-        NoValidPixelsError: The image holds nothing but nodata.
+        NoValidPixelsError: The image holds nothing but nodata and what is masked.
+        MaskError: A mask cannot be read, or nobody knows where it lies on this image.
     """
-    return read_whole(read_grid(source, size))
+    return read_whole(replace(read_grid(source, size), masking=masking))
 
 
 def read_whole(grid: Grid) -> Raster:
@@ -84,12 +87,23 @@ def read_whole(grid: Grid) -> Raster:
 
     Raises:
         UnreadableImageError: The file is missing, not an image, or damaged.
-        NoValidPixelsError: The image holds nothing but nodata.
+        NoValidPixelsError: The image holds nothing but nodata and what is masked.
+        MaskError: A mask cannot be read, or nobody knows where it lies on this image.
     """
     patch = read_window(grid, Window(0, 0, *grid.size))
     if not patch.valid.any():
-        raise NoValidPixelsError(f"{grid.scene.path.name} holds nothing but nodata.")
-    return Raster(patch.image, patch.valid, grid.transform, grid.crs, grid.native_size, grid.scene)
+        also = " and what is masked" if patch.masked_share else ""
+        raise NoValidPixelsError(f"{grid.scene.path.name} holds nothing but nodata{also}.")
+    return Raster(
+        patch.image,
+        patch.valid,
+        grid.transform,
+        grid.crs,
+        grid.native_size,
+        grid.scene,
+        grid.masking,
+        patch.masked_share,
+    )
 
 
 def read_grid(source: Path | Scene, size: tuple[int, int] | None = None) -> Grid:
@@ -120,10 +134,17 @@ def read_window(grid: Grid, window: Window) -> Patch:
 
     Raises:
         UnreadableImageError: The file is missing, not an image, or damaged.
+        MaskError: A mask cannot be read, or nobody knows where it lies on this image.
     """
+    around = with_margin(window, grid)
+    return without_masked(_read_data(grid, around), grid, around, window)
+
+
+def _read_data(grid: Grid, window: Window) -> Patch:
+    """The pixels of a window, masked or not."""
     if grid.source is not None:
         part = source_window(grid, window)
-        return nothing(window) if part is None else warped(read_window(grid.source, part), part, grid, window)
+        return nothing(window) if part is None else warped(_read_data(grid.source, part), part, grid, window)
     across, down = (native / side for native, side in zip(grid.native_size, grid.size, strict=True))
     left, top = grid.corner[0] + across * window.x, grid.corner[1] + down * window.y
     with opened(grid.scene.path) as file:

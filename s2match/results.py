@@ -164,8 +164,9 @@ def _describe(raster: Placed, shown: Raster) -> str:
         across, down = pixel_sides_m(raster, raster.transform)
         oblong = abs(across / down - 1) > _OBLONG
         pixel = f" of {across:.4g} x {down:.4g} m" if oblong else f" of {across:.4g} m"
-    nodata = "" if shown.valid.all() else f", {1 - shown.valid.mean():.0%} nodata"
-    return f"{raster.scene.path.name}  ({width} x {height} px{pixel}{nodata})"
+    nodata = f", {shown.nodata_share:.0%} nodata" if shown.nodata_share else ""
+    masked = f", {shown.masked_share:.0%} masked" if shown.masking else ""
+    return f"{raster.scene.path.name}  ({width} x {height} px{pixel}{nodata}{masked})"
 
 
 def _error_lines(result: PairResult) -> list[str]:
@@ -209,7 +210,10 @@ def _image_facts(raster: Placed, shown: Raster) -> dict[str, Any]:
         "height_px": raster.size[1],
         "native_width_px": raster.native_size[0],
         "native_height_px": raster.native_size[1],
-        "nodata_share": float(1 - shown.valid.mean()),
+        "nodata_share": shown.nodata_share,
+        "masked_share": shown.masked_share,
+        "masks": [mask.path.name for mask in shown.masking.masks],
+        "mask_clouds": shown.masking.clouds,
         "crs": None if raster.crs is None else raster.crs.to_string(),
         "transform": None if raster.transform is None else list(raster.transform)[:6],
     }

@@ -40,7 +40,7 @@ def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
 
     Raises:
         UnreadableImageError: A file is damaged.
-        NoValidPixelsError: An image holds nothing but nodata.
+        NoValidPixelsError: An image holds nothing but nodata and what is masked.
     """
     longest = max(*reference.size, *target.size)
     share = 1.0 if longest <= ONE_PASS_PX else COARSE_PX / longest

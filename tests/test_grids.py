@@ -1,6 +1,7 @@
 """Images of any reference system, pixel size and footprint come onto grids that can be matched."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from s2match.errors import ImageSizeError, NoOverlapError, OptionError
 from s2match.georeference import predict
 from s2match.grids import grids_of
 from s2match.images import Window
-from s2match.raster import read_whole, read_window
+from s2match.masking import masking_of
+from s2match.raster import read_grid, read_whole, read_window
 
 NEXT_ZONE = CRS.from_epsg(32637)
 GEOGRAPHIC = CRS.from_epsg(4326)
@@ -163,3 +165,24 @@ def test_the_command_matches_two_zones(write_image: Writer, tmp_path: Path, opti
     facts = json.loads((tmp_path / "r.json").read_text())
     assert facts["matches"] > 1000
     assert facts["ground_errors"]["inliers"]["rmse_m"] < 2
+
+
+@pytest.mark.parametrize("zone", [UTM, NEXT_ZONE])
+def test_a_mask_of_the_files_pixels_follows_them(write_image: Writer, zone: CRS) -> None:
+    """A mask without a georeference lies on the pixels of the file, cropped or resampled though they are."""
+    image = texture(SIDE, SIDE, seed=9)
+    there = GRID @ Affine.translation(100, 40)
+    reference = write_image("a.tif", image, there)
+    target = projected(image, zone, 10, write_image)
+    with rasterio.open(target) as file:
+        masked = np.zeros((file.height, file.width), np.uint8)
+    masked[:, masked.shape[1] // 2 :] = 1
+    mask = write_image("mask.tif", masked, None)
+    grids = grids_of(*scenes(reference, target), None, overlap_only=True)
+    grid = replace(grids[1], masking=masking_of([mask]))
+    whole = read_grid(target)
+    valid = read_whole(grid).valid
+    rows, columns = np.nonzero(valid)
+    at = predict(np.stack([columns, rows], 1) + 0.5, grid, whole)
+    assert valid.sum() > 10_000
+    assert masked.shape[1] // 2 - 3 < at[:, 0].max() < masked.shape[1] // 2

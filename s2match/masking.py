@@ -1,0 +1,65 @@
+"""What a user asks to be masked, and whether that can be done with a pair of images."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from s2match.errors import MaskError, OptionError
+from s2match.images import Grid, Mask, Masking, georeferenced
+from s2match.masks import is_vector, lies_on, misplaced
+from s2match.raster import opened
+
+# Images of these types are saturated where ESA's true-colour images are; others are stretched.
+_TRUE_COLOUR_TYPES = ("uint8", "uint16")
+
+
+def masking_of(paths: Sequence[Path], values: Sequence[int] | None = None, clouds: bool = False) -> Masking:
+    """What the options of a user ask for.
+
+    Args:
+        paths: Files of masks.
+        values: Values of the rasters that mask; None: those known for each.
+        clouds: Whether saturated cloud is masked, too.
+
+    Raises:
+        OptionError: There are values and no raster.
+    """
+    if values is not None and all(is_vector(path) for path in paths):
+        raise OptionError("Mask values say nothing without a mask that is a raster.")
+    return Masking(tuple(Mask(path, None if values is None else tuple(values)) for path in paths), clouds)
+
+
+def masked_grids(reference: Grid, target: Grid, masking: Masking) -> tuple[Grid, Grid]:
+    """Two grids that are to be read with masks; each gets those that lie on it.
+
+    Raises:
+        MaskError: A mask cannot be read or lies on neither image, or cloud cannot be told from an image.
+        UnreadableImageError: A file is missing or is not an image.
+    """
+    masks: dict[Grid, list[Mask]] = {reference: [], target: []}
+    for mask in masking.masks:
+        lies = [grid for grid in masks if lies_on(mask, grid)]
+        if not lies:
+            raise misplaced(mask, reference, target)
+        for grid in lies:
+            masks[grid].append(mask)
+    if masking.clouds:
+        _check_clouds(reference)
+        _check_clouds(target)
+    first, second = (replace(grid, masking=replace(masking, masks=tuple(masks[grid]))) for grid in (reference, target))
+    return first, second
+
+
+def _check_clouds(grid: Grid) -> None:
+    """Refuse images that cloud cannot be told from.
+
+    Raises:
+        MaskError: The pixels have no size in metres, or are not those of a true-colour image.
+    """
+    with opened(grid.scene.path) as file:
+        known = file.dtypes[0] in _TRUE_COLOUR_TYPES
+    if not (known and georeferenced(grid)):
+        raise MaskError(
+            f"Cloud cannot be told from {grid.scene.path.name}: it must be a true-colour image of 8 or 16 bits with a "
+            "georeference."
+        )

@@ -1,0 +1,72 @@
+"""Geometries of vector files on a part of the ground. Reading them is an extra: requirements-vector.txt."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
+
+from s2match.errors import MaskError
+from s2match.georeference import Bounds, reproject, reproject_bounds
+
+SUFFIXES = (".gpkg", ".geojson", ".json", ".shp")
+
+# Straight sides bend in another CRS: they are cut into pieces of this share of the ground that is asked for, whose
+# middles are 0.1 m off on a whole tile; and a margin of this share keeps what bends into it.
+_PIECE, _MARGIN = 1 / 64, 1 / 64
+
+
+def read_geometries(path: Path, bounds: Bounds, crs: CRS) -> list[Any]:
+    """Read what a vector file draws on a box of ground, in all of its layers.
+
+    Args:
+        path: GeoPackage, GeoJSON or Shapefile.
+        bounds: The box.
+        crs: Of the box, and of the answer.
+
+    Returns:
+        Shapely geometries that touch the box, valid, cut off not far outside of it.
+
+    Raises:
+        MaskError: The file cannot be read, a layer has no CRS, or the extra is not installed.
+    """
+    pyogrio, shapely = _library("pyogrio"), _library("shapely")
+    try:
+        layers = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
+        found = [geometry for layer in layers for geometry in _read_layer(path, layer, bounds, crs)]
+    except pyogrio.errors.DataSourceError as error:
+        raise MaskError(f"Cannot read the mask {path}: {str(error).rstrip('.')}.") from error
+    return [geometry for geometry in found if shapely.intersects(geometry, shapely.box(*bounds))]
+
+
+def _library(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise MaskError(f"Masks of polygons need {name}: pip install -r requirements-vector.txt.") from error
+
+
+def _read_layer(path: Path, layer: str, bounds: Bounds, crs: CRS) -> list[Any]:
+    """The geometries of a layer, carried into the CRS of the box."""
+    pyogrio, shapely = _library("pyogrio"), _library("shapely")
+    own = _crs_of(path, pyogrio.read_info(path, layer=layer)["crs"])
+    carried = []
+    for box in reproject_bounds(bounds, crs, own):
+        side = max(box[2] - box[0], box[3] - box[1])
+        around = (box[0] - _MARGIN * side, box[1] - _MARGIN * side, box[2] + _MARGIN * side, box[3] + _MARGIN * side)
+        _, _, stored, _ = pyogrio.raw.read(path, layer=layer, columns=[], bbox=around)
+        # rings that run over ground twice must not cancel out
+        geometries = shapely.make_valid(shapely.from_wkb(stored), method="structure", keep_collapsed=True)
+        cut = shapely.segmentize(shapely.intersection(geometries, shapely.box(*around)), _PIECE * side)
+        carried += list(shapely.transform(cut, lambda xy: reproject(xy, own, crs)))
+    return [geometry for geometry in carried if geometry is not None and not geometry.is_empty]
+
+
+def _crs_of(path: Path, name: str | None) -> CRS:
+    try:
+        if name is not None:
+            return CRS.from_user_input(name)
+    except CRSError as error:
+        raise MaskError(f"The mask {path} has a coordinate reference system that is unknown.") from error
+    raise MaskError(f"The mask {path} has no coordinate reference system: nobody knows where it lies.")
