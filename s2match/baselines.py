@@ -9,6 +9,10 @@ from s2match.matches import GreyImage, Matches, Origin
 _FEATURES = 8000
 _CONTRAST = 0.01
 _RATIO = 0.8
+
+# Windows with less of their pixels valid are not correlated.
+_LEAST_VALID = 0.75
+
 _ORIGIN = Origin("OpenCV SIFT", "cpu", 1 - _RATIO)
 
 
@@ -63,6 +67,32 @@ def phase_shift(image0: GreyImage, image1: GreyImage) -> NDArray[np.float64]:
     shift = [peak[axis] + _fraction(surface, peak, axis) for axis in (1, 0)]
     extent = size[::-1]
     return np.asarray((np.array(shift) + extent / 2) % extent - extent / 2)
+
+
+def match_phase(image0: GreyImage, image1: GreyImage, side_px: int = 128, step_px: int = 32) -> Matches:
+    """Find a regular grid of points by phase correlation in the windows around them, as correlation software does.
+
+    Args:
+        image0: Reference.
+        image1: Target, of the same size and on the same grid but for a few pixels.
+        side_px: Side of the windows.
+        step_px: Between points.
+
+    Returns:
+        The matches of windows that are valid in most of both images, GDAL frame; the confidence says nothing.
+    """
+    height, width = image0.grey.shape
+    half = side_px // 2
+    xy0, xy1 = [], []
+    for y in range(half, height - half + 1, step_px):
+        for x in range(half, width - half + 1, step_px):
+            part = np.s_[y - half : y + half, x - half : x + half]
+            cut0, cut1 = (GreyImage(image.grey[part], image.valid[part]) for image in (image0, image1))
+            if min(cut0.valid.mean(), cut1.valid.mean()) > _LEAST_VALID:
+                xy0.append((x, y))
+                xy1.append((x, y) + phase_shift(cut0, cut1))
+    points0, points1 = (np.array(points, float).reshape(-1, 2) for points in (xy0, xy1))
+    return Matches(points0, points1, np.ones(len(points0)), Origin("phase correlation", "cpu", 0.0))
 
 
 def _faded(image: GreyImage) -> NDArray[np.float64]:

@@ -1,0 +1,189 @@
+"""Full tiles at 10 m with a known local field: how exactly it is found again, how fast, in how much memory.
+
+python -m benchmarks.native [--sizes 2745 5490 10980] [--preset thorough] [--json FILE]
+
+Two dates of a synthetic landscape, JPEG 2000, the second through a smooth field of 0.3 to 2 px. The command runs on
+them in a process of its own, and the model in its JSON is compared with the truth all over the scene.
+"""
+
+import argparse
+import json
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+from benchmarks.deformations import deformed, field
+from benchmarks.environment import environment
+from benchmarks.networks import ROOT
+from benchmarks.tables import row
+from s2match.files import written_whole
+from s2match.loftr import pick_device
+from s2match.results import model_of
+from s2match.sample import Take, make_ground, render
+
+DEFAULT_JSON = ROOT / "benchmarks" / "results" / "native.json"
+SIZES = (2745, 5490, 10_980)
+
+# A landscape of this side is made once, and repeated turned and mirrored, so that no two parts of a tile are alike.
+_GROUND_PX = 2745
+_SEED = 3
+_DATES = (
+    Take("B", datetime(2024, 8, 13, 10, 36, 31)),
+    Take("B", datetime(2023, 4, 21, 10, 36, 21), clouds=0.15),
+)
+_NAMES = ("T31NEA_20240813T103631_TCI.jp2", "T31NEA_20230421T103621_TCI.jp2")
+_PLACE = rasterio.Affine(10, 0, 500_000, 0, -10, 109_800)
+_CRS = "EPSG:32631"
+_LATTICE = 101
+
+
+@dataclass(frozen=True)
+class Native:
+    """What the command made of two tiles.
+
+    Attributes:
+        size_px: Side of the tiles.
+        preset: Of the command.
+        file_mb: Of both files together.
+        matches: Matches it kept.
+        model: The model it chose.
+        bias_px: Mean error (x, y).
+        rmse_px: Root mean square error of the model.
+        worst_px: Its largest error.
+        seconds: Of the whole command.
+        peak_gb: Most memory it held.
+    """
+
+    size_px: int
+    preset: str
+    file_mb: float
+    matches: int
+    model: str
+    bias_px: tuple[float, float]
+    rmse_px: float
+    worst_px: float
+    seconds: float
+    peak_gb: float
+
+
+def write_pair(folder: Path, size: int, dates: list[NDArray[np.uint8]]) -> list[Path]:
+    """Two dates as tiles of some size, the second deformed."""
+    paths = []
+    for number, (name, date) in enumerate(zip(_NAMES, dates, strict=True)):
+        image = _mosaic(date, size)
+        if number:
+            image = deformed(image, field())
+        paths.append(folder / name)
+        profile = {"driver": "JP2OpenJPEG", "width": size, "height": size, "count": 3, "dtype": "uint8"}
+        profile |= {"crs": _CRS, "transform": _PLACE, "QUALITY": "35"}
+        with rasterio.open(paths[-1], "w", **profile) as file:
+            file.write(image.transpose(2, 0, 1))
+    return paths
+
+
+def render_dates() -> list[NDArray[np.uint8]]:
+    """The landscape on the two dates."""
+    ground = make_ground(_GROUND_PX, 0, _SEED)
+    return [render(ground, take, _SEED) for take in _DATES]
+
+
+def measure(folder: Path, size: int, preset: str, dates: list[NDArray[np.uint8]]) -> Native:
+    """Write two tiles, run the command on them, compare its model with the truth."""
+    paths = write_pair(folder, size, dates)
+    out = folder / "result.json"
+    command = [sys.executable, "model_inference.py", "--images", *map(str, paths), "--preset", preset, "--no-show"]
+    command += ["--json", str(out), "--output", str(folder / "result.png")]
+    seconds, peak_gb = _cost(command)
+    facts = json.loads(out.read_text())
+    found = model_of(facts)
+    assert found is not None, "no registration"
+    along = np.linspace(0, size, _LATTICE)
+    xy = np.stack(np.meshgrid(along, along), -1).reshape(-1, 2)
+    error = found.apply(xy) - field().forward(xy, (size, size))
+    length = np.linalg.norm(error, axis=1)
+    return Native(
+        size,
+        preset,
+        sum(path.stat().st_size for path in paths) / 1e6,
+        facts["matches"],
+        facts["registration"]["model"],
+        (float(error[:, 0].mean()), float(error[:, 1].mean())),
+        float(np.sqrt((length**2).mean())),
+        float(length.max()),
+        seconds,
+        peak_gb,
+    )
+
+
+def table(found: list[Native]) -> str:
+    """Markdown, a line for each size."""
+    head = ["tiles", "preset", "files", "matches", "model", "RMSE", "worst", "time", "per megapixel", "memory"]
+    lines = [row(head), "|---:|---|" + "---:|" * (len(head) - 2)]
+    for n in found:
+        cells = [f"{n.size_px}²", n.preset, f"{n.file_mb:.0f} MB", str(n.matches), n.model, f"{n.rmse_px:.3f} px"]
+        each = n.seconds / (n.size_px**2 / 1e6)
+        cells += [f"{n.worst_px:.2f} px", f"{n.seconds:.0f} s", f"{each:.2f} s", f"{n.peak_gb:.2f} GB"]
+        lines.append(row(cells))
+    return "\n".join(lines)
+
+
+def _mosaic(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """An image of some size from turned and mirrored copies of a square one."""
+    side = len(image)
+    count = math.ceil(size / side)
+    out = np.empty((count * side, count * side, 3), np.uint8)
+    for number in range(count**2):
+        down, right = divmod(number, count)
+        part = np.rot90(image, number % 4)
+        part = part[:, ::-1] if number // 4 % 2 else part
+        # beyond eight ways to lay a square, its halves change places
+        part = np.roll(part, number // 8 * side // 2, axis=(0, 1))
+        out[down * side : (down + 1) * side, right * side : (right + 1) * side] = part
+    return out[:size, :size]
+
+
+def _cost(command: list[str]) -> tuple[float, float]:
+    """Seconds of a command, and the most memory it held, GB."""
+    measuring = (
+        "import json, resource, subprocess, sys; "
+        "done = subprocess.run(json.loads(sys.argv[1]), capture_output=True, text=True); "
+        "assert done.returncode == 0, done.stdout + done.stderr; "
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20)"
+    )
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", measuring, json.dumps(command)], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return time.perf_counter() - begin, float(done.stdout)
+
+
+def main() -> None:
+    """Measure, print, write the JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--preset", nargs="+", default=["thorough", "fast"])
+    parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
+    arguments = parser.parse_args()
+    dates, found = render_dates(), []
+    for preset in arguments.preset:
+        for size in arguments.sizes:
+            with tempfile.TemporaryDirectory() as folder:
+                found.append(measure(Path(folder), size, preset, dates))
+            print(table(found[-1:]).splitlines()[-1], flush=True)
+    print(table(found))
+    result = {"environment": environment(pick_device("auto")), "found": [asdict(n) for n in found]}
+    with written_whole(arguments.json) as partial:
+        partial.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

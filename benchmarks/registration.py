@@ -1,0 +1,188 @@
+"""Known deformations put into pairs of dates, and recovered: by LoFTR, refined or not, and by other methods.
+
+python -m benchmarks.registration [--data ../shared/data] [--json FILE]
+
+The target of every pair is resampled once through a known map of fractions of a pixel to 2 px: a shift, a turn with a
+scale, an affine map, and a smooth local field. Each method finds points, the same fit chooses a model by held-out
+points, and what counts is how far that model is from the truth, all over the ground that both dates show. Phase
+correlation looks in windows around a regular grid of points, as correlation software does.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from benchmarks.deformations import Deformation, deformations, deformed
+from benchmarks.environment import environment
+from benchmarks.networks import ROOT
+from benchmarks.pairs import DEFAULT_DATA, DatePair, date_pairs
+from benchmarks.tables import row
+from s2match.baselines import match_phase, match_sift
+from s2match.files import written_whole
+from s2match.finishing import Finishing
+from s2match.geometry import fit
+from s2match.images import Raster
+from s2match.loftr import LoftrMatcher, pick_device
+from s2match.matches import Matches
+from s2match.matching import match_rasters, prepare
+from s2match.weights import load_network
+
+DEFAULT_JSON = ROOT / "benchmarks" / "results" / "registration.json"
+
+# Points at which models are compared with the truth, along each axis; and squares by which coverage is counted.
+_LATTICE, _SQUARES = 41, 8
+
+Method = Callable[[Raster, Raster], Matches]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method made of a deformed pair.
+
+    Attributes:
+        pair: The two dates.
+        deformation: What was put in.
+        method: What looked for it.
+        exact: Whether the truth is known, see :class:`benchmarks.pairs.DatePair`.
+        model: The model that was chosen; None without a registration.
+        points: Inliers of the model.
+        coverage: Share of 8 × 8 squares of the scene with inliers.
+        bias_px: Mean error (x, y) of the model.
+        rmse_px: Root mean square error of the model.
+        ce90_px: What 90 % of its errors do not exceed.
+        seconds: From two images to a model.
+    """
+
+    pair: str
+    deformation: str
+    method: str
+    exact: bool
+    model: str | None
+    points: int
+    coverage: float
+    bias_px: tuple[float, float] | None
+    rmse_px: float | None
+    ce90_px: float | None
+    seconds: float
+
+
+def methods(weights: str) -> dict[str, Method]:
+    """Everything that finds points."""
+    matcher = LoftrMatcher(load_network(weights), pick_device("auto"))
+    refined = Finishing(max_points=5000, refined=True)
+    return {
+        "phase correlation": lambda a, b: match_phase(prepare(a), prepare(b)),
+        "OpenCV SIFT": lambda a, b: match_sift(prepare(a), prepare(b)),
+        "LoFTR": lambda a, b: match_rasters(matcher, a, b, 0.8),
+        "LoFTR, refined": lambda a, b: match_rasters(matcher, a, b, 0.8, finishing=refined),
+    }
+
+
+def measure(pair: DatePair, deformation: Deformation, name: str, method: Method) -> Outcome:
+    """Put a deformation into a pair, and recover it."""
+    target = replace(
+        pair.target,
+        image=deformed(pair.target.image, deformation),
+        valid=deformed(pair.target.valid.astype(np.uint8) * 255, deformation) > 254,
+    )
+    begin = time.perf_counter()
+    matches = method(pair.reference, target)
+    found = fit(matches)
+    seconds = time.perf_counter() - begin
+    if found is None:
+        return Outcome(pair.name, deformation.name, name, pair.exact, None, 0, 0.0, None, None, None, seconds)
+    xy = lattice(pair)
+    error = found.apply(xy) - deformation.forward(xy, pair.reference.size)
+    inliers = matches.xy0[found.inliers]
+    squares = np.unique(np.floor(inliers / np.array(pair.reference.size) * _SQUARES), axis=0)
+    return Outcome(
+        pair.name,
+        deformation.name,
+        name,
+        pair.exact,
+        found.model,
+        len(inliers),
+        len(squares) / _SQUARES**2,
+        (float(error[:, 0].mean()), float(error[:, 1].mean())),
+        float(np.sqrt((error**2).sum(axis=1).mean())),
+        float(np.percentile(np.linalg.norm(error, axis=1), 90)),
+        seconds,
+    )
+
+
+def identity(pair: DatePair, deformation: Deformation) -> Outcome:
+    """Doing nothing."""
+    xy = lattice(pair)
+    error = xy - deformation.forward(xy, pair.reference.size)
+    length = np.linalg.norm(error, axis=1)
+    bias = (float(error[:, 0].mean()), float(error[:, 1].mean()))
+    rmse, ce90 = float(np.sqrt((length**2).mean())), float(np.percentile(length, 90))
+    return Outcome(pair.name, deformation.name, "identity", pair.exact, "identity", 0, 0.0, bias, rmse, ce90, 0.0)
+
+
+def lattice(pair: DatePair) -> NDArray[np.float64]:
+    """(N, 2) reference pixels on the ground that both dates show, evenly spread."""
+    width, height = pair.reference.size
+    x, y = (np.linspace(0, side, _LATTICE + 2)[1:-1] for side in (width, height))
+    xy = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+    column, line = np.floor(xy).astype(int).T
+    return np.asarray(xy[(pair.reference.valid & pair.target.valid)[line, column]])
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """Markdown: a line for each pair and deformation, the RMSE and the model of each method."""
+    names = list(dict.fromkeys(o.method for o in outcomes))
+    lines = [row(["pair", "put in", *names]), "|---|---|" + "---:|" * len(names)]
+    for pair, deformation in dict.fromkeys((o.pair, o.deformation) for o in outcomes):
+        cells = {o.method: _cell(o) for o in outcomes if (o.pair, o.deformation) == (pair, deformation)}
+        lines.append(row([pair, deformation, *(cells[name] for name in names)]))
+    exact = [o for o in outcomes if o.exact]
+    lines.append(row(["**median, where the truth is known**", "", *(_median(exact, name) for name in names)]))
+    lines.append(row(["**within 0.1 px, where the truth is known**", "", *(_close(exact, name) for name in names)]))
+    return "\n".join(lines)
+
+
+def _cell(outcome: Outcome) -> str:
+    return "–" if outcome.rmse_px is None else f"{outcome.rmse_px:.2f}"
+
+
+def _median(outcomes: Sequence[Outcome], method: str) -> str:
+    """Where there was no registration nothing was done: the error is that of identity."""
+    nothing = {(o.pair, o.deformation): o.rmse_px for o in outcomes if o.method == "identity"}
+    of_method = [o for o in outcomes if o.method == method]
+    return f"{np.median([o.rmse_px or nothing[o.pair, o.deformation] or 0.0 for o in of_method]):.2f}"
+
+
+def _close(outcomes: Sequence[Outcome], method: str) -> str:
+    of_method = [o for o in outcomes if o.method == method]
+    return f"{sum(o.rmse_px is not None and o.rmse_px <= 0.1 for o in of_method)} of {len(of_method)}"
+
+
+def main() -> None:
+    """Measure, print, write the JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, default=DEFAULT_DATA)
+    parser.add_argument("--weights", default="sentinel2")
+    parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
+    arguments = parser.parse_args()
+    every = methods(arguments.weights)
+    outcomes = []
+    for pair in tqdm(list(date_pairs(arguments.data)), desc="pairs", leave=False):
+        for deformation in deformations():
+            outcomes.append(identity(pair, deformation))
+            outcomes += [measure(pair, deformation, name, method) for name, method in every.items()]
+    print(table(outcomes))
+    result = {"environment": environment(pick_device("auto")), "outcomes": [asdict(o) for o in outcomes]}
+    with written_whole(arguments.json) as partial:
+        partial.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
