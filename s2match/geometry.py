@@ -51,23 +51,25 @@ def fit(
     Returns:
         The registration, or None when too few matches agree, so that chance explains it (:func:`is_evidence`), or
         when they agree on what no ground seen from above could do: against ``expected``, be mirrored or scaled by more
-        than 2, anywhere. A field bends towards wrong matches, too: those that agree on one affine model within the
-        threshold must be evidence alone.
+        than 2, anywhere. A field bends towards wrong matches, too: it is only tried where those that agree on one
+        affine model within the threshold are evidence alone.
 
     Raises:
         OptionError: ``model`` is unknown, ``threshold_px`` is not positive or ``seed`` is negative.
     """
     check_fit_options(model, threshold_px, seed)
+    tried = candidates if model == AUTO else (model,)
+    if FIELD in tried and not _believed(best_model(matches, "affine", threshold_px, seed), matches):
+        tried = tuple(other for other in tried if other != FIELD)
+    if not tried:
+        return None
     if model in (AUTO, FIELD):
-        choice = choose(matches, threshold_px, seed, candidates if model == AUTO else (FIELD,))
+        choice = choose(matches, threshold_px, seed, tried)
         found = best_model(matches, choice.model, threshold_px, seed, choice.smoothness)
         found = None if found is None else replace(found, held_out_px=choice.held_out_px)
     else:
         found = best_model(matches, model, threshold_px, seed)
-    witnesses = best_model(matches, "affine", threshold_px, seed) if found and found.field else found
-    if found is None or witnesses is None:
-        return None
-    if not (is_evidence(matches, found.inliers) and is_evidence(matches, witnesses.inliers)):
+    if found is None or not _believed(found, matches):
         return None
     return found if _plausible(found, np.eye(2) if expected is None else expected) else None
 
@@ -115,6 +117,10 @@ def _leverage(
 
     covariance = np.linalg.pinv(design(known).T @ design(known))
     return np.einsum("ni,ij,nj->n", design(asked), covariance, design(asked)), len(covariance)
+
+
+def _believed(found: Registration | None, matches: Matches) -> bool:
+    return found is not None and is_evidence(matches, found.inliers)
 
 
 def is_evidence(matches: Matches, inliers: NDArray[np.bool_]) -> bool:
