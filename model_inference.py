@@ -216,8 +216,8 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--geometry",
         default="auto",
-        help="translation, similarity, affine or homography; auto (default) takes the simplest of the first three that "
-        "predicts held-out matches as well as any",
+        help="translation, similarity, affine, field (smooth and local) or homography; auto (default) takes the "
+        "simplest of the first four that predicts held-out matches as well as any",
     )
     how.add_argument(
         "--ransac_threshold", type=float, default=1.5, metavar="PX", help="largest residual of an inlier (default: 1.5)"

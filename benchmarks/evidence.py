@@ -3,7 +3,7 @@
 python -m benchmarks.evidence FOLDER_OR_IMAGE ... [--size 512] [--confidence 0.2]
 
 Every two of the images are matched and fitted with every model, whatever the evidence; the table shows for how many
-``s2match.geometry.is_evidence`` would have called that a registration.
+``s2match.geometry.is_evidence`` would have called that a registration. A field is none without an affine model.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from tqdm import tqdm
 from s2match.geometry import is_evidence, patches
 from s2match.loftr import LoftrMatcher, pick_device
 from s2match.matching import match_rasters
-from s2match.models import MODELS, best_model
+from s2match.models import FIELD, MODELS, best_model
 from s2match.raster import read_raster
 from s2match.weights import load_network
 
@@ -32,10 +32,10 @@ def main() -> None:
     paths = [p for given in arguments.images for p in (sorted(given.iterdir()) if given.is_dir() else [given])]
     rasters = [read_raster(path, (arguments.size, arguments.size)) for path in paths]
     matcher = LoftrMatcher(load_network(arguments.weights), pick_device("auto"))
-    rows: dict[str, list[tuple[bool, int, int, int, str]]] = {model: [] for model in MODELS}
+    rows: dict[str, list[tuple[bool, int, int, int, str]]] = {model: [] for model in MODELS if model != FIELD}
     for first, second in tqdm(list(itertools.combinations(rasters, 2)), leave=False):
         matches = match_rasters(matcher, first, second, arguments.confidence)
-        for model in MODELS:
+        for model in rows:
             found = best_model(matches, model)
             inliers = 0 if found is None else int(found.inliers.sum())
             registered = found is not None and is_evidence(matches, found.inliers)

@@ -9,25 +9,26 @@ them in a process of its own, and the model in its JSON is compared with the tru
 import argparse
 import json
 import math
-import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
+from benchmarks.cost import command_cost
 from benchmarks.deformations import deformed, field
 from benchmarks.environment import environment
 from benchmarks.networks import ROOT
 from benchmarks.tables import row
+from s2match.field import Field
 from s2match.files import written_whole
 from s2match.loftr import pick_device
-from s2match.results import model_of
+from s2match.models import apply_matrix
 from s2match.sample import Take, make_ground, render
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "native.json"
@@ -102,13 +103,11 @@ def measure(folder: Path, size: int, preset: str, dates: list[NDArray[np.uint8]]
     out = folder / "result.json"
     command = [sys.executable, "model_inference.py", "--images", *map(str, paths), "--preset", preset, "--no-show"]
     command += ["--json", str(out), "--output", str(folder / "result.png")]
-    seconds, peak_gb = _cost(command)
+    seconds, peak_gb = command_cost(command)
     facts = json.loads(out.read_text())
-    found = model_of(facts)
-    assert found is not None, "no registration"
     along = np.linspace(0, size, _LATTICE)
     xy = np.stack(np.meshgrid(along, along), -1).reshape(-1, 2)
-    error = found.apply(xy) - field().forward(xy, (size, size))
+    error = _carried(facts["registration"], xy) - field().forward(xy, (size, size))
     length = np.linalg.norm(error, axis=1)
     return Native(
         size,
@@ -151,19 +150,13 @@ def _mosaic(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     return out[:size, :size]
 
 
-def _cost(command: list[str]) -> tuple[float, float]:
-    """Seconds of a command, and the most memory it held, GB."""
-    measuring = (
-        "import json, resource, subprocess, sys; "
-        "done = subprocess.run(json.loads(sys.argv[1]), capture_output=True, text=True); "
-        "assert done.returncode == 0, done.stdout + done.stderr; "
-        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20)"
-    )
-    begin = time.perf_counter()
-    done = subprocess.run(
-        [sys.executable, "-c", measuring, json.dumps(command)], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    return time.perf_counter() - begin, float(done.stdout)
+def _carried(registration: dict[str, Any], xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points through the model that the JSON tells of."""
+    matrix, bent = np.array(registration["matrix_reference_px_to_target_px"]), registration["field"]
+    if bent is None:
+        return apply_matrix(matrix, xy)
+    x, y = bent["origin_px"]
+    return Field(matrix, (x, y), bent["spacing_px"], np.array(bent["coefficients_px"]), 0.0).apply(xy)
 
 
 def main() -> None:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.networks import ROOT
-from s2match.catalog import Scene, list_scenes
 from s2match.images import Raster
 from s2match.raster import read_raster
 

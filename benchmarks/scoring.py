@@ -1,6 +1,8 @@
 """How one method did on one pair, against the georeference."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import cv2
 import numpy as np
@@ -93,11 +95,12 @@ def score(reference: Raster, target: Raster, found: Matches | NDArray[np.float64
     """
     if isinstance(found, Matches):
         registration = fit(found)
-        matches, matrix = found, None if registration is None else registration.matrix
+        matches, carry = found, None if registration is None else registration.apply
         error = np.linalg.norm(matches.xy1 - predict(matches.xy0, reference, target), axis=1)
         confidence, slope = matches.confidence, _slope(matches, reference, target)
     else:
-        matrix, error, confidence, slope = found, np.empty(0), np.empty(0), None
+        carry = None if found is None else partial(apply_matrix, found)
+        error, confidence, slope = np.empty(0), np.empty(0), None
     right, sure = error < RIGHT_PX, confidence > SURE
     return Score(
         reference.scene.path.stem.removesuffix("_TCI"),
@@ -113,14 +116,16 @@ def score(reference: Raster, target: Raster, found: Matches | NDArray[np.float64
         ],
         median_px=float(np.median(error[right])) if right.any() else None,
         slope=slope,
-        corner_px=None if matrix is None else _corner_error_px(matrix, reference, target),
+        corner_px=None if carry is None else _corner_error_px(carry, reference, target),
     )
 
 
-def _corner_error_px(matrix: NDArray[np.float64], reference: Raster, target: Raster) -> float:
+def _corner_error_px(
+    carry: Callable[[NDArray[np.float64]], NDArray[np.float64]], reference: Raster, target: Raster
+) -> float:
     """Largest over the corners of the common footprint."""
     corners = common_corners(reference, target)
-    error: NDArray[np.float64] = apply_matrix(matrix, corners) - predict(corners, reference, target)
+    error: NDArray[np.float64] = carry(corners) - predict(corners, reference, target)
     return float(np.linalg.norm(error, axis=1).max())
 
 

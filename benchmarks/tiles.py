@@ -1,8 +1,6 @@
 """The whole command on two full tiles, against full decode, area resize and stock kornia."""
 
-import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +10,7 @@ import cv2
 import numpy as np
 import rasterio
 
+from benchmarks.cost import command_cost
 from benchmarks.networks import PRETRAINED, ROOT, network
 from s2match.catalog import list_scenes
 from s2match.raster import read_raster
@@ -41,6 +40,7 @@ def write_tiles(folder: Path) -> list[Path]:
 
 STOCK_COMMAND = """
 import sys, cv2, numpy as np, rasterio, torch
+from benchmarks.cost import command_cost
 from benchmarks.networks import network
 net = network(sys.argv[1]).net
 images = []
@@ -68,24 +68,9 @@ def time_tiles(repeats: int) -> list[dict[str, Any]]:
             taken: dict[str, list[tuple[float, float]]] = {"stock": [], "ours": []}
             for _ in range(repeats):
                 for path, command in commands.items():
-                    taken[path].append(_command_cost(command))
+                    taken[path].append(command_cost(command))
             for path, costs in taken.items():
                 seconds, memory = (statistics.median(values) for values in zip(*costs, strict=True))
                 rows.append({"network": name, "path": path, "total_s": seconds, "peak_gb": memory})
         megabytes = [Path(tile).stat().st_size / 1e6 for tile in tiles]
     return [row | {"tile_mb": megabytes} for row in rows]
-
-
-def _command_cost(command: list[str]) -> tuple[float, float]:
-    """Seconds of a command, and the most memory it held, GB; random weights end it with 3, no registration."""
-    measuring = (
-        "import json, resource, subprocess, sys, time; begin = time.perf_counter(); "
-        "done = subprocess.run(json.loads(sys.argv[1]), capture_output=True, text=True); "
-        "assert done.returncode in (0, 3), done.stderr; "
-        "print(time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", measuring, json.dumps(command)], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    seconds, memory = map(float, done.stdout.split())
-    return seconds, memory

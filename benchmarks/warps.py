@@ -89,7 +89,7 @@ def row(name: str, matches: Matches, truth: NDArray[np.float64], size: tuple[int
     right = error < RIGHT_PX
     found = fit(matches)
     corners = np.array([[0, 0], [size[0], 0], [0, size[1]], size], float)
-    off = None if found is None else apply_matrix(found.matrix, corners) - apply_matrix(truth, corners)
+    off = None if found is None else found.apply(corners) - apply_matrix(truth, corners)
     return Row(
         name,
         len(matches),

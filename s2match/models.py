@@ -1,13 +1,15 @@
 """Models that carry one image onto another, fitted to matches of which some are wrong."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.field import SMOOTHNESS, Field, fit_field
 from s2match.matches import Matches
 
 # Matches that OpenCV needs for the largest model, a homography.
@@ -22,32 +24,42 @@ class Registration:
     """A model that carries the reference onto the target.
 
     Attributes:
-        model: ``translation``, ``similarity``, ``affine`` or ``homography``.
-        matrix: 3×3; ``matrix @ (x, y, 1)`` of a reference pixel is its target pixel, GDAL frame, up to scale.
+        model: One of :data:`MODELS`.
+        matrix: 3×3; ``matrix @ (x, y, 1)`` of a reference pixel is its target pixel, GDAL frame, up to scale; of a
+            field its affine part.
         inliers: (N,) bool, the matches within the threshold of the model.
         residual_px: (N,) distance of every match from the model, in target pixels.
         held_out_px: Where the model was chosen, the error of each that could be on matches it was not fitted to.
+        field: What bends beside the matrix; None for the models that are a matrix.
     """
 
     model: str
     matrix: NDArray[np.float64]
     inliers: NDArray[np.bool_]
     residual_px: NDArray[np.float64]
-    held_out_px: Mapping[str, float] = field(default_factory=dict)
+    held_out_px: Mapping[str, float] = dataclass_field(default_factory=dict)
+    field: Field | None = None
+
+    def apply(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Carry (N, 2) reference pixels (x, y) to target pixels, GDAL frame."""
+        return apply_matrix(self.matrix, xy) if self.field is None else self.field.apply(xy)
 
 
-def best_model(matches: Matches, model: str, threshold_px: float = 1.5, seed: int = 0) -> Registration | None:
+def best_model(
+    matches: Matches, model: str, threshold_px: float = 1.5, seed: int = 0, smoothness: float = SMOOTHNESS[0]
+) -> Registration | None:
     """The model that most matches agree on, be that evidence or chance.
 
     Affine models and homographies are fitted with OpenCV's USAC_MAGSAC (Barath et al., "MAGSAC++, a Fast, Reliable and
     Accurate Robust Estimator", CVPR 2020). For translations and similarities OpenCV has no MAGSAC; they are fitted with
-    its RANSAC and least squares on the inliers.
+    its RANSAC and least squares on the inliers. A field starts from the affine model.
 
     Args:
         matches: The matches.
         model: One of :data:`MODELS`.
         threshold_px: Largest distance of an inlier from the model, in target pixels.
         seed: OpenCV's estimators start from a fixed state; the seed shuffles the matches they draw from.
+        smoothness: Of a field, see :func:`s2match.field.fit_field`.
 
     Returns:
         The model; None when OpenCV finds none.
@@ -55,11 +67,24 @@ def best_model(matches: Matches, model: str, threshold_px: float = 1.5, seed: in
     if len(matches) < _SMALLEST_SAMPLE:
         return None
     order = np.random.default_rng(seed).permutation(len(matches))
-    matrix = _estimate(model, matches.xy0[order], matches.xy1[order], threshold_px)
+    start = "affine" if model == FIELD else model
+    matrix = _estimate(start, matches.xy0[order], matches.xy1[order], threshold_px)
     if matrix is None or not np.isfinite(matrix).all():
         return None
-    residual_px = np.linalg.norm(apply_matrix(matrix, matches.xy0) - matches.xy1, axis=1)
-    return Registration(model, matrix, residual_px <= threshold_px, residual_px)
+    if model != FIELD:
+        return _measured(model, matrix, None, matches, threshold_px)
+    field = fit_field(matches.xy0, matches.xy1, matrix, threshold_px, smoothness)
+    return _measured(model, field.matrix, field, matches, threshold_px)
+
+
+def _measured(
+    model: str, matrix: NDArray[np.float64], field: Field | None, matches: Matches, threshold_px: float
+) -> Registration:
+    """A model with the residuals of the matches."""
+    nothing = np.zeros(len(matches))
+    found = Registration(model, matrix, nothing > 0, nothing, field=field)
+    residual_px = np.linalg.norm(found.apply(matches.xy0) - matches.xy1, axis=1)
+    return replace(found, inliers=residual_px <= threshold_px, residual_px=residual_px)
 
 
 def apply_matrix(matrix: NDArray[np.float64], xy: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -82,7 +107,8 @@ _ESTIMATORS = {
     "affine": _Estimator(cv2.estimateAffine2D, cv2.USAC_MAGSAC),
     "homography": _Estimator(cv2.findHomography, cv2.USAC_MAGSAC),
 }
-MODELS = tuple(_ESTIMATORS)
+FIELD = "field"
+MODELS = (*_ESTIMATORS, FIELD)
 
 
 def _estimate(

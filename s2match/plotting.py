@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from s2match.files import check_format, written_whole
 from s2match.georeference import common_corners, outline, predict
 from s2match.images import Placed, Raster
+from s2match.residuals import Profile, profiles
 from s2match.results import PairResult
 
 NODATA_GREY = 225
@@ -26,6 +27,8 @@ NODATA_GREY = 225
 # Blue to cyan is rare on the ground and stays apart from Okabe and Ito's vermilion for colour-blind readers.
 _CONFIDENCE = LinearSegmentedColormap.from_list("confidence", ["#2a3fd0", "#00a5ff", "#3df5ff"])
 _OUTLIER = "#D55E00"
+# Okabe and Ito's blue and vermilion, with a marker each and a step aside in widths of a bin.
+_AXES = (("dx, to the right", "#0072B2", "o", -0.1), ("dy, down", _OUTLIER, "s", 0.1))
 _MAX_LINES = 60
 # More dots than these hide each other and the ground.
 _MAX_DOTS = 20_000
@@ -112,6 +115,30 @@ def plot_errors(result: PairResult, figure: Figure | None = None) -> Figure:
     axes.set_ylabel("shift of the target to the north (m)")
     axes.set_title(f"{result.reference.scene.title} → {result.target.scene.title}", fontsize=13, parse_math=False)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, frameon=False)
+    return figure
+
+
+def plot_residuals(result: PairResult, figure: Figure | None = None) -> Figure:
+    """Show what the model leaves over, by column and by row of the reference: means of the inliers in bins.
+
+    Args:
+        result: A registered pair.
+        figure: Figure to draw on; a new one when None.
+
+    Returns:
+        The figure.
+    """
+    assert result.registration is not None, "residuals need a registration"
+    figure = figure or Figure(figsize=(13, 6.0), dpi=_DPI, layout="constrained")
+    both = profiles(result.registration, result.matches, result.reference.size)
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, profile, name in zip(panels, both, ("column", "row"), strict=True):
+        _draw_profile(axes, profile)
+        axes.set_xlabel(f"{name} of the reference (px)", fontsize=14)
+    panels[0].set_ylabel("mean residual of inliers (target px)", fontsize=14)
+    panels[0].legend(frameon=False, fontsize=14, ncols=2, loc="best")
+    title = f"{result.reference.scene.title} → {result.target.scene.title}  ·  {result.registration.model}"
+    figure.suptitle(f"{title}  ·  error bars: 2 standard errors", fontsize=15, parse_math=False)
     return figure
 
 
@@ -245,6 +272,27 @@ def _draw_key(left: Axes, right: Axes, result: PairResult) -> None:
 
 def _norm(result: PairResult) -> Normalize:
     return Normalize(min(result.matches.origin.confidence, 0.99), 1.0)
+
+
+def _draw_profile(axes: Axes, profile: Profile) -> None:
+    """Means and error bars of dx and dy, a little apart so that neither hides the other."""
+    middle, width = (profile.edges_px[1:] + profile.edges_px[:-1]) / 2, np.diff(profile.edges_px).mean()
+    axes.axhline(0, color="0.6", lw=1.0)
+    for axis, (name, colour, marker, aside) in enumerate(_AXES):
+        axes.errorbar(
+            middle + aside * width,
+            profile.mean_px[:, axis],
+            2 * profile.error_px[:, axis],
+            fmt=marker,
+            ls="-",
+            color=colour,
+            lw=1.6,
+            ms=8,
+            capsize=4,
+            label=name,
+        )
+    axes.set_xlim(profile.edges_px[0], profile.edges_px[-1])
+    axes.tick_params(labelsize=12)
 
 
 def _draw_common_footprint(axes: Axes, reference: Placed, target: Placed, offset: NDArray[np.float64]) -> None:

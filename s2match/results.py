@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 
 from s2match import __version__
+from s2match.field import Field
 from s2match.files import written_whole
 from s2match.geometry import AUTO, uncertainty_px
 from s2match.georeference import GroundErrors, common_corners, ground_errors, pixel_sides_m
 from s2match.images import Placed, Raster, georeferenced
 from s2match.matches import Matches
 from s2match.models import Registration
+from s2match.residuals import Profile, profiles
 from s2match.settings import Settings
+from s2match.verdict import Displacement, Verdict, in_words, judge
 
 # Matches worth trying for on difficult pairs.
 _LOW_CONFIDENCE = 0.2
@@ -60,6 +63,11 @@ class PairResult:
         return float(uncertainty_px(self.registration, self.matches, common_corners(self.reference, self.target)).max())
 
     @property
+    def verdict(self) -> Verdict:
+        """Whether the pair is registered already, needs the model, or cannot be told."""
+        return judge(self.reference, self.target, self.matches, self.registration)
+
+    @property
     def headline(self) -> str:
         """The outcome in one line."""
         found = f"{len(self.matches)} matches above {self.matches.origin.confidence:.2f}"
@@ -85,6 +93,7 @@ def summary(result: PairResult) -> str:
     """A short, aligned table of a result, without a final newline."""
     settings, registration, origin = result.settings, result.registration, result.matches.origin
     rows = [
+        ("verdict", in_words(result.verdict)),
         ("reference", _describe(result.reference, result.shown[0])),
         ("target", _describe(result.target, result.shown[1])),
         ("weights", f"{origin.weights} on {origin.device}"),
@@ -116,8 +125,11 @@ def summary(result: PairResult) -> str:
 def facts(result: PairResult) -> dict[str, Any]:
     """The facts of the summary and the model itself, as JSON types. Equal inputs give equal facts."""
     settings, registration, origin = result.settings, result.registration, result.matches.origin
+    verdict = result.verdict
     return {
         "s2match_version": __version__,
+        "verdict": str(verdict.decision),
+        "displacement": None if verdict.displacement is None else _displacement_facts(verdict.displacement),
         "reference": _image_facts(result.reference, result.shown[0]),
         "target": _image_facts(result.target, result.shown[1]),
         "weights": origin.weights,
@@ -134,10 +146,17 @@ def facts(result: PairResult) -> dict[str, Any]:
             "model": registration.model,
             "held_out_error_px": dict(registration.held_out_px),
             "matrix_reference_px_to_target_px": registration.matrix.tolist(),
+            "field": None if registration.field is None else _field_facts(registration.field),
             "worst_corner_uncertainty_px": result.uncertainty_px,
             "inliers": int(registration.inliers.sum()),
             "inlier_share": float(registration.inliers.mean()),
             "median_inlier_residual_px": float(np.median(registration.residual_px[registration.inliers])),
+            "residuals": {
+                f"by_{name}": _profile_facts(profile)
+                for name, profile in zip(
+                    ("column", "row"), profiles(registration, result.matches, result.reference.size), strict=True
+                )
+            },
         },
         "native_pixel_m": None if result.errors is None else result.errors.native_pixel_m,
         "ground_errors": {
@@ -198,6 +217,36 @@ def _error_facts(errors: GroundErrors | None) -> dict[str, float] | None:
     metres = {"median_east": east, "median_north": north, "rmse": errors.rmse_m, "ce90": errors.ce90_m}
     return {f"{name}_m": value for name, value in metres.items()} | {
         f"{name}_native_px": value / errors.native_pixel_m for name, value in metres.items()
+    }
+
+
+def _displacement_facts(found: Displacement) -> dict[str, float]:
+    """Against the georeference in metres, or without one against equal pixel positions."""
+    unit, (across, along) = ("m", ("east", "north")) if found.on_ground else ("native_px", ("right", "down"))
+    return {
+        f"mean_{across}_{unit}": found.shift[0],
+        f"mean_{along}_{unit}": found.shift[1],
+        f"rms_{unit}": found.rms,
+        f"largest_{unit}": found.largest,
+        f"noise_{unit}": found.noise,
+    }
+
+
+def _field_facts(field: Field) -> dict[str, Any]:
+    """What :class:`s2match.field.Field` says how to apply, beside the matrix."""
+    return {
+        "origin_px": list(field.origin_px),
+        "spacing_px": field.spacing_px,
+        "coefficients_px": field.coefficients.tolist(),
+    }
+
+
+def _profile_facts(profile: Profile) -> dict[str, Any]:
+    values = {"mean": profile.mean_px, "standard_error": profile.error_px}
+    return {"edges_px": profile.edges_px.tolist(), "inliers": profile.inliers.tolist()} | {
+        f"{name}_d{axis}_px": [None if np.isnan(one) else float(one) for one in value[:, column]]
+        for name, value in values.items()
+        for column, axis in enumerate("xy")
     }
 
 

@@ -1,21 +1,31 @@
 """Which model the matches ask for: the simplest that predicts matches it was not fitted to as well as any."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.field import SMOOTHNESS
 from s2match.matches import PATCH_PX, Matches
-from s2match.models import apply_matrix, best_model
+from s2match.models import FIELD, best_model
 
-# From the simplest; orthorectified images ask for no perspective.
-CANDIDATES = ("translation", "similarity", "affine")
+# From the simplest; orthorectified images ask for no perspective. The first are one matrix for the whole image.
+GLOBAL_CANDIDATES = ("translation", "similarity", "affine")
+CANDIDATES = (*GLOBAL_CANDIDATES, FIELD)
 
-# Matches are held out by blocks of the image, this many along its longer side, and with each block the matches around
-# it that share half of their neighbours with some inside: neighbours share their errors, and vouch for each other.
-_BLOCKS = 4
+# Matches are held out by blocks of the image, and with each block the matches around it that share half of their
+# neighbours with some inside: neighbours share their errors, and vouch for each other. Along the longer side there are
+# this many blocks where they are no smaller than a patch, so that what a field has to bridge is short against what it
+# can bend within; and never fewer than the second number.
+_BLOCKS, _LEAST_BLOCKS = 10, 4
 _BUFFER_PX = PATCH_PX / 2
+
+# Of the blocks each so many-th along both axes is held out at once.
+_STRIDE = 3
+
+# A field is only tried where so many matches lie in so many blocks.
+_FIELD_MATCHES, _FIELD_BLOCKS = 100, 30
 
 # Less error than this is no reason for another model.
 _NOTHING_PX = 0.02
@@ -30,36 +40,46 @@ class Choice:
 
     Attributes:
         model: One of :data:`CANDIDATES`.
-        held_out_px: For each of them the error on matches it was not fitted to: the mean over blocks of the median in
-            each, none counted as more than twice the threshold.
+        held_out_px: For each of those tried the error on matches it was not fitted to: the mean over blocks of the
+            median in each, none counted as more than twice the threshold.
+        smoothness: Of a field, one of :data:`s2match.field.SMOOTHNESS`.
     """
 
     model: str
     held_out_px: Mapping[str, float]
+    smoothness: float = SMOOTHNESS[0]
 
 
-def choose(matches: Matches, threshold_px: float = 1.5, seed: int = 0) -> Choice:
+def choose(
+    matches: Matches, threshold_px: float = 1.5, seed: int = 0, candidates: Sequence[str] = CANDIDATES
+) -> Choice:
     """Choose a model by cross-validation over blocks of the image.
 
     Of the models that are not surely worse than the best, by two standard errors of the difference over the blocks, the
     simplest is chosen; it is the rule of Breiman et al. ("Classification and Regression Trees", 1984), twice as strict.
     Where matches lie in few places, a model that is free to turn or to shear swings far away from them, and a shift, if
-    that is all there is, does not.
+    that is all there is, does not. A field takes part, with the smoothness that predicts best, where enough matches lie
+    in enough places.
 
     Args:
         matches: The matches, wrong ones among them.
         threshold_px: Largest distance of an inlier from a model, in target pixels.
         seed: Makes the random draws repeatable.
+        candidates: Models to choose from, from the simplest.
 
     Returns:
         The choice; the simplest model where there are too few matches to tell.
     """
-    matches = _agreeing(_some(matches, seed), threshold_px, seed)
-    block = _blocks(matches.xy0)
-    errors = {model: _held_out_errors(matches, model, block, threshold_px, seed) for model in CANDIDATES}
-    best = min(CANDIDATES, key=lambda model: errors[model].mean())
-    model = next(model for model in CANDIDATES if _as_good(errors[model], errors[best]))
-    return Choice(model, {name: float(error.mean()) for name, error in errors.items()})
+    matches = _some(matches, seed)
+    if len(candidates) > 1 and not _asks_for_a_field(matches):
+        candidates = tuple(model for model in candidates if model != FIELD)
+    matches = _agreeing(matches, candidates, threshold_px, seed)
+    folds = _folds(matches.xy0)
+    tried = {model: _best_tried(matches, model, folds, threshold_px, seed) for model in candidates}
+    best = min(tried.values(), key=lambda each: float(each.error.mean()))
+    model = next(model for model in candidates if _as_good(tried[model].error, best.error))
+    held_out_px = {name: float(each.error.mean()) for name, each in tried.items()}
+    return Choice(model, held_out_px, tried[model].smoothness)
 
 
 def _some(matches: Matches, seed: int) -> Matches:
@@ -70,56 +90,88 @@ def _some(matches: Matches, seed: int) -> Matches:
     return matches.of(chosen)
 
 
-def _agreeing(matches: Matches, threshold_px: float, seed: int) -> Matches:
+def _asks_for_a_field(matches: Matches) -> bool:
+    """Whether matches are many, in enough places, and cover enough ground."""
+    blocks = sum(len(fold.blocks) for fold in _folds(matches.xy0))
+    return len(matches) >= _FIELD_MATCHES and blocks >= _FIELD_BLOCKS
+
+
+def _agreeing(matches: Matches, candidates: Sequence[str], threshold_px: float, seed: int) -> Matches:
     """Those that fit one of the models: the others, wrong by all of them, would hide what tells them apart."""
     fits = np.zeros(len(matches), bool)
-    for model in CANDIDATES:
-        found = best_model(matches, model, threshold_px, seed)
+    for model in candidates:
+        # the field that bends most keeps what any field fits
+        found = best_model(matches, model, threshold_px, seed, SMOOTHNESS[-1])
         if found is not None:
             fits |= found.inliers
     return matches.of(fits)
 
 
 @dataclass(frozen=True)
-class _Block:
-    """Matches that are held out together.
+class _Fold:
+    """Blocks that are held out at once.
 
     Attributes:
-        inside: (N,) bool.
+        blocks: The matches in each, (n,) indices.
         apart: (N,) bool, those far enough away to be fitted to.
     """
 
-    inside: NDArray[np.bool_]
+    blocks: list[NDArray[np.int64]]
     apart: NDArray[np.bool_]
 
 
-def _blocks(xy: NDArray[np.float64]) -> list[_Block]:
-    """The blocks of the image that hold points (N, 2)."""
+def _folds(xy: NDArray[np.float64]) -> list[_Fold]:
+    """The blocks of the image that hold points (N, 2), each in one fold."""
     if len(xy) == 0:
         return []
-    side = max(float(np.ptp(xy, axis=0).max()) / _BLOCKS, 1.0)
-    cell = np.floor((xy - xy.min(axis=0)) / side)
-    blocks = []
-    for corner in np.unique(cell, axis=0):
-        middle = (corner + 0.5) * side + xy.min(axis=0)
-        away = np.abs(xy - middle).max(axis=1) > side / 2 + min(_BUFFER_PX, side / 2)
-        blocks.append(_Block((cell == corner).all(axis=1), away))
-    return blocks
+    low, longest = xy.min(axis=0), float(np.ptp(xy, axis=0).max())
+    side = max(longest / _BLOCKS, min(PATCH_PX, longest / _LEAST_BLOCKS), 1.0)
+    cell = np.floor((xy - low) / side).astype(np.int64)
+    corners, block = np.unique(cell, axis=0, return_inverse=True)
+    turn = corners % _STRIDE @ [1, _STRIDE]
+    folds = []
+    for own in (np.flatnonzero(turn == number) for number in np.unique(turn)):
+        apart = np.ones(len(xy), bool)
+        for corner in corners[own]:
+            middle = (corner + 0.5) * side + low
+            apart &= np.abs(xy - middle).max(axis=1) > side / 2 + min(_BUFFER_PX, side / 2)
+        folds.append(_Fold([np.flatnonzero(block.ravel() == index) for index in own], apart))
+    return folds
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A model and how it did.
+
+    Attributes:
+        error: (B,) in every block.
+        smoothness: Of a field.
+    """
+
+    error: NDArray[np.float64]
+    smoothness: float
+
+
+def _best_tried(matches: Matches, model: str, folds: list[_Fold], threshold_px: float, seed: int) -> _Tried:
+    """A model as it is, or a field as smooth as predicts best; of equal ones the smoothest."""
+    smoothness = SMOOTHNESS if model == FIELD else SMOOTHNESS[:1]
+    tried = [_Tried(_held_out_errors(matches, model, folds, threshold_px, seed, each), each) for each in smoothness]
+    return min(tried, key=lambda each: float(each.error.mean()))
 
 
 def _held_out_errors(
-    matches: Matches, model: str, blocks: list[_Block], threshold_px: float, seed: int
+    matches: Matches, model: str, folds: list[_Fold], threshold_px: float, seed: int, smoothness: float
 ) -> NDArray[np.float64]:
     """(B,) median residual in every block, of models fitted apart from it."""
     worst = 2 * threshold_px
-    errors = [worst] if not blocks else []
-    for block in blocks:
-        found = best_model(matches.of(block.apart), model, threshold_px, seed)
-        residual = np.full(block.inside.sum(), worst)
-        if found is not None:
-            held = matches.of(block.inside)
-            residual = np.linalg.norm(apply_matrix(found.matrix, held.xy0) - held.xy1, axis=1)
-        errors.append(min(float(np.median(residual)), worst))
+    errors = [worst] if not folds else []
+    for fold in folds:
+        found = best_model(matches.of(fold.apart), model, threshold_px, seed, smoothness)
+        for block in fold.blocks:
+            residual = np.full(len(block), worst)
+            if found is not None:
+                residual = np.linalg.norm(found.apply(matches.xy0[block]) - matches.xy1[block], axis=1)
+            errors.append(min(float(np.median(residual)), worst))
     return np.array(errors)
 
 

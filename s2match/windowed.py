@@ -14,8 +14,8 @@ from s2match.georeference import expected_linear, pixel_sides_m, predict
 from s2match.images import Grid, Placed, Raster, Window, georeferenced
 from s2match.matches import Matches
 from s2match.matching import check_confidence, check_memory, match_rasters, prepare
-from s2match.models import apply_matrix
 from s2match.raster import fit_size, read_whole, read_window
+from s2match.selection import GLOBAL_CANDIDATES
 from s2match.thinning import thin
 from s2match.tiling import LONGEST_PX, Carry, WindowPair, plan
 
@@ -105,11 +105,11 @@ def _expectation(
 ) -> tuple[Carry | None, float]:
     """Where points of the reference are expected in the target, and how far off that may be, target pixels."""
     coarse = match_rasters(matcher, *previews, _COARSE_CONFIDENCE)
-    registration = fit(coarse, expected=expected_linear(*previews))
+    registration = fit(coarse, expected=expected_linear(*previews), candidates=GLOBAL_CANDIDATES)
     if registration is not None:
-        matrix = registration.matrix
+        carry = registration.apply
         into, out = _scale(reference, previews[0]), _scale(previews[1], target)
-        return lambda xy: apply_matrix(matrix, xy * into) * out, _COARSE_OFF * float(out.max())
+        return lambda xy: carry(xy * into) * out, _COARSE_OFF * float(out.max())
     if georeferenced(reference) and georeferenced(target):
         return lambda xy: predict(xy, reference, target), _GEOREFERENCE_OFF_PX
     return None, 0.0

@@ -138,7 +138,7 @@ def test_equal_runs_write_equal_bytes(dataset: Path, tmp_path: Path) -> None:
     assert written[0] == written[1]
 
 
-@pytest.mark.parametrize("geometry", ["similarity", "affine", "homography"])
+@pytest.mark.parametrize("geometry", ["similarity", "affine", "field", "homography"])
 def test_geometry(dataset: Path, tmp_path: Path, capsys: Capture, geometry: str) -> None:
     assert run(dataset, tmp_path, "--geometry", geometry, "--ransac_threshold", 3, "--seed", 4) == 0
     assert f"registration  {geometry}" in capsys.readouterr().out

@@ -16,6 +16,7 @@ TRUTH = {
     "similarity": np.array([[1.02, -0.05, 13.3], [0.05, 1.02, -7.7], [0, 0, 1]]),
     "affine": np.array([[1.02, -0.05, 13.3], [0.01, 0.97, -7.7], [0, 0, 1]]),
     "homography": np.array([[1.02, -0.05, 13.3], [0.01, 0.97, -7.7], [2e-5, -1e-5, 1]]),
+    "field": np.array([[1.02, -0.05, 13.3], [0.01, 0.97, -7.7], [0, 0, 1]]),
 }
 
 
@@ -33,9 +34,9 @@ def test_every_model_recovers_its_truth(model: str) -> None:
     found = fit(matches, model)
     assert found is not None and found.model == model
     corners = np.array([[0, 0], [1000, 0], [0, 1000], [1000, 1000.0]])
-    assert np.abs(apply_matrix(found.matrix, corners) - apply_matrix(TRUTH[model], corners)).max() < 0.3
+    assert np.abs(found.apply(corners) - apply_matrix(TRUTH[model], corners)).max() < 0.3
     assert found.inliers[:300].mean() > 0.98 and found.inliers[300:].mean() < 0.02
-    residual = np.linalg.norm(apply_matrix(found.matrix, matches.xy0) - matches.xy1, axis=1)
+    residual = np.linalg.norm(found.apply(matches.xy0) - matches.xy1, axis=1)
     np.testing.assert_allclose(found.residual_px, residual)
     assert (found.inliers == (residual <= 1.5)).all()
 

@@ -10,9 +10,10 @@ from conftest import GRID, make_raster, texture
 from matplotlib.figure import Figure
 
 from s2match.errors import OutputError
+from s2match.field import Field
 from s2match.geometry import fit
 from s2match.matches import Matches, Origin
-from s2match.plotting import as_jpeg, plot_errors, plot_matches, plot_pair, save_figure
+from s2match.plotting import as_jpeg, plot_errors, plot_matches, plot_pair, plot_residuals, save_figure
 from s2match.results import PairResult, assemble, facts, summary, write_json
 from s2match.settings import Settings
 
@@ -45,17 +46,25 @@ def test_facts_are_right() -> None:
     assert inliers["rmse_m"] == inliers["ce90_m"] == pytest.approx(np.hypot(20, 10))
     assert inliers["ce90_native_px"] == pytest.approx(np.hypot(2, 1))
     assert found["ground_errors"]["all_matches"]["rmse_m"] > 100
+    assert found["verdict"] == "register"
+    displacement = found["displacement"]
+    assert displacement["mean_east_m"] == pytest.approx(20) and displacement["mean_north_m"] == pytest.approx(10)
+    assert [displacement["rms_m"], displacement["largest_m"]] == pytest.approx([np.hypot(20, 10)] * 2)
+    assert 2 < displacement["noise_m"] < 4
     assert found["reference"]["sensed"] == "2018-08-20T08:36:01"
     assert found["target"]["crs"] == "EPSG:32636" and found["target"]["transform"] == list(GRID)[:6]
 
 
 def test_summary_is_aligned_and_agrees_with_the_facts() -> None:
     lines = summary(matched()).splitlines()
-    assert lines[0].startswith("reference     T36UXA_20180820") and "200 x 160 px of 10 m" in lines[0]
-    assert lines[5].startswith("held out      translation 0.00, similarity 0.00, affine 0.00 px of error")
-    assert lines[6].startswith("uncertainty   0.00 px") and "warning" not in summary(matched())
+    assert lines[0].startswith(
+        "verdict       register with this translation: the target shows the ground 20.0 m further east and 10.0 m "
+    )
+    assert lines[1].startswith("reference     T36UXA_20180820") and "200 x 160 px of 10 m" in lines[1]
+    assert lines[6].startswith("held out      translation 0.00, similarity 0.00, affine 0.00 px of error")
+    assert lines[7].startswith("uncertainty   0.00 px") and "warning" not in summary(matched())
     assert "matches       100 above 0.80" in lines
-    assert "registration  translation, 90 inliers (90%) within 1.5 px" in lines[4]
+    assert "registration  translation, 90 inliers (90%) within 1.5 px" in lines[5]
     east = next(line for line in lines if "shift east" in line)
     north = next(line for line in lines if "shift north" in line)
     assert "20.0 m     2.00 px" in east and "10.0 m     1.00 px" in north
@@ -65,6 +74,7 @@ def test_summary_is_aligned_and_agrees_with_the_facts() -> None:
 def test_too_few_matches_are_an_answer() -> None:
     result = matched(right=11, wrong=0)
     assert result.headline == "11 matches above 0.80, no registration"
+    assert summary(result).startswith("verdict       not enough evidence") and facts(result)["displacement"] is None
     assert "registration  none" in summary(result)
     found = facts(result)
     assert found["registered"] is False and found["registration"] is None
@@ -86,6 +96,64 @@ def test_without_georeference_there_are_no_metres() -> None:
     assert " m " not in summary(result).split("ground errors")[1]
     assert facts(result)["ground_errors"] == {"all_matches": None, "inliers": None}
     assert facts(result)["registration"]["inliers"] == 90
+
+
+def bent(geometry: str = "field") -> PairResult:
+    """A target that is bent by a pixel, along a wave across a wide image."""
+    rng = np.random.default_rng(0)
+    xy0 = rng.uniform(0, 1, (4000, 2)) * [1200, 800]
+    wave = np.stack([np.sin(xy0[:, 0] / 200), 0.5 * np.cos(xy0[:, 1] / 150)], axis=1)
+    raster = make_raster(np.zeros((800, 1200), np.uint8))
+    matches = Matches(xy0, xy0 + wave + rng.normal(0, 0.1, wave.shape), np.ones(4000), Origin("sentinel2", "cpu", 0.8))
+    settings = Settings(device="cpu", geometry=geometry)
+    return assemble(raster, raster, (raster, raster), matches, fit(matches, geometry), settings)
+
+
+def test_a_field_comes_back_from_json(tmp_path: Path) -> None:
+    result = bent()
+    write_json(result, tmp_path / "a.json")
+    told = json.loads((tmp_path / "a.json").read_text())["registration"]
+    matrix = np.array(told["matrix_reference_px_to_target_px"])
+    field = Field(
+        matrix,
+        tuple(told["field"]["origin_px"]),
+        told["field"]["spacing_px"],
+        np.array(told["field"]["coefficients_px"]),
+        0,
+    )
+    assert result.registration is not None and told["model"] == "field"
+    np.testing.assert_array_equal(field.apply(result.matches.xy0), result.registration.apply(result.matches.xy0))
+    assert facts(matched())["registration"]["field"] is None
+
+
+def test_residuals_show_where_the_model_is_off() -> None:
+    """A shift leaves the wave, the field does not."""
+    left, bends = facts(bent("translation"))["registration"]["residuals"], facts(bent())["registration"]["residuals"]
+    columns = left["by_column"]
+    assert len(columns["edges_px"]) == 11 and columns["edges_px"][-1] == 1200
+    assert left["by_row"]["edges_px"][-1] == 800 and sum(left["by_row"]["inliers"]) == sum(columns["inliers"])
+    middle = np.convolve(columns["edges_px"], [0.5, 0.5], "valid")
+    wave = np.sin(middle / 200)
+    found = np.array(columns["mean_dx_px"])
+    assert np.corrcoef(found, wave)[0, 1] > 0.99 and np.ptp(found) > 1.5
+    assert 0.004 < np.median(columns["standard_error_dx_px"]) < 0.02
+    assert np.abs(bends["by_column"]["mean_dx_px"]).max() < 0.05 > np.abs(bends["by_row"]["mean_dy_px"]).max()
+
+
+def test_bins_without_inliers_have_no_residual() -> None:
+    columns = facts(matched())["registration"]["residuals"]["by_column"]
+    assert (
+        columns["inliers"][9] == 0 and columns["mean_dx_px"][9] is None and columns["standard_error_dy_px"][9] is None
+    )
+
+
+def test_residual_figure_says_what_is_shown(tmp_path: Path) -> None:
+    figure = plot_residuals(bent("translation"))
+    words = texts(figure)
+    for word in ("column of the reference (px)", "row of the reference (px)", "target px", "translation", "dx", "dy"):
+        assert word in words
+    save_figure(figure, tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 30_000
 
 
 def test_json_is_the_facts(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ from test_geometry import TRUTH, made
 
 from s2match.geometry import fit
 from s2match.matches import Matches
-from s2match.models import apply_matrix, best_model
-from s2match.selection import CANDIDATES, choose
+from s2match.models import best_model
+from s2match.selection import CANDIDATES, GLOBAL_CANDIDATES, choose
 
 
-@pytest.mark.parametrize("truth", CANDIDATES)
+@pytest.mark.parametrize("truth", GLOBAL_CANDIDATES)
 @pytest.mark.parametrize("seed", range(4))
 def test_the_model_that_made_the_matches_is_chosen(truth: str, seed: int) -> None:
     choice = choose(made(TRUTH[truth], seed=seed))
@@ -45,10 +45,16 @@ def test_patches_that_do_not_span_the_image_ask_for_a_shift() -> None:
         for model, errors in wrong.items():
             found = fit(in_patches(seed), model, threshold_px=1.5, seed=seed)
             assert found is not None
-            errors.append(np.linalg.norm(apply_matrix(found.matrix, corner) - corner - [13.3, -7.7]))
+            errors.append(np.linalg.norm(found.apply(corner) - corner - [13.3, -7.7]))
     assert np.median(wrong["auto"]) < 0.3 < 1.0 < np.median(wrong["affine"])
     # six patches are few to tell by: now and then chance looks like a turn
     assert np.mean(np.array(wrong["auto"]) < 1.0) > 0.9
+
+
+def test_only_the_candidates_are_tried() -> None:
+    matches = made(TRUTH["affine"], right=2000)
+    assert tuple(choose(matches, candidates=GLOBAL_CANDIDATES).held_out_px) == GLOBAL_CANDIDATES
+    assert choose(matches, candidates=("translation", "field")).model == "field"
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 20])
