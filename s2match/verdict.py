@@ -47,7 +47,8 @@ class Displacement:
         rms: Root mean square of the distances over the common ground.
         largest: The largest of them.
         noise: How large ``rms`` may be by the errors of the model alone: two standard errors (root mean square over the
-            common ground) and :data:`SYSTEMATIC_PX` or :data:`REFINED_SYSTEMATIC_PX`. No part of the mean shift is surer than that.
+            common ground) and :data:`SYSTEMATIC_PX` or :data:`REFINED_SYSTEMATIC_PX`. No part of the mean shift is
+            surer than that.
         native_pixel: Side of a native pixel, in metres or 1.
     """
 
