@@ -27,7 +27,7 @@ def command(*arguments: object, cwd: Path = ROOT, **environment: str) -> subproc
     return subprocess.run(
         [sys.executable, str(ROOT / "model_inference.py"), *map(str, arguments)],
         capture_output=True,
-        text=True,
+        encoding=environment.get("PYTHONIOENCODING", "utf-8"),
         cwd=cwd,
         env={**os.environ, **environment},
         timeout=600,
@@ -76,9 +76,10 @@ def test_the_mission_s_command_as_written(tmp_path: Path, real: bool) -> None:
     reference, target = (
         ("T36UYA_20160502T", "T36UXA_20180820T") if real else ("SYNTHETIC-B_20240510T", "SYNTHETIC-B_2022")
     )
-    assert lines[0].startswith(f"reference     {reference}") and "1098 x 1098 px of 10" in lines[0]
-    assert lines[1].startswith(f"target        {target}")
-    assert "weights       outdoor on" in lines[2]
+    assert lines[0].startswith("verdict       not enough evidence")
+    assert lines[1].startswith(f"reference     {reference}") and "1098 x 1098 px of 10" in lines[1]
+    assert lines[2].startswith(f"target        {target}")
+    assert "weights       outdoor on" in lines[3]
     assert (tmp_path / "result.png").stat().st_size > 100_000
 
 
