@@ -30,6 +30,7 @@ from s2match.coarse import MIN_THRESHOLD, CoarseMatches, Tokens, dual_softmax_ma
 from s2match.consensus import calibrated
 from s2match.fine import Candidates, FineStage, is_kept
 from s2match.heatmaps import STRIDE_PX, compare
+from s2match.matches import CELL_PX
 from s2match.weights import KORNIA, Reading
 from s2match.windows import upsampled_windows, windows, windows_between
 
@@ -53,6 +54,11 @@ class ImageFeatures:
     tokens: Tokens
     half: Tensor
     quarter: Tensor
+
+    def within(self, cells: Tensor) -> "ImageFeatures":
+        """The same of those cells alone that a (rows, columns) mask over the grid chooses."""
+        kept = cells.to(self.tokens.cells.device).flatten()[self.tokens.cells]
+        return replace(self, tokens=Tokens(self.tokens.values[kept], self.tokens.cells[kept], self.tokens.grid))
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,6 @@ class Engine:
         self.device = device
         self.precision = precision
         self.reading = reading
-        self._stride = 8
         self._border = int(config["match_coarse"]["border_rm"])
         self._scale = 1 / (config["coarse"]["d_model"] * config["match_coarse"]["dsmax_temperature"])
         self.bytes_per_pixel = _MAPS_ALIVE * int(config["resnetfpn"]["block_dims"][0]) * precision.itemsize // 4
@@ -158,7 +163,7 @@ class Engine:
         if valid is None:
             cells = torch.arange(len(tokens), device=self.device)
         else:
-            cells = valid[:: self._stride, :: self._stride].to(self.device).flatten().nonzero()[:, 0]
+            cells = valid[::CELL_PX, ::CELL_PX].to(self.device).flatten().nonzero()[:, 0]
         return ImageFeatures(Tokens(tokens[cells].contiguous(), cells, grid), half, quarter)
 
     @torch.inference_mode()
@@ -236,7 +241,7 @@ class Engine:
         return inside & (column >= border) & (column < grid[1] - border)
 
     def _pixels(self, cells: Tensor, grid: tuple[int, int]) -> Tensor:
-        return torch.stack([cells % grid[1], cells // grid[1]], dim=1).float() * self._stride
+        return torch.stack([cells % grid[1], cells // grid[1]], dim=1).float() * CELL_PX
 
     def _window_cutter(self, image: ImageFeatures, count: int) -> Callable[[Tensor], Tensor]:
         """What cuts (N, 25, C) fine features around places: from the full map, or each by itself where they are few."""

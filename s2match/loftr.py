@@ -3,7 +3,9 @@
 LoFTR: Sun et al., "LoFTR: Detector-Free Local Feature Matching with Transformers", CVPR 2021, arXiv 2104.00680.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import psutil
@@ -29,6 +31,23 @@ def pick_device(name: str) -> torch.device:
         there = ", ".join(device for device, is_there in available.items() if is_there)
         raise DeviceError(f"There is no device {name!r} here: choose auto or {there}.")
     return torch.device(name)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An image as a network sees it.
+
+    Attributes:
+        image: The image.
+        features: What the backbone makes of it.
+    """
+
+    image: GreyImage
+    features: ImageFeatures
+
+    def within(self, cells: NDArray[np.bool_]) -> "Seen":
+        """The same of those cells alone that a (rows, columns) mask over the grid of 8 px chooses."""
+        return Seen(self.image, self.features.within(torch.from_numpy(cells)))
 
 
 class LoftrMatcher:
@@ -66,23 +85,30 @@ class LoftrMatcher:
         none, origin = np.zeros(0), Origin(self._title, str(self.device), confidence)
         return Matches(np.zeros((0, 2)), np.zeros((0, 2)), none, origin, none if self._agrees else None)
 
-    def match(
-        self,
-        image0: GreyImage,
-        image1: GreyImage,
-        confidence: float,
-        progress: Callable[[float], None] | None = None,
-    ) -> Matches:
-        """Match two images in one pass.
+    def match(self, image0: GreyImage, image1: GreyImage, confidence: float) -> Matches:
+        """Match two images in one pass: :meth:`see` both, and :meth:`compare` them."""
+        return self.compare(self.see(image0), self.see(image1), confidence)
+
+    def see(self, image: GreyImage) -> Seen:
+        """What the backbone makes of an image, for any number of comparisons; any size, multiples of 8 or not.
+
+        Raises:
+            ImageSizeError: The device has too little memory for an image of this size.
+        """
+        valid = None if image.valid.all() else torch.from_numpy(image.valid)
+        with self._in_memory():
+            return Seen(image, self._engine.extract(torch.from_numpy(image.grey), valid))
+
+    def compare(self, seen0: Seen, seen1: Seen, confidence: float) -> Matches:
+        """Match two images.
 
         Nothing is matched where an image is not valid, nor within the border of its edge that the weights ask for, of
         one or two cells. Points of the reference lie on the network's grid of 8 px; those of the target are refined.
 
         Args:
-            image0: Reference, H0×W0; any sizes, multiples of 8 or not.
-            image1: Target, H1×W1.
+            seen0: Reference.
+            seen1: Target.
             confidence: Keep matches with a confidence above this, in [0, 1].
-            progress: Called with the share done, 0 to 1, as the pass goes on.
 
         Returns:
             The matches, in the order of the reference's rows and columns.
@@ -90,28 +116,23 @@ class LoftrMatcher:
         Raises:
             ImageSizeError: The device has too little memory for images of this size.
         """
-        report = progress or (lambda share: None)
+        with self._in_memory():
+            found = self._engine.match(seen0.features, seen1.features, confidence)
+        xy0, xy1 = (points.cpu().double().numpy() + self._to_gdal for points in (found.keypoints0, found.keypoints1))
+        origin = Origin(self._title, str(self.device), confidence)
+        confidences, scatter_px = (v.cpu().double().numpy() for v in (found.confidence, found.scatter))
+        matches = Matches(xy0, xy1, confidences, origin, scatter_px if self._agrees else None)
+        return matches.of(_on_valid(xy0, seen0.image) & _on_valid(xy1, seen1.image))
+
+    @contextmanager
+    def _in_memory(self) -> Iterator[None]:
         try:
-            features0 = self._extract(image0)
-            report(0.3)
-            features1 = self._extract(image1)
-            report(0.6)
-            found = self._engine.match(features0, features1, confidence)
+            yield
         except RuntimeError as error:
             # CUDA has an error class for this, the CPU's allocator only a message
             if "memory" not in str(error):
                 raise
             raise ImageSizeError(f"The {self.device.type} device is out of memory: use a smaller size.") from error
-        report(1.0)
-        xy0, xy1 = (points.cpu().double().numpy() + self._to_gdal for points in (found.keypoints0, found.keypoints1))
-        origin = Origin(self._title, str(self.device), confidence)
-        confidences, scatter_px = (v.cpu().double().numpy() for v in (found.confidence, found.scatter))
-        matches = Matches(xy0, xy1, confidences, origin, scatter_px if self._agrees else None)
-        return matches.of(_on_valid(xy0, image0) & _on_valid(xy1, image1))
-
-    def _extract(self, image: GreyImage) -> ImageFeatures:
-        valid = None if image.valid.all() else torch.from_numpy(image.valid)
-        return self._engine.extract(torch.from_numpy(image.grey), valid)
 
 
 def _on_valid(xy: NDArray[np.float64], image: GreyImage) -> NDArray[np.bool_]:

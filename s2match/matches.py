@@ -4,14 +4,17 @@ Nothing here needs PyTorch: images are read, and results handled, without waitin
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+# Side of a cell of the network's coarse grid.
+CELL_PX = 8
+
 # What neighbours agree on is taken of this many cells to each side of a match: 11 × 11 cells of 8 px.
 REACH_CELLS = 5
-PATCH_PX = 8.0 * (2 * REACH_CELLS + 1)
+PATCH_PX = float(CELL_PX * (2 * REACH_CELLS + 1))
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,11 @@ class Matches:
             None if values is None else values[chosen] for values in (self.scatter_px, self.similarity)
         )
         return Matches(self.xy0[chosen], self.xy1[chosen], self.confidence[chosen], self.origin, scatter_px, similarity)
+
+    def above(self, confidence: float) -> "Matches":
+        """Those with a confidence above a threshold."""
+        origin = replace(self.origin, confidence=confidence)
+        return replace(self.of(self.confidence > confidence), origin=origin)
 
     @classmethod
     def joined(cls, parts: Sequence["Matches"]) -> "Matches":

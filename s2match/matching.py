@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from s2match.errors import ImageSizeError, OptionError
+from s2match.expectation import by_georeference, by_matches, common_cells
 from s2match.finishing import Finishing
 from s2match.georeference import expected_linear
 from s2match.images import Patch, Raster
@@ -14,6 +15,9 @@ from s2match.matches import GreyImage, Matches
 
 if TYPE_CHECKING:
     from s2match.loftr import LoftrMatcher
+
+# Matches above this are worth a look, be they right or not.
+WEAK_CONFIDENCE = 0.2
 
 
 def prepare(raster: Raster | Patch) -> GreyImage:
@@ -36,7 +40,10 @@ def match_rasters(
     progress: Callable[[float], None] | None = None,
     finishing: Finishing | None = None,
 ) -> Matches:
-    """Match two images in one pass of the network.
+    """Match two images at once.
+
+    Where they turn out to share a part of their ground only, the network looks a second time, at that part alone: what
+    it pays attention to is spread over all that it sees.
 
     Args:
         matcher: The network.
@@ -56,10 +63,37 @@ def match_rasters(
     check_confidence(confidence)
     check_memory(matcher, reference.size, target.size)
     grey0, grey1 = prepare(reference), prepare(target)
-    matches = matcher.match(grey0, grey1, confidence, progress)
+    matches = _on_common_ground(matcher, reference, target, (grey0, grey1), confidence, progress)
     if finishing is None:
         return matches
     return finishing.apply(matches, grey0, grey1, expected_linear(reference, target))
+
+
+def _on_common_ground(
+    matcher: "LoftrMatcher",
+    reference: Raster,
+    target: Raster,
+    grey: tuple[GreyImage, GreyImage],
+    confidence: float,
+    progress: Callable[[float], None] | None,
+) -> Matches:
+    """The matches of a pass over all that there is, or else of a second one over what both images show."""
+    report = progress or (lambda share: None)
+    seen0 = matcher.see(grey[0])
+    report(0.3)
+    seen1 = matcher.see(grey[1])
+    report(0.6)
+    # weak matches, too, tell where the common ground is
+    first = matcher.compare(seen0, seen1, min(confidence, WEAK_CONFIDENCE))
+    report(0.9)
+    expected = by_matches(first, reference, target) or by_georeference(reference, target)
+    cells = None if expected is None else common_cells(reference.size, target.size, expected)
+    if cells is None:
+        found = first.above(confidence)
+    else:
+        found = matcher.compare(seen0.within(cells[0]), seen1.within(cells[1]), confidence)
+    report(1.0)
+    return found
 
 
 def check_confidence(confidence: float) -> None:

@@ -2,16 +2,14 @@
 
 import itertools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.expectation import Carry, Expectation
 from s2match.images import Placed, Window
-
-# Windows begin on the network's grid, so that all matches lie on one grid.
-_CELL_PX = 8
+from s2match.matches import CELL_PX
 
 # Around what is kept of a window: its border of a cell, and the cells that the outermost matches look around at.
 OVERLAP_PX = 48
@@ -24,9 +22,6 @@ SAMPLE_PX = 320
 
 # Less common ground than this is not worth a pass.
 _LEAST_PX = 64
-
-# Points (x, y) of the reference to those of the target.
-Carry = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -51,8 +46,7 @@ class WindowPair:
 def plan(
     reference: Placed,
     target: Placed,
-    carry: Carry,
-    search_px: float,
+    expected: Expectation,
     longest_px: int = LONGEST_PX,
     coverage: float = 1.0,
 ) -> list[WindowPair]:
@@ -61,18 +55,18 @@ def plan(
     Args:
         reference: Image whose pixels the windows divide.
         target: The other one.
-        carry: Where points of the reference are expected in the target.
-        search_px: How far off the expectation may be, target pixels.
+        expected: Where points of the reference lie in the target.
         longest_px: Longest side of a window of the reference.
         coverage: Share of the common ground to look at; below 1 in small windows, spread evenly.
 
     Returns:
         The windows, row by row.
     """
+    carry, search_px = expected.carry, expected.off_px
     pairs = []
     for core in _cores(_common(reference, target, carry, search_px), longest_px, coverage):
         box = _box(core.x, core.y, core.x + core.width, core.y + core.height)
-        around = _within(box, reference.size, OVERLAP_PX, _CELL_PX)
+        around = _within(box, reference.size, OVERLAP_PX, CELL_PX)
         if around is None:
             continue
         edge = carry(_outline(around))
@@ -99,9 +93,9 @@ def _cores(common: NDArray[np.int64], longest_px: int, coverage: float) -> list[
 
 def _middle(cell: Window, share: float) -> Window:
     """The middle of a cell, with a share of its sides, on the network's grid."""
-    width, height = (max(_CELL_PX, round(side * share / _CELL_PX) * _CELL_PX) for side in (cell.width, cell.height))
-    x = cell.x + (cell.width - width) // 2 // _CELL_PX * _CELL_PX
-    y = cell.y + (cell.height - height) // 2 // _CELL_PX * _CELL_PX
+    width, height = (max(CELL_PX, round(side * share / CELL_PX) * CELL_PX) for side in (cell.width, cell.height))
+    x = cell.x + (cell.width - width) // 2 // CELL_PX * CELL_PX
+    y = cell.y + (cell.height - height) // 2 // CELL_PX * CELL_PX
     return Window(x, y, min(width, cell.width), min(height, cell.height))
 
 
@@ -123,13 +117,13 @@ def _common(reference: Placed, target: Placed, carry: Carry, search_px: float) -
         return np.zeros((2, 2), np.int64)
     low = np.maximum(points[inside].min(axis=0) - _LEAST_PX, 0)
     high = np.minimum(points[inside].max(axis=0) + _LEAST_PX, reference.size)
-    return np.stack([np.floor(low / _CELL_PX) * _CELL_PX, high]).astype(np.int64)
+    return np.stack([np.floor(low / CELL_PX) * CELL_PX, high]).astype(np.int64)
 
 
 def _cuts(low: int, high: int, longest: int) -> list[int]:
     """Where an axis is cut into cores of nearly equal length, on the network's grid."""
     count = max(1, math.ceil((high - low) / longest))
-    step = math.ceil((high - low) / count / _CELL_PX) * _CELL_PX
+    step = math.ceil((high - low) / count / CELL_PX) * CELL_PX
     return [*range(low, high, step), high] if high > low else []
 
 

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.expectation import Expectation, by_georeference, by_matches
 from s2match.finishing import Finishing
-from s2match.geometry import fit
-from s2match.georeference import expected_linear, pixel_sides_m, predict
-from s2match.images import Grid, Placed, Raster, Window, georeferenced
+from s2match.georeference import pixel_sides_m
+from s2match.images import Grid, Raster, Window, georeferenced
 from s2match.matches import Matches
-from s2match.matching import check_confidence, check_memory, match_rasters, prepare
+from s2match.matching import WEAK_CONFIDENCE, check_confidence, check_memory, match_rasters, prepare
 from s2match.raster import fit_size, read_whole, read_window
-from s2match.selection import GLOBAL_CANDIDATES
 from s2match.thinning import thin
-from s2match.tiling import LONGEST_PX, Carry, WindowPair, plan
+from s2match.tiling import LONGEST_PX, WindowPair, plan
 
 if TYPE_CHECKING:
     from s2match.loftr import LoftrMatcher
@@ -26,13 +25,8 @@ if TYPE_CHECKING:
 ONE_PASS_PX = 2048
 COARSE_PX = 1098
 
-# How far off the coarse pass may be, in its pixels; and without it the georeference, in target pixels.
-_COARSE_OFF, _GEOREFERENCE_OFF_PX = 2.0, 32.0
-
 # The coarse pass takes this share of the progress.
 _COARSE_SHARE = 0.05
-
-_COARSE_CONFIDENCE = 0.2
 
 
 def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
@@ -85,11 +79,11 @@ def match_grids(
     """
     check_confidence(confidence)
     report = progress or (lambda share: None)
-    carry, off_px = _expectation(matcher, reference, target, previews)
+    expected = _expectation(matcher, reference, target, previews)
     report(_COARSE_SHARE)
-    if search_radius_m is not None and georeferenced(target):
-        off_px = search_radius_m / min(pixel_sides_m(target, target.transform))
-    pairs = [] if carry is None else plan(reference, target, carry, off_px, coverage=coverage)
+    if expected is not None and search_radius_m is not None and georeferenced(target):
+        expected = replace(expected, off_px=search_radius_m / min(pixel_sides_m(target, target.transform)))
+    pairs = [] if expected is None else plan(reference, target, expected, coverage=coverage)
     found = [matcher.nothing(confidence)]
     if pairs:
         check_memory(matcher, (LONGEST_PX, LONGEST_PX), (LONGEST_PX, LONGEST_PX))
@@ -102,22 +96,11 @@ def match_grids(
 
 def _expectation(
     matcher: "LoftrMatcher", reference: Grid, target: Grid, previews: tuple[Raster, Raster]
-) -> tuple[Carry | None, float]:
-    """Where points of the reference are expected in the target, and how far off that may be, target pixels."""
-    coarse = match_rasters(matcher, *previews, _COARSE_CONFIDENCE)
-    registration = fit(coarse, expected=expected_linear(*previews), candidates=GLOBAL_CANDIDATES)
-    if registration is not None:
-        carry = registration.apply
-        into, out = _scale(reference, previews[0]), _scale(previews[1], target)
-        return lambda xy: carry(xy * into) * out, _COARSE_OFF * float(out.max())
-    if georeferenced(reference) and georeferenced(target):
-        return lambda xy: predict(xy, reference, target), _GEOREFERENCE_OFF_PX
-    return None, 0.0
-
-
-def _scale(source: Placed, onto: Placed) -> NDArray[np.float64]:
-    """(2,) pixels of an image at another size for one of its own."""
-    return np.asarray(np.array(onto.size) / np.array(source.size))
+) -> Expectation | None:
+    """Where points of the reference are expected in the target."""
+    coarse = match_rasters(matcher, *previews, WEAK_CONFIDENCE)
+    told = by_matches(coarse, *previews)
+    return by_georeference(reference, target) if told is None else told.resized(previews, (reference, target))
 
 
 def _match_window(

@@ -15,6 +15,7 @@ from s2match.loftr import LoftrMatcher, pick_device
 from s2match.matches import GreyImage
 from s2match.matching import match_rasters, prepare
 from s2match.weights import Network, load_network
+from training.photometry import repaint
 
 CPU = torch.device("cpu")
 
@@ -145,10 +146,23 @@ def test_no_match_on_nodata_nor_at_the_edge(matcher: LoftrMatcher) -> None:
 def test_progress_rises_to_one(matcher: LoftrMatcher) -> None:
     for size in (256, 200):
         shares: list[float] = []
-        image0, image1 = pair()
-        cut = GreyImage(image1.grey[:size].copy(), image1.valid[:size].copy())
-        matcher.match(image0, cut, 0.2, shares.append)
+        match_rasters(matcher, make_raster(SCENE[:256, :256]), make_raster(SCENE[:size, :256]), 0.2, shares.append)
         assert shares == sorted(shares) and shares[-1] == pytest.approx(1.0) and len(shares) >= 3
+
+
+def test_a_strip_of_common_ground_is_looked_at_twice(matcher: LoftrMatcher) -> None:
+    """An eighth of two images in common: alone it gives more matches than among all the rest, and they are right."""
+    scene = texture(1504, 512, seed=8)
+    other = repaint(np.random.default_rng(0), (scene[:, 704:] / 255).astype(np.float32), 1.0)
+    first, second = (
+        make_raster(scene[:, :800], None, None),
+        make_raster((other * 215 + 20).astype(np.uint8), None, None),
+    )
+    once = matcher.match(prepare(first), prepare(second), 0.8)
+    twice = match_rasters(matcher, first, second, 0.8)
+    assert len(twice) > 1.2 * len(once) > 100
+    assert np.percentile(np.linalg.norm(twice.xy1 - twice.xy0 + [704, 0], axis=1), 95) < 2
+    assert twice.origin.confidence == 0.8
 
 
 def test_prepare_stretches_valid_pixels_only() -> None:

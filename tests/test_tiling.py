@@ -9,6 +9,7 @@ from conftest import GRID, UTM
 from numpy.typing import NDArray
 
 from s2match.catalog import scene_of
+from s2match.expectation import Expectation
 from s2match.georeference import predict
 from s2match.images import Grid
 from s2match.tiling import OVERLAP_PX, WindowPair, plan
@@ -20,7 +21,7 @@ def grid(width: int, height: int, moved: tuple[float, float] = (0, 0)) -> Grid:
 
 
 def plan_of(reference: Grid, target: Grid, search_px: float = 20, longest_px: int = 512) -> list[WindowPair]:
-    return plan(reference, target, lambda xy: predict(xy, reference, target), search_px, longest_px)
+    return plan(reference, target, Expectation(lambda xy: predict(xy, reference, target), search_px), longest_px)
 
 
 def covered(pairs: list[WindowPair], size: tuple[int, int]) -> NDArray[np.int64]:

@@ -84,7 +84,7 @@ def test_the_coarse_pass_finds_what_the_georeference_does_not_know(
 def test_without_a_coarse_registration_the_georeference_tells(
     matcher: LoftrMatcher, write_image: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(windowed, "fit", lambda *arguments, **named: None)
+    monkeypatch.setattr(windowed, "by_matches", lambda *arguments: None)
     reference, target = pair_of(write_image)
     assert len(match_grids(matcher, reference, target, previews_of(reference, target), 0.8)) > 3000
     lost = pair_of(write_image, "none")

@@ -24,6 +24,9 @@ from training.validate import HELD_OUT, RIGHT_PX, SAME_PLACE, Check, held_out_ch
 
 _ROUNDS, _DECAY = 50, 1e-3
 
+# What pairs of different places count against those of one place: users mostly have the latter.
+_DIFFERENT = 0.3
+
 
 def gather(engine: Engine, checks: Sequence[Check]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """All matches of all pairs: what speaks for each (N, 2), whether it is right (N,), and what it counts (N,)."""
@@ -40,7 +43,8 @@ def gather(engine: Engine, checks: Sequence[Check]) -> tuple[torch.Tensor, torch
             fits = np.linalg.norm(xy1 - apply(check.warp, xy0), axis=1) < RIGHT_PX
         right.append(torch.from_numpy(fits).double())
         # neighbours share their errors: many matches of a pair are worth less than as many of several
-        weights.append(torch.full((count,), count**-0.5, dtype=torch.float64))
+        counts = count**-0.5 * (1.0 if check.warp is not None else _DIFFERENT)
+        weights.append(torch.full((count,), counts, dtype=torch.float64))
     if not known:
         return torch.empty(0, 2), torch.empty(0), torch.empty(0)
     return torch.cat(known), torch.cat(right), torch.cat(weights)

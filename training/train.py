@@ -21,6 +21,7 @@ import torch
 from kornia.feature import LoFTR
 from kornia.feature.loftr.loftr import default_cfg
 
+from s2match.engine import best_precision
 from s2match.files import written_whole
 from s2match.loftr import pick_device
 from s2match.weights import Reading, load_network, save_weights
@@ -258,8 +259,8 @@ def advance(state: State, batch: Any, plan: Plan, done: float, since: int) -> St
         for module in state.net.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.eval()
-    # processors without matrix units train no faster in bfloat16
-    amp = torch.bfloat16 if batch.images.is_cuda or torch.cpu._is_amx_tile_supported() else None
+    # float16 has too small a range for gradients
+    amp = None if best_precision(batch.images.device) == torch.float32 else torch.bfloat16
     step = run(state.net, batch, amp, plan.fine_only, watch=state.step % _WATCH_EVERY == 0)
     state.optimizer.zero_grad()
     loss = plan.fine_weight * step.fine + (0 if plan.fine_only else step.coarse)
