@@ -9,7 +9,6 @@ import io
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,52 +55,17 @@ def make_prediction(
     overlap_only: bool = False,
     masking: "Masking | None" = None,
 ) -> "PairResult":
-    """Read, match and register two scenes.
-
-    Args:
-        reference: The scene the result is relative to.
-        target: The scene that is matched with it.
-        image_size: Width and height to match at, in pixels; None for every pixel of the reference, the target at the
-            same pixel size on the ground. Large images are matched in windows.
-        settings: How to match.
-        show_progress: Show a progress bar on standard error where that is a terminal.
-        overlap_only: Match nothing but the ground that both images show, see :func:`s2match.grids.grids_of`.
-        masking: Where not to match; see :func:`s2match.masking.masking_of`.
-
-    Returns:
-        The matched pair.
+    """Read, match and register two scenes: :func:`s2match.job.match_scenes`.
 
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
-    from s2match.beside import begun
-    from s2match.grids import grids_of
-    from s2match.importing import no_garbage
-    from s2match.masking import masked_grids
-    from s2match.windowed import previews_of
+    from s2match.images import UNMASKED
+    from s2match.job import match_scenes
 
-    grids = grids_of(reference, target, image_size, overlap_only)
-    if masking:
-        grids = masked_grids(*grids, masking)
-    bar_format = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
-    with (
-        begun(lambda: previews_of(*grids)) as reading,
-        tqdm(total=1.0, bar_format=bar_format, leave=False, disable=None if show_progress else True) as bar,
-    ):
-
-        def advance(share: float) -> None:
-            bar.update(share - bar.n)
-
-        bar.set_description("Loading weights")
-        # PyTorch and kornia take seconds to import: the images are read meanwhile
-        with nullcontext() if "torch" in sys.modules else no_garbage():
-            from algorithm_creation import create_matcher, match_images, register
-        matcher = create_matcher(settings)
-        bar.set_description("Reading images")
-        shown = reading.result()
-        bar.set_description(f"Matching on {matcher.device}")
-        matches = match_images(*grids, shown, matcher, settings, advance)
-    return register(*grids, matches, settings, shown)
+    return match_scenes(
+        reference, target, image_size, settings, show_progress, overlap_only, masking or UNMASKED
+    )
 
 
 class _SizeAction(argparse.Action):
