@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from tqdm import tqdm
 
 from s2match.beside import begun
-from s2match.catalog import Scene, scene_of
-from s2match.errors import SameImageError
+from s2match.catalog import Scene, pair_of
 from s2match.filepixels import whole_file
 from s2match.geometry import fit
 from s2match.georeference import expected_linear
@@ -125,17 +124,6 @@ def fit_tie_points(
     points = read_tie_points(tie_points, whole_file(grids[0]), whole_file(grids[1]))
     matches = as_matches(points, *grids, Origin(f"tie points of {tie_points.name}", "cpu", 0.0))
     return register(*grids, matches, settings, previews_of(*grids))
-
-
-def pair_of(reference: Path, target: Path) -> tuple[Scene, Scene]:
-    """Two files as scenes.
-
-    Raises:
-        SameImageError: They are one.
-    """
-    if reference.resolve() == target.resolve():
-        raise SameImageError(f"Both images are {reference}: choose two different images.")
-    return scene_of(reference), scene_of(target)
 
 
 def create_matcher(settings: Settings) -> "LoftrMatcher":

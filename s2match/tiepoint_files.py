@@ -99,9 +99,7 @@ def _write_geojson(points: TiePoints, path: Path) -> None:
     place = _place(points)
     places: list[Any] = [None] * len(points)
     if place is not None:
-        places = [
-            {"type": "Point", "coordinates": xy} for xy in reproject(place[0], place[1], _WGS84).tolist()
-        ]
+        places = [{"type": "Point", "coordinates": xy} for xy in reproject(place[0], place[1], _WGS84).tolist()]
     rows = zip(*(values.tolist() for values in columns.values()), strict=True)
     features = [
         json.dumps({"type": "Feature", "properties": dict(zip(columns, row, strict=True)), "geometry": at})

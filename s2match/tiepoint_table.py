@@ -60,8 +60,8 @@ def points_of(table: Mapping[str, NDArray[np.float64]], reference: Grid, target:
     """Tie points from the columns of a table, without the rows that are not enabled.
 
     Args:
-        table: Columns of (N,) numbers by name, see :data:`READ`. The positions in pixels must be there; of what is not, nothing is known:
-            all rows are enabled, and as sure as can be.
+        table: Columns of (N,) numbers by name, see :data:`READ`. The positions in pixels must be there. Without ENABLED
+            all rows are, and without CONFIDENCE it is 1.
         reference: Every pixel of its file.
         target: Likewise.
 
@@ -125,9 +125,7 @@ def _positions(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, grid: Gr
     return xy
 
 
-def _check_map(
-    rows: Mapping[str, NDArray[np.float64]], x: str, y: str, xy: NDArray[np.float64], grid: Grid
-) -> None:
+def _check_map(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, xy: NDArray[np.float64], grid: Grid) -> None:
     """Refuse points whose map coordinates, where the table has them, are not those of their pixels."""
     if not (x in rows and y in rows and georeferenced(grid)):
         return
