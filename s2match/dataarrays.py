@@ -5,6 +5,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
+from rasterio.errors import RasterioError
 
 from s2match.errors import UnreadableImageError
 from s2match.importing import extra
@@ -45,21 +46,19 @@ def match_arrays(
     """
     extra("rioxarray", "DataArrays", "requirements-xarray.txt")
     with TemporaryDirectory(prefix="s2match-") as folder:
-        paths = [
-            _written(array, Path(folder) / role, role) for array, role in ((reference, "reference"), (target, "target"))
-        ]
-        return match_files(*paths, settings, image_size, overlap_only=overlap_only)
+        first = _written(reference, Path(folder) / "reference")
+        second = _written(target, Path(folder) / "target")
+        return match_files(first, second, settings, image_size, overlap_only=overlap_only)
 
 
-def _written(array: "DataArray", folder: Path, role: str) -> Path:
-    """A GeoTIFF with the values of an array, named after it or after what it is for."""
+def _written(array: "DataArray", folder: Path) -> Path:
+    """A GeoTIFF with the values of an array, named after it, or else as its folder is."""
     folder.mkdir()
-    path = folder / f"{str(array.name or role).replace('/', '_')}.tif"
+    path = folder / f"{str(array.name or folder.name).replace('/', '_')}.tif"
     try:
         # GeoTIFF knows no bool
         values = array.astype(np.uint8) if array.dtype == np.bool_ else array
         values.rio.to_raster(path)
-    except Exception as error:
-        # rioxarray has errors of many families for arrays that are no images
-        raise UnreadableImageError(f"The {role} is no image on a regular grid: {str(error).rstrip('.')}.") from error
+    except (RuntimeError, ValueError, RasterioError) as error:
+        raise UnreadableImageError(f"The {folder.name} is no regular image: {str(error).rstrip('.')}.") from error
     return path

@@ -113,8 +113,9 @@ def _read_geojson(path: Path, reference: Grid, target: Grid) -> Table:
     features = document.get("features") if isinstance(document, dict) else None
     if not isinstance(features, list):
         raise ValueError("it is no GeoJSON of features")
-    rows = [feature.get("properties") if isinstance(feature, dict) else None for feature in features]
-    if not rows or not all(isinstance(row, dict) for row in rows):
+    found = [feature.get("properties") if isinstance(feature, dict) else None for feature in features]
+    rows = [row for row in found if isinstance(row, dict)]
+    if not rows or len(rows) < len(found):
         raise ValueError("its features have no properties")
     return _table(list(rows[0]), [[row.get(name) for name in rows[0]] for row in rows], READ)
 
