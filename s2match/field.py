@@ -33,6 +33,9 @@ _HOLD = 1e-6
 # Basis functions that are not zero at a point: along each axis, and those of an affine map.
 _ALONG, _AFFINE = 4, 3
 
+# How far, in squares, rounding may move the furthest match.
+_ROUNDING = 1e-6
+
 # Places at a time, so that many take little memory.
 _CHUNK = 16_384
 
@@ -136,7 +139,8 @@ def fit_field(
     """
     low, extent = xy0.min(axis=0), np.ptp(xy0, axis=0)
     spacing_px = max(float(extent.max()) / _SQUARES, _LEAST_SPACING_PX)
-    columns, rows = (int(n) + _ALONG for n in extent // spacing_px)
+    # a whole number of squares must not depend on how it is rounded: nearly equal matches make nearly equal fields
+    columns, rows = (int(n + _ROUNDING) + _ALONG for n in extent / spacing_px)
     origin = low - spacing_px
     along = (xy0 - origin) / spacing_px
     squares = _squares(along, rows, columns)
