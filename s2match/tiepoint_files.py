@@ -141,7 +141,8 @@ def _write_gpkg(points: TiePoints, path: Path) -> None:
                 geometry_type="Point",
                 crs=None if crs is None else _name_of(crs),
             )
-    except pyogrio.errors.DataSourceError as error:
+    # all that pyogrio raises of itself
+    except RuntimeError as error:
         raise OutputError(f"Cannot write tie points: {str(error).rstrip('.')}.") from error
     finally:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
@@ -156,7 +157,8 @@ def _read_gpkg(path: Path, reference: Grid, target: Grid) -> Table:
         found, _, _, values = pyogrio.raw.read(
             path, layer=_LAYER if _LAYER in layers else layers[0], read_geometry=False
         )
-    except pyogrio.errors.DataSourceError as error:
+    # all that pyogrio raises of itself
+    except RuntimeError as error:
         raise ValueError(str(error)) from error
     return _table(list(found["fields"]), list(zip(*values, strict=True)), READ)
 
@@ -180,6 +182,8 @@ def _read_points(path: Path, reference: Grid, target: Grid) -> Table:
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     wkt = lines.pop(0).removeprefix("#CRS:").strip() if lines and lines[0].startswith("#CRS:") else None
     header, *rows = list(csv.reader(lines)) or [[]]
+    if header[:2] != list(_QGIS[:2]):
+        raise ValueError("its header is not that of QGIS' points")
     # older versions name some columns otherwise
     table = _table([*_QGIS[: len(header)], *header[len(_QGIS) :]], rows, (*_NEEDED, *_BESIDE))
     missing = [name for name in _NEEDED if name not in table]
@@ -190,7 +194,7 @@ def _read_points(path: Path, reference: Grid, target: Grid) -> Table:
         onto = reproject(onto, _crs_of(wkt), reference.crs)
     xy0_px, xy1_px = _from_qgis(reference, onto), _from_qgis(target, source)
     # outliers were not enabled for QGIS alone
-    enabled = (table["enable"] == 1) | (table.get("OUTLIER", np.zeros(len(rows))) == 1)
+    enabled = (table["enable"] == 1) | (table.get("OUTLIER", np.zeros_like(table["enable"])) == 1)
     beside = {name: table[name] for name in _BESIDE if name in table}
     return beside | {
         "X_IM_REF": xy0_px[:, 0],

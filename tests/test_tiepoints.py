@@ -31,6 +31,7 @@ from s2match.grids import grids_of
 from s2match.images import Placed
 from s2match.job import fit_tie_points, register
 from s2match.matches import Matches, Origin
+from s2match.raster import read_raster
 from s2match.results import PairResult
 from s2match.settings import Settings
 from s2match.tiepoint_files import read_tie_points, write_tie_points
@@ -148,6 +149,17 @@ def test_positions_in_the_files_and_on_their_maps(case: str, pair: Pair, tmp_pat
     assert (table["POINT_ID"] == np.arange(200)).all() and (table["ENABLED"] == 1).all()
     assert np.allclose(table["RELIABILITY"], result.matches.confidence * 100)
     assert (table["SIMILARITY"] == -9999).all()
+
+
+def test_rasters_that_were_read_at_another_size(write_image: Writer, tmp_path: Path) -> None:
+    """As scripts have them that go step by step."""
+    paths = write_image("a.tif", IMAGE), write_image("b.tif", IMAGE[:600], EAST)
+    reference, target = (read_raster(path, (480, 320)) for path in paths)
+    result = register(reference, target, matches_on(reference, target), settings_of())
+    points = tie_points_of(result)
+    assert np.allclose(points.xy0_px, result.matches.xy0 * (WIDTH / 480, HEIGHT / 320))
+    assert np.allclose(points.xy1_px, result.matches.xy1 * (WIDTH / 480, 600 / 320))
+    assert points.target_map is not None and np.allclose(points.target_map, on_map(paths[1], points.xy1_px))
 
 
 def test_shifts_are_what_the_target_must_be_moved_by(write_image: Writer, tmp_path: Path) -> None:
