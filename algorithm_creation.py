@@ -17,18 +17,15 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from s2match.catalog import Scene
-from s2match.geometry import fit
-from s2match.georeference import expected_linear
-from s2match.images import UNMASKED, Grid, Masking, Placed, Raster
-from s2match.loftr import LoftrMatcher, pick_device
+from s2match.images import UNMASKED, Masking, Raster
+from s2match.job import create_matcher, match_images, register
+from s2match.loftr import LoftrMatcher
 from s2match.matches import GreyImage, Matches
 from s2match.matching import match_rasters, prepare
 from s2match.plotting import plot_matches, save_figure
 from s2match.raster import read_raster
-from s2match.results import PairResult, assemble
+from s2match.results import PairResult
 from s2match.settings import Settings
-from s2match.weights import load_network
-from s2match.windowed import match_grids
 
 __all__ = [
     "Settings",
@@ -57,11 +54,6 @@ def prepare_image(raster: Raster) -> GreyImage:
     return prepare(raster)
 
 
-def create_matcher(settings: Settings) -> LoftrMatcher:
-    """Load LoFTR weights and put them on a device, once for any number of pairs."""
-    return LoftrMatcher(load_network(settings.weights), pick_device(settings.device))
-
-
 def match_loftr(
     reference: Raster,
     target: Raster,
@@ -71,49 +63,6 @@ def match_loftr(
 ) -> Matches:
     """Prepare and match two images; keep the matches above the confidence."""
     return match_rasters(matcher, reference, target, settings.confidence, progress, settings.finishing)
-
-
-def match_images(
-    reference: Grid,
-    target: Grid,
-    shown: tuple[Raster, Raster],
-    matcher: LoftrMatcher,
-    settings: Settings,
-    progress: Callable[[float], None] | None = None,
-) -> Matches:
-    """Match two images of any size: in one pass where they are shown as they are, or else in windows."""
-    if (reference.size, target.size) == (shown[0].size, shown[1].size):
-        return match_loftr(*shown, matcher, settings, progress)
-    return match_grids(
-        matcher,
-        reference,
-        target,
-        shown,
-        settings.confidence,
-        settings.search_radius_m,
-        progress,
-        settings.finishing,
-        settings.coverage,
-    )
-
-
-def register(
-    reference: Placed,
-    target: Placed,
-    matches: Matches,
-    settings: Settings,
-    shown: tuple[Raster, Raster] | None = None,
-) -> PairResult:
-    """Fit a model to the matches, and measure the matches in metres against the georeference.
-
-    Figures show the two images themselves where they are rasters, or else what is given for them.
-    """
-    expected = expected_linear(reference, target)
-    registration = fit(matches, settings.geometry, settings.ransac_threshold_px, settings.seed, expected)
-    if shown is None:
-        assert isinstance(reference, Raster) and isinstance(target, Raster), "grids have no pixels to show"
-        shown = (reference, target)
-    return assemble(reference, target, shown, matches, registration, settings)
 
 
 def draw_matches(result: PairResult, path: str | Path | None = None, figure: Figure | None = None) -> Figure:

@@ -9,15 +9,14 @@ import io
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from s2match import __version__
-from s2match.catalog import Scene, open_dataset, pick_pair, scene_of
-from s2match.errors import OutputError, S2MatchError, SameImageError, UnreadableImageError
+from s2match.catalog import Scene, open_dataset, pair_of, pick_pair
+from s2match.errors import OptionError, OutputError, S2MatchError, UnreadableImageError
 from s2match.files import check_format, check_writable
 
 if TYPE_CHECKING:
@@ -35,6 +34,21 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fast": {"image_size": None, "refine": True, "coverage": 0.1, "max_points": 5000},
     "thorough": {"image_size": None, "refine": True},
 }
+
+# What says how to match, and nothing where tie points are given.
+_MATCHING = (
+    "preset",
+    "mask",
+    "mask_values",
+    "mask_clouds",
+    "confidence",
+    "search_radius_m",
+    "coverage",
+    "refine",
+    "max_points",
+    "model_pretrained",
+    "device",
+)
 
 # Images that are read at once for a list, whose memory some formats fill as a whole.
 _LIST_READERS = 4
@@ -56,52 +70,15 @@ def make_prediction(
     overlap_only: bool = False,
     masking: "Masking | None" = None,
 ) -> "PairResult":
-    """Read, match and register two scenes.
-
-    Args:
-        reference: The scene the result is relative to.
-        target: The scene that is matched with it.
-        image_size: Width and height to match at, in pixels; None for every pixel of the reference, the target at the
-            same pixel size on the ground. Large images are matched in windows.
-        settings: How to match.
-        show_progress: Show a progress bar on standard error where that is a terminal.
-        overlap_only: Match nothing but the ground that both images show, see :func:`s2match.grids.grids_of`.
-        masking: Where not to match; see :func:`s2match.masking.masking_of`.
-
-    Returns:
-        The matched pair.
+    """Read, match and register two scenes: :func:`s2match.job.match_scenes`.
 
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
-    from s2match.beside import begun
-    from s2match.grids import grids_of
-    from s2match.importing import no_garbage
-    from s2match.masking import masked_grids
-    from s2match.windowed import previews_of
+    from s2match.images import UNMASKED
+    from s2match.job import match_scenes
 
-    grids = grids_of(reference, target, image_size, overlap_only)
-    if masking:
-        grids = masked_grids(*grids, masking)
-    bar_format = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
-    with (
-        begun(lambda: previews_of(*grids)) as reading,
-        tqdm(total=1.0, bar_format=bar_format, leave=False, disable=None if show_progress else True) as bar,
-    ):
-
-        def advance(share: float) -> None:
-            bar.update(share - bar.n)
-
-        bar.set_description("Loading weights")
-        # PyTorch and kornia take seconds to import: the images are read meanwhile
-        with nullcontext() if "torch" in sys.modules else no_garbage():
-            from algorithm_creation import create_matcher, match_images, register
-        matcher = create_matcher(settings)
-        bar.set_description("Reading images")
-        shown = reading.result()
-        bar.set_description(f"Matching on {matcher.device}")
-        matches = match_images(*grids, shown, matcher, settings, advance)
-    return register(*grids, matches, settings, shown)
+    return match_scenes(reference, target, image_size, settings, show_progress, overlap_only, masking or UNMASKED)
 
 
 class _SizeAction(argparse.Action):
@@ -141,6 +118,12 @@ def build_parser() -> argparse.ArgumentParser:
         "--images", type=Path, nargs=2, metavar=("REFERENCE", "TARGET"), help="two image files instead of indexes"
     )
     pair.add_argument("--list", action="store_true", help="list the images of the dataset and end")
+    choose.add_argument(
+        "--from_tie_points",
+        type=Path,
+        metavar="FILE",
+        help="do not match: fit to the tie points of a file that --tie_points wrote and you edited",
+    )
     where = parser.add_argument_group("where not to match")
     where.add_argument(
         "--mask",
@@ -227,6 +210,15 @@ def build_parser() -> argparse.ArgumentParser:
     output.add_argument("--output", type=Path, default=Path("result.png"), help="figure (default: result.png)")
     output.add_argument("--json", type=Path, metavar="FILE", help="write the summary as JSON, too")
     output.add_argument(
+        "--tie_points",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="write the matches, too, in pixels of the files and in map coordinates: .gpkg, .geojson, .csv, or .points "
+        "for QGIS' georeferencer",
+    )
+    output.add_argument(
         "--show",
         action=argparse.BooleanOptionalAction,
         default=None,
@@ -241,8 +233,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         return _list(arguments.dataset_path)
     reference, target = _choose(arguments)
-    taken = {path.resolve() for path in (reference.path, target.path, *arguments.mask)}
-    for path in filter(None, (arguments.output, arguments.json)):
+    inputs = (reference.path, target.path, *arguments.mask, arguments.from_tie_points)
+    taken = {path.resolve() for path in filter(None, inputs)}
+    for path in filter(None, (arguments.output, arguments.json, *arguments.tie_points)):
         if path.resolve() in taken:
             raise OutputError(f"Cannot write {path}: it is an input or another output.")
         taken.add(path.resolve())
@@ -288,16 +281,15 @@ def _dataset(folder: Path) -> tuple[Scene, ...]:
 def _choose(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
     if arguments.images is None:
         return pick_pair(_dataset(arguments.dataset_path), *arguments.indexes_of_images)
-    first, second = arguments.images
-    if first.resolve() == second.resolve():
-        raise SameImageError(f"Both images are {first}: choose two different images.")
-    return scene_of(first), scene_of(second)
+    return pair_of(*arguments.images)
 
 
 def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> int:
     # nothing that imports PyTorch or matplotlib, which takes seconds: the images are to be read meanwhile
+    from s2match.job import fit_tie_points
     from s2match.masking import masking_of
     from s2match.settings import Settings
+    from s2match.tiepoint_files import check_tie_point_format
 
     settings = Settings(
         weights=arguments.model_pretrained,
@@ -313,12 +305,34 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
     )
     masking = masking_of(arguments.mask, arguments.mask_values, arguments.mask_clouds)
     check_format(arguments.output)
+    for path in arguments.tie_points:
+        check_tie_point_format(path)
     if arguments.show:
         _require_screen()
-    result = make_prediction(
-        reference, target, arguments.image_size, settings, overlap_only=arguments.overlap_only, masking=masking
-    )
+    if arguments.from_tie_points is None:
+        result = make_prediction(
+            reference, target, arguments.image_size, settings, overlap_only=arguments.overlap_only, masking=masking
+        )
+    else:
+        _refuse_matching(arguments)
+        result = fit_tie_points(
+            arguments.from_tie_points, reference, target, arguments.image_size, settings, arguments.overlap_only
+        )
     return _write_out(result, arguments)
+
+
+def _refuse_matching(arguments: argparse.Namespace) -> None:
+    """Refuse options that say how to match where nothing is matched.
+
+    Raises:
+        OptionError: There is one.
+    """
+    parser = build_parser()
+    for name in _MATCHING:
+        if getattr(arguments, name) != parser.get_default(name):
+            raise OptionError(
+                f"--{name} says how to match, and --from_tie_points does not match: leave one of them out."
+            )
 
 
 def _require_screen() -> None:
@@ -329,13 +343,18 @@ def _require_screen() -> None:
 
 
 def _write_out(result: "PairResult", arguments: argparse.Namespace) -> int:
-    from algorithm_creation import draw_matches
-    from s2match.plotting import has_screen, screen_figure, show_screen
+    from s2match.plotting import has_screen, plot_matches, save_figure, screen_figure, show_screen
     from s2match.results import summary, write_json
+    from s2match.tiepoint_files import write_tie_points
+    from s2match.tiepoints import tie_points_of
 
     show = arguments.show is not False and has_screen()
-    draw_matches(result, arguments.output, screen_figure() if show else None)
-    written = [arguments.output]
+    save_figure(plot_matches(result, screen_figure() if show else None), arguments.output)
+    written = [arguments.output, *arguments.tie_points]
+    if arguments.tie_points:
+        points = tie_points_of(result)
+        for path in arguments.tie_points:
+            write_tie_points(points, path)
     if arguments.json is not None:
         write_json(result, arguments.json)
         written.append(arguments.json)

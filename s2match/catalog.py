@@ -129,3 +129,14 @@ def pick_pair(scenes: tuple[Scene, ...], first: int, second: int) -> tuple[Scene
     if first == second:
         raise SameImageError(f"Both indexes are {first}: choose two different images.")
     return scenes[first], scenes[second]
+
+
+def pair_of(reference: Path, target: Path) -> tuple[Scene, Scene]:
+    """Two files as scenes.
+
+    Raises:
+        SameImageError: They are one.
+    """
+    if reference.resolve() == target.resolve():
+        raise SameImageError(f"Both images are {reference}: choose two different images.")
+    return scene_of(reference), scene_of(target)

@@ -99,3 +99,15 @@ class MaskError(S2MatchError):
     """A mask cannot be read, or says nothing about the images."""
 
     exit_code = 24
+
+
+class TiePointError(S2MatchError):
+    """A file of tie points cannot be read, or its points are not of the images."""
+
+    exit_code = 25
+
+
+class MissingExtraError(S2MatchError):
+    """An optional library is not installed."""
+
+    exit_code = 26

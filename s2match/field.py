@@ -33,6 +33,9 @@ _HOLD = 1e-6
 # Basis functions that are not zero at a point: along each axis, and those of an affine map.
 _ALONG, _AFFINE = 4, 3
 
+# More than rounding moves a match, as a share of what matches cover.
+_ROUNDING = 1e-6
+
 # Places at a time, so that many take little memory.
 _CHUNK = 16_384
 
@@ -134,9 +137,11 @@ def fit_field(
         threshold_px: Largest distance of a right point from the field, target pixels.
         smoothness: What bending weighs, against all the points in one square between control points.
     """
-    low, extent = xy0.min(axis=0), np.ptp(xy0, axis=0)
+    # the furthest matches must not lie on an edge, this side of it or that by how it is rounded
+    margin = _ROUNDING * float(np.ptp(xy0, axis=0).max())
+    low, extent = xy0.min(axis=0) - margin, np.ptp(xy0, axis=0) + 2 * margin
     spacing_px = max(float(extent.max()) / _SQUARES, _LEAST_SPACING_PX)
-    columns, rows = (int(n) + _ALONG for n in extent // spacing_px)
+    columns, rows = (int(n - _ROUNDING) + _ALONG for n in extent / spacing_px)
     origin = low - spacing_px
     along = (xy0 - origin) / spacing_px
     squares = _squares(along, rows, columns)

@@ -1,8 +1,29 @@
-"""Importing large libraries."""
+"""Importing large libraries, and optional ones."""
 
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
+
+from s2match.errors import MissingExtraError
+
+
+def extra(name: str, purpose: str, requirements: str) -> Any:
+    """A library that not everybody has installed.
+
+    Args:
+        name: Of its module.
+        purpose: What needs it, for people, in the plural.
+        requirements: The file that lists it.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise MissingExtraError(f"{purpose} need {name}: pip install -r {requirements}.") from error
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from s2match.field import SMOOTHNESS, Field, fit_field
 from s2match.matches import Matches
 
 # Matches that OpenCV needs for the largest model, a homography.
-_SMALLEST_SAMPLE = 4
+SMALLEST_SAMPLE = 4
 
 _MAX_ITERATIONS = 10_000
 _CONFIDENCE = 0.9999
@@ -64,7 +64,7 @@ def best_model(
     Returns:
         The model; None when OpenCV finds none.
     """
-    if len(matches) < _SMALLEST_SAMPLE:
+    if len(matches) < SMALLEST_SAMPLE:
         return None
     order = np.random.default_rng(seed).permutation(len(matches))
     start = "affine" if model == FIELD else model

@@ -1,6 +1,5 @@
 """Geometries of vector files on a part of the ground. Reading them is an extra: requirements-vector.txt."""
 
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from rasterio.errors import CRSError
 
 from s2match.errors import MaskError
 from s2match.georeference import Bounds, reproject, reproject_bounds
+from s2match.importing import extra
 
 SUFFIXES = (".gpkg", ".geojson", ".json", ".shp")
 
@@ -29,7 +29,8 @@ def read_geometries(path: Path, bounds: Bounds, crs: CRS) -> list[Any]:
         Shapely geometries that touch the box, valid, cut off not far outside of it.
 
     Raises:
-        MaskError: The file cannot be read, a layer has no CRS, or the extra is not installed.
+        MaskError: The file cannot be read, or a layer has no CRS.
+        MissingExtraError: The extra is not installed.
     """
     pyogrio, shapely = _library("pyogrio"), _library("shapely")
     try:
@@ -41,10 +42,7 @@ def read_geometries(path: Path, bounds: Bounds, crs: CRS) -> list[Any]:
 
 
 def _library(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise MaskError(f"Masks of polygons need {name}: pip install -r requirements-vector.txt.") from error
+    return extra(name, "Masks of polygons", "requirements-vector.txt")
 
 
 def _read_layer(path: Path, layer: str, bounds: Bounds, crs: CRS) -> list[Any]:

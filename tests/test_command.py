@@ -295,8 +295,8 @@ def test_what_ends_the_command_does_not_wait_for_images(
     def create_matcher(settings: object) -> None:
         raise met
 
-    monkeypatch.setattr("s2match.windowed.previews_of", read_until_the_end)
-    monkeypatch.setattr("algorithm_creation.create_matcher", create_matcher)
+    monkeypatch.setattr("s2match.job.previews_of", read_until_the_end)
+    monkeypatch.setattr("s2match.job.create_matcher", create_matcher)
     assert run(dataset, tmp_path) == code
     assert waited_for == []
     ended.set()

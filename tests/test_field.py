@@ -171,3 +171,13 @@ def test_hardly_any_matches_still_give_a_field() -> None:
     field = fit_field(xy0, xy0 + [1, 2], TRUTH["translation"], 20.0, SMOOTHNESS[0])
     assert np.isfinite(field.apply(PLACES)).all()
     np.testing.assert_allclose(field.apply(xy0), xy0 + [1, 2], atol=0.1)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nearly_equal_matches_make_nearly_equal_fields(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    xy0 = rng.uniform(0, 1000, (300, 2))
+    xy1 = xy0 + rng.normal(0, 0.1, xy0.shape)
+    fields = [fit_field(xy0 + off, xy1, np.eye(3), 1.5, 3e-3) for off in (0.0, rng.normal(0, 1e-9, xy0.shape))]
+    assert fields[0].coefficients.shape == fields[1].coefficients.shape
+    assert np.abs(fields[0].apply(xy0) - fields[1].apply(xy0)).max() < 1e-6

@@ -19,10 +19,10 @@ from rasterio.warp import transform as warp_points
 from rasterio.warp import transform_geom
 
 import model_inference
-from s2match import masks, vectors
+from s2match import importing, masks
 from s2match.catalog import scene_of
 from s2match.clouds import reach_px, saturated_cloud
-from s2match.errors import MaskError, NoValidPixelsError, OptionError
+from s2match.errors import MaskError, MissingExtraError, NoValidPixelsError, OptionError
 from s2match.images import Grid, Mask, Masking, Window
 from s2match.masking import masked_grids, masking_of
 from s2match.masks import read_mask
@@ -277,9 +277,9 @@ def test_without_the_extra_a_drawing_is_refused_and_a_raster_is_not(
     def missing(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr(vectors, "import_module", missing)
+    monkeypatch.setattr(importing, "import_module", missing)
     grid = grid_of(100, 80)
-    with pytest.raises(MaskError, match=r"pip install -r requirements-vector\.txt\.$"):
+    with pytest.raises(MissingExtraError, match=r"pip install -r requirements-vector\.txt\.$"):
         read_mask(Mask(path), grid, whole(grid))
     assert (ROOT / "requirements-vector.txt").exists()
     assert read_mask(Mask(write_image("mask.tif", np.ones((80, 100), np.uint8))), grid, whole(grid)).all()

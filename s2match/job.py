@@ -1,0 +1,178 @@
+"""The whole job: from two files to a registration measured in metres, by matching or from tie points that are there."""
+
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from s2match.beside import begun
+from s2match.catalog import Scene, pair_of
+from s2match.filepixels import whole_file
+from s2match.geometry import fit
+from s2match.georeference import expected_linear
+from s2match.grids import grids_of
+from s2match.images import UNMASKED, Grid, Masking, Placed, Raster
+from s2match.importing import no_garbage
+from s2match.masking import masked_grids
+from s2match.matches import Matches, Origin
+from s2match.matching import match_rasters
+from s2match.results import PairResult, assemble
+from s2match.settings import Settings
+from s2match.tiepoint_files import read_tie_points
+from s2match.tiepoints import as_matches
+from s2match.windowed import match_grids, previews_of
+
+if TYPE_CHECKING:
+    from s2match.loftr import LoftrMatcher
+
+# Width and height that images are matched at: a full tile then has 100 m per pixel.
+IMAGE_SIZE = (1098, 1098)
+
+_BAR = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
+
+
+def match_files(
+    reference: str | Path,
+    target: str | Path,
+    settings: Settings | None = None,
+    image_size: tuple[int, int] | None = IMAGE_SIZE,
+    show_progress: bool = False,
+    overlap_only: bool = False,
+    masking: Masking = UNMASKED,
+) -> PairResult:
+    """Read, match and register two image files; see :func:`match_scenes`.
+
+    Raises:
+        S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
+    """
+    scenes = pair_of(Path(reference), Path(target))
+    return match_scenes(*scenes, image_size, settings or Settings(), show_progress, overlap_only, masking)
+
+
+def match_scenes(
+    reference: Scene,
+    target: Scene,
+    image_size: tuple[int, int] | None,
+    settings: Settings,
+    show_progress: bool = True,
+    overlap_only: bool = False,
+    masking: Masking = UNMASKED,
+) -> PairResult:
+    """Read, match and register two scenes.
+
+    Args:
+        reference: The scene the result is relative to.
+        target: The scene that is matched with it.
+        image_size: Width and height to match at, in pixels; None for every pixel of the reference, the target at the
+            same pixel size on the ground. Large images are matched in windows.
+        settings: How to match.
+        show_progress: Show a progress bar on standard error where that is a terminal.
+        overlap_only: Match nothing but the ground that both images show, see :func:`s2match.grids.grids_of`.
+        masking: Where not to match; see :func:`s2match.masking.masking_of`.
+
+    Returns:
+        The matched pair.
+
+    Raises:
+        S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
+    """
+    grids = grids_of(reference, target, image_size, overlap_only)
+    if masking:
+        grids = masked_grids(*grids, masking)
+    with (
+        begun(lambda: previews_of(*grids)) as reading,
+        tqdm(total=1.0, bar_format=_BAR, leave=False, disable=None if show_progress else True) as bar,
+    ):
+
+        def advance(share: float) -> None:
+            bar.update(share - bar.n)
+
+        bar.set_description("Loading weights")
+        matcher = create_matcher(settings)
+        bar.set_description("Reading images")
+        shown = reading.result()
+        bar.set_description(f"Matching on {matcher.device}")
+        matches = match_images(*grids, shown, matcher, settings, advance)
+    return register(*grids, matches, settings, shown)
+
+
+def fit_tie_points(
+    tie_points: Path,
+    reference: Scene,
+    target: Scene,
+    image_size: tuple[int, int] | None,
+    settings: Settings,
+    overlap_only: bool = False,
+) -> PairResult:
+    """Fit a model to the tie points of a file, those that are enabled; nothing is matched, and no network loaded.
+
+    Args:
+        tie_points: The file, see :func:`s2match.tiepoint_files.read_tie_points`.
+        reference: The scene whose points the file calls reference.
+        target: The other one.
+        image_size: As for :func:`match_scenes`: what the pixels of the model and of its threshold are.
+        settings: How to fit.
+        overlap_only: As for :func:`match_scenes`.
+
+    Raises:
+        S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
+    """
+    grids = grids_of(reference, target, image_size, overlap_only)
+    points = read_tie_points(tie_points, whole_file(grids[0]), whole_file(grids[1]))
+    matches = as_matches(points, *grids, Origin(f"tie points of {tie_points.name}", "cpu", 0.0))
+    return register(*grids, matches, settings, previews_of(*grids))
+
+
+def create_matcher(settings: Settings) -> "LoftrMatcher":
+    """Load LoFTR weights and put them on a device, once for any number of pairs."""
+    # PyTorch and kornia take seconds to import: not before they are needed
+    with nullcontext() if "torch" in sys.modules else no_garbage():
+        from s2match.loftr import LoftrMatcher, pick_device
+        from s2match.weights import load_network
+    return LoftrMatcher(load_network(settings.weights), pick_device(settings.device))
+
+
+def match_images(
+    reference: Grid,
+    target: Grid,
+    shown: tuple[Raster, Raster],
+    matcher: "LoftrMatcher",
+    settings: Settings,
+    progress: Callable[[float], None] | None = None,
+) -> Matches:
+    """Match two images of any size: in one pass where they are shown as they are, or else in windows."""
+    if (reference.size, target.size) == (shown[0].size, shown[1].size):
+        return match_rasters(matcher, *shown, settings.confidence, progress, settings.finishing)
+    return match_grids(
+        matcher,
+        reference,
+        target,
+        shown,
+        settings.confidence,
+        settings.search_radius_m,
+        progress,
+        settings.finishing,
+        settings.coverage,
+    )
+
+
+def register(
+    reference: Placed,
+    target: Placed,
+    matches: Matches,
+    settings: Settings,
+    shown: tuple[Raster, Raster] | None = None,
+) -> PairResult:
+    """Fit a model to the matches, and measure the matches in metres against the georeference.
+
+    Figures show the two images themselves where they are rasters, or else what is given for them.
+    """
+    expected = expected_linear(reference, target)
+    registration = fit(matches, settings.geometry, settings.ransac_threshold_px, settings.seed, expected)
+    if shown is None:
+        assert isinstance(reference, Raster) and isinstance(target, Raster), "grids have no pixels to show"
+        shown = (reference, target)
+    return assemble(reference, target, shown, matches, registration, settings)
