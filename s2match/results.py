@@ -242,7 +242,7 @@ def _field_facts(field: Field) -> dict[str, Any]:
 
 
 def _profile_facts(profile: Profile) -> dict[str, Any]:
-    values = {"mean": profile.mean_px, "standard_error": profile.error_px}
+    values = {"mean": profile.mean, "standard_error": profile.error}
     return {"edges_px": profile.edges_px.tolist(), "inliers": profile.inliers.tolist()} | {
         f"{name}_d{axis}_px": [None if np.isnan(one) else float(one) for one in value[:, column]]
         for name, value in values.items()

@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 
 from s2match.errors import OutputError
 from s2match.field import Field
+from s2match.figures.errors import plot_errors
+from s2match.figures.residuals import plot_residuals
 from s2match.geometry import fit
 from s2match.matches import Matches, Origin
-from s2match.plotting import as_jpeg, plot_errors, plot_matches, plot_pair, plot_residuals, save_figure
+from s2match.plotting import as_jpeg, plot_matches, plot_pair, save_figure
 from s2match.results import PairResult, assemble, facts, summary, write_json
 from s2match.settings import Settings
 
