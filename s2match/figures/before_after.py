@@ -13,8 +13,8 @@ from s2match.images import Window
 from s2match.improvement import Agreement, Improvement
 
 # A part of this side is shown, where errors of a pixel are seen.
-_DETAIL_PX = 192
-_SQUARES = 6
+_DETAIL_PX = 120
+_SQUARES = 5
 
 Image = NDArray[np.uint8]
 
@@ -55,13 +55,13 @@ def _title(axes: Axes, name: str, agreement: Agreement) -> None:
 
 
 def detail(improvement: Improvement) -> Window:
-    """The square part of the reference with most edges, among those that all three images show best."""
+    """The square part of the reference with most straight edges, among those that all three images show best."""
     reference = improvement.shown[0]
     width, height = reference.size
     side = min(_DETAIL_PX, width, height)
     valid = np.logical_and.reduce([raster.valid for raster in improvement.shown]).astype(np.float32)
     grey = cv2.cvtColor(reference.image, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    edges = np.abs(cv2.Laplacian(cv2.GaussianBlur(grey, (0, 0), 2.0), cv2.CV_32F)) * valid
+    edges = _straight_edges(grey) * valid
     places = [(x, y) for y in _steps(height, side) for x in _steps(width, side)]
 
     def worth(place: tuple[int, int]) -> float:
@@ -72,6 +72,13 @@ def detail(improvement: Improvement) -> Window:
 
     x, y = max(places, key=worth)
     return Window(x, y, side, side)
+
+
+def _straight_edges(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much steeper the image is across than along its edges: roads and borders, not the clutter of towns."""
+    across, down = (cv2.Sobel(cv2.GaussianBlur(grey, (0, 0), 1.0), cv2.CV_32F, *order) for order in ((1, 0), (0, 1)))
+    xx, yy, xy = (cv2.GaussianBlur(product, (0, 0), 4.0) for product in (across**2, down**2, across * down))
+    return np.asarray(np.sqrt(np.hypot(xx - yy, 2 * xy)))
 
 
 def _steps(length: int, side: int) -> list[int]:

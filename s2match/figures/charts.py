@@ -62,7 +62,7 @@ def charts(result: PairResult, improvement: Improvement | None = None) -> Iterat
             "vectors",
             "Residuals over the image",
             "What the model leaves over, thinned evenly: from where it puts a feature to where the target shows it. "
-            "Arrows of all directions are noise; neighbours that point alike show a bend that the model does not follow.",
+            "Arrows of all directions are noise; neighbours that point alike are a bend that it does not follow.",
             True,
             plot_vectors(result),
         )

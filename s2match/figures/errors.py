@@ -28,7 +28,7 @@ def plot_errors(result: PairResult) -> Figure:
     errors = result.errors if result.registration is None else result.inlier_errors
     assert errors is not None and len(errors.east_m), "errors in metres need matches and two georeferenced images"
     counted = "matches" if result.registration is None else "inliers"
-    figure = new_figure(8.6, 9.2)
+    figure = new_figure(9, 10)
     axes = figure.subplots()
     reach = max(1.25 * float(np.percentile(errors.distance_m, 98)), 1.1 * errors.rmse_m)
     east, north = float(errors.east_m.mean()), float(errors.north_m.mean())
@@ -51,11 +51,11 @@ def plot_errors(result: PairResult) -> Figure:
     axes.plot(east, north, "+", color="black", ms=18, mew=2.5, label=mean)
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     label_axes(axes, "shift of the target to the east (m)", "shift of the target to the north (m)")
-    axes.set_title(pair_title(result), fontsize=TITLE_PT, parse_math=False)
+    figure.suptitle(pair_title(result), fontsize=TITLE_PT, parse_math=False)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=TICK_PT)
     return figure
 
 
 def _digits(metres: float) -> int:
     """Decimals that are worth reading."""
-    return 1 if metres < 30 else 0
+    return 1 if metres < 100 else 0

@@ -14,7 +14,7 @@ from s2match.residuals import binned
 from s2match.results import PairResult
 
 # Far outliers are left outside: the middle of the points sets the range, in percent.
-_SHOWN_PERCENT = (1.0, 99.0)
+_SHOWN_PERCENT = (2.0, 98.0)
 
 
 def plot_shifts(result: PairResult) -> Figure:
@@ -47,7 +47,7 @@ def plot_shifts(result: PairResult) -> Figure:
 
 def _draw_points(axes: Axes, along_px: NDArray[np.float64], shift_m: NDArray[np.float64]) -> None:
     drawn = spread(len(along_px), MAX_DOTS)
-    alpha = float(np.clip(600 / max(drawn.sum(), 1), 0.05, 0.5))
+    alpha = float(np.clip(1200 / max(drawn.sum(), 1), 0.1, 0.5))
     for component, (colour, _, _) in zip(shift_m.T, MARKS, strict=True):
         # drawn as one picture: of twenty thousand points nothing else stays small
         axes.scatter(along_px[drawn], component[drawn], s=9, color=colour, alpha=alpha, lw=0, rasterized=True)

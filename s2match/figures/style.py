@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 from s2match.images import Raster
@@ -27,7 +28,8 @@ MAX_DOTS = 20_000
 
 def new_figure(width_in: float, height_in: float) -> Figure:
     """An empty figure of some inches."""
-    return Figure(figsize=(width_in, height_in), dpi=DPI, layout="constrained")
+    engine = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+    return Figure(figsize=(width_in, height_in), dpi=DPI, layout=engine)
 
 
 def label_axes(axes: Axes, x: str, y: str | None = None) -> None:
