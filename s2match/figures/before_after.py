@@ -16,6 +16,9 @@ from s2match.improvement import Agreement, Improvement
 _DETAIL_PX = 120
 _SQUARES = 5
 
+# Greys above this show nothing: cloud, and what the stretch of a bright town cuts off.
+_SATURATED = 240
+
 Image = NDArray[np.uint8]
 
 
@@ -60,7 +63,8 @@ def detail(improvement: Improvement) -> Window:
     width, height = reference.size
     side = min(_DETAIL_PX, width, height)
     valid = np.logical_and.reduce([raster.valid for raster in improvement.shown]).astype(np.float32)
-    grey = cv2.cvtColor(reference.image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    grey = cv2.cvtColor(stretched(reference), cv2.COLOR_RGB2GRAY).astype(np.float32)
+    valid *= grey < _SATURATED
     edges = _straight_edges(grey) * valid
     places = [(x, y) for y in _steps(height, side) for x in _steps(width, side)]
 

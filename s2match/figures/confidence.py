@@ -83,10 +83,12 @@ def _draw_errors(
     axes.scatter(_along(confidence[drawn]), distance_m[drawn], s=9, color="0.4", alpha=alpha, lw=0)
     middle = [float(_along(confidence[band]).mean()) for band in bands]
     lines = ((90, VERMILION, "s", "90 % lie below"), (50, BLUE, "o", "50 % lie below"))
+    top = float(np.percentile(distance_m, 98))
     for percent, colour, marker, name in lines:
         line = [float(np.percentile(distance_m[band], percent)) for band in bands]
         axes.plot(middle, line, marker=marker, color=colour, lw=2.2, ms=9, mec="white", mew=0.8, label=name)
-    axes.set_ylim(0, 1.25 * float(np.percentile(distance_m, 98)) or 1.0)
+        top = max([top, *line])
+    axes.set_ylim(0, 1.15 * top or 1.0)
     axes.legend(fontsize=TICK_PT, loc="upper right", framealpha=0.9)
     label_axes(axes, "confidence (0 to 1)", "distance from the georeference (m)")
 

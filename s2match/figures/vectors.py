@@ -1,6 +1,7 @@
 """Where the model leaves how much over, as arrows on the reference."""
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,7 +9,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from s2match.figures.style import BLUE, LABEL_PT, TITLE_PT, VERMILION, label_axes, new_figure, pair_title, stretched
-from s2match.georeference import georeferenced, pixel_sides_m
+from s2match.georeference import pixel_sides_m
+from s2match.images import georeferenced
 from s2match.matches import Matches
 from s2match.results import PairResult
 
@@ -36,7 +38,7 @@ def plot_vectors(result: PairResult) -> Figure:
     axes.imshow(_pale(stretched(result.shown[0])), extent=(0, width, height, 0))
     length_px = np.linalg.norm(residual_px, axis=1)
     key_px = _round(float(np.percentile(length_px, 75)))
-    exaggeration = _round(1.6 * square_px / max(float(np.percentile(length_px, 90)), 1e-3))
+    exaggeration = _round(1.2 * square_px / max(float(np.percentile(length_px, 90)), 1e-3))
     _draw_arrows(axes, drawn.xy0, residual_px * exaggeration)
     told = f"{key_px:g} px"
     if georeferenced(result.target):
@@ -61,20 +63,15 @@ def _middles(matches: Matches, side_px: float) -> NDArray[np.bool_]:
 
 
 def _draw_arrows(axes: Axes, xy: NDArray[np.float64], arrow: NDArray[np.float64]) -> None:
-    head = {"headwidth": 4.5, "headlength": 5.0, "headaxislength": 4.5, "minlength": 0.3}
+    head: dict[str, Any] = {"headwidth": 4.5, "headlength": 5.0, "headaxislength": 4.5, "minlength": 0.3}
     axes.quiver(*xy.T, *arrow.T, angles="xy", scale_units="xy", scale=1.0, color=BLUE, width=0.0026, **head)
 
 
 def _draw_key(axes: Axes, length: float, told: str) -> None:
     """An arrow of a length, in widths of the axes, above them."""
     above = 1.025
-    arrow = {
-        "arrowstyle": "-|>,head_width=0.35,head_length=0.7",
-        "color": VERMILION,
-        "lw": 2.4,
-        "shrinkA": 0,
-        "shrinkB": 0,
-    }
+    arrow: dict[str, Any] = {"arrowstyle": "-|>,head_width=0.35,head_length=0.7", "color": VERMILION, "lw": 2.4}
+    arrow |= {"shrinkA": 0, "shrinkB": 0}
     place = axes.transAxes
     axes.annotate("", (length, above), (0.0, above), xycoords=place, textcoords=place, arrowprops=arrow)
     axes.text(length + 0.015, above, told, transform=place, va="center", fontsize=LABEL_PT)
