@@ -91,6 +91,12 @@ def assemble(
 
 def summary(result: PairResult) -> str:
     """A short, aligned table of a result, without a final newline."""
+    lines = [f"{name:<14}{value}" for name, value in summary_rows(result)]
+    return "\n".join([*lines, *_error_lines(result)])
+
+
+def summary_rows(result: PairResult) -> list[tuple[str, str]]:
+    """What the summary says above the ground errors: names, empty where the one before goes on, and values."""
     settings, registration, origin = result.settings, result.registration, result.matches.origin
     rows = [
         ("verdict", in_words(result.verdict)),
@@ -118,8 +124,7 @@ def summary(result: PairResult) -> str:
             rows.append(
                 ("warning", "the inliers cover too little of the common ground: trust the model near them only")
             )
-    lines = [f"{name:<14}{value}" for name, value in rows]
-    return "\n".join([*lines, *_error_lines(result)])
+    return rows
 
 
 def facts(result: PairResult) -> dict[str, Any]:

@@ -21,7 +21,7 @@ class Chart:
     """A figure with what it is called.
 
     Attributes:
-        name: For a file, without suffix; one of :data:`NAMES`.
+        name: For a file, without suffix; one of :data:`s2match.report.names.FIGURES`.
         title: For people.
         caption: How to read it.
         photo: Whether it shows images of the ground.
