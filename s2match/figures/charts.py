@@ -68,19 +68,19 @@ def charts(result: PairResult, improvement: Improvement | None = None) -> Iterat
         )
     if result.errors is not None and len(result.matches):
         yield Chart(
+            "errors",
+            "Errors on the ground, with CE90",
+            "Nine of ten lie within the CE90 circle. It holds the errors of the matches and of the georeference.",
+            False,
+            plot_errors(result),
+        )
+        yield Chart(
             "shifts",
             "Shift by column and by row",
             "Where the target shows the ground, against the georeference. A flat line off zero is a shift; a slope a "
             "scale or a turn; a wave or a step comes from the sensor or the terrain.",
             False,
             plot_shifts(result),
-        )
-        yield Chart(
-            "errors",
-            "Errors on the ground, with CE90",
-            "Nine of ten lie within the CE90 circle. It holds the errors of the matches and of the georeference.",
-            False,
-            plot_errors(result),
         )
     if result.registration is not None:
         yield Chart(

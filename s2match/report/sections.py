@@ -55,7 +55,9 @@ def errors_table(result: PairResult) -> str:
     if result.errors is None:
         return "<p>Ground errors are unknown: an image has no georeference.</p>"
     found = facts(result)["ground_errors"]
-    kinds = [(title, found[key]) for title, key in (("all matches", "all_matches"), ("inliers", "inliers")) if found[key]]
+    kinds = [
+        (title, found[key]) for title, key in (("all matches", "all_matches"), ("inliers", "inliers")) if found[key]
+    ]
     if not kinds:
         return "<p>There are no matches to measure.</p>"
     names = (("median_east", "shift east"), ("median_north", "shift north"), ("rmse", "RMSE"), ("ce90", "CE90"))
@@ -101,7 +103,10 @@ def images_table(result: PairResult) -> str:
 
 def settings_table(result: PairResult) -> str:
     """Every parameter."""
-    rows = [(_setting_name(key), "not set" if value is None else str(value)) for key, value in asdict(result.settings).items()]
+    rows = [
+        (_setting_name(key), "not set" if value is None else str(value))
+        for key, value in asdict(result.settings).items()
+    ]
     return _table(("parameter", "value"), rows)
 
 
@@ -160,9 +165,7 @@ def _setting_name(key: str) -> str:
     return f"{' '.join(words[:-1])} ({words[-1]})" if words[-1] in _UNITS else " ".join(words)
 
 
-def _table(
-    head: Sequence[str], rows: Iterable[Sequence[str]], numbers: bool = False
-) -> str:
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: bool = False) -> str:
     """A table of text, its first column headers; it scrolls by itself where it is wider than the page."""
     names = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
     top = f"<thead><tr>{names}</tr></thead>" if head else ""

@@ -10,8 +10,8 @@ from string import Template
 from typing import Any
 
 from s2match.errors import OutputError
-from s2match.figures.charts import Chart, charts
 from s2match.figures.before_after import detail
+from s2match.figures.charts import Chart, charts
 from s2match.figures.style import stretched
 from s2match.files import written_whole
 from s2match.improvement import Improvement
