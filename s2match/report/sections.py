@@ -123,9 +123,9 @@ def model_section(result: PairResult) -> str:
     if registration is None:
         least = result.matches.origin.confidence
         return (
-            f"<p>There is no registration: {len(result.matches)} matches above {least:.2f} were found, and too few of them "
-            "agree on one plausible model. A lower confidence gives more matches; clouds, other seasons and narrow overlaps "
-            "give fewer.</p>"
+            f"<p>There is no registration: {len(result.matches)} matches above {least:.2f} were found, and too few of "
+            "them agree on one plausible model. A lower confidence gives more matches; cloud, another season and a narrow "
+            "overlap give fewer.</p>"
         )
     rows = "\n".join("  ".join(f"{value: .9g}".rjust(16) for value in row) for row in registration.matrix)
     bends = "" if registration.field is None else " This is its affine part; the JSON holds what bends beside it."
