@@ -16,8 +16,8 @@ from s2match.improvement import Agreement, Improvement
 _DETAIL_PX = 120
 _SQUARES = 5
 
-# Greys above this show nothing: cloud, and what the stretch of a bright town cuts off.
-_SATURATED = 240
+# Pixels brighter than this in all bands show nothing: cloud, and what the stretch of a bright town cuts off.
+_SATURATED = 235
 
 Image = NDArray[np.uint8]
 
@@ -35,7 +35,7 @@ def plot_swipe(improvement: Improvement) -> Figure:
 def _plot(improvement: Improvement, join: Callable[[Image, Image], Image], told: str) -> Figure:
     part = detail(improvement)
     reference, before, after = (_cut(stretched(raster), part) for raster in improvement.shown)
-    figure = new_figure(13, 7.6)
+    figure = new_figure(13, 7.3)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, target, name, agreement in zip(
         panels, (before, after), ("before", "after"), (improvement.before, improvement.after), strict=True
@@ -64,7 +64,8 @@ def detail(improvement: Improvement) -> Window:
     side = min(_DETAIL_PX, width, height)
     valid = np.logical_and.reduce([raster.valid for raster in improvement.shown]).astype(np.float32)
     grey = cv2.cvtColor(stretched(reference), cv2.COLOR_RGB2GRAY).astype(np.float32)
-    valid *= grey < _SATURATED
+    for raster in (reference, improvement.shown[2]):
+        valid *= stretched(raster).min(axis=2) < _SATURATED
     edges = _straight_edges(grey) * valid
     places = [(x, y) for y in _steps(height, side) for x in _steps(width, side)]
 

@@ -37,7 +37,7 @@ def plot_vectors(result: PairResult) -> Figure:
     axes = figure.subplots()
     axes.imshow(_pale(stretched(result.shown[0])), extent=(0, width, height, 0))
     length_px = np.linalg.norm(residual_px, axis=1)
-    key_px = _round(float(np.percentile(length_px, 75)))
+    key_px = _round(float(np.percentile(length_px, 90)))
     exaggeration = _round(1.2 * square_px / max(float(np.percentile(length_px, 90)), 1e-3))
     _draw_arrows(axes, drawn.xy0, residual_px * exaggeration)
     told = f"{key_px:g} px"

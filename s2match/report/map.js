@@ -12,7 +12,7 @@ class PointMap {
     };
     this.images = {};
     for (const name of ["reference", "target"]) {
-      this.images[name] = loaded(data[name].image, () => this.viewer.redraw());
+      const image = loaded(data[name].image, () => { this.images[name] = muted(image); this.viewer.redraw(); });
     }
     this.viewer = new Viewer(root, data.reference.size, (context) => this.draw(context), (...at) => this.pick(...at));
     this.listen();
@@ -107,10 +107,7 @@ class PointMap {
 
   draw(context) {
     const image = this.images[this.chosen.image];
-    if (image.complete && image.naturalWidth) this.viewer.picture(image, this.data[this.chosen.image].size);
-    const [width, height] = this.data[this.chosen.image].size;
-    context.fillStyle = "rgba(20, 24, 30, 0.35)";
-    context.fillRect(this.viewer.left, this.viewer.top, width * this.viewer.scale, height * this.viewer.scale);
+    if (image) this.viewer.picture(image, this.data[this.chosen.image].size);
     this.drawDots(context);
     this.drawOutliers(context);
     if (this.chosen.arrows !== "none") this.drawArrows(context);
@@ -306,6 +303,18 @@ class PointMap {
     }
     return lines;
   }
+}
+
+// The image dark and pale, so that the dots have the colours.
+function muted(image) {
+  const canvas = Object.assign(document.createElement("canvas"), { width: image.naturalWidth, height: image.naturalHeight });
+  const context = canvas.getContext("2d");
+  context.filter = "saturate(0.3)";
+  context.drawImage(image, 0, 0);
+  context.filter = "none";
+  context.fillStyle = "rgba(16, 20, 28, 0.4)";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  return canvas;
 }
 
 function side(metres, plus, minus) { return `${Math.abs(metres).toFixed(1)} m ${metres < 0 ? minus : plus}`; }

@@ -124,10 +124,12 @@ def model_section(result: PairResult) -> str:
         least = result.matches.origin.confidence
         return (
             f"<p>There is no registration: {len(result.matches)} matches above {least:.2f} were found, and too few of "
-            "them agree on one plausible model. A lower confidence gives more matches; cloud, another season and a narrow "
-            "overlap give fewer.</p>"
+            "them agree on one plausible model. A lower confidence gives more matches; cloud, another season and a "
+            "narrow overlap give fewer.</p>"
         )
-    rows = "\n".join("  ".join(f"{value: .9g}".rjust(16) for value in row) for row in registration.matrix)
+    cells = [[f"{value:.9g}" for value in row] for row in registration.matrix]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    rows = "\n".join("   ".join(map(str.rjust, row, widths)) for row in cells)
     bends = "" if registration.field is None else " This is its affine part; the JSON holds what bends beside it."
     return (
         f"<p>{escape(registration.model)}: reference pixel (x, y, 1) to target pixel, (0, 0) the upper left corner "
