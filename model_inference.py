@@ -18,7 +18,8 @@ from tqdm import tqdm
 from s2match import __version__
 from s2match.catalog import Scene, open_dataset, pick_pair, scene_of
 from s2match.errors import OutputError, S2MatchError, SameImageError, UnreadableImageError
-from s2match.files import check_format, check_writable
+from s2match.files import check_folder, check_format, check_writable
+from s2match.report.names import report_files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -227,6 +228,12 @@ def build_parser() -> argparse.ArgumentParser:
     output.add_argument("--output", type=Path, default=Path("result.png"), help="figure (default: result.png)")
     output.add_argument("--json", type=Path, metavar="FILE", help="write the summary as JSON, too")
     output.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="write a report to a folder: index.html, one page that needs no network, and its figures",
+    )
+    output.add_argument(
         "--show",
         action=argparse.BooleanOptionalAction,
         default=None,
@@ -241,12 +248,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         return _list(arguments.dataset_path)
     reference, target = _choose(arguments)
-    taken = {path.resolve() for path in (reference.path, target.path, *arguments.mask)}
-    for path in filter(None, (arguments.output, arguments.json)):
-        if path.resolve() in taken:
-            raise OutputError(f"Cannot write {path}: it is an input or another output.")
-        taken.add(path.resolve())
-        check_writable(path)
+    _check_outputs(arguments, (reference.path, target.path, *arguments.mask))
     return _match(reference, target, arguments)
 
 
@@ -275,7 +277,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     preset = parser.parse_args(argv).preset
     if preset is not None:
         parser.set_defaults(**PRESETS[preset])
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    arguments.command = ["python", parser.prog, *(sys.argv[1:] if argv is None else argv)]
+    return arguments
 
 
 def _dataset(folder: Path) -> tuple[Scene, ...]:
@@ -292,6 +296,21 @@ def _choose(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
     if first.resolve() == second.resolve():
         raise SameImageError(f"Both images are {first}: choose two different images.")
     return scene_of(first), scene_of(second)
+
+
+def _check_outputs(arguments: argparse.Namespace, inputs: tuple[Path, ...]) -> None:
+    """Refuse outputs that cannot be written, before the work."""
+    reported = () if arguments.report is None else report_files(arguments.report)
+    single = [path for path in (arguments.output, arguments.json) if path is not None]
+    taken = {path.resolve() for path in inputs}
+    for path in (*single, *reported):
+        if path.resolve() in taken:
+            raise OutputError(f"Cannot write {path}: it is an input or another output.")
+        taken.add(path.resolve())
+    if arguments.report is not None:
+        check_folder(arguments.report)
+    for path in single:
+        check_writable(path)
 
 
 def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> int:
@@ -339,6 +358,10 @@ def _write_out(result: "PairResult", arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         write_json(result, arguments.json)
         written.append(arguments.json)
+    if arguments.report is not None:
+        from s2match.report.writing import write_report
+
+        written.append(write_report(result, arguments.report, arguments.command))
     print(summary(result))
     print(f"{'written':<14}{', '.join(map(str, written))}")
     if show:

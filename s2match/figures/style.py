@@ -17,7 +17,7 @@ DPI = 150
 TITLE_PT, LABEL_PT, TICK_PT = 17, 15, 13
 
 # Okabe and Ito's, which colour-blind readers tell apart.
-BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
+BLUE, VERMILION, GREEN, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#56B4E9", "#F0E442"
 
 # Blue to cyan is rare on the ground and stays apart from vermilion.
 CONFIDENCE = LinearSegmentedColormap.from_list("confidence", ["#2a3fd0", "#00a5ff", "#3df5ff"])

@@ -75,14 +75,14 @@ class PointMap {
     const high = sorted.length ? sorted[Math.floor(0.98 * (sorted.length - 1))] || 1e-6 : 1;
     return {
       of: (index) => lengths[index] / high,
-      ends: [0, high / 2, high].map((value, place) => this.length(value, place === 2 ? ` and more` : "")),
+      ends: ["0", digits(high / 2), `≥ ${this.length(high, this.chosen.colour)}`],
     };
   }
 
-  length(pixels, after = "") {
-    const side = this.chosen.colour === "shift" ? this.data.reference.pixel_m : this.data.target.pixel_m;
-    const metres = side === null ? "" : ` = ${digits(pixels * side)} m`;
-    return `${digits(pixels)} px${metres}${after}`;
+  // A length of a residual, in pixels of the target, or of a shift, in those of the reference, in words.
+  length(pixels, kind) {
+    const side = this.data[kind === "shift" ? "reference" : "target"].pixel_m;
+    return side === null ? `${digits(pixels)} px` : `${digits(pixels)} px = ${digits(pixels * side)} m`;
   }
 
   recolour() {
@@ -206,11 +206,9 @@ class PointMap {
   tellArrows(stretch) {
     const pixels = rounded(50 / stretch);
     const long = pixels * stretch;
-    const side = this.chosen.arrows === "shift" ? this.data.reference.pixel_m : this.data.target.pixel_m;
-    const metres = side === null ? "" : ` = ${digits(pixels * side)} m`;
     const times = digits(stretch / this.viewer.scale);
     const key = this.root.querySelector(".arrowkey");
-    const told = `${pixels} px${metres}, exaggerated ${times}×`;
+    const told = `${this.length(pixels, this.chosen.arrows)}, exaggerated ${times}×`;
     if (key.dataset.told === told) return;
     key.dataset.told = told;
     key.innerHTML =
@@ -258,7 +256,6 @@ class PointMap {
   }
 
   mark(index) {
-    if (index === this.marked) return;
     this.marked = index;
     const tip = this.root.querySelector(".tip");
     tip.hidden = index < 0;

@@ -5,11 +5,10 @@ import math
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.colors import to_hex
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from numpy.typing import NDArray
 
-from s2match.figures.style import VERMILION, inliers_of, stretched
+from s2match.figures.style import BLUE, SKY, VERMILION, YELLOW, inliers_of, stretched
 from s2match.georeference import pixel_sides_m, predict
 from s2match.images import Placed, Raster, georeferenced
 from s2match.report.embedding import photo
@@ -40,6 +39,8 @@ FIELDS = (
     "north",
 )
 
+# From dark to light for every eye, and none the grey of the image below.
+_RAMP = LinearSegmentedColormap.from_list("points", [BLUE, SKY, YELLOW])
 _COLOURS = 48
 
 
@@ -61,7 +62,7 @@ def map_data(result: PairResult) -> dict[str, Any]:
         "registered": registration is not None,
         "least_confidence": result.matches.origin.confidence,
         "native_pixel_m": None if errors is None else errors.native_pixel_m,
-        "colours": [to_hex(colour) for colour in colormaps["cividis"](np.linspace(0, 1, _COLOURS))],
+        "colours": [to_hex(colour) for colour in _RAMP(np.linspace(0, 1, _COLOURS))],
         "outlier_colour": VERMILION,
     }
 

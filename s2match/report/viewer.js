@@ -61,6 +61,7 @@ class Viewer {
     this.left = Math.min(Math.max(this.left, margin - this.size[0] * this.scale), this.width - margin);
     this.top = Math.min(Math.max(this.top, margin - this.size[1] * this.scale), this.height - margin);
     this.fitted = false;
+    this.picked(NaN, NaN, "leave");
     this.redraw();
   }
 
