@@ -62,6 +62,13 @@ class Page:
         assert "exceptionDetails" not in done, done["exceptionDetails"]
         return done["result"].get("value")
 
+    def set(self, selector: str, value: float, event: str) -> None:
+        """Give a control a value as a user does."""
+        self.run(
+            f"(() => {{ const one = document.querySelector({selector!r}); one.value = {value}; "
+            f"one.dispatchEvent(new Event({event!r})); }})()"
+        )
+
     def mouse(self, kind: str, x: float, y: float, **more: Any) -> None:
         self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
 

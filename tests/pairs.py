@@ -28,7 +28,7 @@ def shifted_pair(
     xy1[right:] = rng.uniform(8, 172, (wrong, 2))
     place = {"transform": GRID, "crs": UTM} if georeferenced else {"transform": None, "crs": None}
     image = texture(240, 180)
-    moved = cv2.warpAffine(image, np.array([[1, 0, shift[0]], [0, 1, shift[1]]]), (240, 180), borderMode=1)
+    moved = cv2.warpAffine(image, np.array([[1, 0, shift[0]], [0, 1, shift[1]]], float), (240, 180), borderMode=1)
     reference, target = (
         make_raster(image, **place, name=name.format(20180820)),
         make_raster(moved, **place, name=name.format(20190606)),

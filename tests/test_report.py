@@ -254,18 +254,12 @@ def test_swipe_moves_its_line(page: Page, written: Path) -> None:
     width = page.run("report.swipe.viewer.width")
     middle = colour.format(x=int(width / 2))
     assert page.run(shown.format(middle)) in ([255] * 3, [0] * 3)
-    page.run(
-        "(() => { const one = document.querySelector('.slider input'); one.value = 0; one.dispatchEvent(new Event('input')); })()"
-    )
+    page.set(".slider input", 0, "input")
     after = page.run(shown.format(middle))
-    page.run(
-        "(() => { const one = document.querySelector('.slider input'); one.value = 100; one.dispatchEvent(new Event('input')); })()"
-    )
+    page.set(".slider input", 100, "input")
     before = page.run(shown.format(middle))
     assert before != after
-    page.run(
-        "(() => { const one = document.querySelector('[data-side=left]'); one.value = 2; one.dispatchEvent(new Event('change')); })()"
-    )
+    page.set("[data-side=left]", 2, "change")
     assert page.run(shown.format(middle)) == after
 
 
