@@ -176,6 +176,7 @@ def test_page_in_a_browser(page: Page, written: Path, width: int, height: int) -
     assert page.run("document.body.dataset.points") == "420"
     assert page.run("document.documentElement.scrollWidth") <= width == page.run("innerWidth")
     assert page.run("document.querySelector('.count').textContent") == "420 points"
+    assert page.run("document.querySelector('.outliers').textContent").strip() == "× 20 outliers"
     assert page.run("[...document.images].every((image) => image.naturalWidth > 500)")
     assert page.complaints == [] and page.requests == [written.resolve().as_uri()]
     # nothing sticks out of the page, but what scrolls by itself

@@ -42,7 +42,7 @@ def plot_vectors(result: PairResult) -> Figure:
     _draw_arrows(axes, drawn.xy0, residual_px * exaggeration)
     told = f"{key_px:g} px"
     if georeferenced(result.target):
-        told += f" = {key_px * math.sqrt(math.prod(pixel_sides_m(result.target, result.target.transform))):.2g} m"
+        told += f" = {key_px * math.sqrt(math.prod(pixel_sides_m(result.target, result.target.transform))):.4g} m"
     _draw_key(axes, key_px * exaggeration / width, f"{told}, exaggerated {exaggeration:g}×")
     axes.set(xlim=(0, width), ylim=(height, 0))
     label_axes(axes, "column of the reference (px)", "row of the reference (px)")

@@ -9,7 +9,7 @@ from PIL import Image
 
 # Longest side of an image of the ground, pixels, and what its JPEG keeps.
 _LONGEST_PX = 1400
-_QUALITY = 80
+_QUALITY = 78
 # Width of a figure, pixels, and its colours: curves and letters need few.
 _WIDTH_PX = 1600
 _COLOURS = 96

@@ -20,6 +20,10 @@ class PointMap {
     const all = data.count === data.total ? "" : ` of ${data.total}, spread evenly`;
     root.querySelector(".count").textContent = `${data.count} points${all}`;
     document.body.dataset.points = data.count;
+    const outliers = root.querySelector(".outliers");
+    outliers.hidden = this.outliers.length === 0;
+    outliers.querySelector("b").style.color = data.outlier_colour;
+    outliers.querySelector("span").textContent = `${this.outliers.length} outliers`;
   }
 
   read(data) {

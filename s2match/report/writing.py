@@ -65,7 +65,8 @@ def write_report(
 def _page(result: PairResult, figures: str, command: Sequence[str], improvement: Improvement | None) -> str:
     headline, told, mood = sections.outcome(result, improvement)
     pair = f"{result.reference.scene.title} → {result.target.scene.title}"
-    data = {"map": map_data(result), "swipe": None if improvement is None else _swipe_data(improvement)}
+    points = map_data(result)
+    data = {"map": points, "swipe": None if improvement is None else _swipe_data(improvement, points)}
     return Template(_part("page.html")).substitute(
         title=escape(f"{pair}: match report"),
         mood=mood,
@@ -104,10 +105,13 @@ def _figure(chart: Chart, png: bytes) -> str:
     )
 
 
-def _swipe_data(improvement: Improvement) -> dict[str, Any]:
+def _swipe_data(improvement: Improvement, points: dict[str, Any]) -> dict[str, Any]:
+    """What the swipe shows; an image that the map shows, too, by its name there."""
+    known = {points[role]["image"]: role for role in ("target", "reference")}
+    images = [embedding.photo(stretched(raster)) for raster in improvement.shown]
     part = detail(improvement)
     return {
         "size": improvement.shown[0].size,
-        "images": [embedding.photo(stretched(raster)) for raster in improvement.shown],
+        "images": [known.get(image, image) for image in images],
         "detail": [part.x, part.y, part.width, part.height],
     }
