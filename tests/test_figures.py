@@ -54,7 +54,7 @@ def test_every_figure_is_written_in_letters_for_a_slide(tmp_path: Path) -> None:
 
 
 def test_arrows_are_as_long_as_they_say() -> None:
-    """Residuals to the right of every second match, to the left of the others; the key has the length it names."""
+    """Over what they are exaggerated by, they are the residuals; of each square there is one."""
     figure = plot_vectors(shifted_pair(noise=0.1))
     (arrows,) = figure.findobj(Quiver)
     said = words(figure)
@@ -67,7 +67,6 @@ def test_arrows_are_as_long_as_they_say() -> None:
     inliers = result.registration.residual_px[result.registration.inliers]
     assert abs(np.median(lengths) - np.median(inliers)) < 0.02
     assert 150 < len(lengths) < len(inliers)
-    # no two in one square
     squares = {tuple(square) for square in np.floor(np.stack([arrows.X, arrows.Y], 1) / (240 / 26))}
     assert len(squares) == len(lengths)
 

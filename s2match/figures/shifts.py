@@ -1,7 +1,5 @@
 """How far the target shows the ground from where the georeference puts it, by column and by row."""
 
-import math
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,7 +7,7 @@ from numpy.typing import NDArray
 
 from s2match.figures.profiles import MARKS, draw_profile
 from s2match.figures.style import MAX_DOTS, TICK_PT, TITLE_PT, label_axes, new_figure, pair_title, spread
-from s2match.georeference import pixel_sides_m
+from s2match.georeference import pixel_m
 from s2match.residuals import binned
 from s2match.results import PairResult
 
@@ -28,10 +26,9 @@ def plot_shifts(result: PairResult) -> Figure:
     chosen = np.ones(len(result.matches), np.bool_) if registration is None else registration.inliers
     matches, errors = result.matches.of(chosen), errors.of(chosen)
     shift_m = np.stack([errors.east_m, errors.north_m], axis=1)
-    pixel_m = math.sqrt(math.prod(pixel_sides_m(result.target, result.target.transform)))
     figure = new_figure(13, 6)
     panels = figure.subplots(1, 2, sharey=True)
-    both = binned(matches, shift_m, result.reference.size, pixel_m)
+    both = binned(matches, shift_m, result.reference.size, pixel_m(result.target))
     for axis, (axes, profile, name) in enumerate(zip(panels, both, ("column", "row"), strict=True)):
         _draw_points(axes, matches.xy0[:, axis], shift_m)
         draw_profile(axes, profile, ("to the east", "to the north"))

@@ -1,7 +1,6 @@
 """The points of a result as the map of a page reads them."""
 
 import base64
-import math
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 from numpy.typing import NDArray
 
 from s2match.figures.style import BLUE, SKY, VERMILION, YELLOW, inliers_of, stretched
-from s2match.georeference import pixel_sides_m, predict
+from s2match.georeference import pixel_m, predict
 from s2match.images import Placed, Raster, georeferenced
 from s2match.report.embedding import photo
 from s2match.results import PairResult
@@ -103,7 +102,7 @@ def _image(placed: Placed, shown: Raster) -> dict[str, Any]:
         "title": placed.scene.title,
         "size": placed.size,
         "image": photo(stretched(shown)),
-        "pixel_m": math.sqrt(math.prod(pixel_sides_m(placed, placed.transform))) if known else None,
+        "pixel_m": pixel_m(placed) if known else None,
         "crs": placed.crs.to_string() if known and placed.crs is not None else None,
         "transform": list(placed.transform)[:6] if known and placed.transform is not None else None,
     }
