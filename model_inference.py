@@ -17,7 +17,8 @@ from tqdm import tqdm
 from s2match import __version__
 from s2match.catalog import Scene, open_dataset, pair_of, pick_pair
 from s2match.errors import OptionError, OutputError, S2MatchError, UnreadableImageError
-from s2match.files import check_format, check_writable
+from s2match.files import check_folder, check_format, check_writable
+from s2match.report.names import report_files
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -219,6 +220,12 @@ def build_parser() -> argparse.ArgumentParser:
         "for QGIS' georeferencer",
     )
     output.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="write a report to a folder: index.html, one page that needs no network, and its figures",
+    )
+    output.add_argument(
         "--show",
         action=argparse.BooleanOptionalAction,
         default=None,
@@ -233,13 +240,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         return _list(arguments.dataset_path)
     reference, target = _choose(arguments)
-    inputs = (reference.path, target.path, *arguments.mask, arguments.from_tie_points)
-    taken = {path.resolve() for path in filter(None, inputs)}
-    for path in filter(None, (arguments.output, arguments.json, *arguments.tie_points)):
-        if path.resolve() in taken:
-            raise OutputError(f"Cannot write {path}: it is an input or another output.")
-        taken.add(path.resolve())
-        check_writable(path)
+    _check_outputs(arguments, (reference.path, target.path, *arguments.mask, arguments.from_tie_points))
     return _match(reference, target, arguments)
 
 
@@ -268,7 +269,9 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     preset = parser.parse_args(argv).preset
     if preset is not None:
         parser.set_defaults(**PRESETS[preset])
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    arguments.command = ["python", parser.prog, *(sys.argv[1:] if argv is None else argv)]
+    return arguments
 
 
 def _dataset(folder: Path) -> tuple[Scene, ...]:
@@ -282,6 +285,21 @@ def _choose(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
     if arguments.images is None:
         return pick_pair(_dataset(arguments.dataset_path), *arguments.indexes_of_images)
     return pair_of(*arguments.images)
+
+
+def _check_outputs(arguments: argparse.Namespace, inputs: tuple[Path | None, ...]) -> None:
+    """Refuse outputs that cannot be written, before the work."""
+    reported = () if arguments.report is None else report_files(arguments.report)
+    single = [path for path in (arguments.output, arguments.json, *arguments.tie_points) if path is not None]
+    taken = {path.resolve() for path in inputs if path is not None}
+    for path in (*single, *reported):
+        if path.resolve() in taken:
+            raise OutputError(f"Cannot write {path}: it is an input or another output.")
+        taken.add(path.resolve())
+    if arguments.report is not None:
+        check_folder(arguments.report)
+    for path in single:
+        check_writable(path)
 
 
 def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> int:
@@ -358,6 +376,10 @@ def _write_out(result: "PairResult", arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         write_json(result, arguments.json)
         written.append(arguments.json)
+    if arguments.report is not None:
+        from s2match.report.writing import write_report
+
+        written.append(write_report(result, arguments.report, arguments.command))
     print(summary(result))
     print(f"{'written':<14}{', '.join(map(str, written))}")
     if show:

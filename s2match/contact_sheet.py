@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from s2match.catalog import Scene
 from s2match.errors import NoValidPixelsError
-from s2match.plotting import NODATA_GREY
+from s2match.figures.style import NODATA_GREY
 from s2match.raster import fit_size, image_size, read_raster
 
 THUMBNAIL_PX = 160

@@ -44,6 +44,20 @@ def check_writable(path: Path) -> None:
     _create_partial(path).unlink()
 
 
+def check_folder(path: Path) -> None:
+    """Find out whether files can be written to a folder, which may be missing in its parent, before the work.
+
+    Raises:
+        OutputError: They cannot.
+    """
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"Cannot write to {path}: it is no folder.")
+    try:
+        Path(tempfile.mkdtemp(dir=path if path.is_dir() else path.parent, prefix=".s2match-")).rmdir()
+    except OSError as error:
+        raise OutputError(f"Cannot write to {path}: {error.strerror}.") from error
+
+
 def check_format(path: Path) -> None:
     """Refuse a file name whose suffix is no image format that figures can be written in.
 

@@ -178,6 +178,11 @@ def pixel_sides_m(raster: Placed, transform: Affine | None) -> tuple[float, floa
     return math.dist(origin, right), math.dist(origin, down)
 
 
+def pixel_m(placed: Placed) -> float:
+    """Side of a square as large as a pixel in the middle of a georeferenced image, in metres."""
+    return math.sqrt(math.prod(pixel_sides_m(placed, placed.transform)))
+
+
 def common_corners(reference: Placed, target: Placed) -> NDArray[np.float64]:
     """(4, 2) corners, in reference pixels, of the box around the ground that both images show.
 

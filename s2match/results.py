@@ -91,6 +91,12 @@ def assemble(
 
 def summary(result: PairResult) -> str:
     """A short, aligned table of a result, without a final newline."""
+    lines = [f"{name:<14}{value}" for name, value in summary_rows(result)]
+    return "\n".join([*lines, *_error_lines(result)])
+
+
+def summary_rows(result: PairResult) -> list[tuple[str, str]]:
+    """What the summary says above the ground errors: names, empty where the one before goes on, and values."""
     settings, registration, origin = result.settings, result.registration, result.matches.origin
     rows = [
         ("verdict", in_words(result.verdict)),
@@ -118,8 +124,7 @@ def summary(result: PairResult) -> str:
             rows.append(
                 ("warning", "the inliers cover too little of the common ground: trust the model near them only")
             )
-    lines = [f"{name:<14}{value}" for name, value in rows]
-    return "\n".join([*lines, *_error_lines(result)])
+    return rows
 
 
 def facts(result: PairResult) -> dict[str, Any]:
@@ -242,7 +247,7 @@ def _field_facts(field: Field) -> dict[str, Any]:
 
 
 def _profile_facts(profile: Profile) -> dict[str, Any]:
-    values = {"mean": profile.mean_px, "standard_error": profile.error_px}
+    values = {"mean": profile.mean, "standard_error": profile.error}
     return {"edges_px": profile.edges_px.tolist(), "inliers": profile.inliers.tolist()} | {
         f"{name}_d{axis}_px": [None if np.isnan(one) else float(one) for one in value[:, column]]
         for name, value in values.items()

@@ -15,16 +15,22 @@ def thin(matches: Matches, most: int) -> Matches:
         matches: The matches.
         most: Matches to keep at most, 1 or more.
     """
+    return matches if len(matches) <= most else matches.of(thin_mask(matches, most))
+
+
+def thin_mask(matches: Matches, most: int) -> NDArray[np.bool_]:
+    """(N,) the matches that :func:`thin` keeps."""
+    kept = np.ones(len(matches), np.bool_)
     if len(matches) <= most:
-        return matches
+        return kept
     # of equally sure ones the first, so that equal runs keep equal matches
     order = np.lexsort((np.arange(len(matches)), -matches.confidence))
     side = _FIRST_SIDE_PX
     while len(first := _first_of_squares(matches.xy0[order], side)) > most:
         side *= _GROWTH
-    kept = np.zeros(len(matches), bool)
+    kept[:] = False
     kept[order[first]] = True
-    return matches.of(kept)
+    return kept
 
 
 def _first_of_squares(xy: NDArray[np.float64], side: float) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.geometry import uncertainty_px
-from s2match.georeference import common_corners, ground_errors, pixel_sides_m
+from s2match.georeference import common_corners, ground_errors, pixel_m
 from s2match.images import Placed
 from s2match.matches import Matches
 from s2match.models import Registration
@@ -139,8 +139,9 @@ def _displacement(
     noise_px = _STANDARD_ERRORS * math.sqrt(float(np.mean(off_px**2))) + systematic_px
     errors = ground_errors(reference, target, places, carried)
     if errors is not None:
-        pixel = math.sqrt(math.prod(pixel_sides_m(target, target.transform)))
-        return _measured(np.stack([errors.east_m, errors.north_m], axis=1), noise_px * pixel, errors.native_pixel_m)
+        return _measured(
+            np.stack([errors.east_m, errors.north_m], axis=1), noise_px * pixel_m(target), errors.native_pixel_m
+        )
     if (reference.size, reference.native_size) != (target.size, target.native_size):
         return None
     scale = np.array(target.native_size) / target.size

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from browser import find_chromium
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
@@ -23,6 +24,10 @@ GRID = Affine(10, 0, 600000, 0, -10, 5600040)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if find_chromium() is None:
+        for item in items:
+            if "browser" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="there is no chromium: apt-get install chromium"))
     if not (REAL / "ukraine").is_dir():
         skip = pytest.mark.skip(reason=f"the real Sentinel-2 images are not in {REAL}")
         for item in items:

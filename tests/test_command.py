@@ -151,6 +151,29 @@ def test_too_few_matches_have_their_own_exit_code(dataset: Path, tmp_path: Path,
     assert (tmp_path / "result.png").exists()
 
 
+def test_a_report_of_a_registration_and_of_none(dataset: Path, tmp_path: Path, capsys: Capture) -> None:
+    report = tmp_path / "my report"
+    assert run(dataset, tmp_path, "--report", report) == 0
+    assert f"{report / 'index.html'}" in capsys.readouterr().out.splitlines()[-1]
+    page = (report / "index.html").read_text(encoding="utf-8")
+    assert "<h1>Already registered" in page and (report / "vectors.png").exists()
+    assert f"python model_inference.py --dataset_path {dataset}" in page
+    assert f"--report &#x27;{report}&#x27;</pre>" in page
+    options = ["--indexes_of_images", 0, 2, "--report", report]
+    assert run(dataset, tmp_path, *options) == errors.NoOverlapError.exit_code
+    assert "<h1>Already registered" in (report / "index.html").read_text(encoding="utf-8")
+    assert run(dataset, tmp_path, "--confidence", 1, "--report", report) == model_inference.NO_REGISTRATION
+    assert "<h1>Not enough evidence" in (report / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_report_takes_no_other_output_s_place(dataset: Path, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "report").mkdir()
+    options = ["--report", tmp_path / "report", "--json", tmp_path / "report" / "index.html"]
+    assert run(dataset, tmp_path, *options) == errors.OutputError.exit_code
+    assert "index.html: it is an input or another output" in capsys.readouterr().err
+    assert not list((tmp_path / "report").iterdir())
+
+
 def test_inputs_are_never_overwritten(dataset: Path, tmp_path: Path, capsys: Capture) -> None:
     first, second = (scene.path for scene in list_scenes(dataset)[:2])
     kept = first.read_bytes()
@@ -237,6 +260,8 @@ BAD = {
     "output a folder": (["--output", "{tmp}/empty"], errors.OutputError, "folder"),
     "output format": (["--output", "{tmp}/result.xyz"], errors.OutputError, "png"),
     "json folder missing": (["--json", "{tmp}/nowhere/a.json"], errors.OutputError, "nowhere"),
+    "report a file": (["--report", "{tmp}/text.jp2"], errors.OutputError, "no folder"),
+    "report folder missing": (["--report", "{tmp}/nowhere/report"], errors.OutputError, "nowhere"),
     "no screen": (["--show"], errors.OutputError, "screen"),
 }
 

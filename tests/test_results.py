@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 
 from s2match.errors import OutputError
 from s2match.field import Field
+from s2match.figures.errors import plot_errors
+from s2match.figures.residuals import plot_residuals
 from s2match.geometry import fit
 from s2match.matches import Matches, Origin
-from s2match.plotting import as_jpeg, plot_errors, plot_matches, plot_pair, plot_residuals, save_figure
+from s2match.plotting import as_jpeg, plot_matches, plot_pair, save_figure
 from s2match.results import PairResult, assemble, facts, summary, write_json
 from s2match.settings import Settings
 
@@ -227,7 +229,7 @@ def test_pair_figure(tmp_path: Path) -> None:
 
 def test_error_figure_says_metres() -> None:
     words = texts(plot_errors(matched()))
-    assert "CE90 22 m" in words and "median 20.0 m east, 10.0 m north" in words
+    assert "CE90 22.4 m (2.24 px)" in words and "mean 20.0 m east, 10.0 m north" in words
     assert "shift of the target to the east (m)" in words
 
 

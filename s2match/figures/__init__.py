@@ -1,0 +1,1 @@
+"""Figures of a result: one module each, in one style."""

@@ -1,0 +1,180 @@
+"""Parts of the page that are text and tables, as HTML; everything that comes from files and options is escaped."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from html import escape
+from typing import Any
+
+from s2match.improvement import Agreement, Improvement
+from s2match.results import PairResult, facts, summary_rows
+from s2match.verdict import Decision, in_words
+
+# What the name of a setting ends with where it has a unit.
+_UNITS = ("px", "m")
+
+_MOODS = {Decision.REGISTERED: "good", Decision.REGISTER: "act", Decision.UNKNOWN: "bad"}
+
+_AGREEMENT = (
+    ("matches", "matches", "{:d}", ""),
+    ("east_m", "median shift east", "{:+.1f}", "m"),
+    ("north_m", "median shift north", "{:+.1f}", "m"),
+    ("rmse_m", "RMSE", "{:.1f}", "m"),
+    ("ce90_m", "CE90", "{:.1f}", "m"),
+    ("similarity", "structural similarity", "{:.3f}", "-1 to 1"),
+    ("mutual_information", "mutual information", "{:.3f}", "bit"),
+)
+
+
+def outcome(result: PairResult, improvement: Improvement | None) -> tuple[str, list[str], str]:
+    """The outcome in the first line, what else there is to say of it, and its mood: good, act or bad.
+
+    A correction that made nothing better comes before everything else.
+    """
+    verdict = in_words(result.verdict)
+    if improvement is None:
+        return _sentence(verdict), [], _MOODS[result.verdict.decision]
+    before, after = improvement.before, improvement.after
+    change = (
+        f"CE90 {before.ce90_m:.1f} m before, {after.ce90_m:.1f} m after; "
+        f"structural similarity {before.similarity:.2f} before, {after.similarity:.2f} after."
+    )
+    told = [change, f"Before the correction: {verdict}."]
+    if improvement.better:
+        return "The corrected image lies better on the reference than before.", told, "good"
+    return "The correction did not make it better: keep the image as it was.", told, "bad"
+
+
+def summary_table(result: PairResult) -> str:
+    """The rows of the summary, without the verdict, which the page begins with."""
+    rows = [(name, value) for name, value in summary_rows(result) if name != "verdict"]
+    return _table((), rows)
+
+
+def errors_table(result: PairResult) -> str:
+    """Ground errors in metres and native pixels, or why there are none."""
+    if result.errors is None:
+        return "<p>Ground errors are unknown: an image has no georeference.</p>"
+    found = facts(result)["ground_errors"]
+    kinds = [
+        (title, found[key]) for title, key in (("all matches", "all_matches"), ("inliers", "inliers")) if found[key]
+    ]
+    if not kinds:
+        return "<p>There are no matches to measure.</p>"
+    names = (("median_east", "shift east"), ("median_north", "shift north"), ("rmse", "RMSE"), ("ce90", "CE90"))
+    rows = [
+        (name, *(f"{cell[key + '_m']:.1f} m ({cell[key + '_native_px']:.2f} px)" for _, cell in kinds))
+        for key, name in names
+    ]
+    note = f"<p class=note>px: native pixels of {result.errors.native_pixel_m:.4g} m; shifts are medians.</p>"
+    return _table(("ground errors", *(title for title, _ in kinds)), rows, numbers=True) + note
+
+
+def improvement_section(improvement: Improvement | None) -> str:
+    """The target before and after, side by side; nothing without a correction."""
+    if improvement is None:
+        return ""
+    rows = [
+        (name, _cell(improvement.before, key, form, unit), _cell(improvement.after, key, form, unit))
+        for key, name, form, unit in _AGREEMENT
+    ]
+    table = _table(("against the reference", "before", "after"), rows, numbers=True)
+    return f'<section id="improvement"><h2>Before and after</h2>{table}</section>'
+
+
+def images_table(result: PairResult) -> str:
+    """What the two images are."""
+    known = facts(result)
+    reference, target = known["reference"], known["target"]
+    names = {
+        "file": "file",
+        "tile": "tile",
+        "sensed": "sensed (UTC)",
+        "size": "matched size",
+        "native": "native size",
+        "crs": "reference system",
+        "transform": "transform",
+        "nodata_share": "no data",
+        "masked_share": "masked",
+        "masks": "masks",
+    }
+    rows = [(name, _image_cell(reference, key), _image_cell(target, key)) for key, name in names.items()]
+    return _table(("", "reference", "target"), rows)
+
+
+def settings_table(result: PairResult) -> str:
+    """Every parameter."""
+    rows = [
+        (_setting_name(key), "not set" if value is None else str(value))
+        for key, value in asdict(result.settings).items()
+    ]
+    return _table(("parameter", "value"), rows)
+
+
+def versions_table(result: PairResult, versions: dict[str, str]) -> str:
+    """Weights, device and versions."""
+    origin = result.matches.origin
+    rows = [("weights", origin.weights), ("device", origin.device), *versions.items()]
+    return _table(("made with", ""), rows)
+
+
+def model_section(result: PairResult) -> str:
+    """The matrix of the model; why there is none where there is none."""
+    registration = result.registration
+    if registration is None:
+        least = result.matches.origin.confidence
+        return (
+            f"<p>There is no registration: {len(result.matches)} matches above {least:.2f} were found, and too few of "
+            "them agree on one plausible model. A lower confidence gives more matches; cloud, another season and a "
+            "narrow overlap give fewer.</p>"
+        )
+    cells = [[f"{value:.9g}" for value in row] for row in registration.matrix]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    rows = "\n".join("   ".join(map(str.rjust, row, widths)) for row in cells)
+    bends = "" if registration.field is None else " This is its affine part; the JSON holds what bends beside it."
+    return (
+        f"<p>{escape(registration.model)}: reference pixel (x, y, 1) to target pixel, (0, 0) the upper left corner "
+        f"of an image.{bends}</p><pre>{rows}</pre>"
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _cell(agreement: Agreement, key: str, form: str, unit: str) -> str:
+    value = form.format(getattr(agreement, key))
+    return f"{value} {unit}" if unit in ("m", "bit") else value
+
+
+def _image_cell(image: dict[str, Any], key: str) -> str:
+    match key:
+        case "size":
+            return f"{image['width_px']} × {image['height_px']} px"
+        case "native":
+            return f"{image['native_width_px']} × {image['native_height_px']} px"
+        case "nodata_share" | "masked_share":
+            return f"{image[key]:.1%}"
+        case "masks":
+            named = [*image["masks"], *(["clouds"] if image["mask_clouds"] else [])]
+            return ", ".join(named) or "none"
+        case "transform":
+            return "none" if image[key] is None else ", ".join(f"{value:.10g}" for value in image[key])
+    return "unknown" if image[key] is None else str(image[key])
+
+
+def _setting_name(key: str) -> str:
+    words = key.split("_")
+    return f"{' '.join(words[:-1])} ({words[-1]})" if words[-1] in _UNITS else " ".join(words)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: bool = False) -> str:
+    """A table of text, its first column headers; it scrolls by itself where it is wider than the page."""
+    names = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
+    top = f"<thead><tr>{names}</tr></thead>" if head else ""
+    body = "".join(f"<tr>{_row(row)}</tr>" for row in rows)
+    kind = ' class="numbers"' if numbers else ""
+    return f'<div class="wide"><table{kind}>{top}<tbody>{body}</tbody></table></div>'
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f'<th scope="row">{escape(cells[0])}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in cells[1:])

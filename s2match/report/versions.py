@@ -1,0 +1,21 @@
+"""What a result was made with."""
+
+import platform
+from importlib.metadata import version
+
+import cv2
+import rasterio
+
+from s2match import __version__
+
+
+def versions() -> dict[str, str]:
+    """Versions by name: of this project, of Python, and of what the numbers depend on."""
+    packages = {name: version(name) for name in ("torch", "kornia", "numpy", "rasterio", "matplotlib")}
+    return {
+        "s2match": __version__,
+        "Python": platform.python_version(),
+        **packages,
+        "GDAL": rasterio.__gdal_version__,
+        "OpenCV": cv2.__version__,
+    }
