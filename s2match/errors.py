@@ -99,3 +99,9 @@ class MaskError(S2MatchError):
     """A mask cannot be read, or says nothing about the images."""
 
     exit_code = 24
+
+
+class CorrectionError(S2MatchError):
+    """A file cannot be corrected with the model, or not in the way that was asked for."""
+
+    exit_code = 27
