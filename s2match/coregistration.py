@@ -156,5 +156,6 @@ def require_same_footprint(source: Grid, target: Grid) -> None:
 def _onto_target(source: Grid, target: Grid) -> Affine:
     """Pixels of a file with the target's footprint to pixels of the target's file."""
     if source.transform is not None and target.transform is not None:
-        return ~target.transform @ source.transform
+        onto: Affine = ~target.transform @ source.transform
+        return onto
     return Affine.scale(target.size[0] / source.size[0], target.size[1] / source.size[1])

@@ -4,6 +4,7 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -139,7 +140,7 @@ def _resampled(correction: Correction, source: _Source, lattice: Lattice, window
             continue
         found, valid[band] = sample(bands[band], known[band], spots, source.resampling)
         values[band][valid[band]] = _as_type(found[valid[band]], dtype, None if source.classes else source.nodata)
-    return Block(window, values, valid.any(axis=0))
+    return Block(window, values, np.asarray(valid.any(axis=0)))
 
 
 def _positions(
@@ -202,18 +203,22 @@ def _read_valid(source: _Source, bands: NDArray[np.generic], window: RasterioWin
     return np.asarray(known & np.isfinite(bands)) if kind == "f" else known
 
 
-def _as_type(values: NDArray[np.generic], dtype: np.dtype[np.generic], nodata: float | None) -> NDArray[np.generic]:
+def _as_type(values: NDArray[np.generic], dtype: np.dtype[Any], nodata: float | None) -> NDArray[np.generic]:
     """Valid values as a type, none of them the nodata value."""
     if dtype.kind in "iu" and values.dtype != dtype:
         limits = np.iinfo(dtype)
         values = np.clip(np.rint(values), limits.min, limits.max)
     values = values.astype(dtype)
-    if nodata is None:
-        return values
-    least = np.nextafter(dtype.type(nodata), np.inf) if dtype.kind == "f" else None
-    if least is None:
-        least = dtype.type(nodata + 1 if nodata < np.iinfo(dtype).max else nodata - 1)
-    return np.where(values == nodata, least, values)
+    if nodata is not None:
+        values[values == nodata] = _beside(nodata, dtype)
+    return values
+
+
+def _beside(value: float, dtype: np.dtype[Any]) -> float:
+    """A value of a type that is next to another one."""
+    if dtype.kind == "f":
+        return float(np.nextafter(dtype.type(value), dtype.type(np.inf)))
+    return value + 1 if value < np.iinfo(dtype).max else value - 1
 
 
 def _nodata_of(file: rasterio.DatasetReader) -> float | None:

@@ -6,6 +6,7 @@ one, and positions are rounded to 1/32 px. The kernels here reproduce ramps.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 # Output pixels at a time, so that what is computed for them stays in the processor's cache.
 _STRIP_PX = 1 << 16
 
-Floats = NDArray[np.floating]
+Floats = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Kernel:
 
 
 def _triangle(t: Floats) -> Floats:
-    return np.maximum(1 - np.abs(t), 0)
+    return np.asarray(np.maximum(1 - np.abs(t), 0))
 
 
 def _keys(t: Floats) -> Floats:
@@ -104,15 +105,15 @@ def _inside(spots: Spots, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 def _convolved(
     image: NDArray[np.generic], valid: NDArray[np.bool_], spots: Spots, there: NDArray[np.bool_], kernel: Kernel
-) -> NDArray[np.floating]:
+) -> Floats:
     exact = image.dtype.itemsize <= 2 or image.dtype == np.float32
-    clean = np.where(valid, image, 0).astype(np.float32 if exact else np.float64)
+    clean: Floats = np.where(valid, image, 0).astype(np.float32 if exact else np.float64)
     taps = [2 * int(np.ceil(kernel.reach * stretch)) for stretch in spots.stretch]
     pad = max(*taps, 2)
-    clean, known = np.pad(clean, pad), np.pad(valid, pad)
+    clean, known = np.asarray(np.pad(clean, pad)), np.pad(valid, pad)
     # whether all of the pixels that a kernel reaches are valid, at the first of them
     whole = cv2.erode(known.astype(np.uint8), np.ones(taps[::-1], np.uint8), anchor=(0, 0)) > 0
-    out = np.zeros(there.shape, clean.dtype)
+    out: Floats = np.zeros(there.shape, clean.dtype)
     rows = max(1, _STRIP_PX // there.shape[1])
     for top in range(0, len(out), rows):
         strip = slice(top, top + rows)
@@ -132,8 +133,8 @@ def _convolved(
 
 
 def _weights(
-    at: NDArray[np.float64], taps: int, stretch: float, kernel: Kernel, dtype: np.dtype[np.floating]
-) -> tuple[NDArray[np.intp], list[NDArray[np.floating]]]:
+    at: NDArray[np.float64], taps: int, stretch: float, kernel: Kernel, dtype: np.dtype[np.floating[Any]]
+) -> tuple[NDArray[np.intp], list[Floats]]:
     """The first pixel that a kernel reaches along an axis, and the weights from there on, 1 together."""
     centre = np.floor(at)
     first = centre.astype(np.intp) - taps // 2 + 1
@@ -151,11 +152,11 @@ def _weights(
 
 
 def _sum(
-    image: NDArray[np.floating],
+    image: Floats,
     first: NDArray[np.intp],
-    across: list[NDArray[np.floating]],
-    down: list[NDArray[np.floating]],
-) -> NDArray[np.floating]:
+    across: list[Floats],
+    down: list[Floats],
+) -> Floats:
     flat, width = image.reshape(-1), image.shape[1]
     out = np.zeros(first.shape, image.dtype)
     for j, weight_down in enumerate(down):
@@ -166,9 +167,7 @@ def _sum(
     return out
 
 
-def _bilinear(
-    image: NDArray[np.floating], valid: NDArray[np.bool_], x: NDArray[np.float64], y: NDArray[np.float64]
-) -> NDArray[np.floating]:
+def _bilinear(image: Floats, valid: NDArray[np.bool_], x: NDArray[np.float64], y: NDArray[np.float64]) -> Floats:
     """Bilinear values at (N,) positions, centres of pixels at whole numbers, among the valid pixels alone."""
     left, up = np.floor(x).astype(np.intp), np.floor(y).astype(np.intp)
     total, share = np.zeros(len(x)), np.zeros(len(x))

@@ -77,3 +77,110 @@ def ground(x: Points, y: Points) -> NDArray[np.float64]:
 
 def centres(width: int, height: int) -> Points:
     return np.stack(np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5), axis=-1).reshape(-1, 2)
+
+
+@pytest.fixture
+def pair(tmp_path: Path, write_image: Writer) -> Callable[..., tuple[Correction, Path, NDArray[np.float64]]]:
+    """A reference's grid, a target that shows its ground elsewhere, and what the target should have shown."""
+
+    def make(move: str, pixel_m: int) -> tuple[Correction, Path, NDArray[np.float64]]:
+        # the scene is known in pixels of the reference, whatever they measure
+        grid = Affine(pixel_m, 0, 600000, 0, -pixel_m, 5600040)
+        xy = centres(SIZE, SIZE)
+        truth = ground(*xy.T).reshape(SIZE, SIZE)
+        seen = ground(*inverse(MOVES[move], xy).T).reshape(SIZE, SIZE)
+        reference = write_image("reference.tif", truth.astype(np.float32), grid)
+        target = write_image("target.tif", seen.astype(np.float32), grid)
+        return correction_of_files(reference, target, registration(move, MOVES[move])), target, truth
+
+    return make
+
+
+def correction_of_files(
+    reference: Path, target: Path, model: Registration, size: tuple[int, int] | None = None
+) -> Correction:
+    grids = grids_of(scene_of(reference), scene_of(target), size)
+    return Correction(*grids, model, read_grid(reference), read_grid(target))
+
+
+def corrected(correction: Correction, path: Path, out: Path, resampling: str = "cubic", sibling: bool = False) -> Path:
+    source = read_grid(path)
+    write_resampled(correction, source, correction.lattice(source if sibling else None), out, resampling)
+    return out
+
+
+def least_squares_shift(image: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(x, y) by which an image shows the scene further right and down: one step of Lucas and Kanade."""
+    down, right = np.gradient(truth)
+    slopes = np.stack([right.ravel(), down.ravel()], axis=1)
+    return -np.linalg.lstsq(slopes, (image - truth).ravel(), rcond=None)[0]
+
+
+def correlation_shift(image: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(x, y) likewise, from the phases of the cross-spectrum, by a plane through those of low frequencies."""
+    height, width = truth.shape
+    window = np.outer(np.hanning(height), np.hanning(width))
+    spectrum = np.fft.fft2((image - image.mean()) * window) * np.conj(np.fft.fft2((truth - truth.mean()) * window))
+    v, u = np.meshgrid(np.fft.fftfreq(height), np.fft.fftfreq(width), indexing="ij")
+    strong = (np.hypot(u, v) < 0.125) & (np.abs(spectrum) > np.percentile(np.abs(spectrum), 95))
+    weight = np.sqrt(np.abs(spectrum[strong]))
+    slopes = -2 * np.pi * np.stack([u[strong], v[strong]], axis=1) * weight[:, None]
+    return np.linalg.lstsq(slopes, np.angle(spectrum[strong]) * weight, rcond=None)[0]
+
+
+INNER = slice(24, -24)
+
+
+def residuals(image: NDArray[np.float64], truth: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2, 2) shifts of the quarters of an image and of all of it, each measured in both ways."""
+    image, truth = image[INNER, INNER].astype(float), truth[INNER, INNER]
+    half = len(truth) // 2
+    parts = [(slice(None), slice(None))]
+    parts += [
+        (rows, columns) for rows in (slice(half), slice(half, None)) for columns in (slice(half), slice(half, None))
+    ]
+    return np.array(
+        [[measure(image[p], truth[p]) for measure in (least_squares_shift, correlation_shift)] for p in parts]
+    )
+
+
+def test_the_measures_know_a_shift_and_its_sign() -> None:
+    xy = centres(SIZE, SIZE)
+    truth, moved = (ground(*(xy - by).T).reshape(SIZE, SIZE) for by in ((0.0, 0.0), (0.4, -0.3)))
+    assert np.abs(residuals(moved, truth) - (0.4, -0.3)).max() < 0.03
+
+
+@pytest.mark.parametrize("pixel_m", [10, 20, 60])
+@pytest.mark.parametrize("move", MOVES)
+def test_a_known_movement_is_taken_out(pair: Callable, tmp_path: Path, move: str, pixel_m: int) -> None:
+    correction, target, truth = pair(move, pixel_m)
+    with rasterio.open(target) as file:
+        before = file.read(1)
+    with rasterio.open(corrected(correction, target, tmp_path / "out.tif")) as file:
+        after, transform = file.read(1).astype(float), file.transform
+    assert transform == read_grid(correction.reference_file.scene.path).transform
+    assert np.abs(residuals(after, truth)).max() < 0.01
+    # the truth itself, pixel by pixel: what is left is less than a hundredth of a pixel of the steepest slopes
+    slope = np.hypot(*np.gradient(truth))[INNER, INNER]
+    assert np.sqrt(np.mean((after - truth)[INNER, INNER] ** 2)) < 0.02 * np.sqrt(np.mean(slope**2))
+    assert np.sqrt(np.mean((before - truth) ** 2)) > 1.0 * np.sqrt(np.mean(slope**2))
+
+
+@pytest.mark.parametrize("resampling", ["bilinear", "cubic", "lanczos"])
+def test_every_resampling_leaves_the_scene_in_its_place(pair: Callable, tmp_path: Path, resampling: str) -> None:
+    correction, target, truth = pair("affine", 10)
+    with rasterio.open(corrected(correction, target, tmp_path / "out.tif", resampling)) as file:
+        assert np.abs(residuals(file.read(1), truth)).max() < 0.02
+
+
+def test_nearest_takes_the_pixel_that_the_model_says(tmp_path: Path, write_image: Writer) -> None:
+    """The sign, without any interpolation: the target shows the ground 3 px further right and 5 px further up."""
+    scene = texture(300, 300, seed=1)
+    reference = write_image("reference.tif", scene[20:276, 20:276])
+    target = write_image("target.tif", scene[25:281, 17:273])
+    known = registration("translation", lambda xy: xy + (3, -5), 256)
+    out = corrected(correction_of_files(reference, target, known), target, tmp_path / "out.tif", "nearest")
+    with rasterio.open(out) as file:
+        image, valid = file.read(1), file.read_masks(1) > 0
+    assert (image == scene[20:276, 20:276])[valid].all()
+    assert valid.sum() == 253 * 251 and not valid[:5].any() and not valid[:, -3:].any()
