@@ -10,6 +10,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,15 @@ from tqdm import tqdm
 
 from s2match import __version__
 from s2match.catalog import Scene, open_dataset, pick_pair, scene_of
-from s2match.errors import OutputError, S2MatchError, SameImageError, UnreadableImageError
+from s2match.errors import OptionError, OutputError, S2MatchError, SameImageError, UnreadableImageError
 from s2match.files import check_format, check_writable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from s2match.images import Masking, Raster
+    from s2match.correcting import Order
+    from s2match.images import Grid, Masking, Raster
+    from s2match.matches import Matches
     from s2match.results import PairResult
     from s2match.settings import Settings
 
@@ -227,6 +230,33 @@ def build_parser() -> argparse.ArgumentParser:
     output.add_argument("--output", type=Path, default=Path("result.png"), help="figure (default: result.png)")
     output.add_argument("--json", type=Path, metavar="FILE", help="write the summary as JSON, too")
     output.add_argument(
+        "--coregister",
+        type=Path,
+        metavar="OUT.tif",
+        help="write the target, corrected, on the reference's pixels, as a Cloud Optimized GeoTIFF",
+    )
+    output.add_argument(
+        "--apply_to",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="correct files with the target's footprint, too (other bands, other pixel sizes, masks): each is written "
+        "beside OUT.tif, in its own pixel size, as NAME_coregistered.tif",
+    )
+    pixels = output.add_mutually_exclusive_group()
+    pixels.add_argument(
+        "--resampling",
+        metavar="KERNEL",
+        help="nearest, bilinear, cubic (default) or lanczos; classes are always taken from the nearest pixel",
+    )
+    pixels.add_argument(
+        "--no_resample",
+        action="store_true",
+        help="where the model is a pure translation: write the original pixels, with a moved georeference",
+    )
+    output.add_argument("--overwrite", action="store_true", help="replace corrected files that are there already")
+    output.add_argument(
         "--show",
         action=argparse.BooleanOptionalAction,
         default=None,
@@ -241,13 +271,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         return _list(arguments.dataset_path)
     reference, target = _choose(arguments)
-    taken = {path.resolve() for path in (reference.path, target.path, *arguments.mask)}
-    for path in filter(None, (arguments.output, arguments.json)):
+    order = _order(arguments)
+    taken = {path.resolve() for path in (reference.path, target.path, *arguments.mask, *arguments.apply_to)}
+    for path in filter(None, (arguments.output, arguments.json, *(order.outputs if order else ()))):
         if path.resolve() in taken:
             raise OutputError(f"Cannot write {path}: it is an input or another output.")
         taken.add(path.resolve())
         check_writable(path)
-    return _match(reference, target, arguments)
+    if order is not None:
+        from s2match.correcting import check_order
+
+        check_order(order, target)
+    return _match(reference, target, arguments, order)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -294,7 +329,24 @@ def _choose(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
     return scene_of(first), scene_of(second)
 
 
-def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> int:
+def _order(arguments: argparse.Namespace) -> "Order | None":
+    """What is to be corrected.
+
+    Raises:
+        OptionError: Options say how to correct, and nothing is to be corrected; or a resampling is unknown.
+    """
+    if arguments.coregister is None:
+        for name in ("apply_to", "resampling", "no_resample", "overwrite"):
+            if getattr(arguments, name):
+                raise OptionError(f"--{name} says how to correct: give --coregister OUT.tif, too.")
+        return None
+    from s2match.correcting import CUBIC, Order
+
+    resampling = None if arguments.no_resample else arguments.resampling or CUBIC
+    return Order(arguments.coregister, tuple(arguments.apply_to), resampling, arguments.overwrite)
+
+
+def _match(reference: Scene, target: Scene, arguments: argparse.Namespace, order: "Order | None") -> int:
     # nothing that imports PyTorch or matplotlib, which takes seconds: the images are to be read meanwhile
     from s2match.masking import masking_of
     from s2match.settings import Settings
@@ -318,7 +370,7 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
     result = make_prediction(
         reference, target, arguments.image_size, settings, overlap_only=arguments.overlap_only, masking=masking
     )
-    return _write_out(result, arguments)
+    return _write_out(result, arguments, order)
 
 
 def _require_screen() -> None:
@@ -328,23 +380,49 @@ def _require_screen() -> None:
         raise OutputError("There is no screen to show figures on: leave --show out.")
 
 
-def _write_out(result: "PairResult", arguments: argparse.Namespace) -> int:
+def _write_out(result: "PairResult", arguments: argparse.Namespace, order: "Order | None") -> int:
     from algorithm_creation import draw_matches
     from s2match.plotting import has_screen, screen_figure, show_screen
     from s2match.results import summary, write_json
 
+    registered = result.registration is not None
+    first, last, more = _correct(result, order) if order is not None and registered else ([], [], {})
     show = arguments.show is not False and has_screen()
     draw_matches(result, arguments.output, screen_figure() if show else None)
     written = [arguments.output]
     if arguments.json is not None:
-        write_json(result, arguments.json)
+        write_json(result, arguments.json, more)
         written.append(arguments.json)
-    print(summary(result))
+    if order is not None and registered:
+        written += order.outputs
+    print("\n".join([*first, summary(result), *last]))
     print(f"{'written':<14}{', '.join(map(str, written))}")
+    if order is not None and not registered:
+        print(f"{'not written':<14}{', '.join(map(str, order.outputs))}: there is no registration")
     if show:
         plot_images(*result.shown, screen_figure())
         show_screen()
-    return 0 if result.registration is not None else NO_REGISTRATION
+    return 0 if registered else NO_REGISTRATION
+
+
+def _correct(result: "PairResult", order: "Order") -> tuple[list[str], list[str], dict[str, Any]]:
+    """Write the corrected files and measure what it brought: lines above and below the summary, and facts."""
+    from s2match.correcting import correct
+    from s2match.improvement import measure_improvement
+    from s2match.improvement_text import correction_facts, correction_lines, warning_line
+
+    correct(result, order)
+    improvement = measure_improvement(result, order.out, partial(_rematch, result.settings))
+    warning = warning_line(improvement)
+    above = [] if warning is None else [warning]
+    return above, correction_lines(result, order, improvement), correction_facts(order, improvement)
+
+
+def _rematch(settings: "Settings", reference: "Grid", corrected: "Grid") -> "Matches":
+    from algorithm_creation import create_matcher, match_images
+    from s2match.windowed import previews_of
+
+    return match_images(reference, corrected, previews_of(reference, corrected), create_matcher(settings), settings)
 
 
 def _list(folder: Path) -> int:

@@ -1,25 +1,20 @@
 """Corrected images: a known movement put into a synthetic scene and taken out again, at 10, 20 and 60 m."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from conftest import GRID, UTM, Writer, texture
+from conftest import Writer, texture
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 
 from s2match.catalog import scene_of
-from s2match.coregistration import Correction, require_same_footprint
-from s2match.corrected import write_moved, write_resampled
-from s2match.errors import CorrectionError
+from s2match.coregistration import Correction
+from s2match.corrected import write_resampled
 from s2match.field import fit_field
 from s2match.grids import grids_of
-from s2match.images import Grid
 from s2match.models import Registration
 from s2match.raster import read_grid
 
