@@ -11,11 +11,11 @@ from s2match.verdict import Decision
 
 _ROWS = (
     ("matches", "matches", "{:.0f}"),
-    ("shift east", "east_m", "{:.1f} m"),
-    ("shift north", "north_m", "{:.1f} m"),
-    ("RMSE", "rmse_m", "{:.1f} m"),
-    ("CE90", "ce90_m", "{:.1f} m"),
-    ("similarity", "similarity", "{:.3f}"),
+    ("shift east", "east_m", "{:.2f} m"),
+    ("shift north", "north_m", "{:.2f} m"),
+    ("RMSE", "rmse_m", "{:.2f} m"),
+    ("CE90", "ce90_m", "{:.2f} m"),
+    ("similarity", "similarity", "{:.4f}"),
     ("information", "mutual_information", "{:.3f} bits"),
 )
 
@@ -24,12 +24,12 @@ def warning_line(improvement: Improvement | None) -> str | None:
     """What comes before all else: that the correction did not help; None where it did, or where nobody knows."""
     if improvement is None or improvement.better:
         return None
-    before, after = improvement.before, improvement.after
-    rmse = f"RMSE {_cell(before, 'rmse_m', '{:.1f} m')} before and {_cell(after, 'rmse_m', '{:.1f} m')} after"
-    alike = (
-        f"similarity {_cell(before, 'similarity', '{:.3f}')} before and {_cell(after, 'similarity', '{:.3f}')} after"
-    )
-    return f"{'warning':<14}the correction did not make it better: {rmse}, {alike}"
+    told = [
+        f"{name} {' before and '.join(_cell(one, key, form) for one in (improvement.before, improvement.after))} after"
+        for name, key, form in _ROWS
+        if key in ("rmse_m", "similarity")
+    ]
+    return f"{'warning':<14}the correction did not make it better: {', '.join(told)}"
 
 
 def correction_lines(result: PairResult, order: Order, improvement: Improvement | None) -> list[str]:

@@ -1,19 +1,22 @@
 """Corrected images: a known movement put into a synthetic scene and taken out again, at 10, 20 and 60 m."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from conftest import Writer, texture
+from conftest import GRID, UTM, Writer, texture
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 
 from s2match.catalog import scene_of
-from s2match.coregistration import Correction
+from s2match.coregistration import Correction, require_same_footprint
 from s2match.corrected import write_resampled
 from s2match.field import fit_field
+from s2match.georeference import apply_transform, reproject
 from s2match.grids import grids_of
 from s2match.models import Registration
 from s2match.raster import read_grid
@@ -179,3 +182,94 @@ def test_nearest_takes_the_pixel_that_the_model_says(tmp_path: Path, write_image
         image, valid = file.read(1), file.read_masks(1) > 0
     assert (image == scene[20:276, 20:276])[valid].all()
     assert valid.sum() == 253 * 251 and not valid[:5].any() and not valid[:, -3:].any()
+
+
+def known_shift(size: int = 256, by: tuple[float, float] = (2.4, -3.3)) -> Registration:
+    return registration("translation", lambda xy: xy + by, size)
+
+
+@pytest.mark.parametrize("size", [None, (100, 130)])
+def test_a_model_of_resized_images_is_applied_to_the_files(
+    tmp_path: Path, write_image: Writer, size: tuple[int, int] | None
+) -> None:
+    """The target begins elsewhere and is larger; the model is in pixels of the matched size."""
+    truth = ground(*centres(260, 234).T).reshape(234, 260)
+    xy = centres(300, 280) - (20, 26)
+    reference = write_image("reference.tif", truth.astype(np.float32))
+    # the georeference says that the target begins 22.4 px further left and 22.7 px further up: it is wrong
+    target = write_image(
+        "target.tif", ground(*xy.T).reshape(280, 300).astype(np.float32), GRID @ Affine.translation(-22.4, -22.7)
+    )
+    matched = grids_of(scene_of(reference), scene_of(target), size)
+    from_file, into = (np.array(grid.size) / grid.native_size for grid in matched)
+    known = registration("affine", lambda xy: (xy / from_file + (20, 26)) * into, 100)
+    correction = correction_of_files(reference, target, known, size)
+    with rasterio.open(corrected(correction, target, tmp_path / "out.tif")) as file:
+        assert file.transform == GRID and (file.width, file.height) == (260, 234)
+        assert np.abs(residuals(file.read(1)[:, :234], truth[:, :234])).max() < 0.01
+
+
+def test_a_target_of_another_zone_and_one_without_georeference(tmp_path: Path, write_image: Writer) -> None:
+    """The first is matched on the lattice of the reference's pixels, the second pixel by pixel."""
+    truth = ground(*centres(256, 256).T).reshape(256, 256)
+    reference = write_image("reference.tif", truth.astype(np.float32))
+    zone = CRS.from_epsg(32637)
+    corner = np.round(reproject(np.array([[GRID.c, GRID.f]]), UTM, zone)[0], -1)
+    grid = Affine(10, 0, corner[0] - 800, 0, -10, corner[1] + 900)
+    back = reproject(apply_transform(grid, centres(420, 420)), zone, UTM)
+    pixels = apply_transform(~GRID, back)
+    # the ground is where the reference shows it, but for 3.2 px to the right and 1.6 px up in the reference's pixels
+    seen = ground(*(pixels - (3.2, -1.6)).T).reshape(420, 420)
+    target = write_image("target.tif", seen.astype(np.float32), grid, zone)
+    matched = grids_of(scene_of(reference), scene_of(target), None)
+    assert matched[1].source is not None
+    start = apply_transform(~matched[1].transform @ GRID, np.zeros((1, 2)))[0]
+    known = registration("translation", lambda xy: xy + start + (3.2, -1.6), 256)
+    correction = correction_of_files(reference, target, known)
+    with rasterio.open(corrected(correction, target, tmp_path / "out.tif")) as file:
+        assert file.crs == UTM and np.abs(residuals(file.read(1), truth)).max() < 0.01
+
+    bare = write_image("bare.tif", seen.astype(np.float32), None)
+    plane = np.linalg.lstsq(np.hstack([pixels, np.ones((len(pixels), 1))]), centres(420, 420), rcond=None)[0].T
+    known = registration("affine", lambda xy: (xy + (3.2, -1.6)) @ plane[:, :2].T + plane[:, 2], 256)
+    correction = correction_of_files(reference, bare, known)
+    with rasterio.open(corrected(correction, bare, tmp_path / "bare_out.tif")) as file:
+        assert file.crs == UTM and np.abs(residuals(file.read(1), truth)).max() < 0.02
+
+
+@pytest.mark.parametrize("pixel_m", [10, 20, 60])
+def test_siblings_move_with_the_target_in_their_own_pixels(tmp_path: Path, write_image: Writer, pixel_m: int) -> None:
+    """The model is that of the 10 m images, the scene that of a 10, 20 or 60 m band."""
+    k = pixel_m // 10
+    reference, target = (write_image(f"{name}.tif", texture(960, 960)) for name in ("reference", "target"))
+    by = np.array((7.4, -10.9))
+    correction = correction_of_files(reference, target, known_shift(960, tuple(by)))
+    side = 960 // k
+    truth = ground(*centres(side, side).T).reshape(side, side)
+    seen = ground(*(centres(side, side) - by / k).T).reshape(side, side)
+    band = write_image("B.tif", seen.astype(np.float32), GRID @ Affine.scale(k))
+    require_same_footprint(read_grid(band), read_grid(target))
+    with rasterio.open(corrected(correction, band, tmp_path / "out.tif", sibling=True)) as file:
+        assert file.transform == GRID @ Affine.scale(k) and (file.width, file.height) == (side, side)
+        assert np.abs(residuals(file.read(1), truth)).max() < 0.01
+
+
+def test_an_extent_that_whole_pixels_do_not_fill(tmp_path: Path, write_image: Writer) -> None:
+    reference = write_image("reference.tif", texture(250, 256))
+    target = write_image("target.tif", texture(250, 256, seed=1))
+    band = write_image("B.tif", texture(42, 43), GRID @ Affine.scale(6))
+    correction = correction_of_files(reference, target, known_shift())
+    require_same_footprint(read_grid(band), read_grid(target))
+    grid = correction.lattice(read_grid(band)).grid
+    assert grid.size == (42, 43) and grid.transform == GRID @ Affine.scale(6)
+
+
+def test_a_coarser_reference_gets_averages(tmp_path: Path, write_image: Writer) -> None:
+    """Every other pixel alone would show stripes of two target pixels as one of them."""
+    stripes = np.tile(np.array([50, 150], np.uint8), (300, 150))
+    reference = write_image("reference.tif", texture(150, 150), GRID @ Affine.scale(2))
+    target = write_image("target.tif", stripes)
+    known = registration("affine", lambda xy: xy * 2 + (3.4, 2.2), 150)
+    correction = replace(correction_of_files(reference, target, known), target=read_grid(target))
+    with rasterio.open(corrected(correction, target, tmp_path / "out.tif")) as file:
+        assert np.abs(file.read(1)[5:-5, 5:-5].astype(int) - 100).max() <= 8
