@@ -9,6 +9,7 @@ import io
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,10 @@ from s2match.report.names import report_files
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from s2match.images import Masking, Raster
+    from s2match.correcting import Order
+    from s2match.images import Grid, Masking, Raster
+    from s2match.improvement import Improvement
+    from s2match.matches import Matches
     from s2match.results import PairResult
     from s2match.settings import Settings
 
@@ -226,6 +230,33 @@ def build_parser() -> argparse.ArgumentParser:
         help="write a report to a folder: index.html, one page that needs no network, and its figures",
     )
     output.add_argument(
+        "--coregister",
+        type=Path,
+        metavar="OUT.tif",
+        help="write the target, corrected, on the reference's pixels, as a Cloud Optimized GeoTIFF",
+    )
+    output.add_argument(
+        "--apply_to",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="correct files with the target's footprint, too (other bands, other pixel sizes, masks): each is written "
+        "beside OUT.tif, in its own pixel size, as NAME_coregistered.tif",
+    )
+    pixels = output.add_mutually_exclusive_group()
+    pixels.add_argument(
+        "--resampling",
+        metavar="KERNEL",
+        help="nearest, bilinear, cubic (default) or lanczos; classes are always taken from the nearest pixel",
+    )
+    pixels.add_argument(
+        "--no_resample",
+        action="store_true",
+        help="where the model is a pure translation: write the original pixels, with a moved georeference",
+    )
+    output.add_argument("--overwrite", action="store_true", help="replace corrected files that are there already")
+    output.add_argument(
         "--show",
         action=argparse.BooleanOptionalAction,
         default=None,
@@ -240,8 +271,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         return _list(arguments.dataset_path)
     reference, target = _choose(arguments)
-    _check_outputs(arguments, (reference.path, target.path, *arguments.mask, arguments.from_tie_points))
-    return _match(reference, target, arguments)
+    order = _order(arguments)
+    inputs = (reference.path, target.path, *arguments.mask, *arguments.apply_to, arguments.from_tie_points)
+    _check_outputs(arguments, inputs, order)
+    if order is not None:
+        from s2match.correcting import check_order
+
+        check_order(order, target)
+    return _match(reference, target, arguments, order)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -287,10 +324,11 @@ def _choose(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
     return pair_of(*arguments.images)
 
 
-def _check_outputs(arguments: argparse.Namespace, inputs: tuple[Path | None, ...]) -> None:
+def _check_outputs(arguments: argparse.Namespace, inputs: tuple[Path | None, ...], order: "Order | None") -> None:
     """Refuse outputs that cannot be written, before the work."""
     reported = () if arguments.report is None else report_files(arguments.report)
-    single = [path for path in (arguments.output, arguments.json, *arguments.tie_points) if path is not None]
+    corrected = () if order is None else order.outputs
+    single = [arguments.output, *filter(None, [arguments.json]), *arguments.tie_points, *corrected]
     taken = {path.resolve() for path in inputs if path is not None}
     for path in (*single, *reported):
         if path.resolve() in taken:
@@ -302,7 +340,24 @@ def _check_outputs(arguments: argparse.Namespace, inputs: tuple[Path | None, ...
         check_writable(path)
 
 
-def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> int:
+def _order(arguments: argparse.Namespace) -> "Order | None":
+    """What is to be corrected.
+
+    Raises:
+        OptionError: Options say how to correct, and nothing is to be corrected; or a resampling is unknown.
+    """
+    if arguments.coregister is None:
+        for name in ("apply_to", "resampling", "no_resample", "overwrite"):
+            if getattr(arguments, name):
+                raise OptionError(f"--{name} says how to correct: give --coregister OUT.tif, too.")
+        return None
+    from s2match.correcting import CUBIC, Order
+
+    resampling = None if arguments.no_resample else arguments.resampling or CUBIC
+    return Order(arguments.coregister, tuple(arguments.apply_to), resampling, arguments.overwrite)
+
+
+def _match(reference: Scene, target: Scene, arguments: argparse.Namespace, order: "Order | None") -> int:
     # nothing that imports PyTorch or matplotlib, which takes seconds: the images are to be read meanwhile
     from s2match.job import fit_tie_points
     from s2match.masking import masking_of
@@ -336,7 +391,7 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace) -> in
         result = fit_tie_points(
             arguments.from_tie_points, reference, target, arguments.image_size, settings, arguments.overlap_only
         )
-    return _write_out(result, arguments)
+    return _write_out(result, arguments, order)
 
 
 def _refuse_matching(arguments: argparse.Namespace) -> None:
@@ -360,12 +415,20 @@ def _require_screen() -> None:
         raise OutputError("There is no screen to show figures on: leave --show out.")
 
 
-def _write_out(result: "PairResult", arguments: argparse.Namespace) -> int:
+def _write_out(result: "PairResult", arguments: argparse.Namespace, order: "Order | None") -> int:
+    from s2match.improvement_text import correction_facts, correction_lines, warning_line
     from s2match.plotting import has_screen, plot_matches, save_figure, screen_figure, show_screen
     from s2match.results import summary, write_json
     from s2match.tiepoint_files import write_tie_points
     from s2match.tiepoints import tie_points_of
 
+    registered = result.registration is not None
+    improvement, first, last, more = None, list[str](), list[str](), dict[str, Any]()
+    if order is not None and registered:
+        improvement = _correct(result, order)
+        warning = warning_line(improvement)
+        first, last = [warning] if warning else [], correction_lines(result, order, improvement)
+        more = correction_facts(order, improvement)
     show = arguments.show is not False and has_screen()
     save_figure(plot_matches(result, screen_figure() if show else None), arguments.output)
     written = [arguments.output, *arguments.tie_points]
@@ -374,18 +437,38 @@ def _write_out(result: "PairResult", arguments: argparse.Namespace) -> int:
         for path in arguments.tie_points:
             write_tie_points(points, path)
     if arguments.json is not None:
-        write_json(result, arguments.json)
+        write_json(result, arguments.json, more)
         written.append(arguments.json)
     if arguments.report is not None:
         from s2match.report.writing import write_report
 
-        written.append(write_report(result, arguments.report, arguments.command))
-    print(summary(result))
+        written.append(write_report(result, arguments.report, arguments.command, improvement))
+    if order is not None and registered:
+        written += order.outputs
+    print("\n".join([*first, summary(result), *last]))
     print(f"{'written':<14}{', '.join(map(str, written))}")
+    if order is not None and not registered:
+        print(f"{'not written':<14}{', '.join(map(str, order.outputs))}: there is no registration")
     if show:
         plot_images(*result.shown, screen_figure())
         show_screen()
-    return 0 if result.registration is not None else NO_REGISTRATION
+    return 0 if registered else NO_REGISTRATION
+
+
+def _correct(result: "PairResult", order: "Order") -> "Improvement | None":
+    """Write the corrected files and measure what it brought; None where nothing is known of before."""
+    from s2match.correcting import correct
+    from s2match.improvement import measure_improvement
+
+    correct(result, order)
+    return measure_improvement(result, order.out, partial(_rematch, result.settings))
+
+
+def _rematch(settings: "Settings", reference: "Grid", corrected: "Grid") -> "Matches":
+    from s2match.job import create_matcher, match_images
+    from s2match.windowed import previews_of
+
+    return match_images(reference, corrected, previews_of(reference, corrected), create_matcher(settings), settings)
 
 
 def _list(folder: Path) -> int:

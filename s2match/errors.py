@@ -111,3 +111,9 @@ class MissingExtraError(S2MatchError):
     """An optional library is not installed."""
 
     exit_code = 26
+
+
+class CorrectionError(S2MatchError):
+    """A file cannot be corrected with the model, or not in the way that was asked for."""
+
+    exit_code = 27

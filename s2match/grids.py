@@ -1,6 +1,7 @@
 """The grids two images are matched on: of one ground, at one pixel size where they know where they lie."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from affine import Affine
@@ -8,12 +9,16 @@ from numpy.typing import NDArray
 
 from s2match.catalog import Scene
 from s2match.errors import ImageSizeError, OptionError
+from s2match.filepixels import whole_file
 from s2match.georeference import common_corners, outline, pixel_sides_m, predict, require_overlap
-from s2match.images import Grid, Placed, Window, georeferenced
+from s2match.images import Grid, Masking, Placed, Window, georeferenced
 from s2match.raster import MIN_SIDE_PX, check_size, read_grid
 
 # Of a target in another reference system, what lies further than this share of the reference's sides away is left out.
 _BEYOND = 0.5
+
+# Transforms that differ by less, in map units, differ by rounding.
+_SAME = 1e-6
 
 
 def grids_of(
@@ -66,10 +71,37 @@ def on_lattice(grid: Grid, reference: Grid) -> Grid:
     high = np.ceil(np.minimum(edge.max(axis=0), reference.size + beyond)).astype(int)
     transform = reference.transform @ Affine.translation(*low)
     width, height = (int(side) for side in high - low)
-    wanted = _at_pixel_of(grid, reference)
-    shrunk = min(wanted[0], grid.native_size[0]), min(wanted[1], grid.native_size[1])
-    source = grid.resized(shrunk)
+    source = _shrunk(grid, reference)
     return Grid((width, height), transform, reference.crs, grid.native_size, grid.scene, grid.corner, source)
+
+
+def resampled_onto(reference: Grid, file: Grid, masking: Masking) -> Grid:
+    """The pixels of a reference, filled from another file where its georeference puts it.
+
+    Args:
+        reference: Georeferenced.
+        file: Every pixel of a georeferenced file.
+        masking: Where not to match.
+    """
+    own = whole_file(reference)
+    assert own.transform is not None and file.transform is not None
+    if (own.size, own.crs) == (file.size, file.crs) and own.transform.almost_equals(file.transform, _SAME):
+        return replace(reference, scene=file.scene, masking=masking)
+    return Grid(
+        reference.size,
+        reference.transform,
+        reference.crs,
+        file.native_size,
+        file.scene,
+        source=_shrunk(file, reference),
+        masking=masking,
+    )
+
+
+def _shrunk(grid: Grid, reference: Placed) -> Grid:
+    """A grid at about a reference's pixel size, but no finer than its file."""
+    width, height = (min(n, most) for n, most in zip(_at_pixel_of(grid, reference), grid.native_size, strict=True))
+    return grid.resized((width, height))
 
 
 def _sized(grid: Grid, size: tuple[int, int] | None) -> Grid:

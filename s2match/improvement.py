@@ -1,21 +1,41 @@
-"""Whether a corrected target agrees with the reference better than it did."""
+"""Whether a corrected target agrees with the reference better than it did, measured independently of the model."""
 
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from s2match.images import Raster
+import numpy as np
+from numpy.typing import NDArray
+
+from s2match.catalog import scene_of
+from s2match.geometry import fit
+from s2match.georeference import GroundErrors, ground_errors
+from s2match.grids import resampled_onto
+from s2match.images import Grid, Masking, Patch, Raster, Window, georeferenced
+from s2match.matches import Matches
+from s2match.raster import fit_size, read_grid, read_whole, read_window
+from s2match.results import PairResult
+from s2match.similarity import MARGIN_PX, Likeness, Pieces, likeness
+
+# Longest side of what is shown; likeness is measured at the matched size, in windows of this side where it is larger.
+_SHOWN_PX = 2048
 
 
 @dataclass(frozen=True)
 class Agreement:
     """How well a target agrees with the reference, on ground that both show unmasked.
 
+    Errors are of matches that agree on a model, so that those that are wrong do not count; where none do, of all.
+    What there is nothing to measure by is not a number.
+
     Attributes:
-        matches: How many there are.
-        east_m: Median shift of the matches against the georeference, to the east.
+        matches: How many they are.
+        east_m: Their median shift against the georeference, to the east.
         north_m: To the north.
-        rmse_m: Root mean square distance of the matches.
-        ce90_m: Distance that 90 % of the matches do not exceed.
-        similarity: Mean structural similarity, -1 to 1.
+        rmse_m: Root mean square of their distances.
+        ce90_m: Distance that 90 % of them do not exceed.
+        similarity: Mean structural similarity (Wang et al. 2004), -1 to 1.
         mutual_information: In bits.
     """
 
@@ -33,9 +53,10 @@ class Improvement:
     """A target before and after it was corrected.
 
     Attributes:
-        before: How the target agreed.
-        after: How the corrected target agrees.
-        shown: The reference, the target before and the target after, on one grid of the reference's.
+        before: How the target agreed, where its georeference puts it.
+        after: How the corrected target agrees, matched again.
+        shown: The reference, the target before and the target after, on one grid of the reference's: as large as they
+            were matched, but at most 2048 px along the longer side.
     """
 
     before: Agreement
@@ -44,5 +65,99 @@ class Improvement:
 
     @property
     def better(self) -> bool:
-        """Whether the matches lie closer together and the images are more alike."""
+        """Whether the matches lie closer to the georeference and the images are more alike."""
         return self.after.rmse_m < self.before.rmse_m and self.after.similarity > self.before.similarity
+
+
+def measure_improvement(
+    result: PairResult, corrected: Path, rematch: Callable[[Grid, Grid], Matches]
+) -> Improvement | None:
+    """Measure a target before and after it was corrected, at the size the pair was matched at.
+
+    Args:
+        result: The pair, with a registration; its images are grids.
+        corrected: The corrected target.
+        rematch: Matches the reference with the corrected target as the pair was matched.
+
+    Returns:
+        The two; None where an image has no georeference, so that nothing is known of before.
+
+    Raises:
+        UnreadableImageError: A file cannot be read.
+        NoValidPixelsError: The corrected file shows nothing.
+    """
+    reference, target = result.reference, result.target
+    assert isinstance(reference, Grid) and isinstance(target, Grid), "images in memory have no file to correct"
+    if not (georeferenced(reference) and georeferenced(target)) or result.errors is None:
+        return None
+    before = resampled_onto(reference, read_grid(target.scene), target.masking)
+    # drawn masks of the target lie where it was: only what is told by the pixels themselves moves with them
+    after = resampled_onto(reference, read_grid(scene_of(corrected)), Masking(clouds=target.masking.clouds))
+    grids = (reference, before, after)
+    shown = _shown(grids)
+    common = np.logical_and.reduce([raster.valid for raster in shown])
+    alike = [likeness(_pieces(grids, shown, which)) for which in (1, 2)]
+    matches = rematch(reference, after)
+    found = ground_errors(reference, after, matches.xy0, matches.xy1)
+    assert found is not None
+    again = fit(matches, result.settings.geometry, result.settings.ransac_threshold_px, result.settings.seed)
+    first = None if result.registration is None else result.registration.inliers
+    second = None if again is None else again.inliers
+    return Improvement(
+        _agreement(result.errors, result.matches, first, _on(common, reference, result.matches), alike[0]),
+        _agreement(found, matches, second, _on(common, reference, matches), alike[1]),
+        shown,
+    )
+
+
+def _shown(grids: tuple[Grid, Grid, Grid]) -> tuple[Raster, Raster, Raster]:
+    size = grids[0].size
+    if max(size) > _SHOWN_PX:
+        size = fit_size(size, _SHOWN_PX)
+    first, second, third = (read_whole(grid.resized(size)) for grid in grids)
+    return first, second, third
+
+
+def _pieces(grids: tuple[Grid, Grid, Grid], shown: tuple[Raster, Raster, Raster], which: int) -> Iterator[Pieces]:
+    """The reference and one of the others, window by window where they are larger than shown."""
+    width, height = grids[0].size
+    if (width, height) == shown[0].size:
+        yield _piece(shown, which, (slice(None), slice(None)))
+        return
+    side = _SHOWN_PX - 2 * MARGIN_PX
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            x, y = max(left - MARGIN_PX, 0), max(top - MARGIN_PX, 0)
+            right, bottom = min(left + side + MARGIN_PX, width), min(top + side + MARGIN_PX, height)
+            window = Window(x, y, right - x, bottom - y)
+            core = slice(top - y, top - y + side), slice(left - x, left - x + side)
+            yield _piece([read_window(grid, window) for grid in grids], which, core)
+
+
+def _piece(images: "tuple[Raster, ...] | list[Patch]", which: int, core: tuple[slice, slice]) -> Pieces:
+    common = np.logical_and.reduce([image.valid for image in images])
+    first, second = (images[k].image.mean(axis=2, dtype=np.float32) for k in (0, which))
+    return Pieces(first, second, np.asarray(common), core)
+
+
+def _on(common: NDArray[np.bool_], reference: Grid, matches: Matches) -> NDArray[np.bool_]:
+    """(N,) whether the matches lie on common ground."""
+    height, width = common.shape
+    scale = np.array([width, height]) / reference.size
+    x, y = np.clip(np.floor(matches.xy0 * scale), 0, [width - 1, height - 1]).astype(np.intp).T
+    return common[y, x]
+
+
+def _agreement(
+    errors: GroundErrors,
+    matches: Matches,
+    inliers: NDArray[np.bool_] | None,
+    common: NDArray[np.bool_],
+    alike: Likeness,
+) -> Agreement:
+    chosen = errors.of(common if inliers is None else common & inliers)
+    count = len(chosen.east_m)
+    if count == 0:
+        return Agreement(0, math.nan, math.nan, math.nan, math.nan, alike.similarity, alike.mutual_information)
+    east, north = chosen.median_m
+    return Agreement(count, east, north, chosen.rmse_m, chosen.ce90_m, alike.similarity, alike.mutual_information)

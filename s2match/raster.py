@@ -154,7 +154,7 @@ def _read_data(grid: Grid, window: Window) -> Patch:
         rows, from_top = _part(top, window.height, down, level.rows, file.height)
         stored = RasterioWindow.from_slices(from_top, from_left)
         bands = _read_bands(file, stored)
-        valid = _read_valid(file, bands, stored)
+        valid = read_valid(file, bands, stored)
         dtype = np.dtype(file.dtypes[0])
     values, valid = _resample_valid(bands, valid, rows, columns)
     if not valid.any():
@@ -305,10 +305,16 @@ def _read_bands(file: rasterio.DatasetReader, window: RasterioWindow | None = No
     return bands
 
 
-def _read_valid(
+def read_valid(
     file: rasterio.DatasetReader, bands: NDArray[np.generic], window: RasterioWindow | None = None
 ) -> NDArray[np.bool_]:
-    """H×W validity: as the file declares it, or as its pixel values tell."""
+    """H×W validity of pixels of a file: as the file declares it, or as their values tell, see :func:`read_raster`.
+
+    Args:
+        file: The file.
+        bands: B×H×W values read from it.
+        window: Which; None for all.
+    """
     integer = bands.dtype.kind in "iu"
     finite = np.ones(bands.shape[1:], np.bool_) if integer else np.asarray(np.isfinite(bands).all(axis=0))
     if not all(MaskFlags.all_valid in flags for flags in file.mask_flag_enums):

@@ -1,6 +1,7 @@
 """What is known about a matched pair, for people (a short table) and for machines (JSON)."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -171,14 +172,19 @@ def facts(result: PairResult) -> dict[str, Any]:
     }
 
 
-def write_json(result: PairResult, path: Path) -> None:
+def write_json(result: PairResult, path: Path, more: Mapping[str, Any] | None = None) -> None:
     """Write the facts of a result to a file.
+
+    Args:
+        result: The result.
+        path: The file.
+        more: Facts that are told after them, as JSON types.
 
     Raises:
         OutputError: The file cannot be written.
     """
     with written_whole(path) as partial:
-        partial.write_text(json.dumps(facts(result), indent=2) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(facts(result) | dict(more or {}), indent=2) + "\n", encoding="utf-8")
 
 
 def _describe(raster: Placed, shown: Raster) -> str:

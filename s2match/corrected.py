@@ -1,0 +1,254 @@
+"""The corrected image: resampled once from the original file, or the original pixels with a moved georeference."""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.dtypes import in_dtype_range
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.windows import Window as RasterioWindow
+
+from s2match.cog import BLOCK_PX, Block, Layout, has_own_mask, write_cog
+from s2match.coregistration import Correction, Lattice
+from s2match.errors import CorrectionError
+from s2match.images import Grid, Window
+from s2match.kernels import NEAREST, Spots, reach_px, sample
+from s2match.raster import opened, read_valid
+
+# Output pixels of a side that are resampled at a time, for each source pixel along it.
+_SIDE_PX = 1024
+
+# Models are followed at pixels this far apart, and are straight in between.
+_KNOT_PX = 4
+
+# Pixels that are hardly larger than the source's are not averaged.
+_STRETCHED = 1.1
+
+# Stored samples around a window that tell what of it is nodata where the file does not say.
+_NODATA_MARGIN_PX = 16
+
+# Scene Classifications and masks, by name.
+_CLASSES_NAME = re.compile(r"(^|[_-])(SCL|CLASSI|MSK|F?MASKS?|CLM|QA\d*)([_.-]|$)", re.IGNORECASE)
+
+# ESA's images and classifications: their format has no nodata value, 0 stands for it.
+_ESA_NAME = re.compile(r"_(TCI|SCL|AOT|WVP|B\d[\dA])(_\d0m)?\.jp2$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A file that is being resampled.
+
+    Attributes:
+        file: The file, open.
+        grid: Every pixel of it.
+        classes: Whether its values are names.
+        nodata: What the corrected file declares; None for nothing.
+        resampling: How.
+        stretch: Its pixels for one of the corrected file, along x and y; 1 where it is less.
+    """
+
+    file: rasterio.DatasetReader
+    grid: Grid
+    classes: bool
+    nodata: float | None
+    resampling: str
+    stretch: tuple[float, float]
+
+
+def write_resampled(correction: Correction, source: Grid, lattice: Lattice, out: Path, resampling: str) -> None:
+    """Write a file corrected, as a Cloud Optimized GeoTIFF; every pixel is resampled once, from the original.
+
+    What is nodata in the file is not mixed with anything. Where it shows nothing, its nodata value is written, or what
+    ESA's files have for one, 0; floating files without one get "not a number", others a mask. Values that would come
+    out as the nodata value are changed by the least there is. Files of classes (a colour table, or one integer band and
+    a name such as ``…_SCL_20m`` or ``…_mask``) are never averaged.
+
+    Args:
+        correction: What moves it.
+        source: Every pixel of the file.
+        lattice: The pixels to write: :meth:`s2match.coregistration.Correction.lattice`.
+        out: The file to write.
+        resampling: One of :data:`s2match.kernels.RESAMPLINGS`.
+
+    Raises:
+        UnreadableImageError: The file cannot be read.
+        OutputError: ``out`` cannot be written.
+        CorrectionError: Its bands are not of one real type.
+    """
+    with opened(source.scene.path) as file:
+        _check_type(file)
+        classes = _has_classes(file)
+        stretch = _stretch(correction, source, lattice)
+        chosen = NEAREST if classes else resampling
+        reading = _Source(file, source, classes, _nodata_of(file), chosen, stretch)
+        masked = reading.nodata is None and ColorInterp.alpha not in file.colorinterp
+        grid = lattice.grid
+        layout = Layout(grid.size, grid.transform, grid.crs, reading.nodata, masked, classes)
+        side = max(_SIDE_PX >> math.ceil(math.log2(max(stretch))), BLOCK_PX // 4)
+        write_cog(file, layout, lambda window: _resampled(correction, reading, lattice, window), out, side)
+
+
+def write_moved(correction: Correction, source: Grid, out: Path) -> None:
+    """Write the pixels of a file unchanged, as a Cloud Optimized GeoTIFF with a moved georeference.
+
+    Args:
+        correction: What moves it: a pure translation.
+        source: Every pixel of the file.
+        out: The file to write.
+
+    Raises:
+        UnreadableImageError: The file cannot be read.
+        OutputError: ``out`` cannot be written.
+        CorrectionError: The model does more than shift, or the reference has no georeference.
+    """
+    transform, crs = correction.moved_transform(source), correction.reference_file.crs
+    with opened(source.scene.path) as file:
+        _check_type(file)
+        masked = has_own_mask(file)
+
+        def pixels(window: Window) -> Block:
+            where = RasterioWindow(window.x, window.y, window.width, window.height)
+            values = file.read(window=where)
+            valid = file.dataset_mask(window=where) > 0 if masked else np.ones(values.shape[1:], np.bool_)
+            return Block(window, values, valid)
+
+        layout = Layout(source.size, transform, crs, _declared_nodata(file), masked, _has_classes(file))
+        write_cog(file, layout, pixels, out, _SIDE_PX)
+
+
+def _resampled(correction: Correction, source: _Source, lattice: Lattice, window: Window) -> Block:
+    """The pixels of a window of the corrected file."""
+    file, dtype = source.file, np.dtype(source.file.dtypes[0])
+    shape = (file.count, window.height, window.width)
+    values = np.full(shape, 0 if source.nodata is None else source.nodata, dtype)
+    valid = np.zeros(shape, np.bool_)
+    x, y = _positions(correction, source.grid, lattice, window)
+    part = _part(source, x, y)
+    if part is None:
+        return Block(window, values, valid[0])
+    bands = file.read(window=part)
+    known = _read_valid(source, bands, part)
+    spots = Spots(x - part.col_off, y - part.row_off, source.stretch)
+    for band, colour in enumerate(file.colorinterp):
+        if colour is ColorInterp.alpha:
+            values[band], _ = sample(bands[band], np.ones_like(known[band]), spots, NEAREST)
+            continue
+        found, valid[band] = sample(bands[band], known[band], spots, source.resampling)
+        values[band][valid[band]] = _as_type(found[valid[band]], dtype, None if source.classes else source.nodata)
+    return Block(window, values, np.asarray(valid.any(axis=0)))
+
+
+def _positions(
+    correction: Correction, source: Grid, lattice: Lattice, window: Window
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Where the centres of a window's pixels lie in the source file, H×W x and H×W y, GDAL frame."""
+    knots = [np.arange(0, side + _KNOT_PX, _KNOT_PX, dtype=float) for side in (window.width, window.height)]
+    at = np.stack(np.meshgrid(knots[0] + window.x, knots[1] + window.y), axis=-1)
+    carried = correction.source_pixels(source, lattice, at.reshape(-1, 2)).reshape(at.shape)
+    with np.errstate(invalid="ignore"):
+        x, y = (_between(_between(carried[..., axis], window.height).T, window.width).T for axis in (0, 1))
+    return x, y
+
+
+def _between(knots: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Values at the centres of so many pixels along the first axis, from those at the knots."""
+    at = (np.arange(size) + 0.5) / _KNOT_PX
+    first = at.astype(np.intp)
+    part = (at - first)[:, None]
+    return np.asarray(knots[first] * (1 - part) + knots[first + 1] * part)
+
+
+def _part(source: _Source, x: NDArray[np.float64], y: NDArray[np.float64]) -> RasterioWindow | None:
+    """What to read of the source for pixels that lie at such positions; None where it shows none of them."""
+    slices = []
+    for at, stretch, side in zip((y, x), reversed(source.stretch), reversed(source.grid.size), strict=True):
+        known = at[np.isfinite(at)]
+        if not len(known):
+            return None
+        margin = reach_px(source.resampling, stretch) + _NODATA_MARGIN_PX
+        low, high = max(0, math.floor(known.min()) - margin), min(side, math.ceil(known.max()) + margin)
+        if low >= high:
+            return None
+        slices.append((low, high))
+    return RasterioWindow.from_slices(*slices)
+
+
+def _stretch(correction: Correction, source: Grid, lattice: Lattice) -> tuple[float, float]:
+    """See :class:`s2match.kernels.Spots`, in the middle of the corrected file."""
+    middle = np.array(lattice.grid.size) / 2
+    origin, right, down = correction.source_pixels(
+        source, lattice, middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    )
+    along_x, along_y = np.hypot(right - origin, down - origin)
+    if not np.isfinite([along_x, along_y]).all():
+        return 1.0, 1.0
+    first, second = (float(along) if along > _STRETCHED else 1.0 for along in (along_x, along_y))
+    return first, second
+
+
+def _read_valid(source: _Source, bands: NDArray[np.generic], window: RasterioWindow) -> NDArray[np.bool_]:
+    """B×H×W, where each band of a window has data."""
+    file, kind = source.file, bands.dtype.kind
+    if not all(MaskFlags.all_valid in flags for flags in file.mask_flag_enums):
+        known = np.asarray(file.read_masks(window=window) > 0)
+    elif source.classes or kind != "u":
+        known = np.ones(bands.shape, np.bool_)
+    else:
+        known = np.asarray(np.broadcast_to(read_valid(file, bands, window), bands.shape))
+    return np.asarray(known & np.isfinite(bands)) if kind == "f" else known
+
+
+def _as_type(values: NDArray[np.generic], dtype: np.dtype[Any], nodata: float | None) -> NDArray[np.generic]:
+    """Valid values as a type, none of them the nodata value."""
+    if dtype.kind in "iu" and values.dtype != dtype:
+        limits = np.iinfo(dtype)
+        values = np.clip(np.rint(values), limits.min, limits.max)
+    values = values.astype(dtype)
+    if nodata is not None:
+        values[values == nodata] = _beside(nodata, dtype)
+    return values
+
+
+def _beside(value: float, dtype: np.dtype[Any]) -> float:
+    """A value of a type that is next to another one."""
+    if dtype.kind == "f":
+        return float(np.nextafter(dtype.type(value), dtype.type(np.inf)))
+    return value + 1 if value < np.iinfo(dtype).max else value - 1
+
+
+def _nodata_of(file: rasterio.DatasetReader) -> float | None:
+    """What stands for no data in the corrected file; None where a mask or alpha does."""
+    declared = _declared_nodata(file)
+    if declared is not None or has_own_mask(file) or ColorInterp.alpha in file.colorinterp:
+        return declared
+    if np.dtype(file.dtypes[0]).kind == "f":
+        return math.nan
+    return 0.0 if _ESA_NAME.search(Path(file.name).name) else None
+
+
+def _declared_nodata(file: rasterio.DatasetReader) -> float | None:
+    value = file.nodata
+    # a value that no pixel can have says nothing, and cannot be written
+    return value if value is not None and in_dtype_range(value, file.dtypes[0]) else None
+
+
+def _has_classes(file: rasterio.DatasetReader) -> bool:
+    if ColorInterp.palette in file.colorinterp:
+        return True
+    integer = file.count == 1 and np.dtype(file.dtypes[0]).kind in "iu"
+    return integer and _CLASSES_NAME.search(Path(file.name).stem) is not None
+
+
+def _check_type(file: rasterio.DatasetReader) -> None:
+    """Refuse what has no order or no one type.
+
+    Raises:
+        CorrectionError: The file is so.
+    """
+    if len(set(file.dtypes)) > 1 or np.dtype(file.dtypes[0]).kind not in "iuf":
+        raise CorrectionError(f"{Path(file.name).name} cannot be corrected: its bands must be of one real type.")

@@ -1,0 +1,69 @@
+"""What is known about a correction, for people and for machines: where it went, and whether it helped."""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+from s2match.correcting import Order
+from s2match.improvement import Agreement, Improvement
+from s2match.results import PairResult
+from s2match.verdict import Decision
+
+_ROWS = (
+    ("matches", "matches", "{:.0f}"),
+    ("shift east", "east_m", "{:.2f} m"),
+    ("shift north", "north_m", "{:.2f} m"),
+    ("RMSE", "rmse_m", "{:.2f} m"),
+    ("CE90", "ce90_m", "{:.2f} m"),
+    ("similarity", "similarity", "{:.4f}"),
+    ("information", "mutual_information", "{:.3f} bits"),
+)
+
+
+def warning_line(improvement: Improvement | None) -> str | None:
+    """What comes before all else: that the correction did not help; None where it did, or where nobody knows."""
+    if improvement is None or improvement.better:
+        return None
+    told = [
+        f"{name} {' before and '.join(_cell(one, key, form) for one in (improvement.before, improvement.after))} after"
+        for name, key, form in _ROWS
+        if key in ("rmse_m", "similarity")
+    ]
+    return f"{'warning':<14}the correction did not make it better: {', '.join(told)}"
+
+
+def correction_lines(result: PairResult, order: Order, improvement: Improvement | None) -> list[str]:
+    """What was corrected, and a table of before and after."""
+    how = "pixels unchanged, georeference moved" if order.resampling is None else f"{order.resampling} resampling"
+    if result.verdict.decision is Decision.REGISTERED:
+        how += "; the pair was registered already, what this moves is within the noise"
+    lines = [f"{'corrected':<14}{order.out}  ({how})"]
+    if improvement is None:
+        return [*lines, "before and after unknown: an image has no georeference"]
+    lines.append(f"{'correction':<14}{'before':>26}{'after':>26}")
+    for name, key, form in _ROWS:
+        cells = (_cell(agreement, key, form) for agreement in (improvement.before, improvement.after))
+        lines.append(f"  {name:<12}" + "".join(f"{cell:>26}" for cell in cells))
+    return lines
+
+
+def correction_facts(order: Order, improvement: Improvement | None) -> dict[str, Any]:
+    """The same as JSON types."""
+    return {
+        "correction": {
+            "resampling": order.resampling,
+            "files": [path.name for path in order.outputs],
+            "better": None if improvement is None else improvement.better,
+            "before": None if improvement is None else _facts(improvement.before),
+            "after": None if improvement is None else _facts(improvement.after),
+        }
+    }
+
+
+def _cell(agreement: Agreement, key: str, form: str) -> str:
+    value = getattr(agreement, key)
+    return "unknown" if math.isnan(value) else form.format(value)
+
+
+def _facts(agreement: Agreement) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else value for name, value in asdict(agreement).items()}
