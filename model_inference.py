@@ -9,7 +9,6 @@ import io
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +16,14 @@ from tqdm import tqdm
 
 from s2match import __version__
 from s2match.catalog import Scene, open_dataset, pair_of, pick_pair
+from s2match.correcting import CUBIC, Order
 from s2match.errors import OptionError, OutputError, S2MatchError, UnreadableImageError
-from s2match.files import check_folder, check_format, check_writable
-from s2match.report.names import report_files
+from s2match.outputs import Outputs, check_outputs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from s2match.correcting import Order
-    from s2match.images import Grid, Masking, Raster
-    from s2match.improvement import Improvement
-    from s2match.matches import Matches
+    from s2match.images import Masking, Raster
     from s2match.results import PairResult
     from s2match.settings import Settings
 
@@ -271,14 +267,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.list:
         return _list(arguments.dataset_path)
     reference, target = _choose(arguments)
-    order = _order(arguments)
-    inputs = (reference.path, target.path, *arguments.mask, *arguments.apply_to, arguments.from_tie_points)
-    _check_outputs(arguments, inputs, order)
-    if order is not None:
-        from s2match.correcting import check_order
-
-        check_order(order, target)
-    return _match(reference, target, arguments, order)
+    outputs = _outputs(arguments)
+    inputs = (
+        reference.path,
+        target.path,
+        *arguments.mask,
+        *arguments.apply_to,
+        *filter(None, [arguments.from_tie_points]),
+    )
+    check_outputs(outputs, inputs, target)
+    return _match(reference, target, arguments, outputs)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -324,23 +322,18 @@ def _choose(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
     return pair_of(*arguments.images)
 
 
-def _check_outputs(arguments: argparse.Namespace, inputs: tuple[Path | None, ...], order: "Order | None") -> None:
-    """Refuse outputs that cannot be written, before the work."""
-    reported = () if arguments.report is None else report_files(arguments.report)
-    corrected = () if order is None else order.outputs
-    single = [arguments.output, *filter(None, [arguments.json]), *arguments.tie_points, *corrected]
-    taken = {path.resolve() for path in inputs if path is not None}
-    for path in (*single, *reported):
-        if path.resolve() in taken:
-            raise OutputError(f"Cannot write {path}: it is an input or another output.")
-        taken.add(path.resolve())
-    if arguments.report is not None:
-        check_folder(arguments.report)
-    for path in single:
-        check_writable(path)
+def _outputs(arguments: argparse.Namespace) -> Outputs:
+    return Outputs(
+        arguments.output,
+        arguments.json,
+        tuple(arguments.tie_points),
+        _order(arguments),
+        arguments.report,
+        tuple(arguments.command),
+    )
 
 
-def _order(arguments: argparse.Namespace) -> "Order | None":
+def _order(arguments: argparse.Namespace) -> Order | None:
     """What is to be corrected.
 
     Raises:
@@ -351,18 +344,15 @@ def _order(arguments: argparse.Namespace) -> "Order | None":
             if getattr(arguments, name):
                 raise OptionError(f"--{name} says how to correct: give --coregister OUT.tif, too.")
         return None
-    from s2match.correcting import CUBIC, Order
-
     resampling = None if arguments.no_resample else arguments.resampling or CUBIC
     return Order(arguments.coregister, tuple(arguments.apply_to), resampling, arguments.overwrite)
 
 
-def _match(reference: Scene, target: Scene, arguments: argparse.Namespace, order: "Order | None") -> int:
+def _match(reference: Scene, target: Scene, arguments: argparse.Namespace, outputs: Outputs) -> int:
     # nothing that imports PyTorch or matplotlib, which takes seconds: the images are to be read meanwhile
     from s2match.job import fit_tie_points
     from s2match.masking import masking_of
     from s2match.settings import Settings
-    from s2match.tiepoint_files import check_tie_point_format
 
     settings = Settings(
         weights=arguments.model_pretrained,
@@ -377,9 +367,6 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace, order
         coverage=arguments.coverage,
     )
     masking = masking_of(arguments.mask, arguments.mask_values, arguments.mask_clouds)
-    check_format(arguments.output)
-    for path in arguments.tie_points:
-        check_tie_point_format(path)
     if arguments.show:
         _require_screen()
     if arguments.from_tie_points is None:
@@ -391,7 +378,7 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace, order
         result = fit_tie_points(
             arguments.from_tie_points, reference, target, arguments.image_size, settings, arguments.overlap_only
         )
-    return _write_out(result, arguments, order)
+    return _write_out(result, arguments.show, outputs)
 
 
 def _refuse_matching(arguments: argparse.Namespace) -> None:
@@ -415,60 +402,16 @@ def _require_screen() -> None:
         raise OutputError("There is no screen to show figures on: leave --show out.")
 
 
-def _write_out(result: "PairResult", arguments: argparse.Namespace, order: "Order | None") -> int:
-    from s2match.improvement_text import correction_facts, correction_lines, warning_line
-    from s2match.plotting import has_screen, plot_matches, save_figure, screen_figure, show_screen
-    from s2match.results import summary, write_json
-    from s2match.tiepoint_files import write_tie_points
-    from s2match.tiepoints import tie_points_of
+def _write_out(result: "PairResult", wanted: bool | None, outputs: Outputs) -> int:
+    from s2match.delivery import deliver
+    from s2match.plotting import has_screen, screen_figure, show_screen
 
-    registered = result.registration is not None
-    improvement, first, last, more = None, list[str](), list[str](), dict[str, Any]()
-    if order is not None and registered:
-        improvement = _correct(result, order)
-        warning = warning_line(improvement)
-        first, last = [warning] if warning else [], correction_lines(result, order, improvement)
-        more = correction_facts(order, improvement)
-    show = arguments.show is not False and has_screen()
-    save_figure(plot_matches(result, screen_figure() if show else None), arguments.output)
-    written = [arguments.output, *arguments.tie_points]
-    if arguments.tie_points:
-        points = tie_points_of(result)
-        for path in arguments.tie_points:
-            write_tie_points(points, path)
-    if arguments.json is not None:
-        write_json(result, arguments.json, more)
-        written.append(arguments.json)
-    if arguments.report is not None:
-        from s2match.report.writing import write_report
-
-        written.append(write_report(result, arguments.report, arguments.command, improvement))
-    if order is not None and registered:
-        written += order.outputs
-    print("\n".join([*first, summary(result), *last]))
-    print(f"{'written':<14}{', '.join(map(str, written))}")
-    if order is not None and not registered:
-        print(f"{'not written':<14}{', '.join(map(str, order.outputs))}: there is no registration")
+    show = wanted is not False and has_screen()
+    print(deliver(result, outputs, screen_figure() if show else None))
     if show:
         plot_images(*result.shown, screen_figure())
         show_screen()
-    return 0 if registered else NO_REGISTRATION
-
-
-def _correct(result: "PairResult", order: "Order") -> "Improvement | None":
-    """Write the corrected files and measure what it brought; None where nothing is known of before."""
-    from s2match.correcting import correct
-    from s2match.improvement import measure_improvement
-
-    correct(result, order)
-    return measure_improvement(result, order.out, partial(_rematch, result.settings))
-
-
-def _rematch(settings: "Settings", reference: "Grid", corrected: "Grid") -> "Matches":
-    from s2match.job import create_matcher, match_images
-    from s2match.windowed import previews_of
-
-    return match_images(reference, corrected, previews_of(reference, corrected), create_matcher(settings), settings)
+    return 0 if result.registration is not None else NO_REGISTRATION
 
 
 def _list(folder: Path) -> int:

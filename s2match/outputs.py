@@ -1,0 +1,68 @@
+"""What a result is to be written to, refused before the work where it cannot be."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from s2match.catalog import Scene
+from s2match.correcting import Order, check_order
+from s2match.errors import OutputError
+from s2match.files import check_folder, check_format, check_writable
+from s2match.report.names import report_files
+from s2match.tiepoint_files import check_tie_point_format
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What a result is written to.
+
+    Attributes:
+        figure: The matches, drawn.
+        json: The facts for machines; None for no file.
+        tie_points: Files of tie points, each in the format of its suffix.
+        order: Corrected images; None for none.
+        report: Folder of the report; None for none.
+        command: The words of the command, which the report tells.
+    """
+
+    figure: Path
+    json: Path | None = None
+    tie_points: tuple[Path, ...] = ()
+    order: Order | None = None
+    report: Path | None = None
+    command: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file but those of the report."""
+        corrected = () if self.order is None else self.order.outputs
+        return self.figure, *filter(None, [self.json]), *self.tie_points, *corrected
+
+
+def check_outputs(outputs: Outputs, inputs: Iterable[Path], target: Scene) -> None:
+    """Refuse outputs that cannot be written.
+
+    Args:
+        outputs: The outputs.
+        inputs: Files that are read, and never written.
+        target: The image that is corrected.
+
+    Raises:
+        OutputError: One is an input or another output, or its folder, its format or its right to be written is missing.
+        CorrectionError: A file to correct does not show the target's ground.
+        UnreadableImageError: A file to correct is missing or is not an image.
+    """
+    taken = {path.resolve() for path in inputs}
+    for path in (*outputs.files, *(() if outputs.report is None else report_files(outputs.report))):
+        if path.resolve() in taken:
+            raise OutputError(f"Cannot write {path}: it is an input or another output.")
+        taken.add(path.resolve())
+    for path in outputs.files:
+        check_writable(path)
+    check_format(outputs.figure)
+    for path in outputs.tie_points:
+        check_tie_point_format(path)
+    if outputs.report is not None:
+        check_folder(outputs.report)
+    if outputs.order is not None:
+        check_order(outputs.order, target)
