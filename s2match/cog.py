@@ -24,8 +24,9 @@ from s2match.images import Window
 SUFFIXES = (".tif", ".tiff")
 BLOCK_PX = 512
 
-# What GDAL may keep of the blocks of all files: it would take a share of the machine's memory.
-_CACHE_MB = 256
+# Bytes that GDAL may keep of the blocks of all files: it would take a share of the machine's memory. Two rows of the
+# tiles of an image of three bands must fit, or tiles are decoded for every window that touches them.
+_CACHE_BYTES = 256 << 20
 
 # Of what a file says about itself, what a correction makes wrong.
 _STATISTICS = "STATISTICS_"
@@ -98,7 +99,7 @@ def write_cog(
     with (
         written_whole(path) as partial,
         tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder,
-        rasterio.Env(GDAL_CACHEMAX=_CACHE_MB, GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES, GDAL_TIFF_INTERNAL_MASK=True),
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore", NotGeoreferencedWarning)

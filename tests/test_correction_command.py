@@ -1,0 +1,141 @@
+"""The command with --coregister: from two files to a corrected one, its siblings, and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from conftest import GRID, ROOT, Writer, texture
+from rio_cogeo.cogeo import cog_validate
+
+import model_inference
+from s2match import errors
+
+Capture = pytest.CaptureFixture[str]
+SAMPLE = ROOT / "dataset" / "sample"
+# The georeference of the target is made wrong by so many metres to the east and north.
+EAST_M, NORTH_M = 33.0, -47.0
+
+
+@pytest.fixture
+def files(tmp_path: Path, write_image: Writer) -> tuple[Path, Path]:
+    scene = np.stack([texture(300, 300, seed=1)] * 3)
+    wrong = Affine.translation(EAST_M, NORTH_M) @ GRID
+    reference = write_image("A_20180820T083601_TCI.jp2", scene[:, :256, :256])
+    return reference, write_image("B_20190606T083601_TCI.jp2", scene[:, 2:258, 4:260], wrong @ Affine.translation(4, 2))
+
+
+def run(files: tuple[Path, Path], *arguments: object) -> int:
+    folder = files[0].parent
+    options = ["--images", *files, "--image_size", 256, 256, "--confidence", 0.2, "--no-show"]
+    options += ["--output", folder / "result.png", *arguments]
+    return model_inference.main([str(option) for option in options])
+
+
+def test_files_are_corrected_and_measured(files: tuple[Path, Path], write_image: Writer, capsys: Capture) -> None:
+    folder = files[0].parent
+    kept = [path.read_bytes() for path in files]
+    with rasterio.open(files[1]) as file:
+        wrong = file.transform
+    band = write_image("B_B11.tif", texture(128, 128, seed=2).astype(np.uint16) * 10, wrong @ Affine.scale(2))
+    mask = write_image("B_MSK.tif", (texture(256, 256, seed=3) > 120).astype(np.uint8), wrong)
+    out, facts = folder / "out.tif", folder / "facts.json"
+    assert run(files, "--coregister", out, "--apply_to", band, mask, "--json", facts) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("verdict       register with this translation")
+    assert f"corrected     {out}  (cubic resampling)" in lines
+    told = json.loads(facts.read_text())["correction"]
+    assert told["better"] and told["files"] == ["out.tif", "B_B11_coregistered.tif", "B_MSK_coregistered.tif"]
+    assert told["before"]["east_m"] == pytest.approx(EAST_M, abs=5)
+    assert abs(told["after"]["east_m"]) < 3 and abs(told["after"]["north_m"]) < 3
+    for name, step in zip(told["files"], (1, 2, 1), strict=True):
+        assert cog_validate(folder / name, strict=True)[0]
+        with rasterio.open(folder / name) as file:
+            assert file.transform == GRID @ Affine.scale(step) and str(folder / name) in lines[-1]
+    with rasterio.open(folder / "B_MSK_coregistered.tif") as file:
+        assert set(np.unique(file.read(1))) <= {0, 1}
+    assert [path.read_bytes() for path in files] == kept
+
+    # a second time only where it is allowed
+    first = out.read_bytes()
+    assert run(files, "--coregister", out) == errors.OutputError.exit_code
+    assert "--overwrite replaces it" in capsys.readouterr().err and out.read_bytes() == first
+    assert run(files, "--coregister", out, "--no_resample", "--overwrite") == 0
+    with rasterio.open(out) as file, rasterio.open(files[1]) as original:
+        assert (file.read() == original.read()).all()
+        moved = file.transform.c, file.transform.f
+        assert np.abs(np.array(moved) - (GRID.c + 40, GRID.f - 20)).max() < 3
+
+
+def test_a_registered_pair_is_corrected_all_the_same_and_it_is_said(dataset: Path, capsys: Capture) -> None:
+    files = (dataset / "T36UXA_20180820T083601_TCI.jp2", dataset / "T36UXA_20190606T083601_TCI.jp2")
+    assert run(files, "--coregister", dataset / "out.tif") == 0
+    out = capsys.readouterr().out
+    assert "already registered" in out and "the pair was registered already" in out
+    assert (dataset / "out.tif").exists()
+
+
+def test_without_a_registration_nothing_is_corrected(files: tuple[Path, Path], capsys: Capture) -> None:
+    out = files[0].parent / "out.tif"
+    assert run(files, "--coregister", out, "--confidence", 1.0) == model_inference.NO_REGISTRATION
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"not written   {out}: there is no registration" and not out.exists()
+
+
+REFUSED = {
+    "nothing to correct": (["--apply_to", "{b}"], errors.OptionError, "--coregister"),
+    "no resample of nothing": (["--no_resample"], errors.OptionError, "--coregister"),
+    "resampling": (["--coregister", "{tmp}/o.tif", "--resampling", "best"], errors.OptionError, "lanczos"),
+    "suffix": (["--coregister", "{tmp}/o.png"], errors.OutputError, ".tif"),
+    "folder": (["--coregister", "{tmp}/nowhere/o.tif"], errors.OutputError, "nowhere"),
+    "an input": (["--coregister", "{a}", "--overwrite"], errors.OutputError, "an input"),
+    "a sibling": (
+        ["--coregister", "{tmp}/x.tif", "--apply_to", "{tmp}/x.tif", "--overwrite"],
+        errors.OutputError,
+        "an input",
+    ),
+    "two of one name": (["--coregister", "{tmp}/o.tif", "--apply_to", "{b}", "{b}"], errors.OutputError, "another"),
+    "sibling missing": (["--coregister", "{tmp}/o.tif", "--apply_to", "{tmp}/n.tif"], errors.UnreadableImageError, "n"),
+    "sibling elsewhere": (["--coregister", "{tmp}/o.tif", "--apply_to", "{a}"], errors.CorrectionError, "footprint"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refusals_come_before_the_work(
+    files: tuple[Path, Path], case: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_inference, "make_prediction", None)
+    folder = files[0].parent
+    arguments, error, words = REFUSED[case]
+    before = sorted(folder.iterdir())
+    options = [argument.format(tmp=folder, a=files[0], b=files[1]) for argument in arguments]
+    assert run(files, *options) == error.exit_code
+    message = capsys.readouterr().err
+    assert words in message and message.count("\n") == 1
+    assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.slow
+def test_the_sample_with_a_wrong_georeference(tmp_path: Path, capsys: Capture) -> None:
+    """What is left is measured on the pixels, against the sample as it was."""
+    from test_coregistration import correlation_shift, least_squares_shift
+
+    names = "SYNTHETIC-B_20240510T103621_TCI.jp2", "SYNTHETIC-B_20220829T103641_TCI.jp2"
+    with rasterio.open(SAMPLE / names[1]) as file:
+        image, transform, profile = file.read(), file.transform, file.profile
+    target = tmp_path / "target.tif"
+    profile |= {"driver": "GTiff", "transform": Affine.translation(EAST_M, NORTH_M) @ transform}
+    with rasterio.open(target, "w", **profile) as file:
+        file.write(image)
+    out = tmp_path / "out.tif"
+    options = ["--images", SAMPLE / names[0], target, "--no-show", "--output", tmp_path / "result.png"]
+    assert model_inference.main([str(option) for option in [*options, "--coregister", out]]) == 0
+    assert "the correction did not" not in capsys.readouterr().out
+    with rasterio.open(out) as file:
+        after = file.read()
+    inner = (slice(50, -50), slice(50, -50))
+    one, truth = (bands.mean(axis=0)[inner] for bands in (after, image))
+    for measure in (least_squares_shift, correlation_shift):
+        assert np.abs(measure(one, truth)).max() < 0.1
