@@ -145,7 +145,7 @@ def _on(common: NDArray[np.bool_], reference: Grid, matches: Matches) -> NDArray
     height, width = common.shape
     scale = np.array([width, height]) / reference.size
     x, y = np.clip(np.floor(matches.xy0 * scale), 0, [width - 1, height - 1]).astype(np.intp).T
-    return common[y, x]
+    return np.asarray(common[y, x])
 
 
 def _agreement(
