@@ -2,8 +2,8 @@
 
 python -m benchmarks.evidence FOLDER_OR_IMAGE ... [--size 512] [--confidence 0.2]
 
-Every two of the images are matched and fitted with every model, whatever the evidence; the table shows for how many
-``s2match.geometry.is_evidence`` would have called that a registration. A field is none without an affine model.
+Every two of the images are matched and fitted with every model, whatever the evidence; the table shows how many of them
+``s2match.geometry.fit`` calls a registration.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from s2match.geometry import is_evidence, patches
+from s2match.geometry import fit, patches
 from s2match.loftr import LoftrMatcher, pick_device
 from s2match.matching import match_rasters
 from s2match.models import FIELD, MODELS, best_model
@@ -38,7 +38,7 @@ def main() -> None:
         for model in rows:
             found = best_model(matches, model)
             inliers = 0 if found is None else int(found.inliers.sum())
-            registered = found is not None and is_evidence(matches, found.inliers)
+            registered = fit(matches, model) is not None
             names = f"{first.scene.path.stem} – {second.scene.path.stem}"
             places = 0 if found is None else patches(matches, found.inliers)
             rows[model].append((registered, inliers, places, len(matches), names))

@@ -24,6 +24,9 @@ MIN_PATCHES = 5
 # Points along a square of a field's control points at which it must be plausible.
 _PER_SQUARE = 4
 
+# Models that are free to follow wrong matches to more places than MIN_PATCHES allows for.
+_BENDING = {"homography", FIELD}
+
 # Chooses the model by the error on held-out matches.
 AUTO = "auto"
 
@@ -50,16 +53,16 @@ def fit(
     Returns:
         The registration, or None when too few matches agree, so that chance explains it (:func:`is_evidence`), or
         when they agree on what no ground seen from above could do: against ``expected``, be mirrored or scaled by more
-        than 2, anywhere. A field bends towards wrong matches, too: it is only tried where those that agree on one
-        affine model within the threshold are evidence alone.
+        than 2, anywhere. A homography or a field bends towards wrong matches, too: they are only tried where those
+        that agree on one affine model within the threshold are evidence alone.
 
     Raises:
         OptionError: ``model`` is unknown, ``threshold_px`` is not positive or ``seed`` is negative.
     """
     check_fit_options(model, threshold_px, seed)
     tried = candidates if model == AUTO else (model,)
-    if FIELD in tried and not _believed(best_model(matches, "affine", threshold_px, seed), matches):
-        tried = tuple(other for other in tried if other != FIELD)
+    if set(tried) & _BENDING and not _believed(best_model(matches, "affine", threshold_px, seed), matches):
+        tried = tuple(other for other in tried if other not in _BENDING)
     if not tried:
         return None
     if model in (AUTO, FIELD):
