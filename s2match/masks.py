@@ -118,7 +118,7 @@ def read_mask(mask: Mask, grid: Grid, window: Window) -> NDArray[np.bool_]:
             raise misplaced(mask, grid)
         drawn = read_geometries(mask.path, _bounds(onto, window), onto.crs)
         return rasterize(drawn, masked.shape, transform=onto.transform, all_touched=True) > 0 if drawn else masked
-    with _opened(mask.path) as file:
+    with opened_mask(mask.path) as file:
         placed = _placed(file, grid)
         if placed is None:
             raise misplaced(mask, grid)
@@ -142,7 +142,7 @@ def lies_on(mask: Mask, grid: Grid) -> bool:
     onto = _frame(grid, window)
     if is_vector(mask.path):
         return georeferenced(grid) and bool(read_geometries(mask.path, _bounds(onto, window), onto.crs))
-    with _opened(mask.path) as file:
+    with opened_mask(mask.path) as file:
         placed = _placed(file, grid)
         if placed is None:
             return False
@@ -272,7 +272,7 @@ def _masked_samples(file: rasterio.DatasetReader, mask: Mask, piece: RasterioWin
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[rasterio.DatasetReader]:
+def opened_mask(path: Path) -> Iterator[rasterio.DatasetReader]:
     """Open a mask that is a raster, of one band beside its transparency.
 
     Raises:
@@ -292,4 +292,4 @@ def _quiet_open(path: Path) -> rasterio.DatasetReader:
     with warnings.catch_warnings():
         # a mask without a georeference lies on the pixels of the image
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(path)
+        return rasterio.open(path, sharing=True)

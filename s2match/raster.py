@@ -3,7 +3,7 @@
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from rasterio.windows import Window as RasterioWindow
 from s2match.catalog import Scene, scene_of
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
 from s2match.images import UNMASKED, Grid, Masking, Patch, Raster, Window
-from s2match.masks import with_margin, without_masked
+from s2match.masks import is_vector, opened_mask, with_margin, without_masked
 from s2match.resampling import AxisMap, resample
 from s2match.warping import nothing, source_window, warped
 
@@ -33,6 +33,9 @@ _LIST_SIDE_PX = 256
 
 # Stored samples around a window that its pixels, and what is nodata among them, are told by.
 _NODATA_MARGIN_PX = 16
+
+# What is kept of files that windows are read from, one after another: two rows of the blocks of two full tiles.
+_HELD_BYTES = 256 << 20
 
 _OPENING = threading.Lock()
 
@@ -248,12 +251,30 @@ def opened(path: Path, overview: int | None = None) -> Iterator[rasterio.Dataset
         raise UnreadableImageError(f"Cannot read {path}: {detail}.") from error
 
 
+@contextmanager
+def held(*grids: Grid) -> Iterator[None]:
+    """Keep the files of grids open, so that blocks which several windows share are decoded once; for this thread alone.
+
+    Raises:
+        UnreadableImageError: A file is missing, not an image, or damaged.
+        MaskError: A mask cannot be read.
+    """
+    with rasterio.Env(GDAL_CACHEMAX=_HELD_BYTES), ExitStack() as files:
+        for grid in grids:
+            files.enter_context(opened(grid.scene.path))
+            for mask in grid.masking.masks:
+                if not is_vector(mask.path):
+                    files.enter_context(opened_mask(mask.path))
+        yield
+
+
 def _quiet_open(path: Path, options: dict[str, int]) -> rasterio.DatasetReader:
     # the filters of warnings are the process's, and several images may be opened at once
     with _OPENING, warnings.catch_warnings():
         # an image without a georeference is a case this module handles, not one to warn of
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(path, **options)
+        # shared: what is held open is not decoded anew
+        return rasterio.open(path, sharing=True, **options)
 
 
 def _choose_level(file: rasterio.DatasetReader, scale: float) -> _Level:

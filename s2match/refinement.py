@@ -34,8 +34,9 @@ _STRUCTURE_PX = 9
 # How far around the match the first round looks, and the others; the outermost shifts only fix the peak.
 _FIRST_SHIFTS_PX, _SHIFTS_PX, _ROUNDS = 2, 1, 4
 
-# A point is refined when the peak has come to rest, and lies no further from the match than the network may be off.
-_AT_REST_PX, _FURTHEST_PX = 0.1, 2.0
+# A point is refined when the peak has come to rest, and lies no further from the match than the network may be off. One
+# that has moved this little is not looked at again: what is left of a move is a tenth of it.
+_AT_REST_PX, _SETTLED_PX, _FURTHEST_PX = 0.1, 0.03, 2.0
 
 # Least correlation of a refined point: benchmarks/registration.py shows errors by it.
 _LEAST_SIMILARITY = 0.15
@@ -98,21 +99,27 @@ def _refine_block(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Points of the target (N, 2), correlation there (N,) and whether it is an improvement (N,)."""
     window = _window()
-    still = torch.eye(2)
-    edges, there = _edges(reference, xy0, still, 0)
+    edges, there = _edges(reference, xy0, torch.eye(2), 0)
     template = edges * window
     energy = (edges * template).sum((1, 2, 3))
-    xy1, moved, first, last = start, torch.zeros_like(start), torch.zeros(()), torch.zeros(())
+    xy1, moved = start.clone(), torch.zeros_like(start)
+    first, last, seen = (torch.zeros(len(start)) for _ in range(3))
+    some = torch.arange(len(start))
     for turn in range(_ROUNDS):
         reach = _FIRST_SHIFTS_PX if turn == 0 else _SHIFTS_PX
-        surface, seen = _correlation(template, energy, *_edges(target, xy1, linear, reach), window)
-        moved, last = _peak(surface)
+        edges, valid = _edges(target, xy1[some], linear, reach)
+        surface, seen[some] = _correlation(template[some], energy[some], edges, valid, window)
+        step, last[some] = _peak(surface)
         first = surface[:, reach, reach] if turn == 0 else first
-        xy1 = xy1 + moved.double() @ linear.double().T
-    valid = torch.minimum((there * window).sum((1, 2)), seen) >= _LEAST_VALID * window.sum()
+        moved[some] = step.double()
+        xy1[some] += moved[some] @ linear.double().T
+        some = some[moved[some].norm(dim=1) > _SETTLED_PX]
+        if len(some) == 0:
+            break
+    covered = torch.minimum((there * window).sum((1, 2)), seen) >= _LEAST_VALID * window.sum()
     near = (xy1 - start).norm(dim=1) <= _FURTHEST_PX
     better = (last >= first) & (last >= _LEAST_SIMILARITY)
-    return xy1, last.double(), valid & near & better & (moved.norm(dim=1) <= _AT_REST_PX)
+    return xy1, last.double(), covered & near & better & (moved.norm(dim=1) <= _AT_REST_PX)
 
 
 def _pixels(image: GreyImage) -> _Pixels:
@@ -154,8 +161,8 @@ def _edges(image: _Pixels, xy: Tensor, linear: Tensor, reach: int) -> tuple[Tens
     side = SIDE_PX + 2 * reach + 2
     step = torch.arange(side) - (side - 1) / 2
     steps = torch.stack(torch.meshgrid(step, step, indexing="xy"), -1).view(-1, 2) @ linear.T
-    size = torch.tensor(image.valid.shape[:1:-1])
-    places = (2 * (xy[:, None].float() + steps) / size - 1)[None]
+    to_unit = 2 / torch.tensor(image.valid.shape[:1:-1])
+    places = ((xy.float() * to_unit - 1)[:, None] + steps * to_unit)[None]
     cut = F.grid_sample(image.fine, places, "bilinear", "border", align_corners=False).view(-1, side, side)
     valid = F.grid_sample(image.valid, places, "nearest", "zeros", align_corners=False).view(-1, side, side)
     across = cut[:, 1:-1, 2:] - cut[:, 1:-1, :-2]

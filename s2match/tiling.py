@@ -14,8 +14,9 @@ from s2match.matches import CELL_PX
 # Around what is kept of a window: its border of a cell, and the cells that the outermost matches look around at.
 OVERLAP_PX = 48
 
-# The longest side of a window: what is not kept is a small part of it, and its features fit the memory of any machine.
-LONGEST_PX = 1472
+# The longest side of a window: what is not kept is a small part of it, and so is the work of comparing all its cells,
+# which grows with the square of its area.
+LONGEST_PX = 1024
 
 # The side of windows that look at a part of the ground only: small ones lie in more places.
 SAMPLE_PX = 320

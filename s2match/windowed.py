@@ -14,7 +14,7 @@ from s2match.georeference import pixel_sides_m
 from s2match.images import Grid, Raster, Window, georeferenced
 from s2match.matches import Matches
 from s2match.matching import WEAK_CONFIDENCE, check_confidence, check_memory, match_rasters, prepare
-from s2match.raster import fit_size, read_whole, read_window
+from s2match.raster import fit_size, held, read_whole, read_window
 from s2match.thinning import thin
 from s2match.tiling import LONGEST_PX, WindowPair, plan
 
@@ -87,9 +87,10 @@ def match_grids(
     found = [matcher.nothing(confidence)]
     if pairs:
         check_memory(matcher, (LONGEST_PX, LONGEST_PX), (LONGEST_PX, LONGEST_PX))
-    for done, pair in enumerate(pairs, 1):
-        found.append(_match_window(matcher, reference, target, pair, confidence, finishing))
-        report(_COARSE_SHARE + (1 - _COARSE_SHARE) * done / len(pairs))
+    with held(reference, target):
+        for done, pair in enumerate(pairs, 1):
+            found.append(_match_window(matcher, reference, target, pair, confidence, finishing))
+            report(_COARSE_SHARE + (1 - _COARSE_SHARE) * done / len(pairs))
     matches = Matches.joined(found)
     return matches if finishing is None else thin(matches, finishing.max_points)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from s2match.catalog import scene_of
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
 from s2match.images import Window, native_transform
-from s2match.raster import TCI_SATURATION, image_size, nodata_share, read_grid, read_raster, read_window
+from s2match.raster import TCI_SATURATION, held, image_size, nodata_share, read_grid, read_raster, read_window
 
 
 def shift_px(image: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -264,3 +264,17 @@ def test_a_window_without_data_is_empty(write_image: Writer) -> None:
     grid = read_grid(write_image("a.tif", image))
     patch = read_window(grid, Window(250, 50, 100, 80))
     assert patch.image.shape == (80, 100, 3) and not patch.valid.any() and not patch.image.any()
+
+
+def test_what_windows_share_is_decoded_once_while_files_are_held(write_image: Writer) -> None:
+    path = write_image("a.jp2", texture(512, 512), BLOCKXSIZE=256, BLOCKYSIZE=256)
+    grid, first, beside = read_grid(path), Window(0, 0, 200, 200), Window(40, 30, 200, 200)
+    before = read_window(grid, beside)
+    stored = path.read_bytes()
+    with held(grid):
+        read_window(grid, first)
+        # what is stored of the pixels is lost: only what was decoded before can be read
+        path.write_bytes(stored[: len(stored) // 8] + bytes(len(stored) - len(stored) // 8))
+        assert np.array_equal(read_window(grid, beside).image, before.image)
+    with pytest.raises(UnreadableImageError):
+        read_window(grid, beside)
