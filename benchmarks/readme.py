@@ -11,6 +11,9 @@ from pathlib import Path
 
 from benchmarks.accuracy import DEFAULT_JSON
 from benchmarks.figures import plot_accuracy
+from benchmarks.native import DEFAULT_JSON as NATIVE_JSON
+from benchmarks.native import Native
+from benchmarks.native import table as native_table
 from benchmarks.networks import ROOT
 from benchmarks.speed_tables import table
 from benchmarks.tables import offsets_of, per_pair, totals
@@ -53,6 +56,11 @@ def speed_tables() -> str:
     return table(json.loads(SPEED_JSON.read_text()))
 
 
+def native_tables() -> str:
+    """Full tiles with a known field, as last measured."""
+    return native_table([Native(**found) for found in json.loads(NATIVE_JSON.read_text())["found"]])
+
+
 def sample_summary(picture: Path) -> str:
     """What the command prints for the sample, as a Markdown block; the picture is drawn on the way."""
     done = subprocess.run(
@@ -71,6 +79,7 @@ def main() -> None:
     text = README.read_text(encoding="utf-8")
     text = replace_block(text, "accuracy", accuracy_tables())
     text = replace_block(text, "speed", speed_tables())
+    text = replace_block(text, "native", native_tables())
     text = replace_block(text, "summary", sample_summary(PICTURE))
     for path, content in ((README, text), (ALL_TABLES, all_tables())):
         with written_whole(path) as partial:

@@ -39,6 +39,9 @@ DEFAULT_JSON = ROOT / "benchmarks" / "results" / "registration.json"
 # Points at which models are compared with the truth, along each axis; and squares by which coverage is counted.
 _LATTICE, _SQUARES = 41, 8
 
+# The method that does nothing.
+IDENTITY = "identity"
+
 Method = Callable[[Raster, Raster], Matches]
 
 
@@ -124,7 +127,7 @@ def identity(pair: DatePair, deformation: Deformation) -> Outcome:
     length = np.linalg.norm(error, axis=1)
     bias = (float(error[:, 0].mean()), float(error[:, 1].mean()))
     rmse, ce90 = float(np.sqrt((length**2).mean())), float(np.percentile(length, 90))
-    return Outcome(pair.name, deformation.name, "identity", pair.exact, "identity", 0, 0.0, bias, rmse, ce90, 0.0)
+    return Outcome(pair.name, deformation.name, IDENTITY, pair.exact, IDENTITY, 0, 0.0, bias, rmse, ce90, 0.0)
 
 
 def lattice(pair: DatePair) -> NDArray[np.float64]:
@@ -143,9 +146,20 @@ def table(outcomes: Sequence[Outcome]) -> str:
     for pair, deformation in dict.fromkeys((o.pair, o.deformation) for o in outcomes):
         cells = {o.method: _cell(o) for o in outcomes if (o.pair, o.deformation) == (pair, deformation)}
         lines.append(row([pair, deformation, *(cells[name] for name in names)]))
+    return "\n".join(lines)
+
+
+def overview(outcomes: Sequence[Outcome]) -> str:
+    """Markdown: a line for each method, over all pairs whose truth is known."""
     exact = [o for o in outcomes if o.exact]
-    lines.append(row(["**median, where the truth is known**", "", *(_median(exact, name) for name in names)]))
-    lines.append(row(["**within 0.1 px, where the truth is known**", "", *(_close(exact, name) for name in names)]))
+    head = ["method", "registered", "within 0.1 px", "median RMSE", "median CE90", "median coverage", "median time"]
+    lines = [row(head), "|---|" + "---:|" * (len(head) - 1)]
+    for name in dict.fromkeys(o.method for o in exact):
+        some = [o for o in exact if o.method == name]
+        registered = "–" if name == IDENTITY else f"{sum(o.model is not None for o in some)} of {len(some)}"
+        errors = [f"{_median(exact, name, figure)} px" for figure in ("rmse_px", "ce90_px")]
+        coverage, seconds = np.median([o.coverage for o in some]), np.median([o.seconds for o in some])
+        lines.append(row([name, registered, _close(exact, name), *errors, f"{coverage:.0%}", f"{seconds:.1f} s"]))
     return "\n".join(lines)
 
 
@@ -153,11 +167,12 @@ def _cell(outcome: Outcome) -> str:
     return "–" if outcome.rmse_px is None else f"{outcome.rmse_px:.2f}"
 
 
-def _median(outcomes: Sequence[Outcome], method: str) -> str:
+def _median(outcomes: Sequence[Outcome], method: str, figure: str) -> str:
     """Where there was no registration nothing was done: the error is that of identity."""
-    nothing = {(o.pair, o.deformation): o.rmse_px for o in outcomes if o.method == "identity"}
-    of_method = [o for o in outcomes if o.method == method]
-    return f"{np.median([o.rmse_px or nothing[o.pair, o.deformation] or 0.0 for o in of_method]):.2f}"
+    nothing_done = {(o.pair, o.deformation): getattr(o, figure) for o in outcomes if o.method == IDENTITY}
+    some = [o for o in outcomes if o.method == method]
+    errors = [nothing_done[o.pair, o.deformation] if o.model is None else getattr(o, figure) for o in some]
+    return f"{np.median(errors):.2f}"
 
 
 def _close(outcomes: Sequence[Outcome], method: str) -> str:
@@ -178,7 +193,7 @@ def main() -> None:
         for deformation in deformations():
             outcomes.append(identity(pair, deformation))
             outcomes += [measure(pair, deformation, name, method) for name, method in every.items()]
-    print(table(outcomes))
+    print(table(outcomes), overview(outcomes), sep="\n\n")
     result = {"environment": environment(pick_device("auto")), "outcomes": [asdict(o) for o in outcomes]}
     with written_whole(arguments.json) as partial:
         partial.write_text(json.dumps(result, indent=1) + "\n")

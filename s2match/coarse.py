@@ -4,6 +4,7 @@ A score is the dot product of two tokens. Its softmax over the row says how sure
 image 1, its softmax over the column how sure the partner is of it; the confidence of a match is their product.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -63,6 +64,34 @@ class CoarseMatches:
         return CoarseMatches(self.rows[chosen], self.columns[chosen], self.confidence[chosen])
 
 
+# Tokens of image 0 that are compared at once, and those of image 1 that they are compared with.
+Block = tuple[slice, slice]
+
+
+def blocks(rows: int, columns: int) -> Iterator[Block]:
+    """All of some tokens with all of others."""
+    block = max(1, _BLOCK_SCORES // max(1, columns))
+    for start in range(0, rows, block):
+        yield slice(start, min(start + block, rows)), slice(0, columns)
+
+
+def blocks_in_bands(image0: Tokens, image1: Tokens, bands: Tensor) -> Iterator[Block]:
+    """Those that may match where it is known about where the ground lies; the others are not scored.
+
+    Args:
+        image0: The rows.
+        image1: The columns.
+        bands: (R, 2) int64; a cell of row r of the grid of image 0 may match those of image 1 from row ``bands[r, 0]``
+            to before row ``bands[r, 1]``.
+    """
+    for rows, _ in blocks(len(image0.cells), len(image1.cells)):
+        lines = image0.cells[rows] // image0.grid[1]
+        band = bands[int(lines[0]) : int(lines[-1]) + 1]
+        ends = torch.stack([band[:, 0].amin(), band[:, 1].amax()]) * image1.grid[1]
+        first, last = torch.searchsorted(image1.cells, ends.to(image1.cells)).tolist()
+        yield rows, slice(first, last)
+
+
 class _ColumnSums:
     """Sums over the rows of exp(score), kept against a common reference, as blocks of rows come in."""
 
@@ -71,10 +100,11 @@ class _ColumnSums:
         self._sum = torch.zeros(len(scaled1), device=tokens0.device)
         self._reference = torch.full((), -torch.inf, device=tokens0.device)
 
-    def add(self, weight: Tensor, top: Tensor) -> None:
-        """Add a block (S, B) of exp(score - top), where ``top`` (B,) is each row's own."""
+    def add(self, columns: slice, weight: Tensor, top: Tensor) -> None:
+        """Add a block (S, B) of exp(score - top) to some columns, where ``top`` (B,) is each row's own."""
         highest = torch.maximum(self._reference, top.max())
-        self._sum.mul_((self._reference - highest).exp()).add_(weight @ (top - highest).exp())
+        self._sum.mul_((self._reference - highest).exp())
+        self._sum[columns] += weight @ (top - highest).exp()
         self._reference = highest
 
     def log(self, column: Tensor) -> Tensor:
@@ -87,7 +117,9 @@ class _ColumnSums:
         return logarithm[column]
 
 
-def dual_softmax_matches(tokens0: Tensor, tokens1: Tensor, scale: float, threshold: float) -> CoarseMatches:
+def dual_softmax_matches(
+    tokens0: Tensor, tokens1: Tensor, scale: float, threshold: float, compared: Iterable[Block] | None = None
+) -> CoarseMatches:
     """Mutual best matches by dual softmax, as kornia's ``CoarseMatching`` finds them.
 
     A pair is a match when its confidence exceeds the threshold and is the largest of its row and of its column. A
@@ -99,23 +131,27 @@ def dual_softmax_matches(tokens0: Tensor, tokens1: Tensor, scale: float, thresho
         tokens1: (S, C) float32 features, the columns.
         scale: Scores are dot products times this.
         threshold: Least confidence; taken as :data:`MIN_THRESHOLD` where it is smaller.
+        compared: What is scored; None: all.
     """
     threshold = max(threshold, MIN_THRESHOLD)
     scaled1 = tokens1 * scale
     sums = _ColumnSums(tokens0, scaled1)
-    rows, columns, scores, row_shares = [], [], [], []
-    for start in range(0, len(tokens0), block := max(1, _BLOCK_SCORES // len(tokens1))):
-        score = _products(scaled1, tokens0[start : start + block])
+    none = tokens0.new_zeros(0)
+    rows, columns, scores, row_shares = [none.long()], [none.long()], [none], [none]
+    for some, others in compared or blocks(len(tokens0), len(tokens1)):
+        if others.start == others.stop:
+            continue
+        score = _products(scaled1[others], tokens0[some])
         top, _ = _best(score)
         weight = score.sub_(top).exp_()
         row_sum = weight.sum(0)
-        sums.add(weight, top)
+        sums.add(others, weight, top)
         hopeful = (row_sum * threshold < 1).nonzero()[:, 0]
         shares = weight[:, hopeful].T / row_sum[hopeful, None]
         found = (shares > threshold).nonzero()
         row, column = hopeful[found[:, 0]], found[:, 1]
-        rows.append(row + start)
-        columns.append(column)
+        rows.append(row + some.start)
+        columns.append(column + others.start)
         scores.append(top[row] + weight[column, row].log())
         row_shares.append(shares[found[:, 0], found[:, 1]])
     row, column = torch.cat(rows), torch.cat(columns)
@@ -126,7 +162,9 @@ def dual_softmax_matches(tokens0: Tensor, tokens1: Tensor, scale: float, thresho
     return CoarseMatches(row, column, confidence).of(best)
 
 
-def neighbourhood_matches(image0: Tokens, image1: Tokens, scale: float, threshold: float) -> CoarseMatches:
+def neighbourhood_matches(
+    image0: Tokens, image1: Tokens, scale: float, threshold: float, compared: Iterable[Block] | None = None
+) -> CoarseMatches:
     """Best matches of each cell of image 0, sure of where they lie to within a cell.
 
     Where a point falls between cells, its shares are split among two or four of them, and the product of two split
@@ -140,20 +178,22 @@ def neighbourhood_matches(image0: Tokens, image1: Tokens, scale: float, threshol
         image1: The columns.
         scale: Scores are dot products times this.
         threshold: Least confidence; taken as :data:`MIN_THRESHOLD` where it is smaller.
+        compared: What is scored; None: all.
     """
     threshold = max(threshold, MIN_THRESHOLD)
     scaled1 = image1.values * scale
     sums = _ColumnSums(image0.values, scaled1)
-    tops, bests, row_logs = [], [], []
-    for start in range(0, len(image0.values), block := max(1, _BLOCK_SCORES // len(image1.values))):
-        score = _products(scaled1, image0.values[start : start + block])
-        top, best = _best(score)
-        weight = score.sub_(top).exp_()
-        sums.add(weight, top)
-        tops.append(top)
-        bests.append(best)
-        row_logs.append(top + weight.sum(0).log())
-    top, column, row_log = torch.cat(tops), torch.cat(bests), torch.cat(row_logs)
+    top = scaled1.new_full((len(image0.values),), -torch.inf)
+    row_log, column = torch.zeros_like(top), torch.zeros_like(image0.cells)
+    for some, others in compared or blocks(len(image0.values), len(image1.values)):
+        if others.start == others.stop:
+            continue
+        score = _products(scaled1[others], image0.values[some])
+        top[some], best = _best(score)
+        weight = score.sub_(top[some]).exp_()
+        sums.add(others, weight, top[some])
+        column[some] = best + others.start
+        row_log[some] = top[some] + weight.sum(0).log()
     row = ((top - row_log).exp() * _NEIGHBOURS > threshold).nonzero()[:, 0]
     column = column[row]
     column_log = sums.log(column)

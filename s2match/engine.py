@@ -26,7 +26,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from s2match.coarse import MIN_THRESHOLD, CoarseMatches, Tokens, dual_softmax_matches, neighbourhood_matches
+from s2match.coarse import (
+    MIN_THRESHOLD,
+    CoarseMatches,
+    Tokens,
+    blocks_in_bands,
+    dual_softmax_matches,
+    neighbourhood_matches,
+)
 from s2match.consensus import calibrated
 from s2match.fine import Candidates, FineStage, is_kept
 from s2match.heatmaps import STRIDE_PX, compare
@@ -167,13 +174,16 @@ class Engine:
         return ImageFeatures(Tokens(tokens[cells].contiguous(), cells, grid), half, quarter)
 
     @torch.inference_mode()
-    def match(self, image0: ImageFeatures, image1: ImageFeatures, threshold: float) -> EngineMatches:
+    def match(
+        self, image0: ImageFeatures, image1: ImageFeatures, threshold: float, bands: Tensor | None = None
+    ) -> EngineMatches:
         """Match two images by their features.
 
         Args:
             image0: Features of image 0, whose points lie on the grid of 8 px.
             image1: Features of image 1, whose points are refined.
             threshold: Keep matches with a confidence above this.
+            bands: Where matches may lie, see :func:`s2match.coarse.blocks_in_bands`; None: anywhere.
 
         Returns:
             The matches, in the order of the cells of image 0.
@@ -181,7 +191,7 @@ class Engine:
         tokens0, tokens1 = self._transformed(image0.tokens, image1.tokens)
         alone = self.reading.looks == 1
         # where neighbours are asked, even weak matches tell something
-        coarse = self._coarse_matches(tokens0, tokens1, threshold if alone else MIN_THRESHOLD)
+        coarse = self._coarse_matches(tokens0, tokens1, threshold if alone else MIN_THRESHOLD, bands)
         points1 = self._pixels(tokens1.cells[coarse.columns], tokens1.grid)
         found = Candidates(
             tokens0.cells[coarse.rows],
@@ -224,14 +234,17 @@ class Engine:
         values = self._transformer(*(tokens.values[None].to(self._attention) for tokens in (tokens0, tokens1)))
         return replace(tokens0, values=values[0][0].float()), replace(tokens1, values=values[1][0].float())
 
-    def _coarse_matches(self, tokens0: Tokens, tokens1: Tokens, threshold: float) -> CoarseMatches:
+    def _coarse_matches(
+        self, tokens0: Tokens, tokens1: Tokens, threshold: float, bands: Tensor | None
+    ) -> CoarseMatches:
         if len(tokens0.cells) == 0 or len(tokens1.cells) == 0:
             none = torch.empty(0, device=self.device)
             return CoarseMatches(none.long(), none.long(), none)
+        compared = None if bands is None else blocks_in_bands(tokens0, tokens1, bands.to(self.device))
         if self.reading.neighbourhood:
-            found = neighbourhood_matches(tokens0, tokens1, self._scale, threshold)
+            found = neighbourhood_matches(tokens0, tokens1, self._scale, threshold, compared)
         else:
-            found = dual_softmax_matches(tokens0.values, tokens1.values, self._scale, threshold)
+            found = dual_softmax_matches(tokens0.values, tokens1.values, self._scale, threshold, compared)
         inside = self._off_border(tokens0.cells[found.rows], tokens0.grid)
         return found.of(inside & self._off_border(tokens1.cells[found.columns], tokens1.grid))
 

@@ -85,9 +85,11 @@ class LoftrMatcher:
         none, origin = np.zeros(0), Origin(self._title, str(self.device), confidence)
         return Matches(np.zeros((0, 2)), np.zeros((0, 2)), none, origin, none if self._agrees else None)
 
-    def match(self, image0: GreyImage, image1: GreyImage, confidence: float) -> Matches:
+    def match(
+        self, image0: GreyImage, image1: GreyImage, confidence: float, bands: NDArray[np.int64] | None = None
+    ) -> Matches:
         """Match two images in one pass: :meth:`see` both, and :meth:`compare` them."""
-        return self.compare(self.see(image0), self.see(image1), confidence)
+        return self.compare(self.see(image0), self.see(image1), confidence, bands)
 
     def see(self, image: GreyImage) -> Seen:
         """What the backbone makes of an image, for any number of comparisons; any size, multiples of 8 or not.
@@ -99,7 +101,7 @@ class LoftrMatcher:
         with self._in_memory():
             return Seen(image, self._engine.extract(torch.from_numpy(image.grey), valid))
 
-    def compare(self, seen0: Seen, seen1: Seen, confidence: float) -> Matches:
+    def compare(self, seen0: Seen, seen1: Seen, confidence: float, bands: NDArray[np.int64] | None = None) -> Matches:
         """Match two images.
 
         Nothing is matched where an image is not valid, nor within the border of its edge that the weights ask for, of
@@ -109,6 +111,8 @@ class LoftrMatcher:
             seen0: Reference.
             seen1: Target.
             confidence: Keep matches with a confidence above this, in [0, 1].
+            bands: (R, 2); matches of row r of the reference's cells of 8 px are sought in the target's rows of cells
+                from ``bands[r, 0]`` to before ``bands[r, 1]``; None: anywhere.
 
         Returns:
             The matches, in the order of the reference's rows and columns.
@@ -117,7 +121,8 @@ class LoftrMatcher:
             ImageSizeError: The device has too little memory for images of this size.
         """
         with self._in_memory():
-            found = self._engine.match(seen0.features, seen1.features, confidence)
+            allowed = None if bands is None else torch.from_numpy(bands)
+            found = self._engine.match(seen0.features, seen1.features, confidence, allowed)
         xy0, xy1 = (points.cpu().double().numpy() + self._to_gdal for points in (found.keypoints0, found.keypoints1))
         origin = Origin(self._title, str(self.device), confidence)
         confidences, scatter_px = (v.cpu().double().numpy() for v in (found.confidence, found.scatter))

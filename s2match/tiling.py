@@ -21,6 +21,9 @@ LONGEST_PX = 1024
 # The side of windows that look at a part of the ground only: small ones lie in more places.
 SAMPLE_PX = 320
 
+# Points along a side that tell where a bent one lies.
+_ALONG = 9
+
 # Less common ground than this is not worth a pass.
 _LEAST_PX = 64
 
@@ -33,6 +36,8 @@ class WindowPair:
         core: Part of the reference whose matches are kept. The cores of a plan touch and do not overlap.
         reference: The core and what lies around it.
         target: Where the ground of ``reference`` is sought in the target.
+        bands: (R, 2) the first row of cells of ``target``, and the one after the last, where the ground of each row of
+            cells of ``reference`` is sought.
         expected: 2×2, steps (x, y) in the reference to steps in the target in the middle of the core.
         share: Of the ground of all cores, 0 to 1.
     """
@@ -40,6 +45,7 @@ class WindowPair:
     core: Window
     reference: Window
     target: Window
+    bands: NDArray[np.int64]
     expected: NDArray[np.float64]
     share: float
 
@@ -73,7 +79,8 @@ def plan(
         edge = carry(_outline(around))
         sought = _within(edge, target.size, search_px + OVERLAP_PX) if np.isfinite(edge).all() else None
         if sought is not None:
-            pairs.append(WindowPair(core, around, sought, _expected(carry, box.mean(axis=0)), 0.0))
+            bands = _bands(around, sought, expected)
+            pairs.append(WindowPair(core, around, sought, bands, _expected(carry, box.mean(axis=0)), 0.0))
     ground = sum(pair.core.width * pair.core.height for pair in pairs)
     return [replace(pair, share=pair.core.width * pair.core.height / ground) for pair in pairs]
 
@@ -98,6 +105,20 @@ def _middle(cell: Window, share: float) -> Window:
     x = cell.x + (cell.width - width) // 2 // CELL_PX * CELL_PX
     y = cell.y + (cell.height - height) // 2 // CELL_PX * CELL_PX
     return Window(x, y, min(width, cell.width), min(height, cell.height))
+
+
+def _bands(reference: Window, target: Window, expected: Expectation) -> NDArray[np.int64]:
+    """(R, 2) rows of cells of a window of the target that rows of cells of one of the reference may match."""
+    rows, most = (-(-window.height // CELL_PX) for window in (reference, target))
+    across = reference.x + np.linspace(0, reference.width, _ALONG)
+    edges = reference.y + np.arange(rows + 1) * CELL_PX
+    there = expected.carry(np.stack(np.meshgrid(across, edges), -1).reshape(-1, 2).astype(np.float64))
+    y = there[:, 1].reshape(rows + 1, _ALONG) - target.y
+    # a cell has neighbours that take part
+    margin_px = expected.off_px + CELL_PX
+    first = np.floor((np.minimum(y[:-1], y[1:]).min(axis=1) - margin_px) / CELL_PX)
+    after = np.ceil((np.maximum(y[:-1], y[1:]).max(axis=1) + margin_px) / CELL_PX)
+    return np.asarray(np.clip(np.stack([first, after], axis=1), 0, most), np.int64)
 
 
 def _expected(carry: Carry, middle: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -134,7 +155,7 @@ def _box(left: float, top: float, right: float, bottom: float) -> NDArray[np.flo
 
 def _outline(window: Window) -> NDArray[np.float64]:
     """(N, 2) points along the edge of a window, close enough to tell where a bent one lies."""
-    along = np.linspace(0, 1, 9)
+    along = np.linspace(0, 1, _ALONG)
     zero, one = np.zeros_like(along), np.ones_like(along)
     unit = np.stack([np.concatenate([along, one, along, zero]), np.concatenate([zero, along, one, along])], axis=1)
     return unit * [window.width, window.height] + [window.x, window.y]

@@ -117,7 +117,7 @@ def _match_window(
     if not all(patch.valid.any() for patch in patches):
         return matcher.nothing(confidence)
     grey0, grey1 = prepare(patches[0]), prepare(patches[1])
-    matches = matcher.match(grey0, grey1, confidence)
+    matches = matcher.match(grey0, grey1, confidence, pair.bands)
     in_core = matches.xy0 + _corner(pair.reference) - _corner(pair.core)
     kept = np.all((in_core >= 0) & (in_core < [pair.core.width, pair.core.height]), axis=1)
     matches = matches.of(np.asarray(kept))

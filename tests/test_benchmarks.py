@@ -182,3 +182,5 @@ def test_refined_matches_recover_a_known_field_of_the_sample() -> None:
     assert found.model == "field" and found.coverage == 1 and found.rmse_px is not None
     assert found.rmse_px < 0.15 < 1 < (before.rmse_px or 0)
     assert "| field 0.3 to 2 px |" in registration.table([before, found])
+    counted = registration.overview([before, found])
+    assert "| identity | – | 0 of 1 |" in counted and "| LoFTR, refined | 1 of 1 | 1 of 1 |" in counted

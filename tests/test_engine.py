@@ -12,7 +12,7 @@ from kornia.feature import LoFTR
 
 from s2match import coarse as coarse_module
 from s2match import engine as engine_module
-from s2match.coarse import MIN_THRESHOLD, Tokens, dual_softmax_matches, neighbourhood_matches
+from s2match.coarse import MIN_THRESHOLD, Tokens, blocks_in_bands, dual_softmax_matches, neighbourhood_matches
 from s2match.engine import Engine, EngineMatches, best_precision
 from s2match.fine import FineStage
 from s2match.matching import prepare
@@ -212,6 +212,33 @@ def test_streamed_neighbourhoods_are_exact(block: int, monkeypatch: pytest.Monke
     assert found.rows.tolist() == sorted(wanted) and len(wanted) > 30
     assert found.columns.tolist() == [wanted[row][0] for row in sorted(wanted)]
     assert np.allclose(found.confidence, [wanted[row][1] for row in sorted(wanted)], atol=1e-4)
+
+
+@pytest.mark.parametrize("block", [50, 10**9])
+def test_what_lies_outside_its_band_is_no_rival(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The upper half of image 1 looks like its lower half: only where ground is sought tells which it is."""
+    monkeypatch.setattr(coarse_module, "_BLOCK_SCORES", block)
+    half = 6 * torch.nn.functional.normalize(torch.randn(60, 16, generator=torch.Generator().manual_seed(0)))
+    image0 = Tokens(half, torch.arange(60), (6, 10))
+    # of the first row some cells are not valid
+    cells1 = torch.arange(3, 120)
+    image1 = Tokens(torch.cat([half, half])[3:], cells1, (12, 10))
+    below = torch.tensor([[row + 6, row + 7] for row in range(6)])
+
+    def found(bands: torch.Tensor | None) -> list[torch.Tensor]:
+        def compared() -> Any:
+            return None if bands is None else blocks_in_bands(image0, image1, bands)
+
+        alone = dual_softmax_matches(image0.values, image1.values, 1.0, 0.6, compared())
+        together = neighbourhood_matches(image0, image1, 1.0, 0.6, compared())
+        return [cells1[matches.columns] - matches.rows for matches in (alone, together)]
+
+    for shift in found(below):
+        assert len(shift) == 60 and (shift == 60).all()
+    for shift in found(None):
+        assert len(shift) <= 3
+    for shift in found(torch.zeros(6, 2).long()):
+        assert len(shift) == 0
 
 
 def test_half_a_cell_off_the_grid_a_sure_network_is_sure() -> None:

@@ -31,7 +31,9 @@ class BlobFinder:
         weight = image / image.sum()
         return torch.stack([(columns * weight).sum(), (rows * weight).sum()])[None] + self.pixel_centre
 
-    def match(self, centroid0: torch.Tensor, centroid1: torch.Tensor, threshold: float) -> EngineMatches:
+    def match(
+        self, centroid0: torch.Tensor, centroid1: torch.Tensor, threshold: float, bands: None = None
+    ) -> EngineMatches:
         return EngineMatches(centroid0, centroid1, torch.ones(1), *[torch.zeros(1)] * 3)
 
 

@@ -29,7 +29,7 @@ def test_demo_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = text_of(done)
     assert "18 images" in text and "registration  translation" in text and "CE90" in text
     images = [o for cell in done.cells for o in cell.get("outputs", []) if "image/jpeg" in o.get("data", {})]
-    assert len(images) == 4
+    assert len(images) == 5
     assert not list(tmp_path.iterdir())
 
 

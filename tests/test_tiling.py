@@ -54,6 +54,29 @@ def test_the_target_window_holds_the_ground_of_the_reference_window(moved: tuple
         assert sought.width <= window.width + 2 * (20 + OVERLAP_PX) + 2
 
 
+def test_bands_hold_the_ground_of_their_rows_and_little_else() -> None:
+    """A target that is turned and scaled: its rows run across those of the reference."""
+    reference, target = grid(1000, 900), grid(1000, 900)
+    matrix = np.array([[1.04, 0.05], [-0.05, 1.04]])
+
+    def carry(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(xy @ matrix.T + [30.3, -20.7])
+
+    pairs = plan(reference, target, Expectation(carry, 6.0), 512)
+    assert len(pairs) == 9
+    for pair in pairs:
+        window, sought, rows = pair.reference, pair.target, -(-pair.reference.height // 8)
+        assert pair.bands.shape == (rows, 2) and 0 <= pair.bands.min() <= pair.bands.max() <= -(-sought.height // 8)
+        y, x = np.mgrid[: window.height, : window.width].reshape(2, -1)
+        there = carry(np.stack([x, y], 1) + [window.x + 0.5, window.y + 0.5]) - [sought.x, sought.y]
+        for off in (-6, 6):
+            cell = np.floor((there[:, 1] + off) / 8)
+            shown = (cell >= 0) & (cell < -(-sought.height // 8))
+            first, after = pair.bands[y[shown] // 8].T
+            assert ((cell[shown] >= first) & (cell[shown] < after)).all()
+        assert (pair.bands[:, 1] - pair.bands[:, 0]).max() * 8 < 0.05 * window.width + 1.04 * 8 + 2 * (6 + 8) + 2 * 8
+
+
 def test_ground_of_one_image_alone_costs_nothing() -> None:
     """A strip of 100 px in common: the windows hold little else."""
     pairs = plan_of(grid(1000, 1000), grid(1000, 1000, (900, 0)))
