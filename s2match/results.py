@@ -216,7 +216,7 @@ def _error_lines(result: PairResult) -> list[str]:
     ):
         lines.append(
             f"  {name:<12}"
-            + "".join(f"{cell[key + '_m']:>12.1f} m {cell[key + '_native_px']:>8.2f} px " for cell in cells)
+            + "".join(f"{cell[key + '_m']:>z12.1f} m {cell[key + '_native_px']:>z8.2f} px " for cell in cells)
         )
     return [*lines, f"  (px: native pixels of {result.errors.native_pixel_m:.4g} m; shifts are medians)"]
 

@@ -46,7 +46,7 @@ def plot_errors(result: PairResult) -> Figure:
         told = f"{name} {radius:.{_digits(radius)}f} m ({radius / errors.native_pixel_m:.2f} px)"
         axes.plot([], [], color=colour, lw=2.4, ls=style, label=told)
     digits = _digits(errors.ce90_m)
-    mean = f"mean {east:.{digits}f} m east, {north:.{digits}f} m north"
+    mean = f"mean {east:z.{digits}f} m east, {north:z.{digits}f} m north"
     axes.plot(east, north, "+", color="white", ms=20, mew=5.5)
     axes.plot(east, north, "+", color="black", ms=18, mew=2.5, label=mean)
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
