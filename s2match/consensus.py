@@ -8,6 +8,7 @@ wrong matches by their neighbours, what grid-based motion statistics do (Bian et
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -66,22 +67,35 @@ def find_consensus(cells: Tensor, displacement: Tensor, weights: Tensor, grid: t
     steps = _steps(cells.device)
     there = around >= 0
     around = around.clamp(min=0)
-    moved, weight = displacement[around], weights[around] * there
-    middle = torch.where(there[..., None], moved, torch.nan).nanmedian(1).values
+    # x and y apart: everything below runs along the neighbours
+    moved, weight = displacement.T.contiguous()[:, around], weights[around] * there
+    middle = _median(moved, there)
     allowed = _NEAR_PX + _NEAR_PX_PER_CELL * steps.abs().amax(1)
-    near = weight * ((moved - middle[:, None]).abs().amax(2) <= allowed)
+    near = weight * ((moved - middle[..., None]).abs().amax(0) <= allowed)
     design = torch.cat([torch.ones_like(steps[:, :1]), steps], 1)
     counted, model = near, moved.new_zeros(len(cells), 3, 2)
     for _ in range(_ROUNDS):
-        model = torch.linalg.solve(_known(design, counted), design.T @ (moved * counted[..., None]))
-        off = (moved - design @ model).norm(dim=2)
-        counted = near / (1 + (off / _SCALE_PX) ** 2) ** 2
+        model = torch.linalg.solve(_known(design, counted), ((moved * counted) @ design).permute(1, 2, 0))
+        off_px2 = (moved - model.permute(2, 0, 1) @ design.T).square().sum(0)
+        counted = near / (1 + off_px2 / _SCALE_PX**2) ** 2
     others = (steps != 0).any(1)
     counted, weight = counted * others, weight * others
     support = torch.linalg.inv(_known(design, counted))[:, 0, 0].reciprocal()
     share = counted.sum(1) / weight.sum(1).clamp(min=_LEAST_KNOWN)
     agreed = model[:, 0]
     return Consensus(agreed, (displacement - agreed).norm(dim=1), support, share)
+
+
+def _median(values: Tensor, there: Tensor) -> Tensor:
+    """(2, N) lower medians of values (2, N, K), of those that are there (N, K), one at least."""
+    if values.device.type != "cpu":
+        return torch.where(there, values, torch.nan).nanmedian(2).values
+    # NumPy sorts short rows twenty times as fast as PyTorch finds their medians
+    ordered = np.sort(torch.where(there, values, torch.inf).numpy())
+    index = (there.sum(1).numpy() - 1) // 2
+    return torch.from_numpy(
+        np.take_along_axis(ordered, np.broadcast_to(index, ordered.shape[:2])[..., None], 2)[..., 0]
+    )
 
 
 def _known(design: Tensor, counted: Tensor) -> Tensor:

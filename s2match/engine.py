@@ -36,7 +36,8 @@ from s2match.coarse import (
 )
 from s2match.consensus import calibrated
 from s2match.fine import Candidates, FineStage, is_kept
-from s2match.heatmaps import STRIDE_PX, compare
+from s2match.fine_network import FineNetwork
+from s2match.heatmaps import STRIDE_PX
 from s2match.matches import CELL_PX
 from s2match.weights import KORNIA, Reading
 from s2match.windows import upsampled_windows, windows, windows_between
@@ -141,10 +142,11 @@ class Engine:
         self._backbone = _folded(net.backbone).to(device, precision, memory_format=torch.channels_last)
         self._position = net.pos_encoding.to(device)
         self._attention = torch.float32 if precision == torch.float32 else torch.bfloat16
-        self._transformer, self._fine_preprocess, self._fine_transformer = (
+        self._transformer, *fine = (
             copy.deepcopy(part).to(device, self._attention)
             for part in (net.loftr_coarse, net.fine_preprocess, net.loftr_fine)
         )
+        self._fine = FineNetwork(*fine)
 
     @torch.inference_mode()
     def extract(self, image: Tensor, valid: Tensor | None = None) -> ImageFeatures:
@@ -162,7 +164,7 @@ class Engine:
         half = net.layer1(functional.relu_(net.conv1(x)))
         quarter = net.layer2(half)
         eighth = net.layer3_outconv(net.layer3(quarter))
-        quarter = net.layer2_outconv(quarter) + _upsampled(eighth, quarter)
+        quarter = net.layer2_outconv(quarter).add_(_upsampled(eighth, quarter))
         quarter = net.layer2_outconv2(quarter)
         encoded = self._position(eighth.float())[0]
         grid = (encoded.shape[1], encoded.shape[2])
@@ -273,7 +275,7 @@ class Engine:
         return functional.conv2d(merged, second.weight).flatten(2).mT
 
     def _fine_map(self, image: ImageFeatures) -> Tensor:
-        merged = self._backbone.layer1_outconv(image.half) + _upsampled(image.quarter, image.half)
+        merged = self._backbone.layer1_outconv(image.half).add_(_upsampled(image.quarter, image.half))
         fine: Tensor = self._backbone.layer1_outconv2(merged)
         return fine
 
@@ -281,25 +283,18 @@ class Engine:
         """The fine stage about some matches."""
         count = len(found.points0)
         windows0 = self._window_cutter(image0, count)(_places(found.points0))
+        prepared0 = self._fine.prepare_all(windows0, found.context0)
         if self.reading.looks == 1:
             cut1 = self._window_cutter(image1, count)
-            return FineStage(self._compared, windows0, lambda points: cut1(_places(points)), found)
+            return FineStage(self._fine, prepared0, lambda points: cut1(_places(points)), found)
         # what is looked at several times, and between the samples, is worth the whole map
         fine1 = self._fine_map(image1)
         return FineStage(
-            self._compared,
-            windows0,
+            self._fine,
+            prepared0,
             lambda points: windows_between(fine1, points.flip(1) / STRIDE_PX, radius=2).flatten(2).mT,
             found,
         )
-
-    def _compared(self, cut: tuple[Tensor, Tensor], context: tuple[Tensor, Tensor]) -> Tensor:
-        """(N, 25) heatmaps over the windows of image 1, where the middles of those of image 0 lie."""
-        known = self._fine_preprocess.down_proj(torch.cat(context).to(self._attention))[:, None]
-        both = torch.cat(cut).to(self._attention)
-        merged = self._fine_preprocess.merge_feat(torch.cat([both, known.expand_as(both)], dim=-1))
-        fine0, fine1 = self._fine_transformer(*merged.chunk(2))
-        return compare(fine0.float(), fine1.float()).softmax(1)
 
 
 def _places(points: Tensor) -> Tensor:
@@ -318,6 +313,8 @@ def _folded(backbone: nn.Module) -> Any:
             block.downsample[0], block.downsample[1] = fuse_conv_bn_eval(*block.downsample), nn.Identity()
     for branch in (net.layer2_outconv2, net.layer1_outconv2):
         branch[0], branch[1] = fuse_conv_bn_eval(branch[0], branch[1]), nn.Identity()
+        # new memory for a map takes ten times as long as the activation itself
+        branch[2].inplace = True
     return net
 
 

@@ -7,10 +7,8 @@ import torch
 from torch import Tensor
 
 from s2match.consensus import Consensus, find_consensus, weights_of
+from s2match.fine_network import BLOCK_WINDOWS, FineNetwork
 from s2match.heatmaps import expectation_px, variance_px2
-
-# Matches whose windows go through the fine stage at once: their activations stay in the cache.
-_BLOCK_MATCHES = 1024
 
 # A match looks where its neighbours say when it is this near to that and they support it by this much.
 _LED_PX, _LED_SUPPORT = 6.0, 0.08
@@ -61,14 +59,14 @@ class FineStage:
     """Looks for the points of some matches in windows of image 1.
 
     Attributes:
-        compared: Turns windows of both images and their tokens into heatmaps.
-        windows0: (N, 25, C) of image 0.
+        network: What compares windows.
+        prepared0: (N, 25, C) windows of image 0, prepared by it.
         cut1: Cuts windows about points of image 1.
         found: The matches.
     """
 
-    compared: Callable[[tuple[Tensor, Tensor], tuple[Tensor, Tensor]], Tensor]
-    windows0: Tensor
+    network: FineNetwork
+    prepared0: Tensor
     cut1: Callable[[Tensor], Tensor]
     found: Candidates
 
@@ -89,15 +87,14 @@ class FineStage:
 
     def look(self, middles: Tensor, some: Tensor | None = None) -> Seen:
         """Look about (N, 2) points (x, y) of image 1, for all matches or some, (N,) their indices."""
-        windows0, context0, context1 = (
-            values if some is None else values[some]
-            for values in (self.windows0, self.found.context0, self.found.context1)
+        prepared0, context1 = (
+            values if some is None else values[some] for values in (self.prepared0, self.found.context1)
         )
         points, variance = middles.clone(), middles.new_empty(len(middles))
-        for start in range(0, len(middles), _BLOCK_MATCHES):
-            block = slice(start, start + _BLOCK_MATCHES)
-            cut = windows0[block], self.cut1(middles[block])
-            heatmap = self.compared(cut, (context0[block], context1[block]))
+        for start in range(0, len(middles), BLOCK_WINDOWS):
+            block = slice(start, start + BLOCK_WINDOWS)
+            prepared1 = self.network.prepare(self.cut1(middles[block]), context1[block])
+            heatmap = self.network.heatmaps(prepared0[block], prepared1)
             expected = expectation_px(heatmap)
             points[block] += expected
             variance[block] = variance_px2(heatmap, expected)
