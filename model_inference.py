@@ -16,14 +16,15 @@ from tqdm import tqdm
 
 from s2match import __version__
 from s2match.catalog import Scene, open_dataset, pair_of, pick_pair
-from s2match.correcting import CUBIC, Order
 from s2match.errors import OptionError, OutputError, S2MatchError, UnreadableImageError
-from s2match.outputs import Outputs, check_outputs
+from s2match.processor import share_processor
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from s2match.correcting import Order
     from s2match.images import Masking, Raster
+    from s2match.outputs import Outputs
     from s2match.results import PairResult
     from s2match.settings import Settings
 
@@ -266,6 +267,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments ask for; the exit code."""
     if arguments.list:
         return _list(arguments.dataset_path)
+    from s2match.outputs import check_outputs
+
     reference, target = _choose(arguments)
     outputs = _outputs(arguments)
     inputs = (
@@ -281,6 +284,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; errors become one line on standard error and an exit code."""
+    share_processor()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # a terminal that lacks a letter of a file's name is no reason to lose the result
@@ -322,7 +326,9 @@ def _choose(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
     return pair_of(*arguments.images)
 
 
-def _outputs(arguments: argparse.Namespace) -> Outputs:
+def _outputs(arguments: argparse.Namespace) -> "Outputs":
+    from s2match.outputs import Outputs
+
     return Outputs(
         arguments.output,
         arguments.json,
@@ -333,7 +339,7 @@ def _outputs(arguments: argparse.Namespace) -> Outputs:
     )
 
 
-def _order(arguments: argparse.Namespace) -> Order | None:
+def _order(arguments: argparse.Namespace) -> "Order | None":
     """What is to be corrected.
 
     Raises:
@@ -344,11 +350,13 @@ def _order(arguments: argparse.Namespace) -> Order | None:
             if getattr(arguments, name):
                 raise OptionError(f"--{name} says how to correct: give --coregister OUT.tif, too.")
         return None
+    from s2match.correcting import CUBIC, Order
+
     resampling = None if arguments.no_resample else arguments.resampling or CUBIC
     return Order(arguments.coregister, tuple(arguments.apply_to), resampling, arguments.overwrite)
 
 
-def _match(reference: Scene, target: Scene, arguments: argparse.Namespace, outputs: Outputs) -> int:
+def _match(reference: Scene, target: Scene, arguments: argparse.Namespace, outputs: "Outputs") -> int:
     # nothing that imports PyTorch or matplotlib, which takes seconds: the images are to be read meanwhile
     from s2match.job import fit_tie_points
     from s2match.masking import masking_of
@@ -402,7 +410,7 @@ def _require_screen() -> None:
         raise OutputError("There is no screen to show figures on: leave --show out.")
 
 
-def _write_out(result: "PairResult", wanted: bool | None, outputs: Outputs) -> int:
+def _write_out(result: "PairResult", wanted: bool | None, outputs: "Outputs") -> int:
     from s2match.delivery import deliver
     from s2match.plotting import has_screen, screen_figure, show_screen
 

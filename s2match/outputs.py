@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from s2match.catalog import Scene
-from s2match.correcting import Order, check_order
 from s2match.errors import OutputError
 from s2match.files import check_folder, check_format, check_writable
 from s2match.report.names import report_files
 from s2match.tiepoint_files import check_tie_point_format
+
+if TYPE_CHECKING:
+    from s2match.correcting import Order
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Outputs:
     figure: Path
     json: Path | None = None
     tie_points: tuple[Path, ...] = ()
-    order: Order | None = None
+    order: "Order | None" = None
     report: Path | None = None
     command: tuple[str, ...] = ()
 
@@ -65,4 +68,7 @@ def check_outputs(outputs: Outputs, inputs: Iterable[Path], target: Scene) -> No
     if outputs.report is not None:
         check_folder(outputs.report)
     if outputs.order is not None:
+        # most runs correct nothing, and need not wait for what corrects
+        from s2match.correcting import check_order
+
         check_order(outputs.order, target)
