@@ -1,11 +1,12 @@
 """Known deformations put into pairs of dates, and recovered: by LoFTR, refined or not, and by other methods.
 
-python -m benchmarks.registration [--data ../shared/data] [--json FILE]
+python -m benchmarks.registration [--data ../shared/data] [--arosics PYTHON] [--json FILE]
 
 The target of every pair is resampled once through a known map of fractions of a pixel to 2 px: a shift, a turn with a
 scale, an affine map, and a smooth local field. Each method finds points, the same fit chooses a model by held-out
 points, and what counts is how far that model is from the truth, all over the ground that both dates show. Phase
-correlation looks in windows around a regular grid of points, as correlation software does.
+correlation looks in windows around a regular grid of points, as correlation software does. AROSICS, which is such
+software, is measured where an interpreter that has it is named.
 """
 
 import argparse
@@ -13,12 +14,14 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from benchmarks.arosics import match_arosics
 from benchmarks.deformations import Deformation, deformations, deformed
 from benchmarks.environment import environment
 from benchmarks.networks import ROOT
@@ -76,16 +79,19 @@ class Outcome:
     seconds: float
 
 
-def methods(weights: str) -> dict[str, Method]:
-    """Everything that finds points."""
+def methods(weights: str, arosics: Path | None = None) -> dict[str, Method]:
+    """Everything that finds points; AROSICS where an interpreter that has it is given."""
     matcher = LoftrMatcher(load_network(weights), pick_device("auto"))
     refined = Finishing(max_points=5000, refined=True)
-    return {
+    every: dict[str, Method] = {
         "phase correlation": lambda a, b: match_phase(prepare(a), prepare(b)),
         "OpenCV SIFT": lambda a, b: match_sift(prepare(a), prepare(b)),
         "LoFTR": lambda a, b: match_rasters(matcher, a, b, 0.8),
         "LoFTR, refined": lambda a, b: match_rasters(matcher, a, b, 0.8, finishing=refined),
     }
+    if arosics is not None:
+        every["AROSICS local"] = partial(match_arosics, arosics)
+    return every
 
 
 def measure(pair: DatePair, deformation: Deformation, name: str, method: Method) -> Outcome:
@@ -185,9 +191,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA)
     parser.add_argument("--weights", default="sentinel2")
+    parser.add_argument("--arosics", type=Path, metavar="PYTHON", help="an interpreter that has AROSICS")
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
     arguments = parser.parse_args()
-    every = methods(arguments.weights)
+    every = methods(arguments.weights, arguments.arosics)
     outcomes = []
     for pair in tqdm(list(date_pairs(arguments.data)), desc="pairs", leave=False):
         for deformation in deformations():
@@ -195,8 +202,8 @@ def main() -> None:
             outcomes += [measure(pair, deformation, name, method) for name, method in every.items()]
     print(table(outcomes), overview(outcomes), sep="\n\n")
     result = {"environment": environment(pick_device("auto")), "outcomes": [asdict(o) for o in outcomes]}
-    with written_whole(arguments.json) as partial:
-        partial.write_text(json.dumps(result, indent=1) + "\n")
+    with written_whole(arguments.json) as file:
+        file.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,77 @@
+"""AROSICS, run by an interpreter that has it: it needs GDAL's own bindings, which this project does without."""
+
+import csv
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from s2match.images import Raster
+from s2match.matches import Matches, Origin
+
+_SCRIPT = Path(__file__).with_name("arosics_points.py")
+
+# Points as dense as those of phase correlation; the window and the largest shift are AROSICS' defaults.
+_GRID_RES_PX, _WINDOW_PX, _MAX_SHIFT_PX = 32, 256, 5
+
+# Where images without a georeference are put.
+_PLACE, _CRS = Affine(10, 0, 500_000, 0, -10, 5_600_000), "EPSG:32631"
+
+
+def match_arosics(python: Path, reference: Raster, target: Raster) -> Matches:
+    """Match with local AROSICS: phase correlation in windows around a regular grid of points, filtered by AROSICS.
+
+    Args:
+        python: Interpreter that has AROSICS.
+        reference: Reference.
+        target: Target, on the same grid.
+
+    Returns:
+        The matches, GDAL frame, none where AROSICS gave up; the confidence is its reliability.
+
+    Raises:
+        RuntimeError: The interpreter has no AROSICS that works.
+    """
+    placed = (reference.transform, reference.crs) if reference.georeferenced else (_PLACE, _CRS)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [Path(folder) / name for name in ("reference.tif", "target.tif", "points.csv")]
+        for path, raster in zip(paths, (reference, target), strict=False):
+            _write_grey(path, raster, *placed)
+        numbers = (_GRID_RES_PX, _WINDOW_PX, _MAX_SHIFT_PX)
+        # isolated: beside the script lies this module, of the same name as the package
+        command = [str(python), "-I", str(_SCRIPT), *map(str, paths), *map(str, numbers)]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"AROSICS does not run in {python}:\n{done.stderr}")
+        matches = read_points(paths[-1])
+    # AROSICS also puts points on the edges, which their shifts may carry out of the image
+    return matches.of(_inside(matches.xy0, reference) & _inside(matches.xy1, target))
+
+
+def read_points(path: Path) -> Matches:
+    """Read what ``arosics_points.py`` wrote."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    x0, y0, x1, y1, reliability = (
+        np.array([float(row[name]) for row in rows]) for name in ("x0", "y0", "x1", "y1", "reliability")
+    )
+    origin = Origin("AROSICS local", "cpu", 0.0)
+    return Matches(np.stack([x0, y0], axis=1), np.stack([x1, y1], axis=1), reliability / 100, origin)
+
+
+def _inside(xy: NDArray[np.float64], raster: Raster) -> NDArray[np.bool_]:
+    return np.asarray(((xy >= 0) & (xy < raster.size)).all(axis=1))
+
+
+def _write_grey(path: Path, raster: Raster, transform: Affine | None, crs: CRS | str | None) -> None:
+    """The mean of the bands; 0 is nodata and nothing else."""
+    width, height = raster.size
+    grey = np.where(raster.valid, np.maximum(raster.image.mean(axis=2, dtype=np.float32), 1), 0)
+    profile = {"driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "float32", "nodata": 0}
+    with rasterio.open(path, "w", **profile, transform=transform, crs=crs) as file:
+        file.write(grey.astype(np.float32), 1)
