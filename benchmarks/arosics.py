@@ -1,4 +1,14 @@
-"""AROSICS, run by an interpreter that has it: it needs GDAL's own bindings, which this project does without."""
+"""AROSICS, run by an interpreter that has it: it needs GDAL's own bindings, which this project does without.
+
+On Debian 12, whose GDAL is 3.6, an environment V that has it is made by
+
+    apt-get install libgdal-dev && python3 -m venv V
+    V/bin/pip install "setuptools<70" wheel "numpy<2" && V/bin/pip install --no-build-isolation gdal==3.6.2
+    V/bin/pip install arosics "numpy<2" gdal==3.6.2 && V/bin/pip install --no-deps arosics==1.13.2
+
+In 1.13.2, as in the versions before, the flags of its RANSAC filter land on other points than those they were meant
+for, once an earlier filter has flagged any: they are counted from 0, and written by the table's index.
+"""
 
 import csv
 import subprocess
@@ -51,6 +61,16 @@ def match_arosics(python: Path, reference: Raster, target: Raster) -> Matches:
         matches = read_points(paths[-1])
     # AROSICS also puts points on the edges, which their shifts may carry out of the image
     return matches.of(_inside(matches.xy0, reference) & _inside(matches.xy1, target))
+
+
+def version_of(python: Path) -> str:
+    """The version of the AROSICS that an interpreter has.
+
+    Raises:
+        subprocess.CalledProcessError: It has none.
+    """
+    command = [str(python), "-c", "from importlib.metadata import version; print(version('arosics'))"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def read_points(path: Path) -> Matches:

@@ -42,7 +42,7 @@ def tie_points(reference: str, target: str, grid_res_px: int, window_px: int, ma
     """
     window = (window_px, window_px)
     local = arosics.COREG_LOCAL(
-        reference, target, grid_res=grid_res_px, window_size=window, max_shift=max_shift_px, CPUs=1, q=True
+        reference, target, grid_res=grid_res_px, window_size=window, max_shift=max_shift_px, CPUs=None, q=True
     )
     table = local.CoRegPoints_table
     # without a single shift there is nothing to call an outlier

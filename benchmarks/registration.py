@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.arosics import match_arosics
+from benchmarks.arosics import match_arosics, version_of
 from benchmarks.deformations import Deformation, deformations, deformed
 from benchmarks.environment import environment
 from benchmarks.networks import ROOT
@@ -201,7 +201,10 @@ def main() -> None:
             outcomes.append(identity(pair, deformation))
             outcomes += [measure(pair, deformation, name, method) for name, method in every.items()]
     print(table(outcomes), overview(outcomes), sep="\n\n")
-    result = {"environment": environment(pick_device("auto")), "outcomes": [asdict(o) for o in outcomes]}
+    versions = environment(pick_device("auto"))
+    if arguments.arosics is not None:
+        versions["arosics"] = version_of(arguments.arosics)
+    result = {"environment": versions, "outcomes": [asdict(o) for o in outcomes]}
     with written_whole(arguments.json) as file:
         file.write_text(json.dumps(result, indent=1) + "\n")
 
