@@ -290,7 +290,10 @@ def main(argv: list[str] | None = None) -> int:
             # a terminal that lacks a letter of a file's name is no reason to lose the result
             stream.reconfigure(errors="replace")
     try:
-        return run(_parse(argv))
+        code = run(_parse(argv))
+        # that a reader has gone is to show here
+        sys.stdout.flush()
+        return code
     except S2MatchError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
@@ -449,4 +452,7 @@ def _size_and_nodata(scene: Scene) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended_with = main()
+    sys.stderr.flush()
+    # everything is written, and taking PyTorch apart would take a third of a second
+    os._exit(ended_with)

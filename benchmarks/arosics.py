@@ -11,6 +11,7 @@ for, once an earlier filter has flagged any: they are counted from 0, and writte
 """
 
 import csv
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -23,6 +24,7 @@ from rasterio.crs import CRS
 
 from s2match.images import Raster
 from s2match.matches import Matches, Origin
+from s2match.processor import ENVIRONMENT
 
 _SCRIPT = Path(__file__).with_name("arosics_points.py")
 
@@ -55,7 +57,8 @@ def match_arosics(python: Path, reference: Raster, target: Raster) -> Matches:
         numbers = (_GRID_RES_PX, _WINDOW_PX, _MAX_SHIFT_PX)
         # isolated: beside the script lies this module, of the same name as the package
         command = [str(python), "-I", str(_SCRIPT), *map(str, paths), *map(str, numbers)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        plain = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
+        done = subprocess.run(command, capture_output=True, text=True, env=plain)
         if done.returncode:
             raise RuntimeError(f"AROSICS does not run in {python}:\n{done.stderr}")
         matches = read_points(paths[-1])
@@ -69,7 +72,7 @@ def version_of(python: Path) -> str:
     Raises:
         subprocess.CalledProcessError: It has none.
     """
-    command = [str(python), "-c", "from importlib.metadata import version; print(version('arosics'))"]
+    command = [str(python), "-I", "-c", "from importlib.metadata import version; print(version('arosics'))"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 

@@ -194,6 +194,9 @@ def main() -> None:
     parser.add_argument("--arosics", type=Path, metavar="PYTHON", help="an interpreter that has AROSICS")
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
     arguments = parser.parse_args()
+    versions = environment(pick_device("auto"))
+    if arguments.arosics is not None:
+        versions["arosics"] = version_of(arguments.arosics)
     every = methods(arguments.weights, arguments.arosics)
     outcomes = []
     for pair in tqdm(list(date_pairs(arguments.data)), desc="pairs", leave=False):
@@ -201,9 +204,6 @@ def main() -> None:
             outcomes.append(identity(pair, deformation))
             outcomes += [measure(pair, deformation, name, method) for name, method in every.items()]
     print(table(outcomes), overview(outcomes), sep="\n\n")
-    versions = environment(pick_device("auto"))
-    if arguments.arosics is not None:
-        versions["arosics"] = version_of(arguments.arosics)
     result = {"environment": versions, "outcomes": [asdict(o) for o in outcomes]}
     with written_whole(arguments.json) as file:
         file.write_text(json.dumps(result, indent=1) + "\n")

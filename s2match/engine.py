@@ -133,6 +133,8 @@ class Engine:
         config = net.config
         if tuple(config["resolution"]) != (8, 2) or config["match_coarse"]["match_type"] != "dual_softmax":
             raise ValueError("the engine runs LoFTRs of resolution (8, 2) with dual-softmax matching")
+        if config["fine"]["attention"] != "linear":
+            raise ValueError("the engine runs LoFTRs whose fine stage has linear attention")
         self.device = device
         self.precision = precision
         self.reading = reading
@@ -282,8 +284,8 @@ class Engine:
     def _fine_stage(self, image0: ImageFeatures, image1: ImageFeatures, found: Candidates) -> FineStage:
         """The fine stage about some matches."""
         count = len(found.points0)
-        windows0 = self._window_cutter(image0, count)(_places(found.points0))
-        prepared0 = self._fine.prepare_all(windows0, found.context0)
+        cut0 = self._window_cutter(image0, count)
+        prepared0 = self._fine.prepare_all(lambda points: cut0(_places(points)), found.points0, found.context0)
         if self.reading.looks == 1:
             cut1 = self._window_cutter(image1, count)
             return FineStage(self._fine, prepared0, lambda points: cut1(_places(points)), found)

@@ -6,6 +6,7 @@ Statistics & Data Analysis 2006). The penalty takes differences of neighbouring 
 and, weakly, the control points themselves: where there are no matches the field goes back to its affine part.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -118,14 +119,14 @@ class Field:
         return np.asarray((xy - self.origin_px) / self.spacing_px)
 
 
-def fit_field(
+def fit_fields(
     xy0: NDArray[np.float64],
     xy1: NDArray[np.float64],
     start: NDArray[np.float64],
     threshold_px: float,
-    smoothness: float,
-) -> Field:
-    """Fit a field to points of which some are wrong by anything.
+    smoothness: Sequence[float],
+) -> list[Field]:
+    """Fit fields of several smoothness to points of which some are wrong by anything.
 
     Penalised least squares, reweighted: by Tukey's biweight of the distance from the field, whose reach comes down from
     far to near (graduated non-convexity, Blake and Zisserman, "Visual Reconstruction", 1987).
@@ -135,7 +136,7 @@ def fit_field(
         xy1: (N, 2) target pixels.
         start: 3×3 affine map that most right points are not far from.
         threshold_px: Largest distance of a right point from the field, target pixels.
-        smoothness: What bending weighs, against all the points in one square between control points.
+        smoothness: What bending weighs in each, against all the points in one square between control points.
     """
     # the furthest matches must not lie on an edge, this side of it or that by how it is rounded
     margin = _ROUNDING * float(np.ptp(xy0, axis=0).max())
@@ -145,20 +146,17 @@ def fit_field(
     origin = low - spacing_px
     along = (xy0 - origin) / spacing_px
     squares = _squares(along, rows, columns)
-    penalty = smoothness * len(xy0) / len(squares)
     wanted = xy1 - (xy0 @ start[:2, :2].T + start[:2, 2])
-    rough = penalty * _roughness(rows, columns)
-    off, found = wanted, np.zeros((len(rough), 2))
-    for reach in _REACH:
-        weight = np.clip(1 - (off**2).sum(axis=1) / (reach * threshold_px) ** 2, 0, None) ** 2
-        found = _solve(squares, weight, wanted, rough)
-        off = wanted - _predicted(squares, found, len(xy0))
-    matrix = start.copy()
-    slopes = found[-_AFFINE + 1 :].T / spacing_px
-    matrix[:2, :2] += slopes
-    matrix[:2, 2] += found[-_AFFINE] - slopes @ origin
-    coefficients = found[:-_AFFINE].reshape(rows, columns, 2)
-    return Field(matrix, (float(origin[0]), float(origin[1])), spacing_px, coefficients, penalty)
+    rough, fields = _roughness(rows, columns), []
+    for penalty in (each * len(xy0) / len(squares) for each in smoothness):
+        found = _fitted(squares, wanted, penalty * rough, threshold_px)
+        matrix = start.copy()
+        slopes = found[-_AFFINE + 1 :].T / spacing_px
+        matrix[:2, :2] += slopes
+        matrix[:2, 2] += found[-_AFFINE] - slopes @ origin
+        coefficients = found[:-_AFFINE].reshape(rows, columns, 2)
+        fields.append(Field(matrix, (float(origin[0]), float(origin[1])), spacing_px, coefficients, penalty))
+    return fields
 
 
 @dataclass(frozen=True)
@@ -188,6 +186,18 @@ def _squares(along: NDArray[np.float64], rows: int, columns: int) -> list[_Squar
         design = np.hstack([values, _affine(along[points])])
         squares.append(_Square(points, np.concatenate([control[0], own]), design))
     return squares
+
+
+def _fitted(
+    squares: list[_Square], wanted: NDArray[np.float64], rough: NDArray[np.float64], threshold_px: float
+) -> NDArray[np.float64]:
+    """(K, 2) parameters of a field that moves its points by (N, 2), wrong ones left out."""
+    off, found = wanted, np.zeros((len(rough), 2))
+    for reach in _REACH:
+        weight = np.clip(1 - (off**2).sum(axis=1) / (reach * threshold_px) ** 2, 0, None) ** 2
+        found = _solve(squares, weight, wanted, rough)
+        off = wanted - _predicted(squares, found, len(wanted))
+    return found
 
 
 def _local(along: NDArray[np.float64], rows: int, columns: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -223,12 +233,17 @@ def _solve(
     squares: list[_Square], weight: NDArray[np.float64], wanted: NDArray[np.float64], rough: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """(K, 2) parameters that come closest to the wanted displacements (N, 2)."""
-    normal, right = rough.copy(), np.zeros((len(rough), 2))
+    normal, right = [], []
     for square in squares:
         weighted = square.design.T * weight[square.points]
-        normal[np.ix_(square.unknowns, square.unknowns)] += weighted @ square.design
-        right[square.unknowns] += weighted @ wanted[square.points]
-    return np.asarray(np.linalg.solve(normal, right))
+        normal.append(weighted @ square.design)
+        right.append(weighted @ wanted[square.points])
+    count, unknowns = len(rough), np.array([square.unknowns for square in squares])
+    # counted in one go: adding to some rows and columns of a matrix takes longer than what is added
+    pairs = (unknowns[:, :, None] * count + unknowns[:, None]).ravel()
+    summed = np.bincount(pairs, np.ravel(normal), count**2).reshape(count, count)
+    sides = [np.bincount(unknowns.ravel(), side, count) for side in np.array(right).reshape(-1, 2).T]
+    return np.asarray(np.linalg.solve(rough + summed, np.stack(sides, axis=1)))
 
 
 def _predicted(squares: list[_Square], found: NDArray[np.float64], count: int) -> NDArray[np.float64]:

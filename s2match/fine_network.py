@@ -7,6 +7,7 @@ What is done differently, and changes nothing but rounding:
 - What a window is before it is compared is computed once, however often it is compared.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -41,20 +42,20 @@ class FineNetwork:
         alone = next((k for k, (name, _) in enumerate(named) if name != "self"), len(named))
         self._alone, self._together = [layer for _, layer in named[:alone]], named[alone:]
 
-    def prepare_all(self, windows: Tensor, context: Tensor) -> Tensor:
-        """As :meth:`prepare`, for any number of windows."""
-        blocks = (slice(start, start + BLOCK_WINDOWS) for start in range(0, len(windows), BLOCK_WINDOWS))
-        return torch.cat([self.prepare(windows[block], context[block]) for block in blocks])
+    def prepare_all(self, cut: Callable[[Tensor], Tensor], points: Tensor, context: Tensor) -> Tensor:
+        """Cut and :meth:`prepare` the windows about (N, 2) points, some at a time; N is 1 or more."""
+        blocks = (slice(start, start + BLOCK_WINDOWS) for start in range(0, len(points), BLOCK_WINDOWS))
+        return torch.cat([self.prepare(cut(points[block]), context[block]) for block in blocks])
 
     def prepare(self, windows: Tensor, context: Tensor) -> Tensor:
-        """What windows are whatever they are compared with: their context merged in, and their own places compared.
+        """Do to windows what does not depend on the other image: merge their cells in, and attend to themselves.
 
         Args:
             windows: (N, 25, C) fine features.
             context: (N, D) coarse tokens of the cells they belong to.
 
         Returns:
-            (N, 25, C).
+            (N, 25, C) features for :meth:`heatmaps`.
         """
         known = functional.linear(self._down(context.to(self._bias)), self._context_part, self._bias)
         merged = functional.linear(windows.to(self._bias), self._window_part).add_(known[:, None])
@@ -63,7 +64,15 @@ class FineNetwork:
         return merged
 
     def heatmaps(self, window0: Tensor, window1: Tensor) -> Tensor:
-        """(N, 25) shares of the places of prepared windows of image 1 of being the middle of those of image 0."""
+        """Compare windows of the two images.
+
+        Args:
+            window0: (N, 25, C) prepared windows of image 0.
+            window1: (N, 25, C) those of image 1.
+
+        Returns:
+            (N, 25) how likely each place of a window of image 1 shows the middle of the one of image 0; they sum to 1.
+        """
         for name, layer in self._together:
             if name == "self":
                 window0, window1 = layer(window0, window0), layer(window1, window1)

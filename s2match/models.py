@@ -1,6 +1,6 @@
 """Models that carry one image onto another, fitted to matches of which some are wrong."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from typing import Any
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.field import SMOOTHNESS, Field, fit_field
+from s2match.field import SMOOTHNESS, Field, fit_fields
 from s2match.matches import Matches
 
 # Matches that OpenCV needs for the largest model, a homography.
@@ -59,22 +59,30 @@ def best_model(
         model: One of :data:`MODELS`.
         threshold_px: Largest distance of an inlier from the model, in target pixels.
         seed: OpenCV's estimators start from a fixed state; the seed shuffles the matches they draw from.
-        smoothness: Of a field, see :func:`s2match.field.fit_field`.
+        smoothness: Of a field, see :func:`s2match.field.fit_fields`.
 
     Returns:
         The model; None when OpenCV finds none.
     """
+    found = best_models(matches, model, threshold_px, seed, (smoothness,))
+    return found[0] if found else None
+
+
+def best_models(
+    matches: Matches, model: str, threshold_px: float, seed: int, smoothness: Sequence[float]
+) -> list[Registration]:
+    """As :func:`best_model`, fields of several smoothness; other models are one, and none is none."""
     if len(matches) < SMALLEST_SAMPLE:
-        return None
+        return []
     order = np.random.default_rng(seed).permutation(len(matches))
     start = "affine" if model == FIELD else model
     matrix = _estimate(start, matches.xy0[order], matches.xy1[order], threshold_px)
     if matrix is None or not np.isfinite(matrix).all():
-        return None
+        return []
     if model != FIELD:
-        return _measured(model, matrix, None, matches, threshold_px)
-    field = fit_field(matches.xy0, matches.xy1, matrix, threshold_px, smoothness)
-    return _measured(model, field.matrix, field, matches, threshold_px)
+        return [_measured(model, matrix, None, matches, threshold_px)]
+    fields = fit_fields(matches.xy0, matches.xy1, matrix, threshold_px, smoothness)
+    return [_measured(model, field.matrix, field, matches, threshold_px) for field in fields]
 
 
 def _measured(

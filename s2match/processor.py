@@ -4,8 +4,10 @@ import os
 
 # GNU OpenMP's threads soon sleep when they wait for each other, and OpenBLAS, whose products here are small, takes one:
 # threads that spin keep what they wait for from its core wherever anything else runs, and take ten times as long.
-# PyTorch takes large blocks of memory in large pages, whose first use costs a fraction.
-ENVIRONMENT = {"GOMP_SPINCOUNT": "100000", "OPENBLAS_NUM_THREADS": "1", "THP_MEM_ALLOC_ENABLE": "1"}
+ENVIRONMENT = {"GOMP_SPINCOUNT": "100000", "OPENBLAS_NUM_THREADS": "1"}
+
+# What a user may have set to the same end, and would be overruled.
+_INSTEAD = {"GOMP_SPINCOUNT": "OMP_WAIT_POLICY", "OPENBLAS_NUM_THREADS": "OMP_NUM_THREADS"}
 
 
 def share_processor() -> None:
@@ -14,4 +16,5 @@ def share_processor() -> None:
     For the beginning of a command: what is imported already is not changed.
     """
     for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+        if _INSTEAD[name] not in os.environ:
+            os.environ.setdefault(name, value)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from s2match.field import SMOOTHNESS
 from s2match.matches import PATCH_PX, Matches
-from s2match.models import FIELD, best_model
+from s2match.models import FIELD, best_model, best_models
 
 # From the simplest; orthorectified images ask for no perspective. The first are one matrix for the whole image.
 GLOBAL_CANDIDATES = ("translation", "similarity", "affine")
@@ -129,12 +129,14 @@ def _folds(xy: NDArray[np.float64]) -> list[_Fold]:
     cell = np.floor((xy - low) / side).astype(np.int64)
     corners, block = np.unique(cell, axis=0, return_inverse=True)
     turn = corners % _STRIDE @ [1, _STRIDE]
+    x, y = np.ascontiguousarray(xy.T)
+    reach = side / 2 + min(_BUFFER_PX, side / 2)
     folds = []
     for own in (np.flatnonzero(turn == number) for number in np.unique(turn)):
         apart = np.ones(len(xy), bool)
         for corner in corners[own]:
             middle = (corner + 0.5) * side + low
-            apart &= np.abs(xy - middle).max(axis=1) > side / 2 + min(_BUFFER_PX, side / 2)
+            apart &= (np.abs(x - middle[0]) > reach) | (np.abs(y - middle[1]) > reach)
         folds.append(_Fold([np.flatnonzero(block.ravel() == index) for index in own], apart))
     return folds
 
@@ -155,24 +157,23 @@ class _Tried:
 def _best_tried(matches: Matches, model: str, folds: list[_Fold], threshold_px: float, seed: int) -> _Tried:
     """A model as it is, or a field as smooth as predicts best; of equal ones the smoothest."""
     smoothness = SMOOTHNESS if model == FIELD else SMOOTHNESS[:1]
-    tried = [_Tried(_held_out_errors(matches, model, folds, threshold_px, seed, each), each) for each in smoothness]
+    errors = _held_out_errors(matches, model, folds, threshold_px, seed, smoothness)
+    tried = [_Tried(*each) for each in zip(errors, smoothness, strict=True)]
     return min(tried, key=lambda each: float(each.error.mean()))
 
 
 def _held_out_errors(
-    matches: Matches, model: str, folds: list[_Fold], threshold_px: float, seed: int, smoothness: float
+    matches: Matches, model: str, folds: list[_Fold], threshold_px: float, seed: int, smoothness: Sequence[float]
 ) -> NDArray[np.float64]:
-    """(B,) median residual in every block, of models fitted apart from it."""
-    worst = 2 * threshold_px
-    errors = [worst] if not folds else []
+    """(S, B) for each smoothness the median residual in every block, of models fitted apart from it."""
+    worst, columns = 2 * threshold_px, []
     for fold in folds:
-        found = best_model(matches.of(fold.apart), model, threshold_px, seed, smoothness)
+        found = best_models(matches.of(fold.apart), model, threshold_px, seed, smoothness)
         for block in fold.blocks:
-            residual = np.full(len(block), worst)
-            if found is not None:
-                residual = np.linalg.norm(found.apply(matches.xy0[block]) - matches.xy1[block], axis=1)
-            errors.append(min(float(np.median(residual)), worst))
-    return np.array(errors)
+            off = (np.linalg.norm(each.apply(matches.xy0[block]) - matches.xy1[block], axis=1) for each in found)
+            medians = [float(np.median(residual_px)) for residual_px in off]
+            columns.append(np.minimum(medians or [worst] * len(smoothness), worst))
+    return np.array(columns or [[worst] * len(smoothness)]).T
 
 
 def _as_good(error: NDArray[np.float64], best: NDArray[np.float64]) -> bool:

@@ -1,41 +1,59 @@
 """What goes to AROSICS and what comes back; in its place stands a script that keeps the images and writes points."""
 
+import importlib
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
 from conftest import GRID, UTM, make_raster, texture
 
+from benchmarks import arosics
 from benchmarks.arosics import match_arosics
 from s2match.images import Raster
+from s2match.matches import Matches
 
 VALID = np.arange(100) >= np.full((80, 1), 10)
 RASTER = make_raster(texture(100, 80), valid=VALID)
 HEAD = "x0,y0,x1,y1,reliability"
 
 
-def interpreter(tmp_path: Path, points: str, status: int = 0) -> Path:
-    """What is called as PYTHON -I SCRIPT REFERENCE TARGET OUT GRID_RES WINDOW MAX_SHIFT."""
-    (tmp_path / "given.csv").write_text(points)
-    path = tmp_path / "python"
-    path.write_text(
-        f'#!/bin/sh\ncp "$3" "$4" "{tmp_path}" && cp "{tmp_path}/given.csv" "$5"\n'
-        f'echo "$1 $(basename "$2") $6 $7 $8" > "{tmp_path}/called"\necho broken >&2\nexit {status}\n'
-    )
-    path.chmod(0o755)
-    return path
+Match = Callable[..., Matches]
 
 
-def test_points_come_back_as_matches_those_outside_the_images_dropped(tmp_path: Path) -> None:
+@pytest.fixture
+def match(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Match:
+    """Match by a script called as SCRIPT REFERENCE TARGET OUT GRID_RES WINDOW MAX_SHIFT, which writes given points."""
+
+    def call(points: str, reference: Raster, target: Raster, status: int = 0) -> Matches:
+        script = tmp_path / "stub.py"
+        script.write_text(
+            "import os, pathlib, shutil, sys\n"
+            f"for path in sys.argv[1:3]: shutil.copy(path, {str(tmp_path)!r})\n"
+            f"pathlib.Path(sys.argv[3]).write_text({points!r})\n"
+            "told = [sys.flags.isolated, *sys.argv[4:], 'OPENBLAS_NUM_THREADS' in os.environ]\n"
+            f"pathlib.Path({str(tmp_path / 'called')!r}).write_text(' '.join(map(str, told)))\n"
+            f"sys.exit({status} and 'broken')\n"
+        )
+        monkeypatch.setattr(arosics, "_SCRIPT", script)
+        return match_arosics(Path(sys.executable), reference, target)
+
+    return call
+
+
+def test_points_come_back_as_matches_those_outside_the_images_dropped(match: Match, tmp_path: Path) -> None:
     points = (
         f"{HEAD}\n31.7,32.4,32.0,32.0,90.0\n64.5,8.25,64.0,8.0,65.5\n-0.3,32.0,0.0,32.0,90.0\n99.7,64,100.0,64,90\n"
     )
-    found = match_arosics(interpreter(tmp_path, points), RASTER, RASTER)
+    found = match(points, RASTER, RASTER)
     assert found.xy0.tolist() == [[31.7, 32.4], [64.5, 8.25]] and found.xy1.tolist() == [[32, 32], [64, 8]]
     assert found.confidence == pytest.approx([0.9, 0.655]) and found.origin.weights == "AROSICS local"
-    assert (tmp_path / "called").read_text() == "-I arosics_points.py 32 256 5\n"
+    assert (tmp_path / "called").read_text() == "1 32 256 5 False"
 
 
 @pytest.mark.parametrize(
@@ -46,27 +64,56 @@ def test_points_come_back_as_matches_those_outside_the_images_dropped(tmp_path: 
     ],
 )
 def test_it_sees_grey_images_on_one_grid_whose_nodata_is_0(
-    tmp_path: Path, raster: Raster, place: tuple[rasterio.Affine, rasterio.CRS | int]
+    match: Match, tmp_path: Path, raster: Raster, place: tuple[rasterio.Affine, rasterio.CRS | int]
 ) -> None:
     target = replace(raster, image=raster.image * np.array([1, 1, 0], np.uint8), transform=None, crs=None)
-    match_arosics(interpreter(tmp_path, f"{HEAD}\n"), raster, target)
+    match(f"{HEAD}\n", raster, target)
     for name, image in (("reference", raster.image), ("target", target.image)):
         with rasterio.open(tmp_path / f"{name}.tif") as file:
             assert (file.transform, file.crs, file.nodata, file.count) == (*place, 0, 1)
             assert np.allclose(file.read(1), np.where(VALID, image.mean(axis=2), 0))
 
 
-def test_dark_ground_is_not_nodata(tmp_path: Path) -> None:
-    match_arosics(interpreter(tmp_path, f"{HEAD}\n"), RASTER, replace(RASTER, image=RASTER.image * np.uint8(0)))
+def test_dark_ground_is_not_nodata(match: Match, tmp_path: Path) -> None:
+    match(f"{HEAD}\n", RASTER, replace(RASTER, image=RASTER.image * np.uint8(0)))
     with rasterio.open(tmp_path / "target.tif") as file:
         assert (file.read_masks(1) > 0).tolist() == VALID.tolist()
 
 
-def test_no_points_are_no_matches(tmp_path: Path) -> None:
-    found = match_arosics(interpreter(tmp_path, f"{HEAD}\n"), RASTER, RASTER)
+def test_no_points_are_no_matches(match: Match) -> None:
+    found = match(f"{HEAD}\n", RASTER, RASTER)
     assert len(found) == 0 and found.xy0.shape == found.xy1.shape == (0, 2)
 
 
-def test_an_interpreter_without_arosics_is_an_error(tmp_path: Path) -> None:
+def test_an_interpreter_without_arosics_is_an_error(match: Match) -> None:
     with pytest.raises(RuntimeError, match="broken"):
-        match_arosics(interpreter(tmp_path, f"{HEAD}\n", status=1), RASTER, RASTER)
+        match(f"{HEAD}\n", RASTER, RASTER, status=1)
+
+
+def test_shifts_carry_points_of_the_target_to_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As measured with AROSICS 1.13.2 on images moved by a known amount; outliers and what was not found fall out."""
+    table = pd.DataFrame(
+        {
+            "X_IM": [384.0, 64.0, 96.0],
+            "Y_IM": [128.0, 32.0, 64.0],
+            "X_SHIFT_PX": [-2.3, -9999.0, 1.0],
+            "Y_SHIFT_PX": [1.2, -9999.0, 1.0],
+            "ABS_SHIFT": [26.0, -9999.0, 14.0],
+            "RELIABILITY": [88.0, -9999.0, 70.0],
+            "OUTLIER": [False, False, True],
+        }
+    )
+    asked = {}
+
+    def coreg_local(*images: str, **options: object) -> SimpleNamespace:
+        asked.update(options, images=images)
+        return SimpleNamespace(CoRegPoints_table=table)
+
+    stub = ModuleType("arosics")
+    stub.COREG_LOCAL = coreg_local  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "arosics", stub)
+    monkeypatch.delitem(sys.modules, "benchmarks.arosics_points", raising=False)
+    tie_points = importlib.import_module("benchmarks.arosics_points").tie_points
+    assert tie_points("a.tif", "b.tif", 32, 256, 5) == [pytest.approx([381.7, 129.2, 384.0, 128.0, 88.0])]
+    assert asked["images"] == ("a.tif", "b.tif")
+    assert (asked["grid_res"], asked["window_size"], asked["max_shift"]) == (32, (256, 256), 5)

@@ -8,12 +8,25 @@ import numpy as np
 import pytest
 from conftest import GRID, REAL, make_raster, texture
 
-from benchmarks import registration
+from benchmarks import months, registration
 from benchmarks.accuracy import DEFAULT_JSON, OFFSETS, identity, measure, phase_correlation, sift
 from benchmarks.deformations import Deformation, deformations, deformed, field
 from benchmarks.pairs import date_pairs
 from benchmarks.precision import Agreement, agreement, total
-from benchmarks.readme import ALL_TABLES, README, accuracy_tables, all_tables, sample_summary, speed_tables
+from benchmarks.readme import (
+    ALL_DEFORMATIONS,
+    ALL_TABLES,
+    README,
+    accuracy_tables,
+    all_deformations,
+    all_tables,
+    months_tables,
+    native_tables,
+    registration_tables,
+    replace_block,
+    sample_summary,
+    speed_tables,
+)
 from benchmarks.scoring import Score, moved, score
 from benchmarks.speed import Case, in_own_process
 from benchmarks.speed_tables import REST
@@ -130,10 +143,20 @@ def test_corners_are_those_of_the_common_ground() -> None:
     assert found.corner_px == pytest.approx(0.103, abs=0.01)
 
 
+def test_blocks_are_replaced_empty_ones_too() -> None:
+    text = "a\n<!-- x -->\n<!-- /x -->\n<!-- y -->\nold\nlines\n<!-- /y -->\nb\n"
+    filled = replace_block(replace_block(text, "x", "new"), "y", "two\nlines")
+    assert filled == "a\n<!-- x -->\nnew\n<!-- /x -->\n<!-- y -->\ntwo\nlines\n<!-- /y -->\nb\n"
+    with pytest.raises(ValueError, match="0 blocks named z"):
+        replace_block(text, "z", "")
+
+
 def test_readme_shows_the_last_measurement() -> None:
     readme = README.read_text(encoding="utf-8")
     assert accuracy_tables() in readme and speed_tables() in readme
+    assert native_tables() in readme and registration_tables() in readme and months_tables() in readme
     assert all_tables() == ALL_TABLES.read_text(encoding="utf-8")
+    assert all_deformations() == ALL_DEFORMATIONS.read_text(encoding="utf-8")
     runs = json.loads(DEFAULT_JSON.read_text())["runs"]
     assert {tuple(run["offset_px"]) for run in runs} == set(OFFSETS)
     assert all(len(run["scores"]) == 16 and Score(**run["scores"][0]) for run in runs)
@@ -184,3 +207,16 @@ def test_refined_matches_recover_a_known_field_of_the_sample() -> None:
     assert "| field 0.3 to 2 px |" in registration.table([before, found])
     counted = registration.overview([before, found])
     assert "| identity | – | 0 of 1 |" in counted and "| LoFTR, refined | 1 of 1 | 1 of 1 |" in counted
+
+
+def test_months_are_explained_by_one_offset_each() -> None:
+    """A pair without a model is told by the others; one that says something else is left over."""
+    true = np.array([[0.0, 0.0], [0.1, -0.1], [1.0, 0.5], [0.0, 0.0], [0.0, 0.1]])
+    pairs = [(a, b) for a in range(5) for b in range(a + 1, 5)]
+    moved = {(a, b): true[b] - true[a] for a, b in pairs}
+    found = months.explained("test", 5, moved | {(0, 1): None})
+    assert (found.registered, found.pairs) == (9, 10) and found.left_px < 1e-9
+    assert np.allclose(found.offset_px, true - np.median(true, axis=0))
+    assert months.explained("test", 5, moved | {(0, 1): true[1] + 1.0}).left_px > 0.2
+    shown = months.table(["Jan", "Feb", "Mar", "Apr", "May"], [found])
+    assert "| Mar | +1.00, +0.50 px |" in shown and "| 9 of 10 |" in shown

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from s2match.consensus import Consensus, calibrated, find_consensus, weights_of
+from s2match.consensus import Consensus, _median, calibrated, find_consensus, weights_of
 from s2match.matches import REACH_CELLS
 
 GRID = (24, 30)
@@ -98,3 +98,13 @@ def test_confidence_rises_with_support_and_share() -> None:
     few, many, disputed = calibrated(agreed, (-2.0, 1.5, 0.9)).tolist()
     assert few < many and disputed < many
     assert many == pytest.approx(1 / (1 + np.exp(2 - 1.5 * np.log(40) - 0.9 * np.log(0.8))), abs=1e-6)
+
+
+def test_medians_are_those_of_pytorch() -> None:
+    """Which takes them on other devices: the lower of the two in the middle, of those that are there."""
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(2, 50, 121, generator=generator)
+    there = torch.rand(50, 121, generator=generator) < torch.linspace(0.02, 1, 50)[:, None]
+    there[:, 60] = True
+    wanted = torch.where(there, values, torch.nan).nanmedian(2).values
+    assert torch.equal(_median(values, there), wanted)

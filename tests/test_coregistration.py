@@ -15,7 +15,7 @@ from rasterio.crs import CRS
 from s2match.catalog import scene_of
 from s2match.coregistration import Correction, require_same_footprint
 from s2match.corrected import write_resampled
-from s2match.field import fit_field
+from s2match.field import fit_fields
 from s2match.georeference import apply_transform, reproject
 from s2match.grids import grids_of
 from s2match.models import Registration
@@ -36,7 +36,7 @@ def registration(model: str, carry: Callable[[Points], Points], size: int = SIZE
     homogeneous = np.hstack([xy, np.ones((len(xy), 1))])
     matrix = np.eye(3)
     matrix[:2] = np.linalg.lstsq(homogeneous, carry(xy), rcond=None)[0].T
-    field = fit_field(xy, carry(xy), matrix, 5.0, 1e-6) if model == "field" else None
+    field = fit_fields(xy, carry(xy), matrix, 5.0, (1e-6,))[0] if model == "field" else None
     return Registration(model, matrix, np.ones(len(xy), np.bool_), np.zeros(len(xy)), field=field)
 
 

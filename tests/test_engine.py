@@ -1,5 +1,6 @@
 """The engine returns stock kornia's matches: same pairs, keypoints within 0.01 px, confidence within 1e-4."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,29 @@ def test_the_pretrained_configuration() -> None:
     image = cut(40, 40, 200, 232)
     images = image, image + 0.003 * torch.randn_like(image)
     assert_same(fast(Engine(net, CPU), *images, 0.1), stock(net, *images, 0.1), 0.1, 10, sharper=10)
+
+
+def test_fine_stages_of_other_shapes_and_those_that_are_refused() -> None:
+    """Windows that attend to themselves again after they have seen each other."""
+    torch.manual_seed(2)
+    config: dict[str, Any] = copy.deepcopy(load_network("sentinel2").net.config)
+    config["fine"]["layer_names"] = ["self", "cross"] * 2
+    net = LoFTR(None, config).eval()
+    known = load_network("sentinel2").net.state_dict()
+    net.load_state_dict({name: known.get(name, value) for name, value in net.state_dict().items()})
+    images = cut(40, 40, 200, 232), cut(43, 45, 200, 232)
+    assert_same(fast(Engine(net, CPU), *images, 0.2), stock(net, *images, 0.2), 0.2, 100)
+    config["fine"]["attention"] = "full"
+    with pytest.raises(ValueError, match="linear attention"):
+        Engine(LoFTR(None, config).eval(), CPU)
+
+
+def test_half_precision_finds_the_same_points(net: LoFTR) -> None:
+    images = cut(40, 40, 400, 400), cut(43, 45, 400, 400)
+    full, half = (by_pair(fast(Engine(net, CPU, kind), *images, 0.2)) for kind in (torch.float32, torch.bfloat16))
+    assert len(full.keys() & half.keys()) > 0.97 * len(full) > 500
+    away = [np.abs(full[key][0] - half[key][0]).max() for key in full.keys() & half.keys()]
+    assert np.median(away) < 0.05 and np.percentile(away, 95) < 0.3
 
 
 def test_zero_matches(net: LoFTR) -> None:

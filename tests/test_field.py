@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from test_geometry import TRUTH
 
-from s2match.field import SMOOTHNESS, fit_field
+from s2match.field import SMOOTHNESS, fit_fields
 from s2match.geometry import fit, uncertainty_px
 from s2match.matches import Matches, Origin
 from s2match.models import apply_matrix, best_model
@@ -168,7 +168,7 @@ def test_same_seed_same_field() -> None:
 def test_hardly_any_matches_still_give_a_field() -> None:
     """It is the affine map that it started from, if nothing asks for more."""
     xy0 = np.array([[10.0, 10.0], [10.0, 11.0], [12.0, 10.0]])
-    field = fit_field(xy0, xy0 + [1, 2], TRUTH["translation"], 20.0, SMOOTHNESS[0])
+    field = fit_fields(xy0, xy0 + [1, 2], TRUTH["translation"], 20.0, SMOOTHNESS[:1])[0]
     assert np.isfinite(field.apply(PLACES)).all()
     np.testing.assert_allclose(field.apply(xy0), xy0 + [1, 2], atol=0.1)
 
@@ -178,6 +178,6 @@ def test_nearly_equal_matches_make_nearly_equal_fields(seed: int) -> None:
     rng = np.random.default_rng(seed)
     xy0 = rng.uniform(0, 1000, (300, 2))
     xy1 = xy0 + rng.normal(0, 0.1, xy0.shape)
-    fields = [fit_field(xy0 + off, xy1, np.eye(3), 1.5, 3e-3) for off in (0.0, rng.normal(0, 1e-9, xy0.shape))]
+    fields = [fit_fields(xy0 + off, xy1, np.eye(3), 1.5, (3e-3,))[0] for off in (0.0, rng.normal(0, 1e-9, xy0.shape))]
     assert fields[0].coefficients.shape == fields[1].coefficients.shape
     assert np.abs(fields[0].apply(xy0) - fields[1].apply(xy0)).max() < 1e-6

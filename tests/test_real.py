@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
 from conftest import REAL
 
 import model_inference
@@ -13,7 +15,7 @@ from s2match.catalog import list_scenes, pick_pair
 UKRAINE = REAL / "ukraine"
 
 
-def run(tmp_path: Path, first: int, second: int, size: int, confidence: float) -> tuple[int, dict]:  # type: ignore[type-arg]
+def run(tmp_path: Path, first: int, second: int, size: int, confidence: float) -> tuple[int, dict[str, Any]]:
     code = model_inference.main(
         [
             *("--dataset_path", str(UKRAINE), "--indexes_of_images", str(first), str(second)),
@@ -86,3 +88,45 @@ def test_a_half_swath_matches_on_its_own_half(tmp_path: Path) -> None:
     assert code == 0
     assert facts["reference"]["nodata_share"] == pytest.approx(0.53, abs=0.01)
     assert facts["registration"]["inliers"] > 200
+
+
+def command(tmp_path: Path, first: Path, second: Path, *options: str) -> tuple[int, dict[str, Any]]:
+    facts = tmp_path / "facts.json"
+    written = ["--output", str(tmp_path / "result.png"), "--json", str(facts), "--no-show"]
+    code = model_inference.main(["--images", str(first), str(second), *options, *written])
+    return code, json.loads(facts.read_text())
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_another_sensor_with_another_pixel_size_and_reference_system_registers(tmp_path: Path) -> None:
+    """Sentinel-2 at 20 m in UTM and EMIT at about 60 m in degrees, whose georeferences agree within half a pixel."""
+    sentinel, emit = (REAL / "cross_sensor" / f"{name}_Haib_resize.tif" for name in ("S2", "EMIT"))
+    code, facts = command(tmp_path, sentinel, emit, "--image_size", "native")
+    assert code == 0 and facts["registration"]["inliers"] > 300
+    inliers = facts["ground_errors"]["inliers"]
+    assert np.hypot(inliers["median_east_m"], inliers["median_north_m"]) < 30
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_seasons_of_opposite_contrast_register(tmp_path: Path) -> None:
+    """NDVI of a valley in February and in August: what is bright in one is dark in the other."""
+    dates = [REAL / "ndvi" / f"Sentinel2_NDVI_2020-{day}.tif" for day in ("02-21", "08-01")]
+    images = [rasterio.open(path).read(1) for path in dates]
+    there = np.isfinite(images[0]) & np.isfinite(images[1])
+    assert np.corrcoef(images[0][there], images[1][there])[0, 1] < 0.2
+    code, facts = command(tmp_path, *dates, "--image_size", "native")
+    assert code == 0
+    inliers = facts["ground_errors"]["inliers"]
+    assert np.hypot(inliers["median_east_m"], inliers["median_north_m"]) < 15
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.parametrize("confidence", ["0.8", "0.2"])
+def test_two_places_are_refused(tmp_path: Path, confidence: str) -> None:
+    places = [REAL / "native10m" / f"{name}.png" for name in ("dolomites", "zone9_Jun")]
+    code, facts = command(tmp_path, *places, "--image_size", "native", "--confidence", confidence)
+    assert code == model_inference.NO_REGISTRATION
+    assert facts["registration"] is None and facts["verdict"] == "not enough evidence"

@@ -20,6 +20,7 @@ from training import losses, train
 from training.calibrate import calibrate, logistic
 from training.loading import Recipe, _returns, batches, make_batch
 from training.pairs import Pair, apply, cut, sample_pair, translation, truth_of
+from training.progress import Row, read_rows
 from training.scenes import Stack, list_images, load_stacks, matches_any
 from training.validate import HELD_OUT, SAME_PLACE, checks_of, measure
 
@@ -310,9 +311,8 @@ def test_resumed_training_is_the_same_and_loads_into_kornia(
     whole = train.train(small_state(plan), stacks, RECIPE, plan, tmp_path / "whole.pt", workers=0)
     part = replace(plan, stop=stop)
     train.train(small_state(part), stacks, RECIPE, part, tmp_path / "part.pt", workers=0)
-    resumed = train.train(
-        train.resume(tmp_path / "part.pt", plan, CPU), stacks, RECIPE, plan, tmp_path / "part.pt", workers=0
-    )
+    left_off = train.resume(tmp_path / "part.pt", plan, CPU), stacks, RECIPE, plan, tmp_path / "part.pt"
+    resumed = train.train(*left_off, workers=0, earlier=read_rows(tmp_path / "part.csv"))
     assert resumed.step == whole.step == 4 and resumed.restarted == (restart is not None)
     for name, value in whole.net.state_dict().items():
         assert torch.equal(value, resumed.net.state_dict()[name]), name
@@ -321,6 +321,21 @@ def test_resumed_training_is_the_same_and_loads_into_kornia(
     assert network.pixel_centre == train.PIXEL_CENTRE and network.reading == train.READING
     stock = LoFTR(None, whole.net.config).eval()
     stock.load_state_dict(network.net.state_dict())
+    tables = [read_rows(tmp_path / f"{name}.csv") for name in ("whole", "part")]
+    assert [row.step for row in tables[0]] == [row.step for row in tables[1]] == [1, 2, 3, 4]
+    assert str([row.figures for row in tables[0]]) == str([row.figures for row in tables[1]])
+    assert cv2.imread(str(tmp_path / "part.png")).std() > 1
+
+
+def test_what_came_after_the_checkpoint_is_not_in_the_curves(stacks: list[Stack], tmp_path: Path) -> None:
+    """A run that died after its last checkpoint has rows of steps that are done again."""
+    earlier = [Row(step, 1.0, (float(step),) * 7) for step in (1, 2, 3)]
+    plan = train.Plan(steps=4, stop=3, warmup=1, log_steps=1)
+    state = small_state(plan)
+    state.step = 2
+    train.train(state, stacks, RECIPE, plan, tmp_path / "state.pt", workers=0, earlier=earlier)
+    rows = read_rows(tmp_path / "state.csv")
+    assert [row.step for row in rows] == [1, 2, 3] and rows[0].figures == (1,) * 7 and rows[2].figures != (3,) * 7
 
 
 def test_training_lowers_the_loss(stacks: list[Stack]) -> None:

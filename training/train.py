@@ -3,8 +3,8 @@
 python -m training.train --data FOLDER... --out state.pt [--resume state.pt] [--minutes 60 | --steps 5000]
 
 Beside ``state.pt``, from which training resumes, the averaged weights are written as ``state.safetensors``; they are
-what ``model_inference.py`` and kornia load. Images of ``split.json`` are never opened, and those of ``--hold-out`` are
-only validated on.
+what ``model_inference.py`` and kornia load. ``state.csv`` and ``state.png`` show how it went. Images of ``split.json``
+are never opened, and those of ``--hold-out`` are only validated on.
 """
 
 import argparse
@@ -16,7 +16,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from kornia.feature import LoFTR
 from kornia.feature.loftr.loftr import default_cfg
@@ -28,6 +27,7 @@ from s2match.weights import Reading, load_network, save_weights
 from training.calibrate import calibrate
 from training.loading import Recipe, batches
 from training.losses import Step, run
+from training.progress import Row, read_rows, row_of, write_rows
 from training.scenes import Stack, list_images, load_stacks, matches_any
 from training.validate import HELD_OUT, SAME_PLACE, held_out_checks
 
@@ -207,7 +207,15 @@ def resume(path: Path, plan: Plan, device: torch.device) -> State:
     return state
 
 
-def train(state: State, stacks: Sequence[Stack], recipe: Recipe, plan: Plan, out: Path, workers: int = 1) -> State:
+def train(
+    state: State,
+    stacks: Sequence[Stack],
+    recipe: Recipe,
+    plan: Plan,
+    out: Path,
+    workers: int = 1,
+    earlier: Sequence[Row] = (),
+) -> State:
     """Train from where a state is to the plan's end, with checkpoints on the way.
 
     Args:
@@ -217,10 +225,13 @@ def train(state: State, stacks: Sequence[Stack], recipe: Recipe, plan: Plan, out
         plan: How to train.
         out: The checkpoint to write.
         workers: Processes that make batches.
+        earlier: The curves of the run that is resumed.
     """
     device = next(state.net.parameters()).device
     begin = saved = time.monotonic()
     first, before, log = state.step, state.minutes, []
+    # what came after the checkpoint that is resumed is done anew
+    rows = [row for row in earlier if row.step <= first]
     with batches(stacks, recipe, state.step, workers) as source:
         for batch in source:
             spent = (time.monotonic() - begin) / 60
@@ -232,11 +243,14 @@ def train(state: State, stacks: Sequence[Stack], recipe: Recipe, plan: Plan, out
             log.append(advance(state, batch.to(device), plan, done, state.step - (0 if plan.steps else first)))
             state.minutes = before + (time.monotonic() - begin) / 60
             if state.step % plan.log_steps == 0:
-                print(_line(state, log), flush=True)
+                rows.append(row_of(state.step, state.minutes, log))
+                print(rows[-1], flush=True)
                 log = []
             if time.monotonic() - saved > 60 * plan.save_minutes:
+                write_rows(rows, out.with_suffix(".csv"))
                 save(state, out)
                 saved = time.monotonic()
+    write_rows(rows, out.with_suffix(".csv"))
     save(state, out)
     return state
 
@@ -284,16 +298,6 @@ def _average(state: State, decay: float) -> None:
     torch._foreach_lerp_([into[name] for name in floats], [new[name] for name in floats], 1 - decay)
 
 
-def _line(state: State, log: list[Step]) -> str:
-    titles = ("coarse", "fine", "recall@0.2", "precision", "above 0.8", "error px", "slope")
-    figures = []
-    for title, field in zip(titles, fields(Step), strict=True):
-        values = [float(getattr(step, field.name)) for step in log]
-        known = [value for value in values if math.isfinite(value)]
-        figures.append(f"{title} {np.mean(known):.3f}" if known else f"{title} –")
-    return f"step {state.step}  {state.minutes:.1f} min  " + "  ".join(figures)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the options, load the images and train."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -335,7 +339,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     device = pick_device(a.device)
     recipe = Recipe(a.seed, a.batch)
     state = resume(a.resume, plan, device) if a.resume else start(a.init, plan, device)
-    train(state, stacks, recipe, plan, a.out, a.workers)
+    earlier = read_rows(a.resume.with_suffix(".csv")) if a.resume else []
+    train(state, stacks, recipe, plan, a.out, a.workers, earlier)
     checks = held_out_checks(images, a.hold_out, a.same_place, different=None)
     if checks and (found := calibrate(a.out.with_suffix(".safetensors"), checks)) is not None:
         print(f"confidence calibrated on {len(checks)} held-out pairs: {found}", flush=True)

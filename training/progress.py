@@ -1,0 +1,85 @@
+"""What training is watched by: a line of text, a row of a table, and curves drawn from all rows."""
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from s2match.figures.style import BLUE, GREEN, VERMILION, label_axes, new_figure
+from s2match.files import written_whole
+from s2match.plotting import save_figure
+from training.losses import Step
+
+# What the fields of a step are called.
+_TITLES = ("coarse", "fine", "recall@0.2", "precision", "above 0.8", "error px", "slope")
+
+_COLUMNS = ("step", "minutes", *_TITLES)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What some steps were like, on average.
+
+    Attributes:
+        step: The last of them.
+        minutes: Spent until then.
+        figures: In the order of :class:`training.losses.Step`; not a number where no step tells.
+    """
+
+    step: int
+    minutes: float
+    figures: tuple[float, ...]
+
+    def __str__(self) -> str:
+        """A line for people."""
+        told = (f"{title} {value:.3f}" for title, value in zip(_TITLES, self.figures, strict=True))
+        return f"step {self.step}  {self.minutes:.1f} min  " + "  ".join(told).replace("nan", "–")
+
+
+def row_of(step: int, minutes: float, log: Sequence[Step]) -> Row:
+    """The row of some steps."""
+    return Row(step, minutes, tuple(_mean([float(getattr(s, field.name)) for s in log]) for field in fields(Step)))
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The rows of a table; none where there is no table yet."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            Row(int(step), float(minutes), tuple(map(float, rest)))
+            for step, minutes, *rest in list(csv.reader(file))[1:]
+        ]
+
+
+def write_rows(rows: Sequence[Row], path: Path) -> None:
+    """Write the table as CSV, and its curves beside it as ``.png``."""
+    with written_whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([_COLUMNS, *((row.step, row.minutes, *row.figures) for row in rows)])
+    if rows:
+        save_figure(plot_rows(rows), path.with_suffix(".png"))
+
+
+def plot_rows(rows: Sequence[Row]) -> Figure:
+    """Losses, shares, and what the fine stage does, by step."""
+    figure = new_figure(16, 4.8)
+    steps, figures = [row.step for row in rows], np.array([row.figures for row in rows])
+    panels = (("loss", ("coarse", "fine")), ("share", _TITLES[2:5]), ("error in px, slope", _TITLES[5:]))
+    for axes, (name, shown) in zip(figure.subplots(1, 3), panels, strict=True):
+        for title, colour in zip(shown, (BLUE, VERMILION, GREEN), strict=False):
+            axes.plot(steps, figures[:, _TITLES.index(title)], color=colour, label=title)
+        label_axes(axes, "step", name)
+        if shown != _TITLES[5:]:
+            axes.set_ylim(bottom=0)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=12)
+    return figure
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return float(np.mean(known)) if known else math.nan
