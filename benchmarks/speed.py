@@ -233,7 +233,7 @@ def main() -> None:
             f"{name} {size}": flops(name, size) for name in (PRETRAINED, "sentinel2") for size in arguments.sizes
         },
         "network": [asdict(in_own_process(case)) for case in cases],
-        "tiles": [] if arguments.skip_tiles else time_tiles(max(1, arguments.repeats // 2)),
+        "tiles": [] if arguments.skip_tiles else time_tiles(max(3, arguments.repeats // 2)),
     }
     with written_whole(arguments.json) as partial:
         partial.write_text(json.dumps(result, indent=1) + "\n")
