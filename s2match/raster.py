@@ -29,6 +29,9 @@ MAX_SIDE_PX = 32_768
 
 # Zeros that nobody declared to be nodata are taken for it in patches of at least this many pixels.
 _NODATA_PATCH_PX = 64
+
+# Stored rows that are held at once, about, where a large file without reduced versions is read smaller.
+_STORED_ROWS = 1024
 _LIST_SIDE_PX = 256
 
 # Stored samples around a window that its pixels, and what is nodata among them, are told by.
@@ -153,16 +156,37 @@ def _read_data(grid: Grid, window: Window) -> Patch:
     with opened(grid.scene.path) as file:
         level = _choose_level(file, min(across, down))
     with opened(grid.scene.path, level.overview) as file:
-        columns, from_left = _part(left, window.width, across, level.columns, file.width)
-        rows, from_top = _part(top, window.height, down, level.rows, file.height)
-        stored = RasterioWindow.from_slices(from_top, from_left)
-        bands = _read_bands(file, stored)
-        valid = read_valid(file, bands, stored)
+        columns = _part(left, window.width, across, level.columns, file.width)
+        strips = [
+            _read_strip(file, _part(top + down * begin, rows, down, level.rows, file.height), columns)
+            for begin, rows in _strips(file, window.height, down * level.rows[0])
+        ]
         dtype = np.dtype(file.dtypes[0])
-    values, valid = _resample_valid(bands, valid, rows, columns)
+    values = np.concatenate([strip[0] for strip in strips], axis=1)
+    valid = np.concatenate([strip[1] for strip in strips])
     if not valid.any():
         return Patch(np.zeros((*valid.shape, 3), np.uint8), valid)
     return Patch(_to_tci(values, valid, dtype), valid)
+
+
+def _strips(file: rasterio.DatasetReader, height: int, scale: float) -> list[tuple[int, int]]:
+    """Rows of a window that are read at once, (first, count): few where many stored ones make one.
+
+    What shows no data by its values alone is read in one go, because patches of zeros are to be seen whole.
+    """
+    if all(MaskFlags.all_valid in flags for flags in file.mask_flag_enums):
+        return [(0, height)]
+    rows = max(1, int(_STORED_ROWS / max(scale, 1.0)))
+    return [(begin, min(rows, height - begin)) for begin in range(0, height, rows)]
+
+
+def _read_strip(
+    file: rasterio.DatasetReader, rows: tuple[AxisMap, tuple[int, int]], columns: tuple[AxisMap, tuple[int, int]]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """B×H×W values and H×W validity of a part of a file, resampled; see :func:`_part`."""
+    stored = RasterioWindow.from_slices(rows[1], columns[1])
+    bands = _read_bands(file, stored)
+    return _resample_valid(bands, read_valid(file, bands, stored), rows[0], columns[0])
 
 
 def _part(

@@ -278,3 +278,19 @@ def test_what_windows_share_is_decoded_once_while_files_are_held(write_image: Wr
         assert np.array_equal(read_window(grid, beside).image, before.image)
     with pytest.raises(UnreadableImageError):
         read_window(grid, beside)
+
+
+@pytest.mark.parametrize("size", [(300, 400), (97, 81), (450, 620)])
+def test_strips_are_cuts_of_the_whole(
+    write_image: Writer, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    """Large files that declare their nodata are read a few rows at a time."""
+    image = np.stack([np.maximum(texture(300, 400, seed=k), 1) for k in range(3)])
+    image[:, 150:230, 40:200] = 0
+    path = write_image("a.tif", image, nodata=0)
+    monkeypatch.setattr("s2match.raster._STORED_ROWS", 10_000)
+    whole = read_raster(path, size)
+    monkeypatch.setattr("s2match.raster._STORED_ROWS", 16)
+    strips = read_raster(path, size)
+    assert (~whole.valid).any() and np.array_equal(strips.valid, whole.valid)
+    assert np.array_equal(strips.image, whole.image)
