@@ -11,7 +11,6 @@ which knows nothing of LoFTR, finds the same offsets.
 import argparse
 import itertools
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,20 +21,18 @@ from tqdm import tqdm
 from benchmarks.environment import environment
 from benchmarks.networks import ROOT
 from benchmarks.pairs import DEFAULT_DATA
+from benchmarks.registration import methods
 from benchmarks.tables import row
 from benchmarks.warps import MONTHS
-from s2match.baselines import match_phase
 from s2match.files import written_whole
-from s2match.finishing import Finishing
 from s2match.geometry import fit
 from s2match.images import Raster
-from s2match.loftr import LoftrMatcher, pick_device
+from s2match.loftr import pick_device
 from s2match.matches import Matches
-from s2match.matching import match_rasters, prepare
 from s2match.raster import read_raster
-from s2match.weights import load_network
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "months.json"
+_METHODS = ("LoFTR, refined", "phase correlation")
 _ORDER = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -84,23 +81,18 @@ def explained(method: str, count: int, moved: dict[tuple[int, int], NDArray[np.f
 
 def measure(images: list[Raster], weights: str) -> list[Offsets]:
     """Offsets by LoFTR, refined, and by phase correlation around a grid of points."""
-    matcher = LoftrMatcher(load_network(weights), pick_device("auto"))
-    refined = Finishing(max_points=5000, refined=True)
-    methods: dict[str, Callable[[Raster, Raster], Matches]] = {
-        "LoFTR, refined": lambda a, b: match_rasters(matcher, a, b, 0.8, finishing=refined),
-        "phase correlation": lambda a, b: match_phase(prepare(a), prepare(b)),
-    }
+    every = methods(weights)
     pairs = list(itertools.combinations(range(len(images)), 2))
     return [
         explained(
             name,
             len(images),
             {
-                (first, second): moved_px(method(images[first], images[second]), images[first].size)
+                (first, second): moved_px(every[name](images[first], images[second]), images[first].size)
                 for first, second in tqdm(pairs, desc=name, leave=False)
             },
         )
-        for name, method in methods.items()
+        for name in _METHODS
     ]
 
 

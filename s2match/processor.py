@@ -3,7 +3,7 @@
 import os
 
 # GNU OpenMP's threads soon sleep when they wait for each other, and OpenBLAS, whose products here are small, takes one:
-# threads that spin keep what they wait for from its core wherever anything else runs, and take ten times as long.
+# threads that spin keep what they wait for from its core wherever anything else runs, and take several times as long.
 ENVIRONMENT = {"GOMP_SPINCOUNT": "100000", "OPENBLAS_NUM_THREADS": "1"}
 
 # What a user may have set to the same end, and would be overruled.
