@@ -16,6 +16,9 @@ from s2match.cells import TokenTable
 # Scores held at once, as float32: 16 MB stay in the cache of most processors.
 _BLOCK_SCORES = 4_000_000
 
+# Rows of a block are a multiple of this, where there are as many: vector instructions then never end in half a vector.
+_LANES = 32
+
 # Below this confidence every cell has a match and none means anything.
 MIN_THRESHOLD = 0.01
 
@@ -71,6 +74,8 @@ Block = tuple[slice, slice]
 def blocks(rows: int, columns: int) -> Iterator[Block]:
     """All of some tokens with all of others."""
     block = max(1, _BLOCK_SCORES // max(1, columns))
+    if block > _LANES:
+        block -= block % _LANES
     for start in range(0, rows, block):
         yield slice(start, min(start + block, rows)), slice(0, columns)
 

@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from s2match.attention import SequenceLayer, Transformer
 from s2match.coarse import (
     MIN_THRESHOLD,
     CoarseMatches,
@@ -133,8 +134,8 @@ class Engine:
         config = net.config
         if tuple(config["resolution"]) != (8, 2) or config["match_coarse"]["match_type"] != "dual_softmax":
             raise ValueError("the engine runs LoFTRs of resolution (8, 2) with dual-softmax matching")
-        if config["fine"]["attention"] != "linear":
-            raise ValueError("the engine runs LoFTRs whose fine stage has linear attention")
+        if {config[stage]["attention"] for stage in ("coarse", "fine")} != {"linear"}:
+            raise ValueError("the engine runs LoFTRs with linear attention")
         self.device = device
         self.precision = precision
         self.reading = reading
@@ -144,10 +145,11 @@ class Engine:
         self._backbone = _folded(net.backbone).to(device, precision, memory_format=torch.channels_last)
         self._position = net.pos_encoding.to(device)
         self._attention = torch.float32 if precision == torch.float32 else torch.bfloat16
-        self._transformer, *fine = (
+        coarse, *fine = (
             copy.deepcopy(part).to(device, self._attention)
             for part in (net.loftr_coarse, net.fine_preprocess, net.loftr_fine)
         )
+        self._transformer = Transformer.of(coarse, SequenceLayer)
         self._fine = FineNetwork(*fine)
 
     @torch.inference_mode()
@@ -235,8 +237,8 @@ class Engine:
         """The tokens of both images after they have attended to each other."""
         if len(tokens0.cells) == 0 or len(tokens1.cells) == 0:
             return tokens0, tokens1
-        values = self._transformer(*(tokens.values[None].to(self._attention) for tokens in (tokens0, tokens1)))
-        return replace(tokens0, values=values[0][0].float()), replace(tokens1, values=values[1][0].float())
+        values = self._transformer(*(tokens.values.to(self._attention) for tokens in (tokens0, tokens1)))
+        return replace(tokens0, values=values[0].float()), replace(tokens1, values=values[1].float())
 
     def _coarse_matches(
         self, tokens0: Tokens, tokens1: Tokens, threshold: float, bands: Tensor | None
