@@ -185,8 +185,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--refine",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="measure every match again on the pixels around it, and drop those that it does not make better "
-        "(default: with --image_size native)",
+        help="measure every match again on the pixels around it, drop those that it does not make better, and fill "
+        "places without matches by the edges alone (default: with --image_size native)",
     )
     how.add_argument(
         "--max_points", type=int, default=100_000, help="keep at most so many matches, spread evenly (default: 100000)"

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.geometry import is_evidence
+from s2match.images import Window
 from s2match.matches import GreyImage, Matches
 from s2match.models import best_model
 from s2match.thinning import thin
@@ -21,7 +22,8 @@ class Finishing:
 
     Attributes:
         max_points: Matches to keep at most of all the common ground, spread evenly.
-        refined: Measure them again on the pixels, see :func:`s2match.refinement.refine`.
+        refined: Measure them again on the pixels, see :func:`s2match.refinement.refine`, and where there are none look
+            for points by the edges alone, see :func:`s2match.filling.fill`.
     """
 
     max_points: int
@@ -34,6 +36,7 @@ class Finishing:
         target: GreyImage,
         expected: NDArray[np.float64],
         share: float = 1.0,
+        core: Window | None = None,
     ) -> Matches:
         """Finish the matches of a pass.
 
@@ -43,17 +46,25 @@ class Finishing:
             target: What it saw of the target.
             expected: 2×2, the steps (x, y) in the target that the grids lead to expect of steps in the reference.
             share: Of the common ground that the pass was for, 0 to 1.
+            core: Part of the reference that the pass was for; None: all of it.
         """
-        matches = thin(matches, math.ceil(self.max_points * share))
+        most = math.ceil(self.max_points * share)
+        matches = thin(matches, most)
         if not self.refined:
             return matches
         # PyTorch takes a second to import: not before the images are being read
+        from s2match.filling import fill
         from s2match.refinement import refine
 
-        return refine(matches, reference, target, _linear(matches, expected))
+        told = _linear(matches)
+        matches = refine(matches, reference, target, expected if told is None else told)
+        if told is None:
+            return matches
+        height, width = reference.valid.shape
+        return thin(fill(matches, reference, target, told, core or Window(0, 0, width, height)), most)
 
 
-def _linear(matches: Matches, expected: NDArray[np.float64]) -> NDArray[np.float64]:
-    """2×2, steps (x, y) in the reference to steps in the target: as the matches say, or else as expected."""
+def _linear(matches: Matches) -> NDArray[np.float64] | None:
+    """2×2, steps (x, y) in the reference to steps in the target, by the matches; None where they are no evidence."""
     found = best_model(matches, "affine", _ROUGH_PX)
-    return found.matrix[:2, :2] if found is not None and is_evidence(matches, found.inliers) else expected
+    return found.matrix[:2, :2] if found is not None and is_evidence(matches, found.inliers) else None

@@ -5,6 +5,7 @@ Nothing here needs PyTorch: images are read, and results handled, without waitin
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,8 @@ class Matches:
             neighbours agree on; None where every point was found alone.
         similarity: (N,) correlation of the edges around the two points, up to 1, where the points were refined
             (:mod:`s2match.refinement`); None where they were not.
+        correlated: (N,) whether a point was found by the edges alone, where the network found none
+            (:mod:`s2match.filling`); None where none was sought.
     """
 
     xy0: NDArray[np.float64]
@@ -66,6 +69,7 @@ class Matches:
     origin: Origin
     scatter_px: NDArray[np.float64] | None = None
     similarity: NDArray[np.float64] | None = None
+    correlated: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         """Number of matches."""
@@ -73,10 +77,15 @@ class Matches:
 
     def of(self, chosen: NDArray[np.bool_]) -> "Matches":
         """Some of the matches, chosen by an (N,) mask."""
-        scatter_px, similarity = (
-            None if values is None else values[chosen] for values in (self.scatter_px, self.similarity)
+        return Matches(
+            self.xy0[chosen],
+            self.xy1[chosen],
+            self.confidence[chosen],
+            self.origin,
+            None if self.scatter_px is None else self.scatter_px[chosen],
+            None if self.similarity is None else self.similarity[chosen],
+            None if self.correlated is None else self.correlated[chosen],
         )
-        return Matches(self.xy0[chosen], self.xy1[chosen], self.confidence[chosen], self.origin, scatter_px, similarity)
 
     def above(self, confidence: float) -> "Matches":
         """Those with a confidence above a threshold."""
@@ -86,13 +95,21 @@ class Matches:
     @classmethod
     def joined(cls, parts: Sequence["Matches"]) -> "Matches":
         """All matches of at least one part; the parts are of one origin."""
-        scatter_px = [part.scatter_px for part in parts if part.scatter_px is not None]
-        similarity = [part.similarity for part in parts if part.similarity is not None]
         return cls(
             np.concatenate([part.xy0 for part in parts]),
             np.concatenate([part.xy1 for part in parts]),
             np.concatenate([part.confidence for part in parts]),
             parts[0].origin,
-            np.concatenate(scatter_px) if scatter_px else None,
-            np.concatenate(similarity) if similarity else None,
+            _all_of([part.scatter_px for part in parts]),
+            _all_of([part.similarity for part in parts]),
+            _all_of([_marks(part) for part in parts]) if any(part.correlated is not None for part in parts) else None,
         )
+
+
+def _marks(part: Matches) -> NDArray[np.bool_]:
+    return np.zeros(len(part), np.bool_) if part.correlated is None else part.correlated
+
+
+def _all_of(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
+    known = [part for part in parts if part is not None]
+    return np.concatenate(known) if known else None

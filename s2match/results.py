@@ -104,7 +104,7 @@ def summary_rows(result: PairResult) -> list[tuple[str, str]]:
         ("reference", _describe(result.reference, result.shown[0])),
         ("target", _describe(result.target, result.shown[1])),
         ("weights", f"{origin.weights} on {origin.device}"),
-        ("matches", f"{len(result.matches)} above {origin.confidence:.2f}"),
+        ("matches", _count(result.matches)),
     ]
     if registration is None:
         model = "model" if settings.geometry == AUTO else f"{settings.geometry} model"
@@ -128,6 +128,17 @@ def summary_rows(result: PairResult) -> list[tuple[str, str]]:
     return rows
 
 
+def _count(matches: Matches) -> str:
+    found = f"{len(matches)} above {matches.origin.confidence:.2f}"
+    correlated = _correlated(matches)
+    return f"{found}, {correlated} of them by the edges alone, where the network found none" if correlated else found
+
+
+def _correlated(matches: Matches) -> int:
+    """How many were found by the edges alone."""
+    return 0 if matches.correlated is None else int(matches.correlated.sum())
+
+
 def facts(result: PairResult) -> dict[str, Any]:
     """The facts of the summary and the model itself, as JSON types. Equal inputs give equal facts."""
     settings, registration, origin = result.settings, result.registration, result.matches.origin
@@ -145,6 +156,7 @@ def facts(result: PairResult) -> dict[str, Any]:
         "ransac_threshold_px": settings.ransac_threshold_px,
         "seed": settings.seed,
         "matches": len(result.matches),
+        "correlated_matches": _correlated(result.matches),
         "registered": registration is not None,
         "registration": None
         if registration is None

@@ -29,7 +29,7 @@ class Settings:
         max_points: Matches to keep at most, spread evenly over the image.
         search_radius_m: How far from where it is expected a window's ground is sought, metres on the ground; None suits
             what tells where to expect it. Images that are matched in one pass are searched as a whole.
-        refine: Measure matches again on the pixels, see :func:`s2match.refinement.refine`.
+        refine: Measure matches again on the pixels, see :class:`s2match.finishing.Finishing`.
         coverage: Share of the common ground to look at, where images are matched in windows; above 0, up to 1.
     """
 

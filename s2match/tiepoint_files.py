@@ -27,7 +27,7 @@ _WGS84 = CRS.from_epsg(4326)
 # What QGIS reads of a line of its points, in this order; it leaves what follows unread.
 _QGIS = ("mapX", "mapY", "sourceX", "sourceY", "enable", "dX", "dY", "residual")
 _NEEDED = _QGIS[:5]
-_BESIDE = ("CONFIDENCE", "SIMILARITY", "SCATTER_PX", "OUTLIER")
+_BESIDE = ("CONFIDENCE", "SIMILARITY", "SCATTER_PX", "CORRELATED", "OUTLIER")
 
 Table = dict[str, NDArray[np.float64]]
 

@@ -18,7 +18,7 @@ _PIXELS = ("X_IM", "Y_IM", "X_IM_REF", "Y_IM_REF")
 READ = (
     *_PIXELS,
     *("X_MAP", "Y_MAP", "X_MAP_REF", "Y_MAP_REF"),
-    *("CONFIDENCE", "SIMILARITY", "SCATTER_PX", "ENABLED"),
+    *("CONFIDENCE", "SIMILARITY", "SCATTER_PX", "CORRELATED", "ENABLED"),
 )
 
 Column = NDArray[np.float64] | NDArray[np.int64]
@@ -43,12 +43,13 @@ def columns_of(points: TiePoints) -> dict[str, Column]:
         "ABS_SHIFT": _known(_length(shift_m), count),
         "ANGLE": _known(None if shift_px is None else _angle(shift_px), count),
         "RELIABILITY": points.confidence * 100,
-        "OUTLIER": np.full(count, UNKNOWN) if points.outlier is None else points.outlier.astype(np.int64),
+        "OUTLIER": _flags(points.outlier, count),
         **_pair("X_IM_REF", "Y_IM_REF", points.xy0_px, count),
         **_pair("X_MAP_REF", "Y_MAP_REF", points.reference_map, count),
         "CONFIDENCE": points.confidence,
         "SIMILARITY": _known(points.similarity, count),
         "SCATTER_PX": _known(points.scatter_px, count),
+        "CORRELATED": _flags(points.correlated, count),
         **_pair("X_RESIDUAL_PX", "Y_RESIDUAL_PX", residual_px, count),
         "RESIDUAL_PX": _known(_length(residual_px), count),
         "RESIDUAL_M": _known(points.residual_m, count),
@@ -88,8 +89,18 @@ def points_of(table: Mapping[str, NDArray[np.float64]], reference: Grid, target:
     confidence = rows.get("CONFIDENCE", np.ones(len(xy0_px)))
     if not ((confidence >= 0) & (confidence <= 1)).all():
         raise TiePointError("A CONFIDENCE of the tie points is not 0 to 1.")
+    correlated = _optional(rows, "CORRELATED")
+    if correlated is not None and not np.isin(correlated, (0, 1)).all():
+        raise TiePointError("The column CORRELATED of the tie points holds something other than 0 and 1.")
     return TiePoints(
-        reference, target, xy0_px, xy1_px, confidence, _optional(rows, "SIMILARITY"), _optional(rows, "SCATTER_PX")
+        reference,
+        target,
+        xy0_px,
+        xy1_px,
+        confidence,
+        _optional(rows, "SIMILARITY"),
+        _optional(rows, "SCATTER_PX"),
+        None if correlated is None else correlated == 1,
     )
 
 
@@ -100,6 +111,10 @@ def _pair(x: str, y: str, values: NDArray[np.float64] | None, count: int) -> dic
 
 def _known(values: NDArray[np.float64] | None, count: int) -> NDArray[np.float64]:
     return np.full(count, float(UNKNOWN)) if values is None else values
+
+
+def _flags(values: NDArray[np.bool_] | None, count: int) -> NDArray[np.int64]:
+    return np.full(count, UNKNOWN) if values is None else values.astype(np.int64)
 
 
 def _length(vectors: NDArray[np.float64] | None) -> NDArray[np.float64] | None:

@@ -27,6 +27,7 @@ class TiePoints:
         confidence: (N,) 0 to 1.
         similarity: (N,) see :class:`s2match.matches.Matches`; None where the points were not refined.
         scatter_px: (N,) likewise, in pixels of the target's file.
+        correlated: (N,) likewise; None where none was sought.
         residual_xy_px: (N, 2) from each point of the target to where the model places it, (x, y) in pixels of the
             target's file; None without a model.
         outlier: (N,) bool, further from the model than its threshold; None without a model.
@@ -39,6 +40,7 @@ class TiePoints:
     confidence: NDArray[np.float64]
     similarity: NDArray[np.float64] | None = None
     scatter_px: NDArray[np.float64] | None = None
+    correlated: NDArray[np.bool_] | None = None
     residual_xy_px: NDArray[np.float64] | None = None
     outlier: NDArray[np.bool_] | None = None
 
@@ -97,6 +99,7 @@ def tie_points_of(result: PairResult) -> TiePoints:
         matches.confidence,
         matches.similarity,
         None if matches.scatter_px is None else matches.scatter_px * file_pixels_per_pixel(result.target),
+        matches.correlated,
         residual_xy_px,
         None if registration is None else ~registration.inliers,
     )
@@ -118,6 +121,7 @@ def as_matches(points: TiePoints, reference: Placed, target: Placed, origin: Ori
         origin,
         None if points.scatter_px is None else points.scatter_px / file_pixels_per_pixel(target),
         points.similarity,
+        points.correlated,
     )
 
 

@@ -122,7 +122,8 @@ def _match_window(
     kept = np.all((in_core >= 0) & (in_core < [pair.core.width, pair.core.height]), axis=1)
     matches = matches.of(np.asarray(kept))
     if finishing is not None:
-        matches = finishing.apply(matches, grey0, grey1, pair.expected, pair.share)
+        core = Window(pair.core.x - pair.reference.x, pair.core.y - pair.reference.y, pair.core.width, pair.core.height)
+        matches = finishing.apply(matches, grey0, grey1, pair.expected, pair.share, core)
     return replace(matches, xy0=matches.xy0 + _corner(pair.reference), xy1=matches.xy1 + _corner(pair.target))
 
 

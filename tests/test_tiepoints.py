@@ -32,7 +32,7 @@ from s2match.images import Placed
 from s2match.job import fit_tie_points, register
 from s2match.matches import Matches, Origin
 from s2match.raster import read_raster
-from s2match.results import PairResult
+from s2match.results import PairResult, summary
 from s2match.settings import Settings
 from s2match.tiepoint_files import read_tie_points, write_tie_points
 from s2match.tiepoints import tie_points_of
@@ -369,6 +369,22 @@ def without(*names: str) -> Callable[[list[dict[str, str]]], list[dict[str, str]
     return lambda rows: [{key: value for key, value in row.items() if key not in names} for row in rows]
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_what_the_edges_alone_found_stays_marked(suffix: str, pair: Pair, tmp_path: Path) -> None:
+    _, result = pair("resized")
+    marks = np.arange(200) % 3 == 0
+    result = replace(result, matches=replace(result.matches, correlated=marks, similarity=np.full(200, 0.5)))
+    path = tmp_path / f"t{suffix}"
+    write_tie_points(tie_points_of(result), path)
+    again = read_tie_points(path, whole_file(result.reference), whole_file(result.target))
+    assert again.correlated is not None and (again.correlated == marks).all()
+    assert f"{marks.sum()} of them by the edges alone" in summary(result)
+    if suffix == ".csv":
+        edit_rows(path, changed("CORRELATED", "3"))
+        with pytest.raises(TiePointError, match="CORRELATED of the tie points holds something other than 0 and 1"):
+            read_tie_points(path, whole_file(result.reference), whole_file(result.target))
+
+
 def changed(name: str, value: str) -> Callable[[list[dict[str, str]]], list[dict[str, str]]]:
     return lambda rows: [rows[0] | {name: value}, *rows[1:]]
 
@@ -385,6 +401,7 @@ REFUSED = {
     "flag": (changed("ENABLED", "2"), "other than 0 and 1"),
     "confidence": (changed("CONFIDENCE", "-9999"), "CONFIDENCE of the tie points is not 0 to 1"),
     "scatter": (changed("SCATTER_PX", ""), "SCATTER_PX of the tie points lacks numbers"),
+    "mark": (changed("CORRELATED", "3"), "CORRELATED of the tie points lacks numbers in some rows"),
 }
 
 
