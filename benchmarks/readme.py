@@ -20,7 +20,7 @@ from benchmarks.native import Native
 from benchmarks.native import table as native_table
 from benchmarks.networks import ROOT
 from benchmarks.registration import DEFAULT_JSON as REGISTRATION_JSON
-from benchmarks.registration import Outcome, overview
+from benchmarks.registration import Outcome, correlated, overview
 from benchmarks.registration import table as registration_table
 from benchmarks.speed_tables import table
 from benchmarks.tables import offsets_of, per_pair, totals
@@ -72,7 +72,8 @@ def native_tables() -> str:
 def registration_tables() -> str:
     """Every method over all known deformations, and pair by pair for the field."""
     outcomes = _outcomes()
-    return f"{overview(outcomes)}\n\n{registration_table([o for o in outcomes if o.deformation == field().name])}"
+    fields = [o for o in outcomes if o.deformation == field().name]
+    return f"{overview(outcomes)}\n\n{correlated(outcomes)}\n\n{registration_table(fields)}"
 
 
 def all_deformations() -> str:

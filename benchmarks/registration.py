@@ -26,6 +26,7 @@ from benchmarks.deformations import Deformation, deformations, deformed
 from benchmarks.environment import environment
 from benchmarks.networks import ROOT
 from benchmarks.pairs import DEFAULT_DATA, DatePair, date_pairs
+from benchmarks.scoring import RIGHT_PX
 from benchmarks.tables import row
 from s2match.baselines import match_phase, match_sift
 from s2match.files import written_whole
@@ -41,6 +42,9 @@ DEFAULT_JSON = ROOT / "benchmarks" / "results" / "registration.json"
 
 # Points at which models are compared with the truth, along each axis; and squares by which coverage is counted.
 _LATTICE, _SQUARES = 41, 8
+
+# Points this near to the truth are close.
+_CLOSE_PX = 0.5
 
 # The method that does nothing.
 IDENTITY = "identity"
@@ -64,6 +68,9 @@ class Outcome:
         rmse_px: Root mean square error of the model.
         ce90_px: What 90 % of its errors do not exceed.
         seconds: From two images to a model.
+        correlated: Points that the edges alone found, where no match was left.
+        correlated_right: Of those within ``RIGHT_PX`` of the truth.
+        correlated_close: Of those within half a pixel.
     """
 
     pair: str
@@ -77,6 +84,9 @@ class Outcome:
     rmse_px: float | None
     ce90_px: float | None
     seconds: float
+    correlated: int = 0
+    correlated_right: int = 0
+    correlated_close: int = 0
 
 
 def methods(weights: str, arosics: Path | None = None) -> dict[str, Method]:
@@ -110,6 +120,9 @@ def measure(pair: DatePair, deformation: Deformation, name: str, method: Method)
     xy = lattice(pair)
     error = found.apply(xy) - deformation.forward(xy, pair.reference.size)
     inliers = matches.xy0[found.inliers]
+    truth_px = deformation.forward(matches.xy0, pair.reference.size)
+    marked = np.zeros(len(matches), np.bool_) if matches.correlated is None else matches.correlated
+    off_px = np.linalg.norm(matches.xy1 - truth_px, axis=1)[marked]
     squares = np.unique(np.floor(inliers / np.array(pair.reference.size) * _SQUARES), axis=0)
     return Outcome(
         pair.name,
@@ -123,6 +136,9 @@ def measure(pair: DatePair, deformation: Deformation, name: str, method: Method)
         float(np.sqrt((error**2).sum(axis=1).mean())),
         float(np.percentile(np.linalg.norm(error, axis=1), 90)),
         seconds,
+        len(off_px),
+        int((off_px <= RIGHT_PX).sum()),
+        int((off_px <= _CLOSE_PX).sum()),
     )
 
 
@@ -169,6 +185,18 @@ def overview(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
+def correlated(outcomes: Sequence[Outcome]) -> str:
+    """A sentence on the points that the edges alone found, in all pairs whose truth is known."""
+    some = [o for o in outcomes if o.exact]
+    found, right, close = (
+        sum(getattr(o, name) for o in some) for name in ("correlated", "correlated_right", "correlated_close")
+    )
+    return (
+        f"Of {found} points that the edges alone found in these pairs, {right} were within {RIGHT_PX:g} px of the "
+        f"truth and {close} within {_CLOSE_PX:g} px."
+    )
+
+
 def _cell(outcome: Outcome) -> str:
     return "–" if outcome.rmse_px is None else f"{outcome.rmse_px:.2f}"
 
@@ -203,7 +231,7 @@ def main() -> None:
         for deformation in deformations():
             outcomes.append(identity(pair, deformation))
             outcomes += [measure(pair, deformation, name, method) for name, method in every.items()]
-    print(table(outcomes), overview(outcomes), sep="\n\n")
+    print(table(outcomes), overview(outcomes), correlated(outcomes), sep="\n\n")
     result = {"environment": versions, "outcomes": [asdict(o) for o in outcomes]}
     with written_whole(arguments.json) as file:
         file.write_text(json.dumps(result, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""What is done with the matches of a pass while its pixels are at hand: fewer of them, and measured again."""
+"""What is done with the matches of a pass while its pixels are at hand: thinned, measured again, and added to."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from s2match.geometry import is_evidence
 from s2match.images import Window
 from s2match.matches import GreyImage, Matches
 from s2match.models import best_model
-from s2match.thinning import thin
+from s2match.thinning import thin, thin_mask
 
 # How far matches may lie from the model that tells scale and turn: the ground is not flat, and bends.
 _ROUGH_PX = 3.0
@@ -22,7 +22,7 @@ class Finishing:
 
     Attributes:
         max_points: Matches to keep at most of all the common ground, spread evenly.
-        refined: Measure them again on the pixels, see :func:`s2match.refinement.refine`, and where there are none look
+        refined: Measure them again on the pixels, see :func:`s2match.refinement.refine`, and where none is left look
             for points by the edges alone, see :func:`s2match.filling.fill`.
     """
 
@@ -35,33 +35,49 @@ class Finishing:
         reference: GreyImage,
         target: GreyImage,
         expected: NDArray[np.float64],
-        share: float = 1.0,
         core: Window | None = None,
+        share: float = 1.0,
     ) -> Matches:
         """Finish the matches of a pass.
 
         Args:
-            matches: What the network found.
+            matches: What the network found, pixels of the two images, GDAL frame.
             reference: What it saw of the reference.
             target: What it saw of the target.
             expected: 2×2, the steps (x, y) in the target that the grids lead to expect of steps in the reference.
-            share: Of the common ground that the pass was for, 0 to 1.
-            core: Part of the reference that the pass was for; None: all of it.
+            core: Part of ``reference`` whose matches are kept; None: all of it.
+            share: Of the common ground that lies in the core, 0 to 1.
+
+        Returns:
+            Those that are left, and those that were found beside them, on valid pixels of both images.
         """
+        height, width = reference.valid.shape
+        core = core or Window(0, 0, width, height)
         most = math.ceil(self.max_points * share)
-        matches = thin(matches, most)
+        kept = core.holds(matches.xy0)
+        kept[kept] = thin_mask(matches.of(kept), most)
+        chosen = matches.of(kept)
         if not self.refined:
-            return matches
+            return chosen
         # PyTorch takes a second to import: not before the images are being read
+        from s2match.edges import pixels
         from s2match.filling import fill
         from s2match.refinement import refine
 
-        told = _linear(matches)
-        matches = refine(matches, reference, target, expected if told is None else told)
-        if told is None:
-            return matches
-        height, width = reference.valid.shape
-        return thin(fill(matches, reference, target, told, core or Window(0, 0, width, height)), most)
+        told = _linear(chosen)
+        images = pixels(reference), pixels(target)
+        refined = _shown(refine(chosen, *images, expected if told is None else told), reference, target)
+        room = most - len(refined)
+        if told is None or room < 1:
+            return refined
+        beside = np.concatenate([refined.xy0, matches.xy0[~kept]])
+        found = _shown(fill(refined, beside, *images, told, core), reference, target)
+        return Matches.joined([refined, thin(found, room)])
+
+
+def _shown(matches: Matches, reference: GreyImage, target: GreyImage) -> Matches:
+    """Those on valid pixels: what measures them moves some of them off."""
+    return matches.of(reference.shows(matches.xy0) & target.shows(matches.xy1))
 
 
 def _linear(matches: Matches) -> NDArray[np.float64] | None:

@@ -127,7 +127,8 @@ class LoftrMatcher:
         origin = Origin(self._title, str(self.device), confidence)
         confidences, scatter_px = (v.cpu().double().numpy() for v in (found.confidence, found.scatter))
         matches = Matches(xy0, xy1, confidences, origin, scatter_px if self._agrees else None)
-        return matches.of(_on_valid(xy0, seen0.image) & _on_valid(xy1, seen1.image))
+        # the fine stage moves some off
+        return matches.of(seen0.image.shows(xy0) & seen1.image.shows(xy1))
 
     @contextmanager
     def _in_memory(self) -> Iterator[None]:
@@ -138,10 +139,3 @@ class LoftrMatcher:
             if "memory" not in str(error):
                 raise
             raise ImageSizeError(f"The {self.device.type} device is out of memory: use a smaller size.") from error
-
-
-def _on_valid(xy: NDArray[np.float64], image: GreyImage) -> NDArray[np.bool_]:
-    """(N,) whether points fall on valid pixels: the fine stage moves some of them off."""
-    height, width = image.valid.shape
-    pixel = np.clip(np.floor(xy).astype(int), 0, [width - 1, height - 1])
-    return np.asarray(image.valid[pixel[:, 1], pixel[:, 0]])

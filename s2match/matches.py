@@ -5,7 +5,6 @@ Nothing here needs PyTorch: images are read, and results handled, without waitin
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +28,13 @@ class GreyImage:
 
     grey: NDArray[np.float32]
     valid: NDArray[np.bool_]
+
+    def shows(self, xy: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(N,) whether points (N, 2), (x, y) in the GDAL frame, fall on valid pixels of the image."""
+        height, width = self.valid.shape
+        column, row = np.floor(xy).astype(int).T
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        return np.asarray(inside & self.valid[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)])
 
 
 @dataclass(frozen=True)
@@ -56,10 +62,10 @@ class Matches:
         confidence: (N,) confidence in [0, 1].
         origin: How they were found.
         scatter_px: (N,) distance of each point of the target from what was found for it alone, where it is what its
-            neighbours agree on; None where every point was found alone.
+            neighbours agree on; None where every point was found alone. Of a correlated point the median of the others.
         similarity: (N,) correlation of the edges around the two points, up to 1, where the points were refined
             (:mod:`s2match.refinement`); None where they were not.
-        correlated: (N,) whether a point was found by the edges alone, where the network found none
+        correlated: (N,) whether a point was found by the edges alone, where no match was left
             (:mod:`s2match.filling`); None where none was sought.
     """
 
@@ -94,15 +100,19 @@ class Matches:
 
     @classmethod
     def joined(cls, parts: Sequence["Matches"]) -> "Matches":
-        """All matches of at least one part; the parts are of one origin."""
+        """All matches of at least one part; the parts are of one origin, and know the same of their matches.
+
+        Raises:
+            ValueError: Of some matches less is known than of others (but for whether they are correlated).
+        """
         return cls(
             np.concatenate([part.xy0 for part in parts]),
             np.concatenate([part.xy1 for part in parts]),
             np.concatenate([part.confidence for part in parts]),
             parts[0].origin,
-            _all_of([part.scatter_px for part in parts]),
-            _all_of([part.similarity for part in parts]),
-            _all_of([_marks(part) for part in parts]) if any(part.correlated is not None for part in parts) else None,
+            _all_of([part.scatter_px for part in parts if len(part)]),
+            _all_of([part.similarity for part in parts if len(part)]),
+            None if all(part.correlated is None for part in parts) else np.concatenate([_marks(p) for p in parts]),
         )
 
 
@@ -110,6 +120,8 @@ def _marks(part: Matches) -> NDArray[np.bool_]:
     return np.zeros(len(part), np.bool_) if part.correlated is None else part.correlated
 
 
-def _all_of(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
+def _all_of(parts: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
     known = [part for part in parts if part is not None]
+    if len(known) not in (0, len(parts)):
+        raise ValueError("some matches lack what others have")
     return np.concatenate(known) if known else None

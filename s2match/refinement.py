@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from s2match.edges import BLUR_PX, Pixels, pixels, settle, template
+from s2match.edges import BLUR_PX, Pixels, in_blocks, settle, template
 from s2match.matches import GreyImage, Matches
 
 # Side of the squares that are compared, weighted by a Hann window: half of it counts.
@@ -27,14 +27,14 @@ _STRUCTURE_PX = 9
 # How far around the match the first round looks, and how far from it a refined point may lie.
 _FIRST_PX, _FURTHEST_PX = 2, 2.0
 
-# Least correlation of a refined point: benchmarks/registration.py shows errors by it.
+# Least correlation of a refined point.
 _LEAST_SIMILARITY = 0.15
 
 # Squares that are compared at once: a few megabytes.
 _BLOCK = 256
 
 
-def refine(matches: Matches, reference: GreyImage, target: GreyImage, linear: NDArray[np.float64]) -> Matches:
+def refine(matches: Matches, reference: Pixels, target: Pixels, linear: NDArray[np.float64]) -> Matches:
     """Measure matches again, and keep those that it makes better.
 
     Points of the reference move to the pixel centre near them that shows most structure, which is where the reference
@@ -52,26 +52,18 @@ def refine(matches: Matches, reference: GreyImage, target: GreyImage, linear: ND
     """
     if len(matches) == 0:
         return replace(matches, similarity=np.zeros(0))
-    xy0 = _at_structure(matches.xy0, reference)
+    xy0 = _at_structure(matches.xy0, reference.image)
     start = matches.xy1 + (xy0 - matches.xy0) @ linear.T
-    images = pixels(reference), pixels(target)
     steps = torch.from_numpy(linear).float()
-    blocks = [
-        _refine_block(*images, torch.from_numpy(xy0[i : i + _BLOCK]), torch.from_numpy(start[i : i + _BLOCK]), steps)
-        for i in range(0, len(xy0), _BLOCK)
-    ]
-    xy1, similarity, kept = (torch.cat(parts).numpy() for parts in zip(*blocks, strict=True))
-    return replace(matches, xy0=xy0, xy1=xy1, similarity=similarity).of(kept)
 
+    def measure(points: Tensor, begin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        found = settle(template(reference, points, SIDE_PX), target, begin, steps, _FIRST_PX)
+        near = (found.xy1 - begin).norm(dim=1) <= _FURTHEST_PX
+        better = (found.after >= found.before) & (found.after >= _LEAST_SIMILARITY)
+        return found.xy1, found.after.double(), (found.sound & near & better).double()
 
-def _refine_block(
-    reference: Pixels, target: Pixels, xy0: Tensor, start: Tensor, linear: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Points of the target (N, 2), correlation there (N,) and whether it is an improvement (N,)."""
-    found = settle(template(reference, xy0, SIDE_PX), target, start, linear, _FIRST_PX)
-    near = (found.xy1 - start).norm(dim=1) <= _FURTHEST_PX
-    better = (found.after >= found.before) & (found.after >= _LEAST_SIMILARITY)
-    return found.xy1, found.after.double(), found.sound & near & better
+    xy1, similarity, kept = in_blocks(measure, xy0, start, _BLOCK)
+    return replace(matches, xy0=xy0, xy1=xy1, similarity=similarity).of(kept > 0)
 
 
 def _at_structure(xy: NDArray[np.float64], image: GreyImage) -> NDArray[np.float64]:

@@ -131,7 +131,7 @@ def summary_rows(result: PairResult) -> list[tuple[str, str]]:
 def _count(matches: Matches) -> str:
     found = f"{len(matches)} above {matches.origin.confidence:.2f}"
     correlated = _correlated(matches)
-    return f"{found}, {correlated} of them by the edges alone, where the network found none" if correlated else found
+    return f"{found}, {correlated} of them by the edges alone, where no match was left" if correlated else found
 
 
 def _correlated(matches: Matches) -> int:

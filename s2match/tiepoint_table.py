@@ -89,9 +89,6 @@ def points_of(table: Mapping[str, NDArray[np.float64]], reference: Grid, target:
     confidence = rows.get("CONFIDENCE", np.ones(len(xy0_px)))
     if not ((confidence >= 0) & (confidence <= 1)).all():
         raise TiePointError("A CONFIDENCE of the tie points is not 0 to 1.")
-    correlated = _optional(rows, "CORRELATED")
-    if correlated is not None and not np.isin(correlated, (0, 1)).all():
-        raise TiePointError("The column CORRELATED of the tie points holds something other than 0 and 1.")
     return TiePoints(
         reference,
         target,
@@ -100,7 +97,7 @@ def points_of(table: Mapping[str, NDArray[np.float64]], reference: Grid, target:
         confidence,
         _optional(rows, "SIMILARITY"),
         _optional(rows, "SCATTER_PX"),
-        None if correlated is None else correlated == 1,
+        _marks(rows),
     )
 
 
@@ -154,6 +151,17 @@ def _check_map(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, xy: NDAr
             f"The tie points are not of {grid.scene.path.name}: {x} and {y} lie elsewhere than their pixels do. Where "
             "pixels were moved by hand, leave the columns of map coordinates out."
         )
+
+
+def _marks(rows: Mapping[str, NDArray[np.float64]]) -> NDArray[np.bool_] | None:
+    """Which points are correlated, None where none is said to be or not to be; points added by hand are not."""
+    values = rows.get("CORRELATED")
+    if values is None or (values == UNKNOWN).all():
+        return None
+    unsaid = np.isnan(values) | (values == UNKNOWN)
+    if not np.isin(values[~unsaid], (0, 1)).all():
+        raise TiePointError("The column CORRELATED of the tie points holds something other than 0 and 1.")
+    return np.asarray(values == 1)
 
 
 def _optional(rows: Mapping[str, NDArray[np.float64]], name: str) -> NDArray[np.float64] | None:

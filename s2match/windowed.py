@@ -118,12 +118,11 @@ def _match_window(
         return matcher.nothing(confidence)
     grey0, grey1 = prepare(patches[0]), prepare(patches[1])
     matches = matcher.match(grey0, grey1, confidence, pair.bands)
-    in_core = matches.xy0 + _corner(pair.reference) - _corner(pair.core)
-    kept = np.all((in_core >= 0) & (in_core < [pair.core.width, pair.core.height]), axis=1)
-    matches = matches.of(np.asarray(kept))
-    if finishing is not None:
-        core = Window(pair.core.x - pair.reference.x, pair.core.y - pair.reference.y, pair.core.width, pair.core.height)
-        matches = finishing.apply(matches, grey0, grey1, pair.expected, pair.share, core)
+    core = Window(pair.core.x - pair.reference.x, pair.core.y - pair.reference.y, pair.core.width, pair.core.height)
+    if finishing is None:
+        matches = matches.of(core.holds(matches.xy0))
+    else:
+        matches = finishing.apply(matches, grey0, grey1, pair.expected, core, pair.share)
     return replace(matches, xy0=matches.xy0 + _corner(pair.reference), xy1=matches.xy1 + _corner(pair.target))
 
 

@@ -11,6 +11,7 @@ import torch
 from conftest import REAL, texture
 from kornia.feature import LoFTR
 
+from s2match import attention as attention_module
 from s2match import coarse as coarse_module
 from s2match import engine as engine_module
 from s2match.coarse import MIN_THRESHOLD, Tokens, blocks_in_bands, dual_softmax_matches, neighbourhood_matches
@@ -74,7 +75,11 @@ def assert_same(
     ("size0", "size1"), [((256, 256), (256, 256)), ((250, 243), (301, 190)), ((200, 391), (131, 260))]
 )
 @pytest.mark.parametrize("threshold", [0.05, 0.2, 0.8])
-def test_same_matches_at_any_size(net: LoFTR, size0: tuple[int, int], size1: tuple[int, int], threshold: float) -> None:
+def test_same_matches_at_any_size(
+    net: LoFTR, size0: tuple[int, int], size1: tuple[int, int], threshold: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # several blocks, the last one not full
+    monkeypatch.setattr(attention_module, "_BLOCK_TOKENS", 300)
     images = cut(40, 40, *size0), cut(43, 45, *size1)
     assert_same(fast(Engine(net, CPU), *images, threshold), stock(net, *images, threshold), threshold, 5)
 
@@ -110,9 +115,11 @@ def test_fine_stages_of_other_shapes_and_those_that_are_refused() -> None:
     net.load_state_dict({name: known.get(name, value) for name, value in net.state_dict().items()})
     images = cut(40, 40, 200, 232), cut(43, 45, 200, 232)
     assert_same(fast(Engine(net, CPU), *images, 0.2), stock(net, *images, 0.2), 0.2, 100)
-    config["fine"]["attention"] = "full"
-    with pytest.raises(ValueError, match="linear attention"):
-        Engine(LoFTR(None, config).eval(), CPU)
+    for stage in ("fine", "coarse"):
+        refused = copy.deepcopy(config)
+        refused[stage]["attention"] = "full"
+        with pytest.raises(ValueError, match="linear attention"):
+            Engine(LoFTR(None, refused).eval(), CPU)
 
 
 def test_half_precision_finds_the_same_points(net: LoFTR) -> None:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from conftest import texture
 from numpy.typing import NDArray
-from test_refinement import Image, errors, grey, rough_matches, shifted, through, turned
+from test_refinement import Image, errors, grey, refined, rough_matches, shifted, through, turned
 
+from s2match.edges import pixels
 from s2match.filling import CONFIDENCE, STEP_PX, fill
 from s2match.finishing import Finishing
 from s2match.images import Window
-from s2match.matches import Matches
-from s2match.refinement import refine
+from s2match.matches import GreyImage, Matches
 
 SIDE = 400
 WHOLE = Window(0, 0, SIDE, SIDE)
@@ -22,7 +22,20 @@ STILL = np.eye(2)
 def known(reference: Image, target: Image, matrix: NDArray[np.float64], right: float = 150) -> Matches:
     """Refined matches in the left part of two images."""
     matches = rough_matches(matrix)
-    return refine(matches.of(matches.xy0[:, 0] < right), grey(reference), grey(target), matrix[:2, :2])
+    return refined(matches.of(matches.xy0[:, 0] < right), grey(reference), grey(target), matrix[:2, :2])
+
+
+def added(
+    matches: Matches,
+    reference: GreyImage,
+    target: GreyImage,
+    linear: NDArray[np.float64] = STILL,
+    core: Window = WHOLE,
+) -> Matches:
+    """What is found beside some matches."""
+    new = fill(matches, matches.xy0, pixels(reference), pixels(target), linear, core)
+    assert new.correlated is not None and new.correlated.all() and len(new.correlated) == len(new)
+    return new
 
 
 def filled(found: Matches) -> Matches:
@@ -37,17 +50,15 @@ def filled(found: Matches) -> Matches:
 def test_empty_ground_is_filled_with_the_contrast_as_it_is_or_inverted(matrix: NDArray[np.float64], odd: bool) -> None:
     image = texture(SIDE, SIDE, seed=1, detail_px=2)
     target = through(image, matrix)
-    matches = known(image, target, matrix)
-    target = 255 - target if odd else target
-    found = fill(matches, grey(image), grey(target), matrix[:2, :2], WHOLE)
-    new = filled(found)
-    assert len(new) > 40 and len(found) == len(matches) + len(new)
+    matches = replace(known(image, target, matrix), scatter_px=np.full(len(known(image, target, matrix)), 0.2))
+    new = added(matches, grey(image), grey(255 - target if odd else target), matrix[:2, :2])
+    assert len(new) > 40
     assert np.median(errors(new, matrix)) < 0.05 and errors(new, matrix).max() < 0.3
     assert (new.confidence == CONFIDENCE).all() and new.similarity is not None and new.similarity.min() > 0.5
+    assert new.scatter_px is not None and (new.scatter_px == 0.2).all()
     columns, rows = np.unique(new.xy0[:, 0]), np.unique(new.xy0[:, 1])
     assert (np.diff(columns) == STEP_PX).all() and columns.max() > SIDE - 2 * STEP_PX and len(rows) >= 10
-    apart = np.abs(new.xy0[:, None] - matches.xy0).max(axis=2)
-    assert apart.min() >= STEP_PX - 2
+    assert np.abs(new.xy0[:, None] - matches.xy0).max(axis=2).min() >= STEP_PX - 2
 
 
 def test_a_target_is_followed_where_it_drifts_away_from_its_matches() -> None:
@@ -55,7 +66,7 @@ def test_a_target_is_followed_where_it_drifts_away_from_its_matches() -> None:
     image = texture(SIDE, SIDE, seed=2, detail_px=2)
     matrix = np.array([[1.03, 0, 0], [0, 1, 0], [0, 0, 1]])
     target = through(image, matrix)
-    found = filled(fill(known(image, target, matrix, 250), grey(image), grey(target), STILL, WHOLE))
+    found = added(known(image, target, matrix, 250), grey(image), grey(target))
     assert found.xy0[:, 0].max() > SIDE - STEP_PX and errors(found, matrix).max() < 0.5
 
 
@@ -68,41 +79,78 @@ def test_ground_that_changed_cloud_and_nodata_stay_empty() -> None:
     changed[200:, 150:] = 250
     valid = np.ones((SIDE, SIDE), bool)
     valid[:, 330:] = False
-    new = filled(fill(matches, grey(image, valid), grey(changed), STILL, WHOLE))
+    new = added(matches, grey(image, valid), grey(changed))
     assert not ((new.xy0[:, 0] > 230) & (np.abs(new.xy0[:, 1] - 200) > 70)).any()
     assert errors(new, matrix).max(initial=0) < 0.5
-    everywhere = filled(fill(matches, grey(image, valid), grey(target), STILL, WHOLE))
+    everywhere = added(matches, grey(image, valid), grey(target))
     assert 230 < everywhere.xy0[:, 0].max() < 330
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+@pytest.mark.parametrize("flat", ["reference", "target", "both"])
+def test_flat_ground_has_no_edges_to_find(flat: str, value: int) -> None:
+    """Dark water and saturated cloud, to the last digit."""
+    image = texture(SIDE, SIDE, seed=3, detail_px=2)
+    matches = known(image, image, np.eye(3))
+    plain = image.copy()
+    plain[:, 150:] = value
+    pair = grey(image if flat == "target" else plain), grey(image if flat == "reference" else plain)
+    new = added(matches, *pair)
+    assert not (new.xy0[:, 0] > 230).any() and errors(new, np.eye(3)).max(initial=0) < 1.5
+
+
+def test_masked_ground_of_either_image_gets_no_point() -> None:
+    image, matrix = texture(SIDE, SIDE, seed=10, detail_px=2), shifted(3.0, 0.0)
+    target = through(image, matrix)
+    valid0, valid1 = np.ones((2, SIDE, SIDE), bool)
+    # narrower than what is compared: the edges around it show the points
+    valid0[200:212], valid1[:, 300:310] = False, False
+    left = rough_matches(matrix)
+    left = left.of(left.xy0[:, 0] < 150)
+    pair = grey(image * valid0, valid0), grey(target * valid1, valid1)
+    found = Finishing(1000, refined=True).apply(left, *pair, STILL)
+    assert len(filled(found)) > 30 and pair[0].shows(found.xy0).all() and pair[1].shows(found.xy1).all()
+    without = Finishing(1000, refined=True).apply(left, grey(image), grey(target), STILL)
+    assert not (pair[0].shows(without.xy0) & pair[1].shows(without.xy1)).all()
 
 
 def test_only_the_part_that_is_asked_for() -> None:
     image = texture(SIDE, SIDE, seed=5, detail_px=2)
-    matches = known(image, image, np.eye(3))
-    new = filled(fill(matches, grey(image), grey(image), STILL, Window(200, 100, 150, 60)))
+    new = added(known(image, image, np.eye(3)), grey(image), grey(image), core=Window(200, 100, 150, 60))
     assert len(new) == 10 and (new.xy0 > (200, 100)).all() and (new.xy0 < (350, 160)).all()
 
 
 def test_nothing_is_sought_where_all_is_covered_or_the_confidence_asked_for_is_higher() -> None:
     image = texture(SIDE, SIDE, seed=6, detail_px=2)
-    matches = known(image, image, np.eye(3))
+    matches, pair = known(image, image, np.eye(3)), (grey(image), grey(image))
     strict = replace(matches, origin=replace(matches.origin, confidence=0.995))
-    assert fill(strict, grey(image), grey(image), STILL, WHOLE).correlated is None
-    middle = Window(70, 70, 70, 260)
-    assert fill(matches, grey(image), grey(image), STILL, middle).correlated is None
-    nothing = matches.of(np.zeros(len(matches), bool))
-    assert len(fill(nothing, grey(image), grey(image), STILL, WHOLE)) == 0
+    assert len(added(matches, *pair)) > 0 and len(added(strict, *pair)) == 0
+    assert len(added(matches, *pair, core=Window(70, 70, 70, 260))) == 0
+    assert len(added(matches.of(np.zeros(len(matches), bool)), *pair)) == 0
 
 
 def test_matches_that_are_no_evidence_lead_nowhere() -> None:
-    """Images of different places: what chance found must not be followed."""
-    reference, target = grey(texture(SIDE, SIDE, seed=7, detail_px=2)), grey(texture(SIDE, SIDE, seed=8, detail_px=2))
+    """Of different places chance finds some, and they must not be followed."""
+    image = grey(texture(SIDE, SIDE, seed=7, detail_px=2))
     few = rough_matches(np.eye(3)).of(np.arange(289) < 5)
-    assert Finishing(1000, refined=True).apply(few, reference, target, STILL).correlated is None
+    found = Finishing(1000, refined=True).apply(few, image, image, STILL)
+    assert len(found) > 0 and found.correlated is None
+
+
+def test_matches_that_were_thinned_out_or_lie_beyond_the_core_are_not_replaced() -> None:
+    image = grey(texture(SIDE, SIDE, seed=8, detail_px=2))
+    matches = rough_matches(np.eye(3))
+    thinned = Finishing(30, refined=True).apply(matches, image, image, STILL, Window(64, 64, 272, 272))
+    assert 10 < len(thinned) < 30 and len(filled(thinned)) == 0
+    core = Window(64, 64, 128, 272)
+    torn = matches.of((matches.xy0[:, 0] < 100) | (matches.xy0[:, 0] > 192))
+    found = filled(Finishing(1000, refined=True).apply(torn, image, image, STILL, core))
+    assert np.unique(found.xy0[:, 0]).tolist() == [144.5]
 
 
 def test_no_more_points_than_asked_for() -> None:
-    image = texture(SIDE, SIDE, seed=9, detail_px=2)
+    image = grey(texture(SIDE, SIDE, seed=9, detail_px=2))
     matches = rough_matches(np.eye(3))
     left = matches.of(matches.xy0[:, 0] < 150)
-    found = Finishing(60, refined=True).apply(left, grey(image), grey(image), STILL)
-    assert len(found) <= 60 and len(filled(found)) > 20
+    found = Finishing(len(left) + 28, refined=True).apply(left, image, image, STILL)
+    assert len(found) <= len(left) + 28 and 15 < len(filled(found)) < 40

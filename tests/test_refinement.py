@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from s2match.edges import pixels
 from s2match.finishing import Finishing
 from s2match.matches import GreyImage, Matches, Origin
 from s2match.models import apply_matrix
@@ -24,6 +25,10 @@ Image = NDArray[np.uint8] | NDArray[np.float32]
 
 def grey(image: Image, valid: NDArray[np.bool_] | None = None) -> GreyImage:
     return GreyImage(image.astype(np.float32) / 255, np.ones(image.shape, bool) if valid is None else valid)
+
+
+def refined(matches: Matches, reference: GreyImage, target: GreyImage, linear: NDArray[np.float64]) -> Matches:
+    return refine(matches, pixels(reference), pixels(target), linear)
 
 
 def through(image: Image, matrix: NDArray[np.float64]) -> Image:
@@ -64,7 +69,7 @@ def test_fractions_of_a_pixel_are_found_with_the_contrast_as_it_is_or_inverted(x
     # rounded to whole grey levels, 95 % of the pixels would not show that the image has moved by a 32nd
     target = through(image.astype(np.float32), matrix)
     matches = rough_matches(matrix)
-    found = refine(matches, grey(image), grey(255 - target if odd else target), STILL)
+    found = refined(matches, grey(image), grey(255 - target if odd else target), STILL)
     assert len(found) > 0.95 * len(matches)
     assert np.median(errors(found, matrix)) < 0.03 and errors(found, matrix).max() < 0.2
     assert np.abs((found.xy1 - apply_matrix(matrix, found.xy0)).mean(axis=0)).max() < 0.01
@@ -75,7 +80,7 @@ def test_fractions_of_a_pixel_are_found_with_the_contrast_as_it_is_or_inverted(x
 def test_turned_and_scaled_images(degrees: float, scale: float) -> None:
     image, matrix = texture(SIDE, SIDE, seed=2, detail_px=2), turned(degrees, scale)
     matches = rough_matches(matrix)
-    found = refine(matches, grey(image), grey(through(image, matrix)), matrix[:2, :2])
+    found = refined(matches, grey(image), grey(through(image, matrix)), matrix[:2, :2])
     assert len(found) > 0.9 * len(matches) and np.median(errors(found, matrix)) < 0.05
 
 
@@ -93,7 +98,7 @@ def test_points_of_the_reference_leave_the_grid_and_never_meet() -> None:
     matches = rough_matches(matrix)
     xy0 = np.stack(np.meshgrid(at, at), -1).reshape(-1, 2)
     dense = Matches(xy0, xy0 + [0.3, -0.4], np.ones(len(xy0)), matches.origin)
-    found = refine(dense, grey(image), grey(through(image, matrix)), STILL)
+    found = refined(dense, grey(image), grey(through(image, matrix)), STILL)
     assert len(np.unique(found.xy0, axis=0)) == len(found) > 0.9 * len(dense)
     assert (found.xy0 % 1 == 0.5).all() and len(np.unique(found.xy0[:, 0] % 8)) == 7
     assert np.abs(found.xy1 % 1 - 0.5).max() > 0.3
@@ -101,7 +106,7 @@ def test_points_of_the_reference_leave_the_grid_and_never_meet() -> None:
 
 def test_matches_of_another_place_are_dropped() -> None:
     matches = rough_matches(np.eye(3))
-    found = refine(matches, grey(texture(SIDE, SIDE, seed=4)), grey(texture(SIDE, SIDE, seed=5)), STILL)
+    found = refined(matches, grey(texture(SIDE, SIDE, seed=4)), grey(texture(SIDE, SIDE, seed=5)), STILL)
     assert len(found) < 0.15 * len(matches)
 
 
@@ -111,7 +116,7 @@ def test_matches_that_are_far_off_are_dropped() -> None:
     wrong = np.zeros(len(matches), bool)
     wrong[::4] = True
     off = replace(matches, xy1=matches.xy1 + np.where(wrong[:, None], [9.0, -7.0], 0.0))
-    found = errors(refine(off, grey(image), grey(image), STILL), np.eye(3))
+    found = errors(refined(off, grey(image), grey(image), STILL), np.eye(3))
     assert (found < 0.1).sum() > 0.95 * (~wrong).sum()
     assert (found >= 0.1).sum() < 0.15 * wrong.sum()
 
@@ -123,7 +128,7 @@ def test_nodata_is_no_edge() -> None:
     valid0[:, 200:], valid1[:, 203:] = False, False
     target = through(image, matrix)
     pair = grey(image * valid0, valid0), grey(target * valid1, valid1)
-    found = refine(rough_matches(matrix), *pair, STILL)
+    found = refined(rough_matches(matrix), *pair, STILL)
     assert errors(found, matrix).max() < 0.15 and found.xy0[:, 0].max() < 203
     assert (found.xy0[:, 0] > 170).any()
 
@@ -131,5 +136,5 @@ def test_nodata_is_no_edge() -> None:
 def test_nothing_stays_nothing() -> None:
     some = rough_matches(np.eye(3))
     none = some.of(np.zeros(len(some), bool))
-    found = refine(none, grey(texture(SIDE, SIDE)), grey(texture(SIDE, SIDE)), STILL)
+    found = refined(none, grey(texture(SIDE, SIDE)), grey(texture(SIDE, SIDE)), STILL)
     assert len(found) == 0 and found.similarity is not None

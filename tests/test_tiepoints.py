@@ -32,7 +32,7 @@ from s2match.images import Placed
 from s2match.job import fit_tie_points, register
 from s2match.matches import Matches, Origin
 from s2match.raster import read_raster
-from s2match.results import PairResult, summary
+from s2match.results import PairResult, facts, summary
 from s2match.settings import Settings
 from s2match.tiepoint_files import read_tie_points, write_tie_points
 from s2match.tiepoints import tie_points_of
@@ -379,10 +379,16 @@ def test_what_the_edges_alone_found_stays_marked(suffix: str, pair: Pair, tmp_pa
     again = read_tie_points(path, whole_file(result.reference), whole_file(result.target))
     assert again.correlated is not None and (again.correlated == marks).all()
     assert f"{marks.sum()} of them by the edges alone" in summary(result)
-    if suffix == ".csv":
-        edit_rows(path, changed("CORRELATED", "3"))
-        with pytest.raises(TiePointError, match="CORRELATED of the tie points holds something other than 0 and 1"):
-            read_tie_points(path, whole_file(result.reference), whole_file(result.target))
+    assert facts(result)["correlated_matches"] == marks.sum()
+
+
+def test_points_added_by_hand_are_not_marked(pair: Pair, tmp_path: Path) -> None:
+    _, result = pair("resized")
+    marked = replace(result, matches=replace(result.matches, correlated=np.ones(200, bool)))
+    write_tie_points(tie_points_of(marked), tmp_path / "t.csv")
+    edit_rows(tmp_path / "t.csv", changed("CORRELATED", ""))
+    again = read_tie_points(tmp_path / "t.csv", whole_file(result.reference), whole_file(result.target))
+    assert again.correlated is not None and again.correlated.tolist() == [False] + [True] * 199
 
 
 def changed(name: str, value: str) -> Callable[[list[dict[str, str]]], list[dict[str, str]]]:
@@ -401,7 +407,7 @@ REFUSED = {
     "flag": (changed("ENABLED", "2"), "other than 0 and 1"),
     "confidence": (changed("CONFIDENCE", "-9999"), "CONFIDENCE of the tie points is not 0 to 1"),
     "scatter": (changed("SCATTER_PX", ""), "SCATTER_PX of the tie points lacks numbers"),
-    "mark": (changed("CORRELATED", "3"), "CORRELATED of the tie points lacks numbers in some rows"),
+    "mark": (changed("CORRELATED", "3"), "CORRELATED of the tie points holds something other than 0 and 1"),
 }
 
 

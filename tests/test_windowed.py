@@ -3,6 +3,7 @@
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,12 +14,13 @@ from numpy.typing import NDArray
 
 import model_inference
 from s2match import windowed
+from s2match.finishing import Finishing
 from s2match.images import Grid
 from s2match.loftr import LoftrMatcher
 from s2match.matches import Matches
 from s2match.matching import match_rasters
 from s2match.raster import read_grid, read_raster
-from s2match.tiling import plan
+from s2match.tiling import WindowPair, plan
 from s2match.weights import load_network
 from s2match.windowed import match_grids, previews_of
 
@@ -70,6 +72,34 @@ def test_windows_find_what_one_pass_finds(matcher: LoftrMatcher, write_image: Wr
     columns = np.bincount((found.xy0[:, 0] // 8).astype(int), minlength=SIDE // 8)[4:72]
     assert columns.min() > 0.9 * columns.max()
     assert found.scatter_px is not None and len(found.scatter_px) == len(found)
+
+
+def test_what_windows_fill_lies_where_nothing_else_does(
+    matcher: LoftrMatcher, write_image: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network is silent in a strip that crosses windows and seams."""
+    match = matcher.match
+    pairs: list[WindowPair] = []
+
+    def planned(*arguments: Any, **options: Any) -> list[WindowPair]:
+        pairs.extend(plan(*arguments, longest_px=320, **options))
+        return list(pairs)
+
+    def silent(*arguments: Any) -> Matches:
+        found, window = match(*arguments), pairs.pop(0).reference
+        return found.of(np.abs(found.xy0[:, 0] + window.x - found.xy0[:, 1] - window.y) > 80)
+
+    reference, target = pair_of(write_image)
+    monkeypatch.setattr(windowed, "plan", planned)
+    monkeypatch.setattr(matcher, "match", silent)
+    finishing = Finishing(100_000, refined=True)
+    found = match_grids(matcher, reference, target, previews_of(reference, target), 0.8, finishing=finishing)
+    assert found.correlated is not None
+    new, others = found.of(found.correlated), found.of(~found.correlated)
+    assert len(others) > 500 and len(new) > 20 and errors(new).max() < 0.5
+    apart = np.abs(new.xy0[:, None] - others.xy0).max(axis=2).min(axis=1)
+    assert apart.min() >= 28 and len(np.unique(new.xy0, axis=0)) == len(new)
+    assert (new.xy0.max(axis=0) - new.xy0.min(axis=0)).min() > 320
 
 
 @pytest.mark.parametrize("georeference", ["wrong", "none"])
