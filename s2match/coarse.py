@@ -154,6 +154,9 @@ def dual_softmax_matches(
         hopeful = (row_sum * threshold < 1).nonzero()[:, 0]
         shares = weight[:, hopeful].T / row_sum[hopeful, None]
         found = (shares > threshold).nonzero()
+        if len(found) == 0:
+            # even an empty tensor that stays would settle where the next block's scores are to lie again
+            continue
         row, column = hopeful[found[:, 0]], found[:, 1]
         rows.append(row + some.start)
         columns.append(column + others.start)

@@ -4,6 +4,7 @@ What is done differently, and why it changes nothing but rounding:
 
 - BatchNorm is folded into the convolutions before it, images pass in channels-last layout, and where the processor has
   the instructions the backbone and the transformers run in bfloat16.
+- The transformers multiply in another order, which is less work, see :mod:`s2match.attention`.
 - Cells that are not valid are left out of the transformer and of the scores instead of being masked: a masked cell adds
   nothing to an attention sum or a softmax.
 - The dual softmax is taken block by block of rows. A confidence is the product of a softmax over its row and one over
