@@ -35,7 +35,7 @@ class Layer(ABC):
 
     @abstractmethod
     def __call__(self, x: Tensor, source: Tensor) -> Tensor:
-        """Add to tokens what they find in others."""
+        """Add to tokens (..., L, C) what they find in others (..., S, C)."""
 
     def _added(self, x: Tensor, message: Tensor) -> Tensor:
         """Add to tokens (..., C) what becomes of merged messages (..., C) to them."""
