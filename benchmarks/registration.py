@@ -120,9 +120,8 @@ def measure(pair: DatePair, deformation: Deformation, name: str, method: Method)
     xy = lattice(pair)
     error = found.apply(xy) - deformation.forward(xy, pair.reference.size)
     inliers = matches.xy0[found.inliers]
-    truth_px = deformation.forward(matches.xy0, pair.reference.size)
-    marked = np.zeros(len(matches), np.bool_) if matches.correlated is None else matches.correlated
-    off_px = np.linalg.norm(matches.xy1 - truth_px, axis=1)[marked]
+    marked = matches.of(matches.marks)
+    off_px = np.linalg.norm(marked.xy1 - deformation.forward(marked.xy0, pair.reference.size), axis=1)
     squares = np.unique(np.floor(inliers / np.array(pair.reference.size) * _SQUARES), axis=0)
     return Outcome(
         pair.name,

@@ -81,6 +81,11 @@ class Matches:
         """Number of matches."""
         return len(self.confidence)
 
+    @property
+    def marks(self) -> NDArray[np.bool_]:
+        """(N,) :attr:`correlated`; where none was sought, none is."""
+        return np.zeros(len(self), np.bool_) if self.correlated is None else self.correlated
+
     def of(self, chosen: NDArray[np.bool_]) -> "Matches":
         """Some of the matches, chosen by an (N,) mask."""
         return Matches(
@@ -112,12 +117,8 @@ class Matches:
             parts[0].origin,
             _all_of([part.scatter_px for part in parts if len(part)]),
             _all_of([part.similarity for part in parts if len(part)]),
-            None if all(part.correlated is None for part in parts) else np.concatenate([_marks(p) for p in parts]),
+            None if all(part.correlated is None for part in parts) else np.concatenate([part.marks for part in parts]),
         )
-
-
-def _marks(part: Matches) -> NDArray[np.bool_]:
-    return np.zeros(len(part), np.bool_) if part.correlated is None else part.correlated
 
 
 def _all_of(parts: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:

@@ -130,13 +130,8 @@ def summary_rows(result: PairResult) -> list[tuple[str, str]]:
 
 def _count(matches: Matches) -> str:
     found = f"{len(matches)} above {matches.origin.confidence:.2f}"
-    correlated = _correlated(matches)
+    correlated = matches.marks.sum()
     return f"{found}, {correlated} of them by the edges alone, where no match was left" if correlated else found
-
-
-def _correlated(matches: Matches) -> int:
-    """How many were found by the edges alone."""
-    return 0 if matches.correlated is None else int(matches.correlated.sum())
 
 
 def facts(result: PairResult) -> dict[str, Any]:
@@ -156,7 +151,7 @@ def facts(result: PairResult) -> dict[str, Any]:
         "ransac_threshold_px": settings.ransac_threshold_px,
         "seed": settings.seed,
         "matches": len(result.matches),
-        "correlated_matches": _correlated(result.matches),
+        "correlated_matches": int(result.matches.marks.sum()),
         "registered": registration is not None,
         "registration": None
         if registration is None

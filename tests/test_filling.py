@@ -50,7 +50,8 @@ def filled(found: Matches) -> Matches:
 def test_empty_ground_is_filled_with_the_contrast_as_it_is_or_inverted(matrix: NDArray[np.float64], odd: bool) -> None:
     image = texture(SIDE, SIDE, seed=1, detail_px=2)
     target = through(image, matrix)
-    matches = replace(known(image, target, matrix), scatter_px=np.full(len(known(image, target, matrix)), 0.2))
+    matches = known(image, target, matrix)
+    matches = replace(matches, scatter_px=np.full(len(matches), 0.2))
     new = added(matches, grey(image), grey(255 - target if odd else target), matrix[:2, :2])
     assert len(new) > 40
     assert np.median(errors(new, matrix)) < 0.05 and errors(new, matrix).max() < 0.3
