@@ -102,10 +102,14 @@ def best_precision(device: torch.device) -> torch.dtype:
 
 
 def _multiplies_bfloat16_faster() -> bool:
-    """Matrix units do, and AMD's vector units; Intel's, measured at 0.7 of their float32 rate, do not.
+    """Whether the processor has instructions that multiply bfloat16 faster than float32, and PyTorch may use them.
 
-    The processor's kind decides, not a stopwatch, so that the same machine always gives the same matches.
+    Matrix units do, and AMD's vector units; Intel's, measured at 0.7 of their float32 rate, do not. The kind of the
+    processor decides, not a stopwatch, so that the same machine always gives the same matches.
     """
+    # ATEN_CPU_CAPABILITY switches instructions off, which the processor's own flags do not show
+    if torch.backends.cpu.get_cpu_capability() != "AVX512":
+        return False
     if torch.cpu._is_amx_tile_supported():
         return True
     return torch.cpu._is_avx512_bf16_supported() and _is_amd()

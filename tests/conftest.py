@@ -19,6 +19,8 @@ from s2match.images import Raster
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = Path(os.environ.get("S2MATCH_REAL_DATA", ROOT.parent / "shared" / "data"))
+# What the network is run in, by the processor; tests of its numbers hold in each.
+PRECISIONS = ("float32", "bfloat16")
 UTM = CRS.from_epsg(32636)
 GRID = Affine(10, 0, 600000, 0, -10, 5600040)
 

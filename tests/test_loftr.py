@@ -6,7 +6,7 @@ import kornia.feature
 import numpy as np
 import pytest
 import torch
-from conftest import make_raster, texture
+from conftest import PRECISIONS, make_raster, texture
 from numpy.typing import NDArray
 
 from s2match.engine import EngineMatches
@@ -72,9 +72,9 @@ class TestPixelFrame:
         np.testing.assert_allclose(xy1, [128, 96] - xy0, atol=1e-3)
 
 
-@pytest.fixture(scope="module")
-def matcher() -> LoftrMatcher:
-    return LoftrMatcher(load_network("sentinel2"), CPU)
+@pytest.fixture(scope="module", params=PRECISIONS)
+def matcher(request: pytest.FixtureRequest) -> LoftrMatcher:
+    return LoftrMatcher(load_network("sentinel2"), CPU, getattr(torch, request.param))
 
 
 SCENE = texture(360, 360, seed=3, detail_px=2.0)
@@ -112,16 +112,19 @@ def test_equal_to_stock_kornia_and_to_itself(width: int, height: int) -> None:
 
 
 def test_confidence_is_a_threshold(matcher: LoftrMatcher) -> None:
-    """Half of the second image is noise, so that some matches are surer than others."""
+    """Half of the second image is noise, so that some matches are surer than others.
+
+    Between the thresholds lie 13 and 35 of 451 matches; float32 and bfloat16 differ by 1.
+    """
     image0, image1 = pair(5, 3)
     noise = np.random.default_rng(0).random(image1.grey.shape, np.float32)
     share = np.clip(np.linspace(-0.3, 1.3, 256, dtype=np.float32), 0, 1)
     hard = GreyImage(image1.grey * (1 - share) + noise * share, image1.valid)
-    found = [matcher.match(image0, hard, threshold) for threshold in (0.05, 0.5, 0.9, 1.0)]
+    found = [matcher.match(image0, hard, threshold) for threshold in (0.05, 0.9, 0.99, 1.0)]
     counts = [len(matches) for matches in found]
-    assert counts[0] > counts[1] > counts[2] > counts[3] == 0
-    assert found[2].confidence.min() > 0.9
-    kept = found[0].confidence > 0.9
+    assert counts[0] > counts[1] + 5 and counts[1] > counts[2] + 20 and counts[2] > 300 and counts[3] == 0
+    assert found[2].confidence.min() > 0.99
+    kept = found[0].confidence > 0.99
     np.testing.assert_array_equal(found[0].xy1[kept], found[2].xy1)
 
 
