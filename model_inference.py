@@ -18,6 +18,7 @@ from s2match import __version__
 from s2match.catalog import Scene, open_dataset, pair_of, pick_pair
 from s2match.errors import OptionError, OutputError, S2MatchError, UnreadableImageError
 from s2match.processor import share_processor
+from s2match.settings import PRESETS, Settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,16 +27,9 @@ if TYPE_CHECKING:
     from s2match.images import Masking, Raster
     from s2match.outputs import Outputs
     from s2match.results import PairResult
-    from s2match.settings import Settings
 
 NO_REGISTRATION = 3
 INTERRUPTED = 130
-
-# What presets set; options given beside them win.
-PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"image_size": None, "refine": True, "coverage": 0.1, "max_points": 5000},
-    "thorough": {"image_size": None, "refine": True},
-}
 
 # What says how to match, and nothing where tie points are given.
 _MATCHING = (
@@ -66,10 +60,8 @@ def plot_images(reference: "Raster", target: "Raster", figure: "Figure | None" =
 def make_prediction(
     reference: Scene,
     target: Scene,
-    image_size: tuple[int, int] | None,
-    settings: "Settings",
+    settings: Settings,
     show_progress: bool = True,
-    overlap_only: bool = False,
     masking: "Masking | None" = None,
 ) -> "PairResult":
     """Read, match and register two scenes: :func:`s2match.job.match_scenes`.
@@ -80,7 +72,7 @@ def make_prediction(
     from s2match.images import UNMASKED
     from s2match.job import match_scenes
 
-    return match_scenes(reference, target, image_size, settings, show_progress, overlap_only, masking or UNMASKED)
+    return match_scenes(reference, target, settings, show_progress, masking or UNMASKED)
 
 
 class _SizeAction(argparse.Action):
@@ -147,12 +139,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--mask_clouds", action="store_true", help="mask thick cloud, as the saturated white of the images shows it"
     )
     how = parser.add_argument_group("how to match")
-    how.add_argument("--confidence", type=float, default=0.8, help="keep matches above this, 0 to 1 (default: 0.8)")
+    how.add_argument(
+        "--confidence", type=float, default=Settings.confidence, help="keep matches above this, 0 to 1 (default: 0.8)"
+    )
     how.add_argument(
         "--image_size",
         nargs="+",
         action=_SizeAction,
-        default=(1098, 1098),
+        default=Settings.image_size,
         metavar=("WIDTH", "HEIGHT"),
         help="size to match at, in pixels (default: 1098 1098, 100 m per pixel on a full tile), or: native",
     )
@@ -177,7 +171,7 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--coverage",
         type=float,
-        default=1.0,
+        default=Settings.coverage,
         metavar="SHARE",
         help="share of the common ground to look at when large images are matched in windows (default: 1)",
     )
@@ -189,25 +183,32 @@ def build_parser() -> argparse.ArgumentParser:
         "places without matches by the edges alone (default: with --image_size native)",
     )
     how.add_argument(
-        "--max_points", type=int, default=100_000, help="keep at most so many matches, spread evenly (default: 100000)"
+        "--max_points",
+        type=int,
+        default=Settings.max_points,
+        help="keep at most so many matches, spread evenly (default: 100000)",
     )
     how.add_argument(
         "--model_pretrained",
-        default="sentinel2",
+        default=Settings.weights,
         metavar="NAME_OR_PATH",
         help="sentinel2 (bundled, default), outdoor, indoor, indoor_new (downloaded once), or a checkpoint file",
     )
-    how.add_argument("--device", default="auto", help="auto (default), cpu, cuda or mps")
+    how.add_argument("--device", default=Settings.device, help="auto (default), cpu, cuda or mps")
     how.add_argument(
         "--geometry",
-        default="auto",
+        default=Settings.geometry,
         help="translation, similarity, affine, field (smooth and local) or homography; auto (default) takes the "
         "simplest of the first four that predicts held-out matches as well as any",
     )
     how.add_argument(
-        "--ransac_threshold", type=float, default=1.5, metavar="PX", help="largest residual of an inlier (default: 1.5)"
+        "--ransac_threshold",
+        type=float,
+        default=Settings.ransac_threshold_px,
+        metavar="PX",
+        help="largest residual of an inlier (default: 1.5)",
     )
-    how.add_argument("--seed", type=int, default=0, help="seed of the robust fit (default: 0)")
+    how.add_argument("--seed", type=int, default=Settings.seed, help="seed of the robust fit (default: 0)")
     output = parser.add_argument_group("what to write")
     output.add_argument("--output", type=Path, default=Path("result.png"), help="figure (default: result.png)")
     output.add_argument("--json", type=Path, metavar="FILE", help="write the summary as JSON, too")
@@ -363,9 +364,21 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace, outpu
     # nothing that imports PyTorch or matplotlib, which takes seconds: the images are to be read meanwhile
     from s2match.job import fit_tie_points
     from s2match.masking import masking_of
-    from s2match.settings import Settings
 
-    settings = Settings(
+    settings = _settings(arguments)
+    masking = masking_of(arguments.mask, arguments.mask_values, arguments.mask_clouds)
+    if arguments.show:
+        _require_screen()
+    if arguments.from_tie_points is None:
+        result = make_prediction(reference, target, settings, masking=masking)
+    else:
+        _refuse_matching(arguments)
+        result = fit_tie_points(arguments.from_tie_points, reference, target, settings)
+    return _write_out(result, arguments.show, outputs)
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    return Settings(
         weights=arguments.model_pretrained,
         device=arguments.device,
         confidence=arguments.confidence,
@@ -374,22 +387,11 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace, outpu
         seed=arguments.seed,
         max_points=arguments.max_points,
         search_radius_m=arguments.search_radius_m,
-        refine=arguments.image_size is None if arguments.refine is None else arguments.refine,
+        refine=arguments.refine,
         coverage=arguments.coverage,
+        image_size=arguments.image_size,
+        overlap_only=arguments.overlap_only,
     )
-    masking = masking_of(arguments.mask, arguments.mask_values, arguments.mask_clouds)
-    if arguments.show:
-        _require_screen()
-    if arguments.from_tie_points is None:
-        result = make_prediction(
-            reference, target, arguments.image_size, settings, overlap_only=arguments.overlap_only, masking=masking
-        )
-    else:
-        _refuse_matching(arguments)
-        result = fit_tie_points(
-            arguments.from_tie_points, reference, target, arguments.image_size, settings, arguments.overlap_only
-        )
-    return _write_out(result, arguments.show, outputs)
 
 
 def _refuse_matching(arguments: argparse.Namespace) -> None:

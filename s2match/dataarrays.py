@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from rasterio.errors import RasterioError
@@ -11,7 +11,7 @@ from s2match.errors import UnreadableImageError
 from s2match.importing import extra
 from s2match.job import match_files
 from s2match.results import PairResult
-from s2match.settings import Settings
+from s2match.settings import Choices, Settings
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -21,8 +21,7 @@ def match_arrays(
     reference: "DataArray",
     target: "DataArray",
     settings: Settings | None = None,
-    image_size: tuple[int, int] | None = None,
-    overlap_only: bool = False,
+    **choices: Unpack[Choices],
 ) -> PairResult:
     """Match and register two DataArrays, as :func:`s2match.job.match_files` does two files.
 
@@ -36,9 +35,8 @@ def match_arrays(
     Args:
         reference: The image the result is relative to, (y, x) or (band, y, x).
         target: The image that is matched with it, likewise.
-        settings: How to match.
-        image_size: Width and height to match at, in pixels; None for every pixel of the reference.
-        overlap_only: Match nothing but the ground that both images show.
+        settings: How to match; None: the defaults.
+        **choices: Attributes of :class:`s2match.settings.Settings` that replace those of ``settings``.
 
     Raises:
         MissingExtraError: rioxarray is not installed.
@@ -48,7 +46,7 @@ def match_arrays(
     with TemporaryDirectory(prefix="s2match-") as folder:
         first = _written(reference, Path(folder) / "reference")
         second = _written(target, Path(folder) / "target")
-        return match_files(first, second, settings, image_size, overlap_only=overlap_only)
+        return match_files(first, second, settings, **choices)
 
 
 def _written(array: "DataArray", folder: Path) -> Path:

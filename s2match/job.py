@@ -4,12 +4,12 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from tqdm import tqdm
 
 from s2match.beside import begun
-from s2match.catalog import Scene, pair_of
+from s2match.catalog import Scene, pair_of, scene_of
 from s2match.filepixels import whole_file
 from s2match.geometry import fit
 from s2match.georeference import expected_linear
@@ -20,16 +20,13 @@ from s2match.masking import masked_grids
 from s2match.matches import Matches, Origin
 from s2match.matching import match_rasters
 from s2match.results import PairResult, assemble
-from s2match.settings import Settings
+from s2match.settings import Choices, Settings
 from s2match.tiepoint_files import read_tie_points
 from s2match.tiepoints import as_matches
 from s2match.windowed import match_grids, previews_of
 
 if TYPE_CHECKING:
     from s2match.loftr import LoftrMatcher
-
-# Width and height that images are matched at: a full tile then has 100 m per pixel.
-IMAGE_SIZE = (1098, 1098)
 
 _BAR = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
 
@@ -38,27 +35,33 @@ def match_files(
     reference: str | Path,
     target: str | Path,
     settings: Settings | None = None,
-    image_size: tuple[int, int] | None = IMAGE_SIZE,
+    *,
     show_progress: bool = False,
-    overlap_only: bool = False,
     masking: Masking = UNMASKED,
+    **choices: Unpack[Choices],
 ) -> PairResult:
     """Read, match and register two image files; see :func:`match_scenes`.
+
+    Args:
+        reference: The file the result is relative to.
+        target: The file that is matched with it.
+        settings: How to match; None: the defaults.
+        show_progress: Show a progress bar on standard error where that is a terminal.
+        masking: Where not to match; see :func:`s2match.masking.masking_of`.
+        **choices: Attributes of :class:`s2match.settings.Settings` that replace those of ``settings``.
 
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
-    scenes = pair_of(Path(reference), Path(target))
-    return match_scenes(*scenes, image_size, settings or Settings(), show_progress, overlap_only, masking)
+    settings = (settings or Settings()).but(**choices)
+    return match_scenes(*pair_of(Path(reference), Path(target)), settings, show_progress, masking)
 
 
 def match_scenes(
     reference: Scene,
     target: Scene,
-    image_size: tuple[int, int] | None,
     settings: Settings,
     show_progress: bool = True,
-    overlap_only: bool = False,
     masking: Masking = UNMASKED,
 ) -> PairResult:
     """Read, match and register two scenes.
@@ -66,11 +69,8 @@ def match_scenes(
     Args:
         reference: The scene the result is relative to.
         target: The scene that is matched with it.
-        image_size: Width and height to match at, in pixels; None for every pixel of the reference, the target at the
-            same pixel size on the ground. Large images are matched in windows.
-        settings: How to match.
+        settings: How to match, and at what size.
         show_progress: Show a progress bar on standard error where that is a terminal.
-        overlap_only: Match nothing but the ground that both images show, see :func:`s2match.grids.grids_of`.
         masking: Where not to match; see :func:`s2match.masking.masking_of`.
 
     Returns:
@@ -79,7 +79,7 @@ def match_scenes(
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
-    grids = grids_of(reference, target, image_size, overlap_only)
+    grids = grids_of(reference, target, settings.image_size, settings.overlap_only)
     if masking:
         grids = masked_grids(*grids, masking)
     with (
@@ -100,29 +100,30 @@ def match_scenes(
 
 
 def fit_tie_points(
-    tie_points: Path,
-    reference: Scene,
-    target: Scene,
-    image_size: tuple[int, int] | None,
-    settings: Settings,
-    overlap_only: bool = False,
+    tie_points: str | Path,
+    reference: str | Path | Scene,
+    target: str | Path | Scene,
+    settings: Settings | None = None,
+    **choices: Unpack[Choices],
 ) -> PairResult:
     """Fit a model to the tie points of a file, those that are enabled; nothing is matched, and no network loaded.
 
     Args:
         tie_points: The file, see :func:`s2match.tiepoint_files.read_tie_points`.
-        reference: The scene whose points the file calls reference.
+        reference: The image whose points the file calls reference.
         target: The other one.
-        image_size: As for :func:`match_scenes`: what the pixels of the model and of its threshold are.
-        settings: How to fit.
-        overlap_only: As for :func:`match_scenes`.
+        settings: How to fit; the pixels of the model and of its threshold are those of its ``image_size`` and
+            ``overlap_only``. None: the defaults.
+        **choices: Attributes of :class:`s2match.settings.Settings` that replace those of ``settings``.
 
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
-    grids = grids_of(reference, target, image_size, overlap_only)
-    points = read_tie_points(tie_points, whole_file(grids[0]), whole_file(grids[1]))
-    matches = as_matches(points, *grids, Origin(f"tie points of {tie_points.name}", "cpu", 0.0))
+    settings = (settings or Settings()).but(**choices)
+    first, second = (image if isinstance(image, Scene) else scene_of(Path(image)) for image in (reference, target))
+    grids = grids_of(first, second, settings.image_size, settings.overlap_only)
+    points = read_tie_points(Path(tie_points), whole_file(grids[0]), whole_file(grids[1]))
+    matches = as_matches(points, *grids, Origin(f"tie points of {Path(tie_points).name}", "cpu", 0.0))
     return register(*grids, matches, settings, previews_of(*grids))
 
 

@@ -1,18 +1,46 @@
 """How a pair is matched: every choice in one value."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from s2match.errors import OptionError
-from s2match.finishing import Finishing
-from s2match.geometry import AUTO, check_fit_options
-from s2match.matching import check_confidence
+
+if TYPE_CHECKING:
+    from s2match.finishing import Finishing
 
 # The weights that come with the project.
 BUNDLED = "sentinel2"
 
-# Devices that are always there: nothing needs to be asked of PyTorch, which takes a second to import.
-_ALWAYS_THERE = ("auto", "cpu")
+# Width and height that images are matched at: a full tile then has 100 m per pixel.
+IMAGE_SIZE = (1098, 1098)
+
+# What each preset chooses; what is given beside it wins.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "fast": {"image_size": None, "refine": True, "coverage": 0.1, "max_points": 5000},
+    "thorough": {"image_size": None, "refine": True},
+}
+
+# Devices that exist everywhere: nothing needs to be asked of PyTorch, which takes a second to import.
+_EVERYWHERE = ("auto", "cpu")
+
+
+class Choices(TypedDict, total=False):
+    """The attributes of :class:`Settings` as keyword arguments."""
+
+    weights: str
+    device: str
+    confidence: float
+    geometry: str
+    ransac_threshold_px: float
+    seed: int
+    max_points: int
+    search_radius_m: float | None
+    refine: bool | None
+    coverage: float
+    image_size: tuple[int, int] | None
+    overlap_only: bool
 
 
 @dataclass(frozen=True)
@@ -21,36 +49,47 @@ class Settings:
 
     Attributes:
         weights: Name or path of the weights.
-        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         confidence: Matches kept have a confidence above this.
         geometry: Name of the model to fit, or ``auto`` to have it chosen.
         ransac_threshold_px: Largest distance of an inlier from the model, in pixels of the matched target.
-        seed: Seed of the robust fit.
+        seed: Seed of the robust fits.
         max_points: Matches to keep at most, spread evenly over the image.
         search_radius_m: How far from where it is expected a window's ground is sought, metres on the ground; None suits
             what tells where to expect it. Images that are matched in one pass are searched as a whole.
-        refine: Measure matches again on the pixels, see :class:`s2match.finishing.Finishing`.
+        refine: Measure matches again on the pixels, see :class:`s2match.finishing.Finishing`; None: where
+            ``image_size`` is None.
         coverage: Share of the common ground to look at, where images are matched in windows; above 0, up to 1.
+        image_size: Width and height to match at, in pixels; None for every pixel of the reference, the target at the
+            same pixel size on the ground. Large images are matched in windows.
+        overlap_only: Match nothing but the ground that both images show, see :func:`s2match.grids.grids_of`.
     """
 
     weights: str = BUNDLED
     device: str = "auto"
     confidence: float = 0.8
-    geometry: str = AUTO
+    geometry: str = "auto"
     ransac_threshold_px: float = 1.5
     seed: int = 0
     max_points: int = 100_000
     search_radius_m: float | None = None
-    refine: bool = False
+    refine: bool | None = None
     coverage: float = 1.0
+    image_size: tuple[int, int] | None = IMAGE_SIZE
+    overlap_only: bool = False
 
     def __post_init__(self) -> None:
         """Refuse values out of range before any work is done.
 
         Raises:
             OptionError: A value is out of range.
-            DeviceError: The device is not there.
+            ImageSizeError: ``image_size`` is.
+            DeviceError: The device does not exist.
         """
+        # NumPy and OpenCV take a third of a second to import, and who asks for the defaults alone needs neither
+        from s2match.geometry import check_fit_options
+        from s2match.matching import check_confidence
+
         check_confidence(self.confidence)
         check_fit_options(self.geometry, self.ransac_threshold_px, self.seed)
         if self.max_points < 1:
@@ -59,12 +98,44 @@ class Settings:
             raise OptionError(f"Search radius {self.search_radius_m:g} m is out of range: it must be 0 or more.")
         if not 0 < self.coverage <= 1:
             raise OptionError(f"Coverage {self.coverage:g} is out of range: it must be above 0, up to 1.")
-        if self.device not in _ALWAYS_THERE:
+        if self.image_size is not None:
+            from s2match.raster import check_size
+
+            # a list, as JSON has it, would not be equal to the tuple
+            object.__setattr__(self, "image_size", tuple(self.image_size))
+            check_size(self.image_size)
+        if self.device not in _EVERYWHERE:
             from s2match.loftr import pick_device
 
             pick_device(self.device)
 
+    @classmethod
+    def preset(cls, name: str, **choices: Unpack[Choices]) -> Self:
+        """The settings of a preset, ``fast`` or ``thorough``; choices given beside it win.
+
+        Raises:
+            OptionError: There is no such preset, or a value is out of range.
+        """
+        if name not in PRESETS:
+            raise OptionError(f"Unknown preset {name!r}: choose {', '.join(PRESETS)}.")
+        return cls(**{**PRESETS[name], **choices})
+
+    def but(self, **choices: Unpack[Choices]) -> Self:
+        """The same settings with other values for some of them.
+
+        Raises:
+            OptionError: A value is out of range.
+        """
+        return replace(self, **choices) if choices else self
+
     @property
-    def finishing(self) -> Finishing:
+    def refined(self) -> bool:
+        """Whether matches are measured again on the pixels."""
+        return self.image_size is None if self.refine is None else self.refine
+
+    @property
+    def finishing(self) -> "Finishing":
         """What is done with the matches of a pass."""
-        return Finishing(self.max_points, self.refine)
+        from s2match.finishing import Finishing
+
+        return Finishing(self.max_points, self.refined)

@@ -31,7 +31,7 @@ def test_arrays_match_as_the_files_they_come_from(write_image: Writer) -> None:
     reference, target = opened(paths[0]), opened(paths[1]).squeeze("band", drop=True).astype(np.uint8)
     assert reference.dtype == np.float32 and np.isnan(reference).any()
     kept = reference.copy(deep=True)
-    result = match_arrays(reference.rename("first/date"), target.rename(None), SETTINGS)
+    result = match_arrays(reference.rename("first/date"), target.rename(None), SETTINGS, image_size=None)
     assert reference.identical(kept)
     files = match_files(*paths, SETTINGS, image_size=None)
     assert result.registration is not None and files.registration is not None
@@ -50,7 +50,7 @@ def test_bytes_are_read_as_they_are(write_image: Writer) -> None:
     path = write_image("a.tif", np.stack([texture(200, 200)] * 3))
     array = rioxarray.open_rasterio(path)
     assert isinstance(array, xarray.DataArray)
-    result = match_arrays(array, array, Settings(confidence=1.0))
+    result = match_arrays(array, array, confidence=1.0, image_size=None)
     assert (result.shown[0].image == array.values.transpose(1, 2, 0)).all()
 
 

@@ -313,7 +313,7 @@ def test_a_fit_to_what_was_written_is_the_fit(suffix: str, case: str, model: str
     result = register(result.reference, result.target, result.matches, settings, shown=shown())
     path = tmp_path / f"t{suffix}"
     write_tie_points(tie_points_of(result), path)
-    again = fit_tie_points(path, *scenes, size, settings, overlap)
+    again = fit_tie_points(path, *scenes, settings, image_size=size, overlap_only=overlap)
     assert result.registration is not None and again.registration is not None
     assert again.registration.model == result.registration.model
     corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) * np.array(result.reference.size, float)
@@ -341,7 +341,7 @@ def test_rows_that_are_deleted_or_not_enabled_take_no_part(suffix: str, pair: Pa
         frame = geopandas.read_file(path).iloc[7:].copy()
         frame.loc[frame.index[:40], "ENABLED"] = 0
         frame.assign(comment="by hand").to_file(path, layer="tie_points" if suffix == ".gpkg" else None)
-    again = fit_tie_points(path, *scenes, CASES["resized"][4], settings_of())
+    again = fit_tie_points(path, *scenes, settings_of(), image_size=CASES["resized"][4])
     assert len(again.matches) == 153
     assert np.allclose(again.matches.xy0, result.matches.xy0[47:], atol=1e-9)
 
@@ -355,7 +355,7 @@ def test_points_as_qgis_saves_them(pair: Pair, tmp_path: Path) -> None:
     lines = [",".join(map(repr, [*map(float, row[:4]), int(row[4]), 0, 0, 0])) for row in rows]
     head = [f"#CRS: {CRS.from_epsg(3857).to_wkt()}", "mapX,mapY,sourceX,sourceY,enable,dX,dY,residual"]
     (tmp_path / "q.points").write_text("\n".join([*head, *lines]) + "\n")
-    again = fit_tie_points(tmp_path / "q.points", *scenes, CASES["target without"][4], settings_of())
+    again = fit_tie_points(tmp_path / "q.points", *scenes, settings_of(), image_size=CASES["target without"][4])
     assert result.registration is not None and again.registration is not None
     assert len(again.matches) == 190 and (again.matches.confidence == 1).all()
     kept = result.matches.of(result.registration.inliers)
@@ -446,11 +446,11 @@ def test_points_of_other_images_are_refused(pair: Pair, write_image: Writer, tmp
     scenes, result = pair("resized")
     write_tie_points(tie_points_of(result), tmp_path / "t.csv")
     with pytest.raises(TiePointError, match=r"not of b\.tif"):
-        fit_tie_points(tmp_path / "t.csv", *reversed(scenes), CASES["resized"][4], settings_of())
+        fit_tie_points(tmp_path / "t.csv", *reversed(scenes), settings_of(), image_size=CASES["resized"][4])
     with pytest.raises(TiePointError, match="no file"):
-        fit_tie_points(tmp_path / "u.csv", *scenes, CASES["resized"][4], settings_of())
+        fit_tie_points(tmp_path / "u.csv", *scenes, settings_of(), image_size=CASES["resized"][4])
     with pytest.raises(TiePointError, match=r"suffix must be one of \.gpkg, \.geojson, \.csv, \.points"):
-        fit_tie_points(scenes[0].path, *scenes, CASES["resized"][4], settings_of())
+        fit_tie_points(scenes[0].path, *scenes, settings_of(), image_size=CASES["resized"][4])
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -468,7 +468,7 @@ def test_no_points_at_all(suffix: str, pair: Pair, tmp_path: Path) -> None:
     path = tmp_path / f"t{suffix}"
     write_tie_points(tie_points_of(nothing), path)
     with pytest.raises(TiePointError):
-        fit_tie_points(path, *scenes, CASES["resized"][4], settings_of())
+        fit_tie_points(path, *scenes, settings_of(), image_size=CASES["resized"][4])
 
 
 def test_without_the_extra(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

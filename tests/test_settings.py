@@ -1,0 +1,81 @@
+"""The library and the command choose alike: the same names, defaults and presets, and the same results."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Writer, texture
+
+import model_inference
+from s2match import Settings, facts, match_arrays, match_files
+from s2match.errors import ImageSizeError, OptionError
+from s2match.settings import PRESETS, Choices
+
+
+@pytest.fixture
+def pair(write_image: Writer) -> tuple[Path, Path]:
+    scene = texture(260, 260, seed=1)
+    return write_image("a.tif", scene[:256, :256]), write_image("b.tif", scene[3:259, 2:258])
+
+
+def of_the_command(pair: tuple[Path, Path], tmp_path: Path, *options: str) -> object:
+    arguments = ["--images", *map(str, pair), "--no-show", "--output", str(tmp_path / "r.png")]
+    arguments += ["--json", str(tmp_path / "r.json"), *options]
+    assert model_inference.main(arguments) in (0, model_inference.NO_REGISTRATION)
+    return json.loads((tmp_path / "r.json").read_text())
+
+
+def test_native_pixels_mean_the_same_everywhere(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    """Refined on the pixels, too."""
+    result = match_files(*pair, confidence=0.3, image_size=None)
+    assert result.matches.similarity is not None
+    command = of_the_command(pair, tmp_path, "--image_size", "native", "--confidence", "0.3")
+    assert json.loads(json.dumps(facts(result))) == command
+
+
+def test_a_preset_means_the_same_everywhere(pair: tuple[Path, Path], tmp_path: Path) -> None:
+    result = match_files(*pair, Settings.preset("fast", confidence=0.3), max_points=50)
+    assert result.matches.similarity is not None and len(result.matches) <= 50
+    options = ("--preset", "fast", "--confidence", "0.3", "--max_points", "50")
+    assert json.loads(json.dumps(facts(result))) == of_the_command(pair, tmp_path, *options)
+
+
+@pytest.mark.parametrize("options", [[], ["--preset", "fast"], ["--preset", "thorough"], ["--image_size", "native"]])
+def test_the_command_has_the_defaults_of_the_library(options: list[str]) -> None:
+    arguments = model_inference._parse(options)
+    chosen = Settings.preset(options[1]) if "--preset" in options else Settings()
+    chosen = chosen if "native" not in options else chosen.but(image_size=None)
+    assert model_inference._settings(arguments) == chosen
+    assert chosen.refined == (options != [])
+
+
+def test_arrays_have_the_defaults_of_files(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    import rioxarray
+
+    given: list[Settings] = []
+    monkeypatch.setattr("s2match.job.match_scenes", lambda a, b, settings, *rest: given.append(settings))
+    array = rioxarray.open_rasterio(pair[0])
+    for choices in ({}, {"image_size": None, "overlap_only": True}):
+        match_files(*pair, **choices)
+        match_arrays(array, array, **choices)
+    assert given[0] == given[1] == Settings()
+    assert given[2] == given[3] == Settings(image_size=None, overlap_only=True)
+
+
+def test_choices_are_the_attributes_of_settings() -> None:
+    assert list(Choices.__annotations__) == [field.name for field in dataclasses.fields(Settings)]
+    assert Settings.preset("thorough", refine=False).refined is False
+    assert Settings(image_size=[300, 200]) == Settings(image_size=(300, 200))  # type: ignore[arg-type]
+    assert set(PRESETS) == {"fast", "thorough"}
+
+
+def test_bad_choices_are_refused(pair: tuple[Path, Path]) -> None:
+    with pytest.raises(OptionError, match="Unknown preset 'quick': choose fast, thorough"):
+        Settings.preset("quick")
+    with pytest.raises(OptionError, match="Confidence 2"):
+        match_files(*pair, confidence=2)
+    with pytest.raises(ImageSizeError, match="0 0"):
+        Settings(image_size=(0, 0))
+    with pytest.raises(TypeError, match="confidense"):
+        match_files(*pair, confidense=0.5)  # type: ignore[call-arg]
