@@ -59,7 +59,9 @@ def deliver(result: PairResult, outputs: Outputs, figure: Figure | None = None) 
 def _corrected(result: PairResult, order: Order) -> Improvement | None:
     """Write the corrected files and measure what it brought; None where nothing is known of before."""
     correct(result, order)
-    return measure_improvement(result, order.out, partial(_rematch, result.settings))
+    # given points are no matches of a network, and are measured as they are
+    rematch = None if result.matches.origin.given else partial(_rematch, result.settings)
+    return measure_improvement(result, order.out, rematch)
 
 
 def _rematch(settings: Settings, reference: Grid, corrected: Grid) -> Matches:

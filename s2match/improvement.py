@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from s2match.georeference import GroundErrors, ground_errors
 from s2match.grids import resampled_onto
 from s2match.images import Grid, Masking, Patch, Raster, Window, georeferenced
 from s2match.matches import Matches
+from s2match.models import Registration
 from s2match.raster import fit_size, read_grid, read_whole, read_window
 from s2match.results import PairResult
 from s2match.similarity import MARGIN_PX, Likeness, Pieces, likeness
@@ -54,14 +55,17 @@ class Improvement:
 
     Attributes:
         before: How the target agreed, where its georeference puts it.
-        after: How the corrected target agrees, matched again.
+        after: How the corrected target agrees.
         shown: The reference, the target before and the target after, on one grid of the reference's: as large as they
             were matched, but at most 2048 px along the longer side.
+        same_points: Whether both were measured at the points that the model was fitted to. If not, the corrected
+            target was matched again.
     """
 
     before: Agreement
     after: Agreement
     shown: tuple[Raster, Raster, Raster]
+    same_points: bool = False
 
     @property
     def better(self) -> bool:
@@ -70,14 +74,15 @@ class Improvement:
 
 
 def measure_improvement(
-    result: PairResult, corrected: Path, rematch: Callable[[Grid, Grid], Matches]
+    result: PairResult, corrected: Path, rematch: Callable[[Grid, Grid], Matches] | None
 ) -> Improvement | None:
     """Measure a target before and after it was corrected, at the size the pair was matched at.
 
     Args:
         result: The pair, with a registration; its images are grids.
         corrected: The corrected target.
-        rematch: Matches the reference with the corrected target as the pair was matched.
+        rematch: Matches the reference with the corrected target as the pair was matched. None measures the points of
+            the pair themselves, each point of the target moved to where the corrected file shows it.
 
     Returns:
         The two; None where an image has no georeference, so that nothing is known of before.
@@ -97,17 +102,27 @@ def measure_improvement(
     shown = _shown(grids)
     common = np.logical_and.reduce([raster.valid for raster in shown])
     alike = [likeness(_pieces(grids, shown, which)) for which in (1, 2)]
-    matches = rematch(reference, after)
+    assert result.registration is not None, "nothing was corrected"
+    first = result.registration.inliers
+    if rematch is None:
+        matches, second = _moved(result.matches, result.registration), first
+    else:
+        matches = rematch(reference, after)
+        again = fit(matches, result.settings.geometry, result.settings.ransac_threshold_px, result.settings.seed)
+        second = np.ones(len(matches), np.bool_) if again is None else again.inliers
     found = ground_errors(reference, after, matches.xy0, matches.xy1)
     assert found is not None
-    again = fit(matches, result.settings.geometry, result.settings.ransac_threshold_px, result.settings.seed)
-    first = None if result.registration is None else result.registration.inliers
-    second = None if again is None else again.inliers
     return Improvement(
-        _agreement(result.errors, result.matches, first, _on(common, reference, result.matches), alike[0]),
-        _agreement(found, matches, second, _on(common, reference, matches), alike[1]),
+        _agreement(result.errors, first & _on(common, reference, result.matches), alike[0]),
+        _agreement(found, second & _on(common, reference, matches), alike[1]),
         shown,
+        same_points=rematch is None,
     )
+
+
+def _moved(matches: Matches, registration: Registration) -> Matches:
+    """The matches of a pair after its correction: the corrected target lies on the reference's pixels."""
+    return replace(matches, xy1=registration.invert(matches.xy1))
 
 
 def _shown(grids: tuple[Grid, Grid, Grid]) -> tuple[Raster, Raster, Raster]:
@@ -148,14 +163,8 @@ def _on(common: NDArray[np.bool_], reference: Grid, matches: Matches) -> NDArray
     return np.asarray(common[y, x])
 
 
-def _agreement(
-    errors: GroundErrors,
-    matches: Matches,
-    inliers: NDArray[np.bool_] | None,
-    common: NDArray[np.bool_],
-    alike: Likeness,
-) -> Agreement:
-    chosen = errors.of(common if inliers is None else common & inliers)
+def _agreement(all_errors: GroundErrors, counted: NDArray[np.bool_], alike: Likeness) -> Agreement:
+    chosen = all_errors.of(counted)
     count = len(chosen.east_m)
     if count == 0:
         return Agreement(0, math.nan, math.nan, math.nan, math.nan, alike.similarity, alike.mutual_information)

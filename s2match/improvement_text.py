@@ -24,12 +24,12 @@ def warning_line(improvement: Improvement | None) -> str | None:
     """What comes before all else: that the correction did not help; None where it did, or where nobody knows."""
     if improvement is None or improvement.better:
         return None
-    told = [
+    compared = [
         f"{name} {' before and '.join(_cell(one, key, form) for one in (improvement.before, improvement.after))} after"
         for name, key, form in _ROWS
         if key in ("rmse_m", "similarity")
     ]
-    return f"{'warning':<14}the correction did not make it better: {', '.join(told)}"
+    return f"{'warning':<14}the correction did not make it better: {', '.join(compared)}"
 
 
 def correction_lines(result: PairResult, order: Order, improvement: Improvement | None) -> list[str]:
@@ -44,7 +44,14 @@ def correction_lines(result: PairResult, order: Order, improvement: Improvement 
     for name, key, form in _ROWS:
         cells = (_cell(agreement, key, form) for agreement in (improvement.before, improvement.after))
         lines.append(f"  {name:<12}" + "".join(f"{cell:>26}" for cell in cells))
-    return lines
+    return [*lines, f"  ({measured_by(improvement)})"]
+
+
+def measured_by(improvement: Improvement) -> str:
+    """What the errors before and after were measured at."""
+    if improvement.same_points:
+        return "errors of the same tie points before and after: those that the model was fitted to"
+    return "errors of matches: those of the pair before, those of the corrected image, matched again, after"
 
 
 def correction_facts(order: Order, improvement: Improvement | None) -> dict[str, Any]:
@@ -53,6 +60,7 @@ def correction_facts(order: Order, improvement: Improvement | None) -> dict[str,
         "correction": {
             "resampling": order.resampling,
             "files": [path.name for path in order.outputs],
+            "same_points": None if improvement is None else improvement.same_points,
             "better": None if improvement is None else improvement.better,
             "before": None if improvement is None else _facts(improvement.before),
             "after": None if improvement is None else _facts(improvement.after),
@@ -60,9 +68,13 @@ def correction_facts(order: Order, improvement: Improvement | None) -> dict[str,
     }
 
 
-def _cell(agreement: Agreement, key: str, form: str) -> str:
-    value = getattr(agreement, key)
+def number_text(value: float, form: str) -> str:
+    """A number in a format, or "unknown" for what is not a number."""
     return "unknown" if math.isnan(value) else form.format(value)
+
+
+def _cell(agreement: Agreement, key: str, form: str) -> str:
+    return number_text(getattr(agreement, key), form)
 
 
 def _facts(agreement: Agreement) -> dict[str, float | None]:

@@ -123,7 +123,7 @@ def fit_tie_points(
     first, second = (image if isinstance(image, Scene) else scene_of(Path(image)) for image in (reference, target))
     grids = grids_of(first, second, settings.image_size, settings.overlap_only)
     points = read_tie_points(Path(tie_points), whole_file(grids[0]), whole_file(grids[1]))
-    matches = as_matches(points, *grids, Origin(f"tie points of {Path(tie_points).name}", "cpu", 0.0))
+    matches = as_matches(points, *grids, Origin(f"tie points of {Path(tie_points).name}", "cpu", 0.0, given=True))
     return register(*grids, matches, settings, previews_of(*grids))
 
 

@@ -45,11 +45,13 @@ class Origin:
         weights: Name of the weights, or of the method.
         device: Where it ran.
         confidence: All matches have a confidence above this.
+        given: Whether a file of tie points gave them, and nothing was matched.
     """
 
     weights: str
     device: str
     confidence: float
+    given: bool = False
 
 
 @dataclass(frozen=True)

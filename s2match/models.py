@@ -18,6 +18,9 @@ SMALLEST_SAMPLE = 4
 _MAX_ITERATIONS = 10_000
 _CONFIDENCE = 0.9999
 
+# Steps to the inverse of a field, and how close it must come, target pixels.
+_NEWTON_STEPS, _SETTLED_PX = 50, 1e-9
+
 
 @dataclass(frozen=True)
 class Registration:
@@ -43,6 +46,26 @@ class Registration:
     def apply(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
         """Carry (N, 2) reference pixels (x, y) to target pixels, GDAL frame."""
         return apply_matrix(self.matrix, xy) if self.field is None else self.field.apply(xy)
+
+    def invert(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Carry (N, 2) target pixels (x, y) back to reference pixels: the inverse of :meth:`apply`.
+
+        A field is inverted by Newton's method from its affine part. A point that does not settle, which takes a field
+        that folds there, comes back as not a number.
+        """
+        found = apply_matrix(np.asarray(np.linalg.inv(self.matrix), np.float64), xy)
+        if self.field is None:
+            return found
+        off = np.full(len(xy), np.inf)
+        for _ in range(_NEWTON_STEPS):
+            missing = xy - self.apply(found)
+            off = np.linalg.norm(missing, axis=1)
+            if (off < _SETTLED_PX).all():
+                break
+            right, down = (self.apply(found + step) - self.apply(found - step) for step in np.eye(2) / 2)
+            # the pseudo-inverse of a slope that is singular is finite, and such a point does not settle
+            found = found + np.einsum("nij,nj->ni", np.linalg.pinv(np.stack([right, down], axis=2)), missing)
+        return np.where((off < _SETTLED_PX)[:, None], found, np.nan)
 
 
 def best_model(

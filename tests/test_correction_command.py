@@ -1,6 +1,8 @@
 """The command with --coregister: from two files to a corrected one, its siblings, and what is refused."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +84,40 @@ def test_without_a_registration_nothing_is_corrected(files: tuple[Path, Path], c
     assert run(files, "--coregister", out, "--confidence", 1.0) == model_inference.NO_REGISTRATION
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == f"not written   {out}: there is no registration" and not out.exists()
+
+
+@pytest.mark.parametrize("way", ["resampled", "moved"])
+def test_given_tie_points_are_measured_before_and_after_and_no_network_is_loaded(
+    files: tuple[Path, Path], capsys: Capture, way: str
+) -> None:
+    """The same 32 points on both sides: 33 m and -47 m off before, and their own noise of 0.05 px after."""
+    folder = files[0].parent
+    random = np.random.default_rng(0)
+    xy = random.uniform(20, 230, (32, 2))
+    seen = xy - (4, 2) + random.normal(0, 0.05, xy.shape)
+    rows = [f"{x:.6f},{y:.6f},{u:.6f},{v:.6f}" for (x, y), (u, v) in zip(xy, seen, strict=True)]
+    (folder / "mine.csv").write_text("\n".join(["X_IM_REF,Y_IM_REF,X_IM,Y_IM", *rows]) + "\n")
+    options = ["--images", *files, "--image_size", 200, 200, "--no-show", "--output", folder / "result.png"]
+    options += ["--from_tie_points", folder / "mine.csv", "--coregister", folder / "out.tif", "--overwrite"]
+    options += ["--json", folder / "facts.json", "--report", folder / "report", "--geometry", "translation"]
+    options += ["--no_resample"] if way == "moved" else []
+    code = (
+        "import json, sys, model_inference\n"
+        "assert model_inference.main(json.loads(sys.argv[1])) == 0\n"
+        "assert not {'torch', 'kornia'} & set(sys.modules)"
+    )
+    arguments = json.dumps([str(option) for option in options])
+    done = subprocess.run([sys.executable, "-c", code, arguments], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    told = json.loads((folder / "facts.json").read_text())["correction"]
+    before, after = told["before"], told["after"]
+    assert told["better"] and told["same_points"] and before["matches"] == after["matches"] == 32
+    assert before["east_m"] == pytest.approx(EAST_M, abs=0.5) and before["north_m"] == pytest.approx(NORTH_M, abs=0.5)
+    assert abs(after["east_m"]) < 0.5 and abs(after["north_m"]) < 0.5 and 0.3 < after["rmse_m"] < 1.2
+    assert after["similarity"] > before["similarity"]
+    assert "did not make it better" not in done.stdout
+    assert "(errors of the same tie points before and after: those that the model was fitted to)" in done.stdout
+    assert "Errors of the same tie points before and after" in (folder / "report" / "index.html").read_text()
 
 
 REFUSED = {

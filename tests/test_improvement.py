@@ -101,6 +101,28 @@ def test_a_correction_that_does_not_help_is_said(pair: Callable[..., PairResult]
     assert correction_facts(order, found)["correction"]["better"] is False
 
 
+def test_points_of_a_field_are_moved_to_where_the_corrected_file_shows_them(
+    pair: Callable[..., PairResult], tmp_path: Path
+) -> None:
+    """After the correction only the noise of the points is left, some pixels of bending are not."""
+    result = pair()
+    matches = result.matches
+    wave = 2 * np.stack([np.sin(matches.xy0[:, 1] / 50), np.cos(matches.xy0[:, 0] / 50)], axis=1)
+    matches = replace(matches, xy1=matches.xy1 + wave)
+    registration = fit(matches, "field")
+    assert registration is not None and registration.field is not None
+    np.testing.assert_allclose(registration.invert(registration.apply(matches.xy0)), matches.xy0, rtol=0, atol=1e-7)
+    result = assemble(result.reference, result.target, result.shown, matches, registration, Settings())
+    correct(result, Order(tmp_path / "out.tif"))
+    found = measure_improvement(result, tmp_path / "out.tif", None)
+    assert found is not None and found.same_points
+    assert found.before.matches == found.after.matches > 380
+    assert found.before.rmse_m > 55 and found.after.rmse_m < 2
+    lines = correction_lines(result, Order(tmp_path / "out.tif"), found)
+    assert "the same tie points" in lines[-1]
+    assert "matched again" in correction_lines(result, Order(tmp_path / "o.tif"), replace(found, same_points=False))[-1]
+
+
 def test_masked_ground_does_not_count(pair: Callable[..., PairResult], tmp_path: Path, write_image: Writer) -> None:
     mask = np.zeros((SIDE, SIDE), np.uint8)
     mask[:, : SIDE // 2] = 1

@@ -1,7 +1,9 @@
 """The report: one page that holds everything, says the outcome first, and works in a real browser."""
 
+import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,10 +11,12 @@ import cv2
 import numpy as np
 import pytest
 from browser import Page, browser, find_chromium
+from matplotlib.text import Text
 from pairs import corrected, shifted_pair
 
 from s2match.errors import OutputError
-from s2match.improvement import Improvement
+from s2match.figures.before_after import plot_swipe
+from s2match.improvement import Agreement, Improvement
 from s2match.report.names import FIGURES, report_files
 from s2match.report.points import MOST_POINTS
 from s2match.report.writing import write_report
@@ -101,6 +105,19 @@ def test_outcome_comes_first(tmp_path: Path, shift: tuple[float, float], better:
         change = "23.2 m before, 1.9 m after" if better else "1.9 m before, 23.2 m after"
         information = "0.400 bit 1.200 bit" if better else "1.200 bit 0.400 bit"
         assert change in after_title and f"mutual information {information}" in after_title
+
+
+def test_what_is_not_known_of_a_correction_is_called_unknown(tmp_path: Path) -> None:
+    """Nothing matched after the correction: neither the page nor its figures print numbers that are none."""
+    result = shifted_pair()
+    nothing = Agreement(0, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan)
+    improvement = replace(corrected(result, better=False), after=nothing)
+    said = report(result, tmp_path, improvement).said
+    assert not re.search(r"\bnan\b", said)
+    assert "CE90 1.9 m before, unknown after; structural similarity 0.81 before, unknown after" in said
+    assert "median shift east +0.3 m unknown" in said
+    words = " ".join(text.get_text() for text in plot_swipe(improvement).findobj(Text))
+    assert "after: CE90 unknown, similarity unknown" in words and "nan" not in words
 
 
 def test_without_a_registration_it_says_why(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from s2match.figures.style import LABEL_PT, TITLE_PT, label_axes, new_figure, stretched
 from s2match.images import Window
 from s2match.improvement import Agreement, Improvement
+from s2match.improvement_text import number_text
 
 # A part of this side is shown, where errors of a pixel are seen.
 _DETAIL_PX = 120
@@ -52,9 +53,8 @@ def _plot(improvement: Improvement, join: Callable[[Image, Image], Image], told:
 
 
 def _title(axes: Axes, name: str, agreement: Agreement) -> None:
-    axes.set_title(
-        f"{name}: CE90 {agreement.ce90_m:.1f} m, similarity {agreement.similarity:.2f}", fontsize=LABEL_PT, pad=8
-    )
+    ce90, similarity = number_text(agreement.ce90_m, "{:.1f} m"), number_text(agreement.similarity, "{:.2f}")
+    axes.set_title(f"{name}: CE90 {ce90}, similarity {similarity}", fontsize=LABEL_PT, pad=8)
 
 
 def detail(improvement: Improvement) -> Window:

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from html import escape
 from typing import Any
 
-from s2match.improvement import Agreement, Improvement
+from s2match.improvement import Improvement
+from s2match.improvement_text import measured_by, number_text
 from s2match.results import PairResult, facts, summary_rows
 from s2match.verdict import Decision, in_words
 
@@ -15,13 +16,13 @@ _UNITS = ("px", "m")
 _MOODS = {Decision.REGISTERED: "good", Decision.REGISTER: "act", Decision.UNKNOWN: "bad"}
 
 _AGREEMENT = (
-    ("matches", "matches", "{:d}", ""),
-    ("east_m", "median shift east", "{:+.1f}", "m"),
-    ("north_m", "median shift north", "{:+.1f}", "m"),
-    ("rmse_m", "RMSE", "{:.1f}", "m"),
-    ("ce90_m", "CE90", "{:.1f}", "m"),
-    ("similarity", "structural similarity", "{:.3f}", "-1 to 1"),
-    ("mutual_information", "mutual information", "{:.3f}", "bit"),
+    ("matches", "matches", "{:d}"),
+    ("east_m", "median shift east", "{:+.1f} m"),
+    ("north_m", "median shift north", "{:+.1f} m"),
+    ("rmse_m", "RMSE", "{:.1f} m"),
+    ("ce90_m", "CE90", "{:.1f} m"),
+    ("similarity", "structural similarity", "{:.3f}"),
+    ("mutual_information", "mutual information", "{:.3f} bit"),
 )
 
 
@@ -34,14 +35,15 @@ def outcome(result: PairResult, improvement: Improvement | None) -> tuple[str, l
     if improvement is None:
         return _sentence(verdict), [], _MOODS[result.verdict.decision]
     before, after = improvement.before, improvement.after
-    change = (
-        f"CE90 {before.ce90_m:.1f} m before, {after.ce90_m:.1f} m after; "
-        f"structural similarity {before.similarity:.2f} before, {after.similarity:.2f} after."
+    ce90, similarity = (
+        " before, ".join(number_text(getattr(one, key), form) for one in (before, after))
+        for key, form in (("ce90_m", "{:.1f} m"), ("similarity", "{:.2f}"))
     )
-    told = [change, f"Before the correction: {verdict}."]
+    change = f"CE90 {ce90} after; structural similarity {similarity} after."
+    more = [change, f"Before the correction: {verdict}."]
     if improvement.better:
-        return "The corrected image lies better on the reference than before.", told, "good"
-    return "The correction did not make it better: keep the image as it was.", told, "bad"
+        return "The corrected image lies better on the reference than before.", more, "good"
+    return "The correction did not make it better: keep the image as it was.", more, "bad"
 
 
 def summary_table(result: PairResult) -> str:
@@ -74,11 +76,12 @@ def improvement_section(improvement: Improvement | None) -> str:
     if improvement is None:
         return ""
     rows = [
-        (name, _cell(improvement.before, key, form, unit), _cell(improvement.after, key, form, unit))
-        for key, name, form, unit in _AGREEMENT
+        (name, *(number_text(getattr(agreement, key), form) for agreement in (improvement.before, improvement.after)))
+        for key, name, form in _AGREEMENT
     ]
     table = _table(("against the reference", "before", "after"), rows, numbers=True)
-    return f'<section id="improvement"><h2>Before and after</h2>{table}</section>'
+    note = f"<p class=note>{escape(_sentence(measured_by(improvement)))}</p>"
+    return f'<section id="improvement"><h2>Before and after</h2>{table}{note}</section>'
 
 
 def images_table(result: PairResult) -> str:
@@ -139,11 +142,6 @@ def model_section(result: PairResult) -> str:
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
-
-
-def _cell(agreement: Agreement, key: str, form: str, unit: str) -> str:
-    value = form.format(getattr(agreement, key))
-    return f"{value} {unit}" if unit in ("m", "bit") else value
 
 
 def _image_cell(image: dict[str, Any], key: str) -> str:
