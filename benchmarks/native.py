@@ -25,10 +25,9 @@ from benchmarks.deformations import deformed, field
 from benchmarks.environment import environment
 from benchmarks.networks import ROOT
 from benchmarks.tables import row
-from s2match.field import Field
+from s2match.file_model import ControlPoints, FrameModel
 from s2match.files import written_whole
 from s2match.loftr import pick_device
-from s2match.models import apply_matrix
 from s2match.sample import Take, make_ground, render
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "native.json"
@@ -152,11 +151,10 @@ def _mosaic(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 def _carried(registration: dict[str, Any], xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """Points through the model that the JSON tells of."""
-    matrix, bent = np.array(registration["matrix_reference_px_to_target_px"]), registration["field"]
-    if bent is None:
-        return apply_matrix(matrix, xy)
-    x, y = bent["origin_px"]
-    return Field(matrix, (x, y), bent["spacing_px"], np.array(bent["coefficients_px"]), 0.0).apply(xy)
+    matrix = np.array(registration["matrix_reference_file_px_to_target_file_px"])
+    field = registration["field_reference_file_px_to_target_file_px"]
+    control = None if field is None else ControlPoints(**field | {"coefficients": np.array(field["coefficients"])})
+    return FrameModel(matrix, control).apply(xy)
 
 
 def main() -> None:

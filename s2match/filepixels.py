@@ -46,6 +46,23 @@ def from_file(placed: Placed, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((xy - corner) / scale)
 
 
+def file_affine(placed: Placed) -> Affine | None:
+    """Affine map from pixels of an image to pixels of its file, GDAL frame; None where there is none.
+
+    There is none where the file has another reference system than the image, which lies on another one's pixels.
+    """
+    if isinstance(placed, Grid) and placed.source is not None:
+        within = file_affine(placed.source)
+        if within is None or placed.source.crs != placed.crs or placed.transform is None:
+            return None
+        assert placed.source.transform is not None
+        onto_source: Affine = within @ ~placed.source.transform @ placed.transform
+        return onto_source
+    scale, corner = _scale_and_corner(placed)
+    onto_file: Affine = Affine.translation(*corner) @ Affine.scale(*map(float, scale))
+    return onto_file
+
+
 def file_pixels_per_pixel(placed: Placed) -> float:
     """Pixels of the file along a pixel of the image in its middle, the mean of both axes."""
     middle = np.array(placed.size) / 2

@@ -29,7 +29,8 @@ class Registration:
     Attributes:
         model: One of :data:`MODELS`.
         matrix: 3×3; ``matrix @ (x, y, 1)`` of a reference pixel is its target pixel, GDAL frame, up to scale; of a
-            field its affine part.
+            field its affine part. Pixels are those of the size matched at, not of the files:
+            :attr:`s2match.results.PairResult.file_model` is the model in pixels of the files and on the map.
         inliers: (N,) bool, the matches within the threshold of the model.
         residual_px: (N,) distance of every match from the model, in target pixels.
         held_out_px: Where the model was chosen, the error of each that could be on matches it was not fitted to.

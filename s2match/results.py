@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from s2match import __version__
-from s2match.field import Field
+from s2match.file_model import FileModel, FrameModel, file_model_of
 from s2match.files import written_whole
 from s2match.geometry import AUTO, uncertainty_px
 from s2match.georeference import GroundErrors, common_corners, ground_errors, pixel_sides_m
@@ -22,6 +22,15 @@ from s2match.verdict import Displacement, Verdict, in_words, judge
 
 # Matches worth trying for on difficult pairs.
 _LOW_CONFIDENCE = 0.2
+
+# What the ends of names in the JSON mean; the longest that fits counts.
+_UNITS = {
+    "px": "pixels of the size matched at: width_px and height_px of each image",
+    "file_px": "pixels of a file, (0, 0) its upper left corner, x to the right, y down",
+    "native_px": "a length, in pixels of the file",
+    "map": "coordinates (x, y) of the reference system that is named beside it",
+    "m": "metres on the ground",
+}
 
 # Pixels whose sides differ by more than this are worth telling.
 _OBLONG = 0.02
@@ -62,6 +71,11 @@ class PairResult:
         if self.registration is None:
             return None
         return float(uncertainty_px(self.registration, self.matches, common_corners(self.reference, self.target)).max())
+
+    @property
+    def file_model(self) -> FileModel | None:
+        """The model in pixels of the two files and in map coordinates; None without a registration."""
+        return None if self.registration is None else file_model_of(self.reference, self.target, self.registration)
 
     @property
     def verdict(self) -> Verdict:
@@ -140,6 +154,7 @@ def facts(result: PairResult) -> dict[str, Any]:
     verdict = result.verdict
     return {
         "s2match_version": __version__,
+        "units": dict(_UNITS),
         "verdict": str(verdict.decision),
         "displacement": None if verdict.displacement is None else _displacement_facts(verdict.displacement),
         "reference": _image_facts(result.reference, result.shown[0]),
@@ -158,8 +173,7 @@ def facts(result: PairResult) -> dict[str, Any]:
         else {
             "model": registration.model,
             "held_out_error_px": dict(registration.held_out_px),
-            "matrix_reference_px_to_target_px": registration.matrix.tolist(),
-            "field": None if registration.field is None else _field_facts(registration.field),
+            **_model_facts(file_model_of(result.reference, result.target, registration)),
             "worst_corner_uncertainty_px": result.uncertainty_px,
             "inliers": int(registration.inliers.sum()),
             "inlier_share": float(registration.inliers.mean()),
@@ -250,12 +264,28 @@ def _displacement_facts(found: Displacement) -> dict[str, float]:
     }
 
 
-def _field_facts(field: Field) -> dict[str, Any]:
-    """What :class:`s2match.field.Field` says how to apply, beside the matrix."""
+def _model_facts(model: FileModel) -> dict[str, Any]:
+    """The model in pixels of the files and on the map; docs/json.md says how to apply it."""
+    file_px, on_map = model.file_px, model.on_map
     return {
-        "origin_px": list(field.origin_px),
-        "spacing_px": field.spacing_px,
-        "coefficients_px": field.coefficients.tolist(),
+        "matrix_reference_file_px_to_target_file_px": None if file_px is None else file_px.matrix.tolist(),
+        "field_reference_file_px_to_target_file_px": _field_facts(file_px),
+        "matrix_reference_map_to_target_map": None if on_map is None else on_map.matrix.tolist(),
+        "field_reference_map_to_target_map": _field_facts(on_map),
+        "reference_map_crs": None if model.reference_crs is None else model.reference_crs.to_string(),
+        "target_map_crs": None if model.target_crs is None else model.target_crs.to_string(),
+    }
+
+
+def _field_facts(model: FrameModel | None) -> dict[str, Any] | None:
+    if model is None or model.control is None:
+        return None
+    control = model.control
+    return {
+        "origin": list(control.origin),
+        "column_step": list(control.column_step),
+        "row_step": list(control.row_step),
+        "coefficients": control.coefficients.tolist(),
     }
 
 

@@ -121,7 +121,7 @@ def test_a_known_shift_between_two_files(dataset: Path, tmp_path: Path, capsys: 
     """The georeference knows of the 3 and 5 px between the files, so the errors in metres are those of the network."""
     assert run(dataset, tmp_path, "--json", tmp_path / "facts.json") == 0
     facts = json.loads((tmp_path / "facts.json").read_text())
-    matrix = np.array(facts["registration"]["matrix_reference_px_to_target_px"])
+    matrix = np.array(facts["registration"]["matrix_reference_file_px_to_target_file_px"])
     assert np.abs(matrix @ [128, 128, 1] - [125, 123, 1]).max() < 1.0
     assert facts["ground_errors"]["inliers"]["rmse_m"] < 15
     out = capsys.readouterr().out

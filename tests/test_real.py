@@ -43,8 +43,9 @@ def test_the_mission_s_pair_runs(tmp_path: Path, size: int) -> None:
     """Cumulus, two years and two tiles apart, of which a strip is common: three times the 129 matches of `outdoor`."""
     code, facts = run(tmp_path, 15, 5, size, 0.8)
     assert code == 0
-    matrix = np.array(facts["registration"]["matrix_reference_px_to_target_px"])
-    assert np.abs(matrix[:2, 2] - [99_960 / 109_800 * size, 0]).max() < 1
+    matrix = np.array(facts["registration"]["matrix_reference_file_px_to_target_file_px"])
+    # a pixel of the size matched at
+    assert np.abs(matrix[:2, 2] - [99_960 / 10, 0]).max() < 10_980 / size
     assert facts["matches"] > 3 * 129 and facts["registration"]["inlier_share"] > 0.95
 
 
@@ -74,9 +75,9 @@ def test_a_clear_pair_has_thousands_of_matches(tmp_path: Path) -> None:
     code, facts = run(tmp_path, 35, 47, 1024, 0.2)
     assert code == 0
     assert facts["registration"]["inliers"] > 4000
-    matrix = np.array(facts["registration"]["matrix_reference_px_to_target_px"])
-    corners = np.array([[0, 0, 1], [1024, 0, 1], [0, 1024, 1], [1024, 1024, 1.0]])
-    assert np.linalg.norm((corners @ matrix.T - corners)[:, :2], axis=1).max() < 1.5
+    matrix = np.array(facts["registration"]["matrix_reference_file_px_to_target_file_px"])
+    corners = np.array([[0, 0, 1], [10_980, 0, 1], [0, 10_980, 1], [10_980, 10_980, 1.0]])
+    assert np.linalg.norm((corners @ matrix.T - corners)[:, :2], axis=1).max() < 1.5 * 10_980 / 1024
 
 
 @pytest.mark.real
@@ -116,7 +117,7 @@ def test_seasons_that_have_little_in_common_register_and_agree(tmp_path: Path) -
     for first, second in ((0, 1), (1, 2), (0, 2)):
         code, facts = command(tmp_path, dates[first], dates[second], "--image_size", "native")
         assert code == 0 and facts["registration"]["inlier_share"] > 0.9
-        matrix = np.array(facts["registration"]["matrix_reference_px_to_target_px"])
+        matrix = np.array(facts["registration"]["matrix_reference_file_px_to_target_file_px"])
         moved.append((matrix @ [277, 264, 1])[:2] - [277, 264])
     assert max(np.linalg.norm(by) for by in moved) < 2
     assert np.linalg.norm(moved[0] + moved[1] - moved[2]) < 0.5

@@ -10,7 +10,6 @@ from conftest import GRID, make_raster, texture
 from matplotlib.figure import Figure
 
 from s2match.errors import OutputError
-from s2match.field import Field
 from s2match.figures.errors import plot_errors
 from s2match.figures.residuals import plot_residuals
 from s2match.geometry import fit
@@ -41,7 +40,9 @@ def test_facts_are_right() -> None:
     assert found["matches"] == 100 and found["registered"]
     assert found["registration"]["inliers"] == 90
     np.testing.assert_allclose(
-        found["registration"]["matrix_reference_px_to_target_px"], [[1, 0, 2], [0, 1, -1], [0, 0, 1]], atol=1e-4
+        found["registration"]["matrix_reference_file_px_to_target_file_px"],
+        [[1, 0, 2], [0, 1, -1], [0, 0, 1]],
+        atol=1e-4,
     )
     inliers = found["ground_errors"]["inliers"]
     assert inliers["median_east_m"] == pytest.approx(20) and inliers["median_north_m"] == pytest.approx(10)
@@ -109,23 +110,6 @@ def bent(geometry: str = "field") -> PairResult:
     matches = Matches(xy0, xy0 + wave + rng.normal(0, 0.1, wave.shape), np.ones(4000), Origin("sentinel2", "cpu", 0.8))
     settings = Settings(device="cpu", geometry=geometry)
     return assemble(raster, raster, (raster, raster), matches, fit(matches, geometry), settings)
-
-
-def test_a_field_comes_back_from_json(tmp_path: Path) -> None:
-    result = bent()
-    write_json(result, tmp_path / "a.json")
-    told = json.loads((tmp_path / "a.json").read_text())["registration"]
-    matrix = np.array(told["matrix_reference_px_to_target_px"])
-    field = Field(
-        matrix,
-        tuple(told["field"]["origin_px"]),
-        told["field"]["spacing_px"],
-        np.array(told["field"]["coefficients_px"]),
-        0,
-    )
-    assert result.registration is not None and told["model"] == "field"
-    np.testing.assert_array_equal(field.apply(result.matches.xy0), result.registration.apply(result.matches.xy0))
-    assert facts(matched())["registration"]["field"] is None
 
 
 def test_residuals_show_where_the_model_is_off() -> None:

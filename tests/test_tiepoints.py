@@ -509,7 +509,7 @@ def test_the_command_writes_and_fits_again_without_the_network(tmp_path: Path) -
     for path in files:
         refit = json.loads((tmp_path / f"{path.suffix}.json").read_text())
         assert refit["weights"] == f"tie points of {path.name}" and refit["matches"] == facts["matches"]
-        matrices = [one["registration"]["matrix_reference_px_to_target_px"] for one in (facts, refit)]
+        matrices = [one["registration"]["matrix_reference_file_px_to_target_file_px"] for one in (facts, refit)]
         assert np.abs(np.subtract(*matrices)).max() < 1e-6
         assert path.read_bytes() == kept[path]
     assert (tmp_path / "again.csv").read_bytes() == kept[files[2]]

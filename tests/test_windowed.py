@@ -131,7 +131,9 @@ def test_the_command_matches_every_pixel(
     assert model_inference.main(["--images", *files, "--image_size", "native", *options]) == 0
     facts = json.loads((tmp_path / "r.json").read_text())
     assert facts["reference"]["width_px"] == SIDE and 350 < facts["matches"] <= 500
-    assert np.allclose(np.array(facts["registration"]["matrix_reference_px_to_target_px"])[:2, 2], [-21, 13], atol=0.1)
+    assert np.allclose(
+        np.array(facts["registration"]["matrix_reference_file_px_to_target_file_px"])[:2, 2], [-21, 13], atol=0.1
+    )
     assert facts["ground_errors"]["inliers"]["rmse_m"] < 3
     assert f"({SIDE} x {SIDE} px of 10 m)" in capsys.readouterr().out
     assert (tmp_path / "r.png").exists()

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from html import escape
 from typing import Any
 
+from s2match.file_model import FrameModel, file_model_of
 from s2match.improvement import Improvement
 from s2match.improvement_text import measured_by, number_text
 from s2match.results import PairResult, facts, summary_rows
@@ -121,7 +122,7 @@ def versions_table(result: PairResult, versions: dict[str, str]) -> str:
 
 
 def model_section(result: PairResult) -> str:
-    """The matrix of the model; why there is none where there is none."""
+    """The model in pixels of the files and on the map; why there is none where there is none."""
     registration = result.registration
     if registration is None:
         least = result.matches.origin.confidence
@@ -130,14 +131,29 @@ def model_section(result: PairResult) -> str:
             "them agree on one plausible model. A lower confidence gives more matches; cloud, another season and a "
             "narrow overlap give fewer.</p>"
         )
-    cells = [[f"{value:.9g}" for value in row] for row in registration.matrix]
+    model = file_model_of(result.reference, result.target, registration)
+    parts = []
+    if model.file_px is None:
+        parts.append(
+            "<p>In pixels of the files there is no matrix: the target's file has another reference system than the "
+            "reference, and was matched on the reference's pixels.</p>"
+        )
+    else:
+        frame = "pixel (x, y, 1) of the reference's file to pixel of the target's, (0, 0) the upper left corner"
+        parts.append(_matrix(registration.model, frame, model.file_px))
+    if model.on_map is not None and model.reference_crs is not None and model.target_crs is not None:
+        systems = model.reference_crs.to_string(), model.target_crs.to_string()
+        frame = "map coordinates (x, y, 1) of the reference, {}, to those of the target, {}".format(*systems)
+        parts.append(_matrix(registration.model, frame, model.on_map))
+    return "".join(parts)
+
+
+def _matrix(name: str, frame: str, model: FrameModel) -> str:
+    cells = [[f"{value:.12g}" for value in row] for row in model.matrix]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     rows = "\n".join("   ".join(map(str.rjust, row, widths)) for row in cells)
-    bends = "" if registration.field is None else " This is its affine part; the JSON holds what bends beside it."
-    return (
-        f"<p>{escape(registration.model)}: reference pixel (x, y, 1) to target pixel, (0, 0) the upper left corner "
-        f"of an image.{bends}</p><pre>{rows}</pre>"
-    )
+    bends = "" if model.control is None else " This is its affine part; the JSON holds what bends beside it."
+    return f"<p>{escape(f'{name}: {frame}.')}{bends}</p><pre>{rows}</pre>"
 
 
 def _sentence(text: str) -> str:
