@@ -18,7 +18,7 @@ from s2match import __version__
 from s2match.catalog import Scene, open_dataset, pair_of, pick_pair
 from s2match.errors import OptionError, OutputError, S2MatchError, UnreadableImageError
 from s2match.processor import share_processor
-from s2match.settings import PRESETS, Settings
+from s2match.settings import PRECISIONS, PRESETS, Settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,6 +44,7 @@ _MATCHING = (
     "max_points",
     "model_pretrained",
     "device",
+    "precision",
 )
 
 # Images that are read at once for a list, whose memory some formats fill as a whole.
@@ -195,6 +196,13 @@ def build_parser() -> argparse.ArgumentParser:
         help="sentinel2 (bundled, default), outdoor, indoor, indoor_new (downloaded once), or a checkpoint file",
     )
     how.add_argument("--device", default=Settings.device, help="auto (default), cpu, cuda or mps")
+    how.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=Settings.precision,
+        help="number format of the network: auto (default) is the fastest of the processor or card; float32 finds the "
+        "same matches on all of them",
+    )
     how.add_argument(
         "--geometry",
         default=Settings.geometry,
@@ -391,6 +399,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         coverage=arguments.coverage,
         image_size=arguments.image_size,
         overlap_only=arguments.overlap_only,
+        precision=arguments.precision,
     )
 
 

@@ -131,9 +131,12 @@ def create_matcher(settings: Settings) -> "LoftrMatcher":
     """Load LoFTR weights and put them on a device, once for any number of pairs."""
     # PyTorch and kornia take seconds to import: not before they are needed
     with nullcontext() if "torch" in sys.modules else no_garbage():
+        import torch
+
         from s2match.loftr import LoftrMatcher, pick_device
         from s2match.weights import load_network
-    return LoftrMatcher(load_network(settings.weights), pick_device(settings.device))
+    precision = None if settings.precision == "auto" else getattr(torch, settings.precision)
+    return LoftrMatcher(load_network(settings.weights), pick_device(settings.device), precision)
 
 
 def match_images(

@@ -66,7 +66,8 @@ class LoftrMatcher:
         self._title = network.title
         self._to_gdal = 0.5 - network.pixel_centre
         self._agrees = network.reading.looks > 1
-        self._engine = Engine(network.net, device, precision or best_precision(device), network.reading)
+        self._precision = precision or best_precision(device)
+        self._engine = Engine(network.net, device, self._precision, network.reading)
 
     @property
     def bytes_per_pixel(self) -> int:
@@ -82,8 +83,10 @@ class LoftrMatcher:
 
     def nothing(self, confidence: float) -> Matches:
         """What is found where there is nothing to match."""
-        none, origin = np.zeros(0), Origin(self._title, str(self.device), confidence)
-        return Matches(np.zeros((0, 2)), np.zeros((0, 2)), none, origin, none if self._agrees else None)
+        none = np.zeros(0)
+        return Matches(
+            np.zeros((0, 2)), np.zeros((0, 2)), none, self._origin(confidence), none if self._agrees else None
+        )
 
     def match(
         self, image0: GreyImage, image1: GreyImage, confidence: float, bands: NDArray[np.int64] | None = None
@@ -124,11 +127,14 @@ class LoftrMatcher:
             allowed = None if bands is None else torch.from_numpy(bands)
             found = self._engine.match(seen0.features, seen1.features, confidence, allowed)
         xy0, xy1 = (points.cpu().double().numpy() + self._to_gdal for points in (found.keypoints0, found.keypoints1))
-        origin = Origin(self._title, str(self.device), confidence)
         confidences, scatter_px = (v.cpu().double().numpy() for v in (found.confidence, found.scatter))
-        matches = Matches(xy0, xy1, confidences, origin, scatter_px if self._agrees else None)
+        matches = Matches(xy0, xy1, confidences, self._origin(confidence), scatter_px if self._agrees else None)
         # the fine stage moves some off
         return matches.of(seen0.image.shows(xy0) & seen1.image.shows(xy1))
+
+    def _origin(self, confidence: float) -> Origin:
+        precision = str(self._precision).removeprefix("torch.")
+        return Origin(self._title, str(self.device), confidence, precision=precision)
 
     @contextmanager
     def _in_memory(self) -> Iterator[None]:

@@ -46,12 +46,14 @@ class Origin:
         device: Where it ran.
         confidence: All matches have a confidence above this.
         given: Whether a file of tie points gave them, and nothing was matched.
+        precision: Number format of the network; None where there was no network.
     """
 
     weights: str
     device: str
     confidence: float
     given: bool = False
+    precision: str | None = None
 
 
 @dataclass(frozen=True)

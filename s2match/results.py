@@ -117,7 +117,7 @@ def summary_rows(result: PairResult) -> list[tuple[str, str]]:
         ("verdict", in_words(result.verdict)),
         ("reference", _describe(result.reference, result.shown[0])),
         ("target", _describe(result.target, result.shown[1])),
-        ("weights", f"{origin.weights} on {origin.device}"),
+        ("weights", f"{origin.weights} on {origin.device}" + (f" in {origin.precision}" if origin.precision else "")),
         ("matches", _count(result.matches)),
     ]
     if registration is None:
@@ -161,6 +161,7 @@ def facts(result: PairResult) -> dict[str, Any]:
         "target": _image_facts(result.target, result.shown[1]),
         "weights": origin.weights,
         "device": origin.device,
+        "precision": origin.precision,
         "confidence": origin.confidence,
         "geometry": settings.geometry,
         "ransac_threshold_px": settings.ransac_threshold_px,

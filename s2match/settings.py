@@ -22,6 +22,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "thorough": {"image_size": None, "refine": True},
 }
 
+# What the network may run in; auto is the fastest of the processor or card that keeps the matches.
+PRECISIONS = ("auto", "float32", "bfloat16")
+
 # Devices that exist everywhere: nothing needs to be asked of PyTorch, which takes a second to import.
 _EVERYWHERE = ("auto", "cpu")
 
@@ -41,6 +44,7 @@ class Choices(TypedDict, total=False):
     coverage: float
     image_size: tuple[int, int] | None
     overlap_only: bool
+    precision: str
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class Settings:
         image_size: Width and height to match at, in pixels; None for every pixel of the reference, the target at the
             same pixel size on the ground. Large images are matched in windows.
         overlap_only: Match nothing but the ground that both images show, see :func:`s2match.grids.grids_of`.
+        precision: Number format of the network, one of :data:`PRECISIONS`. Processors differ in what is fastest; with
+            ``float32`` all of them find the same matches but for rounding.
     """
 
     weights: str = BUNDLED
@@ -77,6 +83,7 @@ class Settings:
     coverage: float = 1.0
     image_size: tuple[int, int] | None = IMAGE_SIZE
     overlap_only: bool = False
+    precision: str = "auto"
 
     def __post_init__(self) -> None:
         """Refuse values out of range before any work is done.
@@ -98,6 +105,8 @@ class Settings:
             raise OptionError(f"Search radius {self.search_radius_m:g} m is out of range: it must be 0 or more.")
         if not 0 < self.coverage <= 1:
             raise OptionError(f"Coverage {self.coverage:g} is out of range: it must be above 0, up to 1.")
+        if self.precision not in PRECISIONS:
+            raise OptionError(f"Unknown precision {self.precision!r}: choose {', '.join(PRECISIONS)}.")
         if self.image_size is not None:
             from s2match.raster import check_size
 

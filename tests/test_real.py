@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import REAL
+from conftest import PRECISIONS, REAL
 
 import model_inference
 from s2match.catalog import list_scenes, pick_pair
@@ -14,11 +14,14 @@ from s2match.catalog import list_scenes, pick_pair
 UKRAINE = REAL / "ukraine"
 
 
-def run(tmp_path: Path, first: int, second: int, size: int, confidence: float) -> tuple[int, dict[str, Any]]:
+def run(
+    tmp_path: Path, first: int, second: int, size: int, confidence: float, precision: str = "auto"
+) -> tuple[int, dict[str, Any]]:
     code = model_inference.main(
         [
             *("--dataset_path", str(UKRAINE), "--indexes_of_images", str(first), str(second)),
             *("--image_size", str(size), str(size), "--confidence", str(confidence), "--no-show"),
+            *("--precision", precision),
             *("--output", str(tmp_path / "result.png"), "--json", str(tmp_path / "facts.json")),
         ]
     )
@@ -38,15 +41,21 @@ def test_indexes_name_the_scenes_of_the_mission() -> None:
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("size", [1024, 1098])
-def test_the_mission_s_pair_runs(tmp_path: Path, size: int) -> None:
-    """Cumulus, two years and two tiles apart, of which a strip is common: three times the 129 matches of `outdoor`."""
-    code, facts = run(tmp_path, 15, 5, size, 0.8)
-    assert code == 0
+def test_the_mission_s_pair_runs(tmp_path: Path, size: int, precision: str) -> None:
+    """Cumulus, two years and two tiles apart, of which a strip is common: three times the 129 matches of `outdoor`.
+
+    At 1024 px 93.6 % of 438 matches in float32 and 94.1 % of 440 in bfloat16 lie within 1.5 px of the truth; at 1098 px
+    98.8 and 99.2 % of about 600.
+    """
+    code, facts = run(tmp_path, 15, 5, size, 0.8, precision)
+    assert code == 0 and facts["precision"] == precision
     matrix = np.array(facts["registration"]["matrix_reference_file_px_to_target_file_px"])
-    # a pixel of the size matched at
-    assert np.abs(matrix[:2, 2] - [99_960 / 10, 0]).max() < 10_980 / size
-    assert facts["matches"] > 3 * 129 and facts["registration"]["inlier_share"] > 0.95
+    assert np.abs(matrix[:2, 2] - [99_960 / 109_800 * 1024, 0]).max() < 1
+    assert facts["matches"] > 3 * 129 and facts["registration"]["inlier_share"] > 0.9
+    # of the file's pixels, which are 1024 a side
+    assert facts["ground_errors"]["all_matches"]["ce90_native_px"] < 1.5
 
 
 @pytest.mark.real
@@ -77,7 +86,7 @@ def test_a_clear_pair_has_thousands_of_matches(tmp_path: Path) -> None:
     assert facts["registration"]["inliers"] > 4000
     matrix = np.array(facts["registration"]["matrix_reference_file_px_to_target_file_px"])
     corners = np.array([[0, 0, 1], [10_980, 0, 1], [0, 10_980, 1], [10_980, 10_980, 1.0]])
-    assert np.linalg.norm((corners @ matrix.T - corners)[:, :2], axis=1).max() < 1.5 * 10_980 / 1024
+    assert np.linalg.norm((corners @ matrix.T - corners)[:, :2], axis=1).max() < 1.5
 
 
 @pytest.mark.real
@@ -125,9 +134,11 @@ def test_seasons_that_have_little_in_common_register_and_agree(tmp_path: Path) -
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("confidence", ["0.8", "0.2"])
-def test_two_places_are_refused(tmp_path: Path, confidence: str) -> None:
+def test_two_places_are_refused(tmp_path: Path, confidence: str, precision: str) -> None:
     places = [REAL / "native10m" / f"{name}.png" for name in ("dolomites", "zone9_Jun")]
-    code, facts = command(tmp_path, *places, "--image_size", "native", "--confidence", confidence)
+    options = ("--image_size", "native", "--confidence", confidence, "--precision", precision)
+    code, facts = command(tmp_path, *places, *options)
     assert code == model_inference.NO_REGISTRATION
     assert facts["registration"] is None and facts["verdict"] == "not enough evidence"

@@ -79,3 +79,8 @@ def test_bad_choices_are_refused(pair: tuple[Path, Path]) -> None:
         Settings(image_size=(0, 0))
     with pytest.raises(TypeError, match="confidense"):
         match_files(*pair, confidense=0.5)  # type: ignore[call-arg]
+
+
+def test_precision_is_one_that_exists() -> None:
+    with pytest.raises(OptionError, match=r"float64.*auto, float32, bfloat16"):
+        Settings(precision="float64")

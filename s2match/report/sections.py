@@ -115,9 +115,10 @@ def settings_table(result: PairResult) -> str:
 
 
 def versions_table(result: PairResult, versions: dict[str, str]) -> str:
-    """Weights, device and versions."""
+    """Weights, device, precision and versions."""
     origin = result.matches.origin
-    rows = [("weights", origin.weights), ("device", origin.device), *versions.items()]
+    precision = [("precision", origin.precision)] if origin.precision else []
+    rows = [("weights", origin.weights), ("device", origin.device), *precision, *versions.items()]
     return _table(("made with", ""), rows)
 
 
