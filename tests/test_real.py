@@ -85,7 +85,7 @@ def test_a_clear_pair_has_thousands_of_matches(tmp_path: Path) -> None:
     assert code == 0
     assert facts["registration"]["inliers"] > 4000
     matrix = np.array(facts["registration"]["matrix_reference_file_px_to_target_file_px"])
-    corners = np.array([[0, 0, 1], [10_980, 0, 1], [0, 10_980, 1], [10_980, 10_980, 1.0]])
+    corners = np.array([[0, 0, 1], [1024, 0, 1], [0, 1024, 1], [1024, 1024, 1.0]])
     assert np.linalg.norm((corners @ matrix.T - corners)[:, :2], axis=1).max() < 1.5
 
 
