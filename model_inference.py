@@ -139,6 +139,21 @@ def build_parser() -> argparse.ArgumentParser:
     where.add_argument(
         "--mask_clouds", action="store_true", help="mask thick cloud, as the saturated white of the images shows it"
     )
+    numbers = parser.add_argument_group("what the numbers in the images mean")
+    numbers.add_argument(
+        "--nodata",
+        type=float,
+        metavar="VALUE",
+        help="the number that means no data in both images, or nan for none (default: what the file declares, or a "
+        "value that fills a part of it)",
+    )
+    numbers.add_argument(
+        "--offset",
+        type=float,
+        metavar="VALUE",
+        help="the number that means reflectance 0 in 16-bit images, such as 1000 of ESA's since processing baseline "
+        "04.00 (default: the file's tags, the metadata of its product, or its darkest pixels)",
+    )
     how = parser.add_argument_group("how to match")
     how.add_argument(
         "--confidence", type=float, default=Settings.confidence, help="keep matches above this, 0 to 1 (default: 0.8)"
@@ -400,6 +415,8 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         image_size=arguments.image_size,
         overlap_only=arguments.overlap_only,
         precision=arguments.precision,
+        nodata=arguments.nodata,
+        offset=arguments.offset,
     )
 
 

@@ -16,7 +16,7 @@ _LEAST_RADIUS_M = 100.0
 _FRINGE_M = 300.0
 
 
-def saturated_cloud(image: NDArray[np.uint8], pixel_m: float) -> NDArray[np.bool_]:
+def saturated_cloud(image: NDArray[np.uint8], pixel_m: float, saturated: float = SATURATED) -> NDArray[np.bool_]:
     """Find thick, bright cloud: patches where all bands are saturated, opened by a disk, and their fringes.
 
     Thin cloud, cirrus and the shadows of clouds are not found. Snow, ice, salt and bright sand saturate, too, and are
@@ -25,11 +25,12 @@ def saturated_cloud(image: NDArray[np.uint8], pixel_m: float) -> NDArray[np.bool
     Args:
         image: H×W×3 uint8, red green blue, as ESA scales a true-colour image.
         pixel_m: Side of a pixel in metres.
+        saturated: Grey level at and above which a pixel is saturated.
 
     Returns:
         H×W bool, True where cloud is.
     """
-    bright = np.asarray(image.min(axis=2) >= SATURATED)
+    bright = np.asarray(image.min(axis=2) >= saturated)
     radius_px = _least_radius_px(pixel_m)
     core = _distance_px(bright) > radius_px
     return np.asarray(_distance_px(~core) <= radius_px + _FRINGE_M / pixel_m) if core.any() else core

@@ -10,15 +10,17 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.dtypes import in_dtype_range
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp
 from rasterio.windows import Window as RasterioWindow
 
 from s2match.cog import BLOCK_PX, Block, Layout, has_own_mask, write_cog
 from s2match.coregistration import Correction, Lattice
 from s2match.errors import CorrectionError
-from s2match.images import Grid, Window
+from s2match.images import AS_FILES_SAY, Grid, Radiometry, Window
 from s2match.kernels import NEAREST, Spots, reach_px, sample
-from s2match.raster import opened, read_valid
+from s2match.nodata import band_validity, is_mixed, large_patches, used_bands, zeros_are_nodata
+from s2match.radiometry import radiometry_of
+from s2match.raster import opened
 
 # Output pixels of a side that are resampled at a time, for each source pixel along it.
 _SIDE_PX = 1024
@@ -46,6 +48,7 @@ class _Source:
     Attributes:
         file: The file, open.
         grid: Every pixel of it.
+        radiometry: What of it is no data; as it was matched, where it was.
         classes: Whether its values are names.
         nodata: What the corrected file declares; None for nothing.
         resampling: How.
@@ -54,6 +57,7 @@ class _Source:
 
     file: rasterio.DatasetReader
     grid: Grid
+    radiometry: Radiometry
     classes: bool
     nodata: float | None
     resampling: str
@@ -83,9 +87,10 @@ def write_resampled(correction: Correction, source: Grid, lattice: Lattice, out:
     with opened(source.scene.path) as file:
         _check_type(file)
         classes = _has_classes(file)
+        radiometry = _radiometry(file, source)
         stretch = _stretch(correction, source, lattice)
         chosen = NEAREST if classes else resampling
-        reading = _Source(file, source, classes, _nodata_of(file), chosen, stretch)
+        reading = _Source(file, source, radiometry, classes, _nodata_of(file, radiometry), chosen, stretch)
         masked = reading.nodata is None and ColorInterp.alpha not in file.colorinterp
         grid = lattice.grid
         layout = Layout(grid.size, grid.transform, grid.crs, reading.nodata, masked, classes)
@@ -117,7 +122,8 @@ def write_moved(correction: Correction, source: Grid, out: Path) -> None:
             valid = file.dataset_mask(window=where) > 0 if masked else np.ones(values.shape[1:], np.bool_)
             return Block(window, values, valid)
 
-        layout = Layout(source.size, transform, crs, _declared_nodata(file), masked, _has_classes(file))
+        nodata = _fill_value(file, _radiometry(file, source))
+        layout = Layout(source.size, transform, crs, nodata, masked, _has_classes(file))
         write_cog(file, layout, pixels, out, _SIDE_PX)
 
 
@@ -193,14 +199,20 @@ def _stretch(correction: Correction, source: Grid, lattice: Lattice) -> tuple[fl
 
 def _read_valid(source: _Source, bands: NDArray[np.generic], window: RasterioWindow) -> NDArray[np.bool_]:
     """B×H×W, where each band of a window has data."""
-    file, kind = source.file, bands.dtype.kind
-    if not all(MaskFlags.all_valid in flags for flags in file.mask_flag_enums):
-        known = np.asarray(file.read_masks(window=window) > 0)
-    elif source.classes or kind != "u":
-        known = np.ones(bands.shape, np.bool_)
-    else:
-        known = np.asarray(np.broadcast_to(read_valid(file, bands, window), bands.shape))
-    return np.asarray(known & np.isfinite(bands)) if kind == "f" else known
+    file, radiometry = source.file, source.radiometry
+    known = band_validity(file, list(file.indexes), bands, radiometry, window)
+    if source.classes:
+        return known
+    if zeros_are_nodata(radiometry):
+        if bands.dtype.kind != "u":
+            return known
+        shown = np.isin(file.indexes, used_bands(file))
+        for which in (shown, ~shown):
+            # other bands may have data where those of the image have none
+            known[which] &= ~large_patches(np.asarray(~bands[shown | which].any(axis=0)))
+    elif is_mixed(file, radiometry):
+        known &= ~np.stack([large_patches(~band) for band in known])
+    return known
 
 
 def _as_type(values: NDArray[np.generic], dtype: np.dtype[Any], nodata: float | None) -> NDArray[np.generic]:
@@ -221,20 +233,27 @@ def _beside(value: float, dtype: np.dtype[Any]) -> float:
     return value + 1 if value < np.iinfo(dtype).max else value - 1
 
 
-def _nodata_of(file: rasterio.DatasetReader) -> float | None:
+def _radiometry(file: rasterio.DatasetReader, source: Grid) -> Radiometry:
+    return source.radiometry or radiometry_of(file, AS_FILES_SAY)
+
+
+def _nodata_of(file: rasterio.DatasetReader, radiometry: Radiometry) -> float | None:
     """What stands for no data in the corrected file; None where a mask or alpha does."""
-    declared = _declared_nodata(file)
-    if declared is not None or has_own_mask(file) or ColorInterp.alpha in file.colorinterp:
-        return declared
+    value = _fill_value(file, radiometry)
+    if value is not None or has_own_mask(file) or ColorInterp.alpha in file.colorinterp:
+        return value
     if np.dtype(file.dtypes[0]).kind == "f":
         return math.nan
     return 0.0 if _ESA_NAME.search(Path(file.name).name) else None
 
 
-def _declared_nodata(file: rasterio.DatasetReader) -> float | None:
-    value = file.nodata
-    # a value that no pixel can have says nothing, and cannot be written
-    return value if value is not None and in_dtype_range(value, file.dtypes[0]) else None
+def _fill_value(file: rasterio.DatasetReader, radiometry: Radiometry) -> float | None:
+    """The value that is no data, by declaration, by detection or by option; None where no pixel can have it."""
+    value, dtype = radiometry.nodata, file.dtypes[0]
+    if radiometry.nodata_from not in ("declared", "detected", "option") or value is None:
+        return None
+    whole = np.dtype(dtype).kind == "f" or float(value).is_integer()
+    return value if whole and in_dtype_range(value, dtype) else None
 
 
 def _has_classes(file: rasterio.DatasetReader) -> bool:

@@ -1,15 +1,15 @@
 """What is corrected on a user's behalf: the target, files that go with it, and what must not be overwritten."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from s2match.catalog import Scene, scene_of
+from s2match.catalog import Scene
 from s2match.cog import check_cog
 from s2match.coregistration import Correction, require_same_footprint
 from s2match.corrected import write_moved, write_resampled
 from s2match.errors import CorrectionError, OptionError, OutputError
 from s2match.kernels import RESAMPLINGS
-from s2match.raster import read_grid
+from s2match.raster import measured, read_grid
 from s2match.results import PairResult
 
 CUBIC = "cubic"
@@ -72,9 +72,11 @@ def correct(result: PairResult, order: Order) -> None:
     """
     if result.registration is None:
         raise CorrectionError("Nothing can be corrected without a registration.")
-    files = read_grid(result.reference.scene), read_grid(result.target.scene)
+    reference, target = read_grid(result.reference.scene), read_grid(result.target.scene)
+    # what is no data was decided when the target was matched
+    files = reference, replace(target, radiometry=result.target.radiometry)
     correction = Correction(result.reference, result.target, result.registration, *files)
-    siblings = [read_grid(scene_of(path)) for path in order.siblings]
+    siblings = [measured(read_grid(path), result.settings.read_options) for path in order.siblings]
     for source, out in zip((files[1], *siblings), order.outputs, strict=True):
         if order.resampling is None:
             write_moved(correction, source, out)

@@ -22,7 +22,7 @@ def whole_file(placed: Placed) -> Grid:
     transform = native_transform(placed)
     if transform is not None:
         transform = transform @ Affine.translation(-corner[0], -corner[1])
-    return Grid(size, transform, placed.crs, size, placed.scene)
+    return Grid(size, transform, placed.crs, size, placed.scene, radiometry=placed.radiometry)
 
 
 def to_file(placed: Placed, xy: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,8 +11,8 @@ from s2match.catalog import Scene
 from s2match.errors import ImageSizeError, OptionError
 from s2match.filepixels import whole_file
 from s2match.georeference import common_corners, outline, pixel_sides_m, predict, require_overlap
-from s2match.images import Grid, Masking, Placed, Window, georeferenced
-from s2match.raster import MIN_SIDE_PX, check_size, read_grid
+from s2match.images import AS_FILES_SAY, Grid, Masking, Placed, ReadOptions, Window, georeferenced
+from s2match.raster import MIN_SIDE_PX, check_size, measured, read_grid
 
 # Of a target in another reference system, what lies further than this share of the reference's sides away is left out.
 _BEYOND = 0.5
@@ -22,7 +22,11 @@ _SAME = 1e-6
 
 
 def grids_of(
-    reference: Scene, target: Scene, size: tuple[int, int] | None, overlap_only: bool = False
+    reference: Scene,
+    target: Scene,
+    size: tuple[int, int] | None,
+    overlap_only: bool = False,
+    options: ReadOptions = AS_FILES_SAY,
 ) -> tuple[Grid, Grid]:
     """The grids that two images are matched on.
 
@@ -36,6 +40,7 @@ def grids_of(
             georeferenced, at the same pixel size on the ground.
         overlap_only: Leave out what only one of them shows. ``size`` then is how many pixels the common ground gets, in
             its own proportions and no more than the reference has.
+        options: What is known of the numbers of both beside what the files say.
 
     Raises:
         ImageSizeError: ``size`` is out of range, or the common ground is too small.
@@ -45,7 +50,7 @@ def grids_of(
     """
     if size is not None:
         check_size(size)
-    whole = read_grid(reference), read_grid(target)
+    whole = measured(read_grid(reference), options), measured(read_grid(target), options)
     if not all(georeferenced(grid) for grid in whole):
         if overlap_only:
             raise OptionError("The overlap of two images is known only where both are georeferenced.")
@@ -72,7 +77,8 @@ def on_lattice(grid: Grid, reference: Grid) -> Grid:
     transform = reference.transform @ Affine.translation(*low)
     width, height = (int(side) for side in high - low)
     source = _shrunk(grid, reference)
-    return Grid((width, height), transform, reference.crs, grid.native_size, grid.scene, grid.corner, source)
+    on_it = Grid((width, height), transform, reference.crs, grid.native_size, grid.scene, grid.corner, source)
+    return replace(on_it, radiometry=grid.radiometry)
 
 
 def resampled_onto(reference: Grid, file: Grid, masking: Masking) -> Grid:
@@ -86,7 +92,7 @@ def resampled_onto(reference: Grid, file: Grid, masking: Masking) -> Grid:
     own = whole_file(reference)
     assert own.transform is not None and file.transform is not None
     if (own.size, own.crs) == (file.size, file.crs) and own.transform.almost_equals(file.transform, _SAME):
-        return replace(reference, scene=file.scene, masking=masking)
+        return replace(reference, scene=file.scene, masking=masking, radiometry=file.radiometry)
     return Grid(
         reference.size,
         reference.transform,
@@ -95,6 +101,7 @@ def resampled_onto(reference: Grid, file: Grid, masking: Masking) -> Grid:
         file.scene,
         source=_shrunk(file, reference),
         masking=masking,
+        radiometry=file.radiometry,
     )
 
 

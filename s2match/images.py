@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from s2match.catalog import Scene
+from s2match.errors import OptionError
+
+# So many numbers a 16-bit image can hold.
+_UINT16_NUMBERS = 1 << 16
 
 
 class Placed(Protocol):
@@ -34,6 +38,10 @@ class Placed(Protocol):
     @property
     def scene(self) -> Scene:
         """The file and what its name says."""
+
+    @property
+    def radiometry(self) -> "Radiometry | None":
+        """How the numbers of the file become grey levels; None where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,63 @@ class Masking:
 
 
 UNMASKED = Masking()
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a user says of the numbers of the files, which overrules what the files say.
+
+    Attributes:
+        nodata: The number that means no data; not a number: none does. None: the file tells.
+        offset: The number of 16-bit images that means reflectance 0. None: the file tells.
+    """
+
+    nodata: float | None = None
+    offset: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an offset that no 16-bit image can have.
+
+        Raises:
+            OptionError: It is out of range.
+        """
+        if self.offset is not None and not 0 <= self.offset < _UINT16_NUMBERS:
+            raise OptionError(
+                f"Offset {self.offset:g} is out of range: it is the number that means reflectance 0, 0 to 65535, such "
+                "as 1000 where ESA's metadata say -1000."
+            )
+
+
+AS_FILES_SAY = ReadOptions()
+
+
+@dataclass(frozen=True)
+class Radiometry:
+    """How the numbers of a file become grey levels; decided once for the whole file.
+
+    A grey level is ``gain * number + bias``, clipped to 1 to 255.
+
+    Attributes:
+        gain: Grey levels for each step of the number.
+        bias: Grey level of the number 0.
+        kind: ``true colour`` (8 bits, as it is), ``reflectance`` (16 bits) or ``stretched``.
+        saturated: Grey level at and above which a pixel is saturated; None where the file does not tell.
+        nodata: The number that means no data; None where there is none, or a mask tells.
+        nodata_from: Who says so: ``declared``, ``detected``, ``option``, ``mask``, ``alpha``, or ``zeros`` (patches of
+            0 in every band count as no data, as nothing is declared); None where every number is data.
+        offset: The number that means reflectance 0; None where the numbers are no reflectance.
+        offset_from: Who says so: ``option``, ``tags`` of the file, ``metadata`` of the product, or the ``minimum`` of
+            the file.
+    """
+
+    gain: float
+    bias: float
+    kind: str
+    saturated: float | None = None
+    nodata: float | None = None
+    nodata_from: str | None = None
+    offset: float | None = None
+    offset_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +170,8 @@ class Grid:
         source: Where the grid is not along the file's own axes: the file's grid that its pixels are resampled from.
         file_size: Width and height of the file where the grid covers a part of it.
         masking: Where its pixels are not to be matched.
+        radiometry: How the numbers of the file become grey levels; None until :func:`s2match.raster.measured` has read
+            a small version of the file.
     """
 
     size: tuple[int, int]
@@ -116,6 +183,7 @@ class Grid:
     source: "Grid | None" = None
     file_size: tuple[int, int] | None = None
     masking: Masking = UNMASKED
+    radiometry: Radiometry | None = None
 
     def resized(self, size: tuple[int, int]) -> "Grid":
         """The same ground in another number of pixels, (width, height)."""
@@ -166,6 +234,7 @@ class Raster:
         scene: The file and what its name says.
         masking: What is masked.
         masked_share: Share of the pixels, 0 to 1, that have data and are masked.
+        radiometry: How the numbers of the file became grey levels; None where the image was made in memory.
     """
 
     image: NDArray[np.uint8]
@@ -176,6 +245,7 @@ class Raster:
     scene: Scene
     masking: Masking = UNMASKED
     masked_share: float = 0.0
+    radiometry: Radiometry | None = None
 
     @property
     def size(self) -> tuple[int, int]:

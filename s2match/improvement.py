@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.catalog import scene_of
 from s2match.geometry import fit
 from s2match.georeference import GroundErrors, ground_errors
 from s2match.grids import resampled_onto
 from s2match.images import Grid, Masking, Patch, Raster, Window, georeferenced
 from s2match.matches import Matches
 from s2match.models import Registration
-from s2match.raster import fit_size, read_grid, read_whole, read_window
+from s2match.raster import fit_size, held, measured, read_grid, read_whole, read_window
 from s2match.results import PairResult
 from s2match.similarity import MARGIN_PX, Likeness, Pieces, likeness
 
@@ -95,13 +94,15 @@ def measure_improvement(
     assert isinstance(reference, Grid) and isinstance(target, Grid), "images in memory have no file to correct"
     if not (georeferenced(reference) and georeferenced(target)) or result.errors is None:
         return None
-    before = resampled_onto(reference, read_grid(target.scene), target.masking)
+    file = replace(read_grid(target.scene), radiometry=measured(target).radiometry)
+    before = resampled_onto(reference, file, target.masking)
     # drawn masks of the target lie where it was: only what is told by the pixels themselves moves with them
-    after = resampled_onto(reference, read_grid(scene_of(corrected)), Masking(clouds=target.masking.clouds))
+    after = resampled_onto(reference, _read_alike(corrected, before), Masking(clouds=target.masking.clouds))
     grids = (reference, before, after)
     shown = _shown(grids)
     common = np.logical_and.reduce([raster.valid for raster in shown])
-    alike = [likeness(_pieces(grids, shown, which)) for which in (1, 2)]
+    with held(*grids):
+        alike = [likeness(_pieces(grids, shown, which)) for which in (1, 2)]
     assert result.registration is not None, "nothing was corrected"
     first = result.registration.inliers
     if rematch is None:
@@ -123,6 +124,14 @@ def measure_improvement(
 def _moved(matches: Matches, registration: Registration) -> Matches:
     """The matches of a pair after its correction: the corrected target lies on the reference's pixels."""
     return replace(matches, xy1=registration.invert(matches.xy1))
+
+
+def _read_alike(corrected: Path, before: Grid) -> Grid:
+    """Every pixel of a corrected file; its numbers become the grey levels that those of the target became."""
+    grid = measured(read_grid(corrected))
+    assert grid.radiometry is not None and before.radiometry is not None
+    nodata, said_by = grid.radiometry.nodata, grid.radiometry.nodata_from
+    return replace(grid, radiometry=replace(before.radiometry, nodata=nodata, nodata_from=said_by))
 
 
 def _shown(grids: tuple[Grid, Grid, Grid]) -> tuple[Raster, Raster, Raster]:

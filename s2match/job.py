@@ -79,7 +79,7 @@ def match_scenes(
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
-    grids = grids_of(reference, target, settings.image_size, settings.overlap_only)
+    grids = grids_of(reference, target, settings.image_size, settings.overlap_only, settings.read_options)
     if masking:
         grids = masked_grids(*grids, masking)
     with (
@@ -121,7 +121,7 @@ def fit_tie_points(
     """
     settings = (settings or Settings()).but(**choices)
     first, second = (image if isinstance(image, Scene) else scene_of(Path(image)) for image in (reference, target))
-    grids = grids_of(first, second, settings.image_size, settings.overlap_only)
+    grids = grids_of(first, second, settings.image_size, settings.overlap_only, settings.read_options)
     points = read_tie_points(Path(tie_points), whole_file(grids[0]), whole_file(grids[1]))
     matches = as_matches(points, *grids, Origin(f"tie points of {Path(tie_points).name}", "cpu", 0.0, given=True))
     return register(*grids, matches, settings, previews_of(*grids))

@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from s2match.errors import MaskError, OptionError
+from s2match.errors import OptionError
 from s2match.images import Grid, Mask, Masking, georeferenced
-from s2match.masks import is_vector, lies_on, misplaced
-from s2match.raster import opened
-
-# Images of these types are saturated where ESA's true-colour images are; others are stretched.
-_TRUE_COLOUR_TYPES = ("uint8", "uint16")
+from s2match.masks import clouds_unknown, is_vector, lies_on, misplaced
+from s2match.raster import measured
 
 
 def masking_of(paths: Sequence[Path], values: Sequence[int] | None = None, clouds: bool = False) -> Masking:
@@ -54,12 +51,8 @@ def _check_clouds(grid: Grid) -> None:
     """Refuse images that cloud cannot be told from.
 
     Raises:
-        MaskError: The pixels have no size in metres, or are not those of a true-colour image.
+        MaskError: The pixels have no size in metres, or their numbers do not say what is saturated.
     """
-    with opened(grid.scene.path) as file:
-        known = file.dtypes[0] in _TRUE_COLOUR_TYPES
-    if not (known and georeferenced(grid)):
-        raise MaskError(
-            f"Cloud cannot be told from {grid.scene.path.name}: it must be a true-colour image of 8 or 16 bits with a "
-            "georeference."
-        )
+    radiometry = measured(grid).radiometry
+    if radiometry is None or radiometry.saturated is None or not georeferenced(grid):
+        raise clouds_unknown(grid)

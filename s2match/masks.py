@@ -85,7 +85,10 @@ def without_masked(patch: Patch, grid: Grid, around: Window, window: Window) -> 
     image, data = patch.image[inner], patch.valid[inner]
     masked = np.zeros(data.shape, np.bool_)
     if grid.masking.clouds:
-        masked |= saturated_cloud(patch.image, _pixel_m(grid))[inner]
+        level = None if grid.radiometry is None else grid.radiometry.saturated
+        if level is None:
+            raise clouds_unknown(grid)
+        masked |= saturated_cloud(patch.image, _pixel_m(grid), level)[inner]
     for mask in grid.masking.masks:
         masked |= read_mask(mask, grid, window)
     valid = data & ~masked
@@ -148,6 +151,14 @@ def lies_on(mask: Mask, grid: Grid) -> bool:
             return False
         boxes = reproject_bounds(_bounds(onto, window), onto.crs, placed.crs)
         return any(_part_under(file, placed, box, margin=0) is not None for box in boxes)
+
+
+def clouds_unknown(grid: Grid) -> MaskError:
+    """What to say of an image that cloud cannot be told from."""
+    return MaskError(
+        f"Cloud cannot be told from {grid.scene.path.name}: it must be a true-colour image of 8 bits, or reflectance "
+        "in 16 bits, with a georeference."
+    )
 
 
 def misplaced(mask: Mask, *grids: Grid) -> MaskError:

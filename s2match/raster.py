@@ -7,28 +7,26 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
 from s2match.catalog import Scene, scene_of
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
-from s2match.images import UNMASKED, Grid, Masking, Patch, Raster, Window
+from s2match.images import AS_FILES_SAY, UNMASKED, Grid, Masking, Patch, Radiometry, Raster, ReadOptions, Window
 from s2match.masks import is_vector, opened_mask, with_margin, without_masked
+from s2match.nodata import band_validity, is_mixed, large_patches, used_bands, zeros_are_nodata
+from s2match.radiometry import TCI_SATURATION as TCI_SATURATION
+from s2match.radiometry import colour_table, radiometry_of, read_numbers
 from s2match.resampling import AxisMap, resample
 from s2match.warping import nothing, source_window, warped
 
 MIN_SIDE_PX = 64
 MAX_SIDE_PX = 32_768
-
-# Zeros that nobody declared to be nodata are taken for it in patches of at least this many pixels.
-_NODATA_PATCH_PX = 64
 
 # Stored rows that are held at once, about, where a large file without reduced versions is read smaller.
 _STORED_ROWS = 1024
@@ -42,8 +40,11 @@ _HELD_BYTES = 256 << 20
 
 _OPENING = threading.Lock()
 
-# The digital number that ESA's true-colour images show as 255: reflectance 0.3558 times 10 000.
-TCI_SATURATION = 3558.0
+# Images of a container that are named.
+_NAMED_PARTS = 8
+
+# Stored samples that are read at once where patches of zeros are to be seen whole: somewhat more than a full tile.
+_SAMPLES_AT_ONCE = 1 << 27
 
 
 @dataclass(frozen=True)
@@ -61,13 +62,39 @@ class _Level:
     rows: tuple[float, float]
 
 
-def read_raster(source: Path | Scene, size: tuple[int, int] | None = None, masking: Masking = UNMASKED) -> Raster:
+@dataclass(frozen=True)
+class _Stored:
+    """What is read of a file at one stored resolution.
+
+    Attributes:
+        file: The file, open at the resolution.
+        bands: Indexes of the bands that make the image, from 1.
+        colours: (N, 4) the colour table; None where the numbers are not those of one.
+        radiometry: How its numbers become grey levels.
+        level: The resolution.
+    """
+
+    file: rasterio.DatasetReader
+    bands: list[int]
+    colours: NDArray[np.uint8] | None
+    radiometry: Radiometry
+    level: _Level
+
+
+def read_raster(
+    source: Path | Scene,
+    size: tuple[int, int] | None = None,
+    masking: Masking = UNMASKED,
+    options: ReadOptions = AS_FILES_SAY,
+) -> Raster:
     """Read an image, resized, from the coarsest stored resolution that is fine enough.
 
-    JP2 and GeoTIFF, one or three bands (of others the red, green and blue, or the first three), uint8 as it is, uint16
-    scaled as ESA scales a true-colour image, other types, and uint16 that this would saturate, stretched between their
-    1st and 99th percentile. No data is what the file's nodata value, mask or alpha says; without those, in integer
-    images, patches of pixels that are 0 in every band, with their outermost neighbours.
+    JP2 and GeoTIFF, one or three bands (of others the red, green and blue, or the first three but for alpha), uint8 as
+    it is, uint16 scaled as ESA scales a true-colour image, other types, and uint16 that this would saturate, stretched
+    between their 1st and 99th percentile (:func:`s2match.radiometry.radiometry_of`). A pixel has data where each of
+    these bands has: by the file's nodata value, mask or alpha; without those, by a value that fills a part of it
+    (:func:`s2match.nodata.detected_nodata`), or else, in integer images, in patches of pixels that are 0 in every band,
+    with their outermost neighbours.
 
     Resizing W×H to w×h maps x by w/W and y by h/H exactly, and the transform returned is scaled accordingly.
 
@@ -75,31 +102,43 @@ def read_raster(source: Path | Scene, size: tuple[int, int] | None = None, maski
         source: The file.
         size: Width and height to resize to; None keeps the file's own.
         masking: What of it has data and is not to be matched.
+        options: What is known of its numbers beside what it says itself.
 
     Returns:
         The image.
 
     Raises:
-        ImageSizeError: ``size`` is out of range.
-        UnreadableImageError: The file is missing, not an image, or damaged.
+        ImageSizeError: ``size`` is out of range, or the file is too large to be read as it is.
+        UnreadableImageError: The file is missing, not an image, damaged, or of complex numbers.
         NoValidPixelsError: The image holds nothing but nodata and what is masked.
         MaskError: A mask cannot be read, or nobody knows where it lies on this image.
     """
-    return read_whole(replace(read_grid(source, size), masking=masking))
+    return read_whole(replace(measured(read_grid(source, size), options), masking=masking))
 
 
 def read_whole(grid: Grid) -> Raster:
     """Read all pixels of a grid, see :func:`read_raster`.
 
     Raises:
+        ImageSizeError: It has too many pixels to be read at once.
         UnreadableImageError: The file is missing, not an image, or damaged.
         NoValidPixelsError: The image holds nothing but nodata and what is masked.
         MaskError: A mask cannot be read, or nobody knows where it lies on this image.
     """
-    patch = read_window(grid, Window(0, 0, *grid.size))
+    name, (width, height) = grid.scene.path.name, grid.size
+    too_large = ImageSizeError(
+        f"{name} at {width} x {height} px is too large to be read at once: choose a smaller size."
+    )
+    if max(width, height) > MAX_SIDE_PX:
+        raise too_large
+    grid = measured(grid)
+    try:
+        patch = read_window(grid, Window(0, 0, width, height))
+    except MemoryError as error:
+        raise too_large from error
     if not patch.valid.any():
         also = " and what is masked" if patch.masked_share else ""
-        raise NoValidPixelsError(f"{grid.scene.path.name} holds nothing but nodata{also}.")
+        raise NoValidPixelsError(f"{name} holds nothing but nodata{also}.")
     return Raster(
         patch.image,
         patch.valid,
@@ -109,7 +148,29 @@ def read_whole(grid: Grid) -> Raster:
         grid.scene,
         grid.masking,
         patch.masked_share,
+        grid.radiometry,
     )
+
+
+def measured(grid: Grid, options: ReadOptions = AS_FILES_SAY) -> Grid:
+    """A grid whose radiometry is known; it stays as it is where it is known already.
+
+    Of images of 8 bits the header alone tells it, of others a small version of the whole file, so that it does not
+    depend on the grid.
+
+    Raises:
+        UnreadableImageError: The file is missing, not an image, or damaged.
+    """
+    radiometry = grid.radiometry
+    if radiometry is None:
+        with opened(grid.scene.path) as file:
+            radiometry = radiometry_of(file, options)
+    return _with_radiometry(grid, radiometry)
+
+
+def _with_radiometry(grid: Grid, radiometry: Radiometry) -> Grid:
+    source = None if grid.source is None else _with_radiometry(grid.source, radiometry)
+    return replace(grid, radiometry=radiometry, source=source)
 
 
 def read_grid(source: Path | Scene, size: tuple[int, int] | None = None) -> Grid:
@@ -117,31 +178,35 @@ def read_grid(source: Path | Scene, size: tuple[int, int] | None = None) -> Grid
 
     Raises:
         ImageSizeError: ``size`` is out of range.
-        UnreadableImageError: The file is missing or is not an image.
+        UnreadableImageError: The file is missing, is not an image, or holds complex numbers.
     """
     scene = source if isinstance(source, Scene) else scene_of(source)
     if size is not None:
         check_size(size)
     with opened(scene.path) as file:
+        if any(dtype.startswith("complex") for dtype in file.dtypes):
+            raise UnreadableImageError(
+                f"{scene.path} holds complex numbers: write their magnitude to a file, and give that one."
+            )
         native = (file.width, file.height)
         grid = Grid(native, *_georeference(file), native, scene)
     return grid if size is None else grid.resized(size)
 
 
 def read_window(grid: Grid, window: Window) -> Patch:
-    """Read a part of an image; the pixels that :func:`read_raster` gives it, but for values that it stretches.
+    """Read a part of an image: the pixels that :func:`read_raster` gives it.
 
-    Images of 8 bits are not stretched; of others each window is, by itself. Where the file declares no nodata, patches
-    of zeros are what they are within the window.
+    Where the file declares no nodata, patches of zeros are what they are within the window.
 
     Args:
-        grid: The image and its size.
+        grid: The image and its size; :func:`measured`, or else a small version of the file is read for every window.
         window: The part, inside the grid.
 
     Raises:
         UnreadableImageError: The file is missing, not an image, or damaged.
         MaskError: A mask cannot be read, or nobody knows where it lies on this image.
     """
+    grid = measured(grid)
     around = with_margin(window, grid)
     return without_masked(_read_data(grid, around), grid, around, window)
 
@@ -151,42 +216,75 @@ def _read_data(grid: Grid, window: Window) -> Patch:
     if grid.source is not None:
         part = source_window(grid, window)
         return nothing(window) if part is None else warped(_read_data(grid.source, part), part, grid, window)
-    across, down = (native / side for native, side in zip(grid.native_size, grid.size, strict=True))
+    radiometry = grid.radiometry
+    assert radiometry is not None, "windows are read of measured grids"
+    across, down = _file_pixels_per_pixel(grid)
     left, top = grid.corner[0] + across * window.x, grid.corner[1] + down * window.y
-    with opened(grid.scene.path) as file:
-        level = _choose_level(file, min(across, down))
+    level = _level_of(grid)
     with opened(grid.scene.path, level.overview) as file:
+        stored = _Stored(file, used_bands(file), colour_table(file), radiometry, level)
         columns = _part(left, window.width, across, level.columns, file.width)
         strips = [
-            _read_strip(file, _part(top + down * begin, rows, down, level.rows, file.height), columns)
-            for begin, rows in _strips(file, window.height, down * level.rows[0])
+            _read_strip(stored, _part(top + down * begin, rows, down, level.rows, file.height), columns)
+            for begin, rows in _strips(stored, window.height, down * level.rows[0], columns[1])
         ]
-        dtype = np.dtype(file.dtypes[0])
     values = np.concatenate([strip[0] for strip in strips], axis=1)
     valid = np.concatenate([strip[1] for strip in strips])
     if not valid.any():
-        return Patch(np.zeros((*valid.shape, 3), np.uint8), valid)
-    return Patch(_to_tci(values, valid, dtype), valid)
+        return nothing(window)
+    return Patch(_to_grey(values, valid, radiometry), valid)
 
 
-def _strips(file: rasterio.DatasetReader, height: int, scale: float) -> list[tuple[int, int]]:
+def _file_pixels_per_pixel(grid: Grid) -> tuple[float, float]:
+    across, down = (native / side for native, side in zip(grid.native_size, grid.size, strict=True))
+    return across, down
+
+
+def _level_of(grid: Grid) -> _Level:
+    """The stored resolution that windows of a grid along the file's own axes are read from."""
+    with opened(grid.scene.path) as file:
+        return _choose_level(file, min(_file_pixels_per_pixel(grid)))
+
+
+def _strips(stored: _Stored, height: int, scale: float, columns: tuple[int, int]) -> list[tuple[int, int]]:
     """Rows of a window that are read at once, (first, count): few where many stored ones make one.
 
-    What shows no data by its values alone is read in one go, because patches of zeros are to be seen whole.
+    What shows no data by patches of zeros is read in one go, as far as it fits, so that they are seen whole.
     """
-    if all(MaskFlags.all_valid in flags for flags in file.mask_flag_enums):
-        return [(0, height)]
     rows = max(1, int(_STORED_ROWS / max(scale, 1.0)))
+    if zeros_are_nodata(stored.radiometry) and height * scale * (columns[1] - columns[0]) <= _SAMPLES_AT_ONCE:
+        rows = height
     return [(begin, min(rows, height - begin)) for begin in range(0, height, rows)]
 
 
 def _read_strip(
-    file: rasterio.DatasetReader, rows: tuple[AxisMap, tuple[int, int]], columns: tuple[AxisMap, tuple[int, int]]
+    stored: _Stored, rows: tuple[AxisMap, tuple[int, int]], columns: tuple[AxisMap, tuple[int, int]]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """B×H×W values and H×W validity of a part of a file, resampled; see :func:`_part`."""
-    stored = RasterioWindow.from_slices(rows[1], columns[1])
-    bands = _read_bands(file, stored)
-    return _resample_valid(bands, read_valid(file, bands, stored), rows[0], columns[0])
+    window = RasterioWindow.from_slices(rows[1], columns[1])
+    bands, valid = _read_stored(stored, window)
+    return _resample_valid(bands, valid, rows[0], columns[0])
+
+
+def _read_stored(stored: _Stored, window: RasterioWindow) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    """B×H×W numbers or colours of a window as they are stored, B = 1 or 3, and where all bands have data."""
+    file, table, radiometry = stored.file, stored.colours, stored.radiometry
+    bands = read_numbers(file, stored.bands, window)
+    valid = np.asarray(band_validity(file, stored.bands, bands, radiometry, window).all(axis=0))
+    if table is not None:
+        bands, opaque = _coloured(bands[0], table)
+        valid &= opaque
+    if zeros_are_nodata(radiometry) and not (some := bands.any(axis=0)).all():
+        valid &= ~large_patches(np.asarray(~some))
+    elif not valid.all() and is_mixed(file, radiometry, stored.level.overview is not None):
+        valid &= ~large_patches(np.asarray(~valid))
+    return bands, valid
+
+
+def _coloured(numbers: NDArray[np.generic], table: NDArray[np.uint8]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    """3×H×W colours of H×W numbers, and where these are opaque; numbers beyond the table are neither."""
+    rgba = np.concatenate([table, np.zeros((1, 4), np.uint8)])[np.clip(numbers, 0, len(table)).astype(np.intp)]
+    return rgba[..., :3].transpose(2, 0, 1), rgba[..., 3] > 0
 
 
 def _part(
@@ -269,10 +367,23 @@ def opened(path: Path, overview: int | None = None) -> Iterator[rasterio.Dataset
     try:
         # one decoding thread: GDAL loses the errors of damaged tiles met in others
         with rasterio.Env(GDAL_NUM_THREADS="1"), _quiet_open(path, options) as file:
+            if file.count == 0:
+                raise UnreadableImageError(_bands_missing(path, file.subdatasets))
             yield file
     except RasterioError as error:
         detail = str(error.__cause__ or error).rstrip(".")
         raise UnreadableImageError(f"Cannot read {path}: {detail}.") from error
+
+
+def _bands_missing(path: Path, parts: list[str]) -> str:
+    """What to say of a container."""
+    if not parts:
+        return f"{path} holds no image."
+    more = ", …" if len(parts) > _NAMED_PARTS else ""
+    return (
+        f"{path} is a container of {len(parts)} images: write one of them to a file of its own, with gdal_translate "
+        f"(there are {', '.join(parts[:_NAMED_PARTS])}{more})."
+    )
 
 
 @contextmanager
@@ -285,11 +396,18 @@ def held(*grids: Grid) -> Iterator[None]:
     """
     with rasterio.Env(GDAL_CACHEMAX=_HELD_BYTES), ExitStack() as files:
         for grid in grids:
-            files.enter_context(opened(grid.scene.path))
+            stored = _stored_grid(grid)
+            files.enter_context(opened(stored.scene.path))
+            files.enter_context(opened(stored.scene.path, _level_of(stored).overview))
             for mask in grid.masking.masks:
                 if not is_vector(mask.path):
                     files.enter_context(opened_mask(mask.path))
         yield
+
+
+def _stored_grid(grid: Grid) -> Grid:
+    """The grid along the file's own axes that the pixels of a grid come from."""
+    return grid if grid.source is None else _stored_grid(grid.source)
 
 
 def _quiet_open(path: Path, options: dict[str, int]) -> rasterio.DatasetReader:
@@ -333,46 +451,6 @@ def _georeference(file: rasterio.DatasetReader) -> tuple[Affine | None, CRS | No
     return file.transform, crs
 
 
-def _read_bands(file: rasterio.DatasetReader, window: RasterioWindow | None = None) -> NDArray[np.generic]:
-    """B×H×W, B = 1 or 3, of the image or of a window of it."""
-    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-    if all(colour in file.colorinterp for colour in colours):
-        indexes = [file.colorinterp.index(colour) + 1 for colour in colours]
-    else:
-        indexes = [1, 2, 3] if file.count >= 3 else [1]
-    bands: NDArray[np.generic] = file.read(indexes, window=window)
-    if file.colorinterp[0] is ColorInterp.palette:
-        palette = np.zeros((256, 3), np.uint8)
-        for index, colour in file.colormap(1).items():
-            palette[index] = colour[:3]
-        coloured: NDArray[np.generic] = palette[bands[0]].transpose(2, 0, 1)
-        return coloured
-    return bands
-
-
-def read_valid(
-    file: rasterio.DatasetReader, bands: NDArray[np.generic], window: RasterioWindow | None = None
-) -> NDArray[np.bool_]:
-    """H×W validity of pixels of a file: as the file declares it, or as their values tell, see :func:`read_raster`.
-
-    Args:
-        file: The file.
-        bands: B×H×W values read from it.
-        window: Which; None for all.
-    """
-    integer = bands.dtype.kind in "iu"
-    finite = np.ones(bands.shape[1:], np.bool_) if integer else np.asarray(np.isfinite(bands).all(axis=0))
-    if not all(MaskFlags.all_valid in flags for flags in file.mask_flag_enums):
-        return np.asarray(finite & (file.dataset_mask(window=window) > 0))
-    if not integer or (some := bands.any(axis=0)).all():
-        return finite
-    _, label, statistics, _ = cv2.connectedComponentsWithStats((~some).astype(np.uint8), connectivity=4)
-    large = statistics[:, cv2.CC_STAT_AREA] >= _NODATA_PATCH_PX
-    large[0] = False
-    # what is stored beside nodata is mixed with it, by the encoder or by a reduced resolution
-    return np.asarray(cv2.dilate(large[label].astype(np.uint8), np.ones((3, 3), np.uint8)) == 0)
-
-
 def _resample_valid(
     bands: NDArray[np.generic], valid: NDArray[np.bool_], rows: AxisMap, columns: AxisMap
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -386,12 +464,9 @@ def _resample_valid(
     return np.divide(values, share, out=np.zeros_like(values), where=kept), kept
 
 
-def _to_tci(values: NDArray[np.float32], valid: NDArray[np.bool_], dtype: np.dtype[np.generic]) -> NDArray[np.uint8]:
-    """B×H×W values of any type to H×W×3 uint8: 1 to 255 where valid, 0 elsewhere."""
-    if dtype == np.uint16 and np.percentile(values[:, valid], 1) < TCI_SATURATION:
-        values = values * (255 / TCI_SATURATION)
-    elif dtype != np.uint8:
-        low, high = np.percentile(values[:, valid], [1, 99])
-        values = (values - low) * (254 / max(high - low, 1e-12)) + 1
+def _to_grey(values: NDArray[np.float32], valid: NDArray[np.bool_], radiometry: Radiometry) -> NDArray[np.uint8]:
+    """B×H×W numbers to H×W×3 uint8: 1 to 255 where valid, 0 elsewhere."""
+    if (radiometry.gain, radiometry.bias) != (1.0, 0.0):
+        values = values * np.float32(radiometry.gain) + np.float32(radiometry.bias)
     image = np.clip(np.rint(values), 1, 255).astype(np.uint8) * valid
     return np.ascontiguousarray(np.broadcast_to(image.transpose(1, 2, 0), (*valid.shape, 3)))

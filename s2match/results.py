@@ -13,7 +13,7 @@ from s2match.file_model import FileModel, FrameModel, file_model_of
 from s2match.files import written_whole
 from s2match.geometry import AUTO, uncertainty_px
 from s2match.georeference import GroundErrors, common_corners, ground_errors, pixel_sides_m
-from s2match.images import Placed, Raster, georeferenced
+from s2match.images import Placed, Radiometry, Raster, georeferenced
 from s2match.matches import Matches
 from s2match.models import Registration
 from s2match.residuals import Profile, profiles
@@ -117,6 +117,7 @@ def summary_rows(result: PairResult) -> list[tuple[str, str]]:
         ("verdict", in_words(result.verdict)),
         ("reference", _describe(result.reference, result.shown[0])),
         ("target", _describe(result.target, result.shown[1])),
+        *assumption_rows(result.shown),
         ("weights", f"{origin.weights} on {origin.device}" + (f" in {origin.precision}" if origin.precision else "")),
         ("matches", _count(result.matches)),
     ]
@@ -139,6 +140,26 @@ def summary_rows(result: PairResult) -> list[tuple[str, str]]:
             rows.append(
                 ("warning", "the inliers cover too little of the common ground: trust the model near them only")
             )
+    return rows
+
+
+def assumption_rows(shown: tuple[Raster, Raster]) -> list[tuple[str, str]]:
+    """What was taken to be so of the numbers of the files, though nobody said so: rows as of :func:`summary_rows`."""
+    rows = []
+    for raster in shown:
+        name, radiometry = raster.scene.path.name, raster.radiometry
+        if radiometry is None:
+            continue
+        if radiometry.nodata_from == "detected":
+            rows.append(
+                (
+                    "nodata",
+                    f"{name} declares none: {radiometry.nodata:.9g} is taken for it (--nodata decides otherwise)",
+                )
+            )
+        if radiometry.offset_from == "minimum" and radiometry.offset:
+            said = f"{radiometry.offset:g} is taken to be reflectance 0, by its darkest pixels"
+            rows.append(("offset", f"{name} does not tell it: {said} (--offset decides otherwise)"))
     return rows
 
 
@@ -309,9 +330,24 @@ def _image_facts(raster: Placed, shown: Raster) -> dict[str, Any]:
         "native_width_px": raster.native_size[0],
         "native_height_px": raster.native_size[1],
         "nodata_share": shown.nodata_share,
+        **_radiometry_facts(shown.radiometry),
         "masked_share": shown.masked_share,
         "masks": [mask.path.name for mask in shown.masking.masks],
         "mask_clouds": shown.masking.clouds,
         "crs": None if raster.crs is None else raster.crs.to_string(),
         "transform": None if raster.transform is None else list(raster.transform)[:6],
+    }
+
+
+def _radiometry_facts(radiometry: Radiometry | None) -> dict[str, Any]:
+    if radiometry is None:
+        return dict.fromkeys(("nodata_value", "nodata_from", "values", "offset", "offset_from"))
+    nodata = radiometry.nodata
+    return {
+        # JSON knows no "not a number"
+        "nodata_value": str(nodata) if nodata is not None and not np.isfinite(nodata) else nodata,
+        "nodata_from": radiometry.nodata_from,
+        "values": radiometry.kind,
+        "offset": radiometry.offset,
+        "offset_from": radiometry.offset_from,
     }

@@ -9,6 +9,7 @@ from s2match.errors import OptionError
 
 if TYPE_CHECKING:
     from s2match.finishing import Finishing
+    from s2match.images import ReadOptions
 
 # The weights that come with the project.
 BUNDLED = "sentinel2"
@@ -45,6 +46,8 @@ class Choices(TypedDict, total=False):
     image_size: tuple[int, int] | None
     overlap_only: bool
     precision: str
+    nodata: float | None
+    offset: float | None
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,9 @@ class Settings:
         overlap_only: Match nothing but the ground that both images show, see :func:`s2match.grids.grids_of`.
         precision: Number format of the network, one of :data:`PRECISIONS`. Processors differ in what is fastest; with
             ``float32`` all of them find the same matches but for rounding.
+        nodata: The number that means no data in both images, whatever the files say; not a number: none does. None: the
+            files tell.
+        offset: The number that means reflectance 0 in 16-bit images, such as 1000; None: the files tell.
     """
 
     weights: str = BUNDLED
@@ -84,6 +90,8 @@ class Settings:
     image_size: tuple[int, int] | None = IMAGE_SIZE
     overlap_only: bool = False
     precision: str = "auto"
+    nodata: float | None = None
+    offset: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse values out of range before any work is done.
@@ -107,6 +115,7 @@ class Settings:
             raise OptionError(f"Coverage {self.coverage:g} is out of range: it must be above 0, up to 1.")
         if self.precision not in PRECISIONS:
             raise OptionError(f"Unknown precision {self.precision!r}: choose {', '.join(PRECISIONS)}.")
+        _ = self.read_options
         if self.image_size is not None:
             from s2match.raster import check_size
 
@@ -141,6 +150,17 @@ class Settings:
     def refined(self) -> bool:
         """Whether matches are measured again on the pixels."""
         return self.image_size is None if self.refine is None else self.refine
+
+    @property
+    def read_options(self) -> "ReadOptions":
+        """What is known of the numbers of the images.
+
+        Raises:
+            OptionError: A value is out of range.
+        """
+        from s2match.images import ReadOptions
+
+        return ReadOptions(self.nodata, self.offset)
 
     @property
     def finishing(self) -> "Finishing":

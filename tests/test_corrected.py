@@ -18,7 +18,7 @@ from test_coregistration import corrected, correction_of_files, known_shift, reg
 from s2match.cog import check_cog
 from s2match.coregistration import Correction, require_same_footprint
 from s2match.corrected import write_moved
-from s2match.errors import CorrectionError, OutputError
+from s2match.errors import CorrectionError, OutputError, UnreadableImageError
 from s2match.raster import read_grid
 
 SIDE = 700
@@ -216,7 +216,7 @@ def test_a_file_of_other_ground_is_refused(
 
 def test_what_cannot_be_corrected_or_written(tmp_path: Path, write_image: Writer, reference: Path) -> None:
     radar = write_image("radar.tif", np.ones((SIDE, SIDE), np.complex64))
-    with pytest.raises(CorrectionError, match="one real type"):
+    with pytest.raises(UnreadableImageError, match="complex numbers"):
         corrected(moved(reference, radar), radar, tmp_path / "out.tif")
     with pytest.raises(OutputError, match=r"\.tif"):
         check_cog(tmp_path / "out.png")
