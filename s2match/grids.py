@@ -44,13 +44,14 @@ def grids_of(
 
     Raises:
         ImageSizeError: ``size`` is out of range, or the common ground is too small.
-        OptionError: ``overlap_only`` without a georeference.
+        OptionError: ``overlap_only`` without a georeference, or an offset for images that do not have 16 bits.
         UnreadableImageError: A file is missing or is not an image.
         NoOverlapError: Two georeferenced images share no ground.
     """
     if size is not None:
         check_size(size)
     whole = measured(read_grid(reference), options), measured(read_grid(target), options)
+    _check_offset(options, *whole)
     if not all(georeferenced(grid) for grid in whole):
         if overlap_only:
             raise OptionError("The overlap of two images is known only where both are georeferenced.")
@@ -65,6 +66,17 @@ def grids_of(
     if overlap_only:
         return grid0, grid1.resized(grid0.size)
     return grid0, grid1.resized(size or _at_pixel_of(grid1, grid0))
+
+
+def _check_offset(options: ReadOptions, *grids: Grid) -> None:
+    """Refuse an offset where no image has use for it.
+
+    Raises:
+        OptionError: None of them is reflectance in 16 bits.
+    """
+    used = any(grid.radiometry is not None and grid.radiometry.offset_from == "option" for grid in grids)
+    if options.offset is not None and not used:
+        raise OptionError("The offset says which number of 16 bits means reflectance 0, and neither image has 16 bits.")
 
 
 def on_lattice(grid: Grid, reference: Grid) -> Grid:
