@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +19,17 @@ from s2match.files import written_whole
 from s2match.georeference import apply_transform, reproject
 from s2match.images import Grid, georeferenced
 from s2match.importing import extra
-from s2match.tiepoint_table import READ, columns_of, points_of
+from s2match.tiepoint_table import FLAGS, READ, columns_of, map_decimals, points_of
 from s2match.tiepoints import TiePoints
 
 _LAYER = "tie_points"
 _WGS84 = CRS.from_epsg(4326)
+
+# A millimetre on the ground.
+_DEGREE_DECIMALS = 8
+
+# Of a pixel, how much the last decimal of QGIS' coordinates is at most: a fit reads them.
+_QGIS_STEP_PX = 1e-8
 
 # What QGIS reads of a line of its points, in this order; it leaves what follows unread.
 _QGIS = ("mapX", "mapY", "sourceX", "sourceY", "enable", "dX", "dY", "residual")
@@ -99,8 +106,9 @@ def _write_geojson(points: TiePoints, path: Path) -> None:
     place = _place(points)
     places: list[Any] = [None] * len(points)
     if place is not None:
-        places = [{"type": "Point", "coordinates": xy} for xy in reproject(place[0], place[1], _WGS84).tolist()]
-    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
+        degrees = np.round(reproject(place[0], place[1], _WGS84), _DEGREE_DECIMALS)
+        places = [{"type": "Point", "coordinates": xy} if np.isfinite(xy).all() else None for xy in degrees.tolist()]
+    rows = zip(*(_cells(values) for values in columns.values()), strict=True)
     features = [
         json.dumps({"type": "Feature", "properties": dict(zip(columns, row, strict=True)), "geometry": at})
         for row, at in zip(rows, places, strict=True)
@@ -134,8 +142,9 @@ def _write_gpkg(points: TiePoints, path: Path) -> None:
             pyogrio.raw.write(
                 path,
                 shapely.to_wkb(shapely.points(xy)),
-                list(columns.values()),
+                [_filled(name, values) for name, values in columns.items()],
                 list(columns),
+                field_mask=[np.isnan(values) for values in columns.values()],
                 layer=_LAYER,
                 driver="GPKG",
                 geometry_type="Point",
@@ -170,7 +179,10 @@ def _write_points(points: TiePoints, path: Path) -> None:
     y upwards. Outliers are not enabled.
     """
     columns = columns_of(points)
-    onto, source = _shown_by_qgis(points.reference, points.xy0_px), _shown_by_qgis(points.target, points.xy1_px)
+    onto, source = (
+        np.round(_shown_by_qgis(grid, xy), map_decimals(grid, _QGIS_STEP_PX))
+        for grid, xy in ((points.reference, points.xy0_px), (points.target, points.xy1_px))
+    )
     enabled = np.asarray(columns["OUTLIER"] != 1).astype(np.int64)
     residuals = [columns[name] for name in ("X_RESIDUAL_PX", "Y_RESIDUAL_PX", "RESIDUAL_PX")]
     values = [*onto.T, *source.T, enabled, *residuals, *(columns[name] for name in _BESIDE)]
@@ -226,8 +238,19 @@ def _library(name: str) -> Any:
 
 
 def _lines(columns: Sequence[NDArray[Any]]) -> list[str]:
-    """Rows of numbers, exact, with commas between them."""
-    return [",".join(map(repr, row)) for row in zip(*(values.tolist() for values in columns), strict=True)]
+    """Rows of numbers with commas between them; empty where nothing is known."""
+    rows = zip(*(_cells(values) for values in columns), strict=True)
+    return [",".join("" if value is None else repr(value) for value in row) for row in rows]
+
+
+def _cells(values: NDArray[Any]) -> list[float | int | None]:
+    """The numbers of a column; None for what is not one."""
+    return [value if math.isfinite(value) else None for value in values.tolist()]
+
+
+def _filled(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    """A column with a number in every row: whole ones where it is of flags, and any where a mask says unknown."""
+    return np.nan_to_num(values).astype(np.int64) if name in FLAGS else values
 
 
 def _write_lines(path: Path, lines: list[str]) -> None:
