@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from s2match.geometry import fit, patches
+from s2match.evidence import common_ground, patches
+from s2match.geometry import fit
 from s2match.loftr import LoftrMatcher, pick_device
 from s2match.matching import match_rasters
-from s2match.models import FIELD, MODELS, best_model
+from s2match.models import FIELD, MODELS, Registration, best_model
 from s2match.raster import read_raster
 from s2match.weights import load_network
 
@@ -38,7 +39,7 @@ def main() -> None:
         for model in rows:
             found = best_model(matches, model)
             inliers = 0 if found is None else int(found.inliers.sum())
-            registered = fit(matches, model) is not None
+            registered = isinstance(fit(matches, model, ground=common_ground(first, second)), Registration)
             names = f"{first.scene.path.stem} – {second.scene.path.stem}"
             places = 0 if found is None else patches(matches, found.inliers)
             rows[model].append((registered, inliers, places, len(matches), names))

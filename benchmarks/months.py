@@ -24,6 +24,7 @@ from benchmarks.pairs import DEFAULT_DATA
 from benchmarks.registration import methods
 from benchmarks.tables import row
 from benchmarks.warps import MONTHS
+from s2match.evidence import FitFailure
 from s2match.files import written_whole
 from s2match.geometry import fit
 from s2match.images import Raster
@@ -59,7 +60,7 @@ def moved_px(found: Matches, size: tuple[int, int]) -> NDArray[np.float64] | Non
     """(2,) how far a model moves the middle of an image, (x, y); None without a model."""
     registration = fit(found)
     middle = np.array([size]) / 2
-    return None if registration is None else np.asarray(registration.apply(middle) - middle)[0]
+    return None if isinstance(registration, FitFailure) else np.asarray(registration.apply(middle) - middle)[0]
 
 
 def explained(method: str, count: int, moved: dict[tuple[int, int], NDArray[np.float64] | None]) -> Offsets:

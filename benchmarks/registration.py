@@ -29,6 +29,7 @@ from benchmarks.pairs import DEFAULT_DATA, DatePair, date_pairs
 from benchmarks.scoring import RIGHT_PX
 from benchmarks.tables import row
 from s2match.baselines import match_phase, match_sift
+from s2match.evidence import FitFailure
 from s2match.files import written_whole
 from s2match.finishing import Finishing
 from s2match.geometry import fit
@@ -115,7 +116,7 @@ def measure(pair: DatePair, deformation: Deformation, name: str, method: Method)
     matches = method(pair.reference, target)
     found = fit(matches)
     seconds = time.perf_counter() - begin
-    if found is None:
+    if isinstance(found, FitFailure):
         return Outcome(pair.name, deformation.name, name, pair.exact, None, 0, 0.0, None, None, None, seconds)
     xy = lattice(pair)
     error = found.apply(xy) - deformation.forward(xy, pair.reference.size)

@@ -9,6 +9,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
+from s2match.evidence import FitFailure
 from s2match.geometry import fit
 from s2match.georeference import common_corners, predict
 from s2match.images import Raster
@@ -95,7 +96,7 @@ def score(reference: Raster, target: Raster, found: Matches | NDArray[np.float64
     """
     if isinstance(found, Matches):
         registration = fit(found)
-        matches, carry = found, None if registration is None else registration.apply
+        matches, carry = found, None if isinstance(registration, FitFailure) else registration.apply
         error = np.linalg.norm(matches.xy1 - predict(matches.xy0, reference, target), axis=1)
         confidence, slope = matches.confidence, _slope(matches, reference, target)
     else:

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from benchmarks.environment import environment
 from benchmarks.scoring import RIGHT_PX
+from s2match.evidence import FitFailure
 from s2match.files import written_whole
 from s2match.geometry import fit
 from s2match.loftr import LoftrMatcher, pick_device
@@ -89,7 +90,7 @@ def row(name: str, matches: Matches, truth: NDArray[np.float64], size: tuple[int
     right = error < RIGHT_PX
     found = fit(matches)
     corners = np.array([[0, 0], [size[0], 0], [0, size[1]], size], float)
-    off = None if found is None else found.apply(corners) - apply_matrix(truth, corners)
+    off = None if isinstance(found, FitFailure) else found.apply(corners) - apply_matrix(truth, corners)
     return Row(
         name,
         len(matches),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.evidence import FitFailure, common_ground
 from s2match.geometry import fit, uncertainty_px
 from s2match.georeference import common_corners, expected_linear, predict
 from s2match.images import Placed, georeferenced
@@ -52,8 +53,9 @@ def by_matches(matches: Matches, reference: Placed, target: Placed) -> Expectati
         reference: Image of their ``xy0``.
         target: Image of their ``xy1``.
     """
-    found = fit(matches, expected=expected_linear(reference, target), candidates=GLOBAL_CANDIDATES)
-    if found is None:
+    expected, ground = expected_linear(reference, target), common_ground(reference, target)
+    found = fit(matches, expected=expected, candidates=GLOBAL_CANDIDATES, ground=ground)
+    if isinstance(found, FitFailure):
         return None
     off = float(uncertainty_px(found, matches, common_corners(reference, target)).max())
     return Expectation(found.apply, max(_MODEL_OFF_PX, _STANDARD_ERRORS * off))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.geometry import is_evidence
+from s2match.evidence import failure_of
 from s2match.images import Window
 from s2match.matches import GreyImage, Matches
 from s2match.models import best_model
@@ -83,4 +83,4 @@ def _shown(matches: Matches, reference: GreyImage, target: GreyImage) -> Matches
 def _linear(matches: Matches) -> NDArray[np.float64] | None:
     """2×2, steps (x, y) in the reference to steps in the target, by the matches; None where they are no evidence."""
     found = best_model(matches, "affine", _ROUGH_PX)
-    return found.matrix[:2, :2] if found is not None and is_evidence(matches, found.inliers) else None
+    return None if found is None or failure_of(matches, found) else found.matrix[:2, :2]

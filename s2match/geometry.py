@@ -1,6 +1,5 @@
 """A registration from matches: which model, whether there is enough evidence for it, and how uncertain it is."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,23 +7,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.errors import OptionError
-from s2match.matches import PATCH_PX, Matches
+from s2match.evidence import CommonGround, FitFailure, Reason, failure_of, in_one_cluster, required_inliers
+from s2match.matches import Matches
 from s2match.models import FIELD, MODELS, Registration, best_model
 from s2match.selection import CANDIDATES, choose
 
-# A registration needs MIN_INLIERS plus this share of the matches to agree: wrong matches agree by chance, the more of
-# them the more. benchmarks/evidence.py measures by how much.
-MIN_INLIERS = 12
-CHANCE_SHARE = 0.1
+# A model may shrink the ground to this share of what is expected, and enlarge it as much.
+_LEAST_SCALE = 0.5
 
-# Matches that lie where their neighbours agree are no independent witnesses: wrong ones come as one patch that agrees
-# with itself. A patch as large as s2match.consensus looks touches at most four squares of its size; a fifth must agree.
-MIN_PATCHES = 5
+# Of the matches that fit any model, those that fit a simpler one as well.
+_NEARLY_ALL = 0.9
 
 # Points along a square of a field's control points at which it must be plausible.
 _PER_SQUARE = 4
 
-# Models that are free to follow wrong matches to more places than MIN_PATCHES allows for.
+# Models that can bend towards wrong matches in more places than the evidence rules allow for.
 _BENDING = {"homography", FIELD}
 
 # Chooses the model by the error on held-out matches.
@@ -38,7 +35,8 @@ def fit(
     seed: int = 0,
     expected: NDArray[np.float64] | None = None,
     candidates: Sequence[str] = CANDIDATES,
-) -> Registration | None:
+    ground: CommonGround | None = None,
+) -> Registration | FitFailure:
     """Fit a model to matches that are not all right, see :func:`s2match.models.best_model`.
 
     Args:
@@ -49,31 +47,51 @@ def fit(
         seed: Makes the random draws repeatable.
         expected: 2×2 linear part that the grids of the images lead to expect; None: the same scale and orientation.
         candidates: Models that :data:`AUTO` chooses from, from the simplest.
+        ground: Where the images can match, see :func:`s2match.evidence.common_ground`. Without it, small common ground
+            never registers.
 
     Returns:
-        The registration, or None when too few matches agree, so that chance explains it (:func:`is_evidence`), or
-        when they agree on what no ground seen from above could do: against ``expected``, be mirrored or scaled by more
-        than 2, anywhere. A homography or a field bends towards wrong matches, too: they are only tried where those
-        that agree on one affine model within the threshold are evidence alone.
+        The registration; or why there is none: too few matches agree, so that chance explains it
+        (:func:`s2match.evidence.failure_of`), or they agree on what no ground seen from above could do: against
+        ``expected``, be mirrored or scaled by more than 2, anywhere. A homography or a field bends towards wrong
+        matches, too: they are only tried where those that agree on one affine model within the threshold are evidence
+        alone.
 
     Raises:
         OptionError: ``model`` is unknown, ``threshold_px`` is not positive or ``seed`` is negative.
     """
     check_fit_options(model, threshold_px, seed)
-    tried = candidates if model == AUTO else (model,)
-    if set(tried) & _BENDING and not _believed(best_model(matches, "affine", threshold_px, seed), matches):
-        tried = tuple(other for other in tried if other not in _BENDING)
-    if not tried:
-        return None
-    if model in (AUTO, FIELD):
+    tried = tuple(candidates) if model == AUTO else (model,)
+    affine = best_model(matches, "affine", threshold_px, seed) if model == AUTO or model in _BENDING else None
+    if set(tried) & _BENDING:
+        failure = failure_of(matches, affine, ground)
+        if failure is not None:
+            tried = tuple(other for other in tried if other not in _BENDING)
+            if not tried:
+                return failure
+    if model == AUTO and affine is not None and in_one_cluster(matches, affine.inliers):
+        found = _simplest(matches, threshold_px, seed, [other for other in tried if other not in _BENDING])
+    elif model in (AUTO, FIELD):
         choice = choose(matches, threshold_px, seed, tried)
         found = best_model(matches, choice.model, threshold_px, seed, choice.smoothness)
         found = None if found is None else replace(found, held_out_px=choice.held_out_px)
     else:
         found = best_model(matches, model, threshold_px, seed)
-    if found is None or not _believed(found, matches):
-        return None
-    return found if _plausible(found, np.eye(2) if expected is None else expected) else None
+    failure = failure_of(matches, found, ground)
+    if failure is not None or found is None:
+        return failure or FitFailure(Reason.TOO_FEW_AGREE, len(matches), 0, required_inliers(len(matches)))
+    return _implausible(found, np.eye(2) if expected is None else expected) or found
+
+
+def _simplest(matches: Matches, threshold_px: float, seed: int, candidates: Sequence[str]) -> Registration | None:
+    """The simplest model that fits nearly as many matches as any.
+
+    For matches in few patches: they share their neighbours, so that those held out tell no models apart.
+    """
+    fitted = [best_model(matches, model, threshold_px, seed) for model in candidates]
+    found = [each for each in fitted if each is not None]
+    most = max((each.inliers.sum() for each in found), default=0)
+    return next((each for each in found if each.inliers.sum() >= _NEARLY_ALL * most), None)
 
 
 def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -121,34 +139,6 @@ def _leverage(
     return np.einsum("ni,ij,nj->n", design(asked), covariance, design(asked)), len(covariance)
 
 
-def _believed(found: Registration | None, matches: Matches) -> bool:
-    return found is not None and is_evidence(matches, found.inliers)
-
-
-def is_evidence(matches: Matches, inliers: NDArray[np.bool_]) -> bool:
-    """Whether so many matches agree, in so many places, that chance does not explain it.
-
-    Args:
-        matches: All of them.
-        inliers: (N,) those that agree on one model.
-    """
-    if inliers.sum() < required_inliers(len(matches)):
-        return False
-    if matches.scatter_px is None:
-        return True
-    return patches(matches, inliers) >= MIN_PATCHES
-
-
-def patches(matches: Matches, inliers: NDArray[np.bool_]) -> int:
-    """How many squares of the reference, as large as what a match looks around at, hold some of the inliers (N,)."""
-    return len(np.unique(np.floor(matches.xy0[inliers] / PATCH_PX), axis=0))
-
-
-def required_inliers(matches: int) -> int:
-    """How many of so many matches must agree on one model before it is believed."""
-    return math.ceil(MIN_INLIERS + CHANCE_SHARE * matches)
-
-
 def check_fit_options(model: str, threshold_px: float, seed: int) -> None:
     """Refuse a model, threshold or seed that cannot be fitted with.
 
@@ -163,15 +153,20 @@ def check_fit_options(model: str, threshold_px: float, seed: int) -> None:
         raise OptionError(f"Seed {seed} is out of range: it must be 0 or more.")
 
 
-def _plausible(found: Registration, expected: NDArray[np.float64]) -> bool:
-    """Whether a model keeps handedness and scales by 0.5 to 2 in every direction, against what is expected.
+def _implausible(found: Registration, expected: NDArray[np.float64]) -> FitFailure | None:
+    """The failure of a model that mirrors or scales beyond 0.5 to 2 in any direction, against what is expected.
 
-    A field must do so wherever it bends, so that it folds nowhere.
+    A field must keep to this wherever it bends, so that it folds nowhere.
     """
     linear = found.matrix[None, :2, :2] if found.field is None else _slopes(found, found.field.lattice(_PER_SQUARE))
     linear = linear @ np.linalg.inv(expected)
     stretch = np.linalg.svd(linear, compute_uv=False)
-    return bool((np.linalg.det(linear) > 0).all() and stretch.max() <= 2 and stretch.min() >= 0.5)
+    scale = float(stretch.min()), float(stretch.max())
+    mirrored = bool((np.linalg.det(linear) <= 0).any())
+    if not mirrored and scale[0] >= _LEAST_SCALE and scale[1] <= 1 / _LEAST_SCALE:
+        return None
+    count, agreeing = len(found.inliers), int(found.inliers.sum())
+    return FitFailure(Reason.IMPLAUSIBLE, count, agreeing, required_inliers(count), scale, mirrored)
 
 
 def _slopes(found: Registration, xy: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -214,11 +214,13 @@ class Patch:
         image: H×W×3 uint8, red green blue; 0 where not valid.
         valid: H×W bool, False where there is no data or it is masked.
         masked_share: Share of the pixels, 0 to 1, that have data and are masked.
+        cloud_share: Share of the pixels, 0 to 1, that have data and are masked as cloud.
     """
 
     image: NDArray[np.uint8]
     valid: NDArray[np.bool_]
     masked_share: float = 0.0
+    cloud_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,7 @@ class Raster:
         masking: What is masked.
         masked_share: Share of the pixels, 0 to 1, that have data and are masked.
         radiometry: How the numbers of the file became grey levels; None where the image was made in memory.
+        cloud_share: Share of the pixels, 0 to 1, that have data and are masked as cloud.
     """
 
     image: NDArray[np.uint8]
@@ -246,6 +249,7 @@ class Raster:
     masking: Masking = UNMASKED
     masked_share: float = 0.0
     radiometry: Radiometry | None = None
+    cloud_share: float = 0.0
 
     @property
     def size(self) -> tuple[int, int]:

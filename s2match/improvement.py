@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.evidence import FitFailure, common_ground
 from s2match.geometry import fit
 from s2match.georeference import GroundErrors, ground_errors
 from s2match.grids import resampled_onto
@@ -109,8 +110,9 @@ def measure_improvement(
         matches, second = _moved(result.matches, result.registration), first
     else:
         matches = rematch(reference, after)
-        again = fit(matches, result.settings.geometry, result.settings.ransac_threshold_px, result.settings.seed)
-        second = np.ones(len(matches), np.bool_) if again is None else again.inliers
+        settings, ground = result.settings, common_ground(reference, after, (shown[0], shown[2]))
+        again = fit(matches, settings.geometry, settings.ransac_threshold_px, settings.seed, ground=ground)
+        second = np.ones(len(matches), np.bool_) if isinstance(again, FitFailure) else again.inliers
     found = ground_errors(reference, after, matches.xy0, matches.xy1)
     assert found is not None
     return Improvement(

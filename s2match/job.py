@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from s2match.beside import begun
 from s2match.catalog import Scene, pair_of, scene_of
+from s2match.evidence import common_ground
 from s2match.filepixels import whole_file
 from s2match.geometry import fit
 from s2match.georeference import expected_linear
@@ -174,9 +175,15 @@ def register(
 
     Figures show the two images themselves where they are rasters, or else what is given for them.
     """
-    expected = expected_linear(reference, target)
-    registration = fit(matches, settings.geometry, settings.ransac_threshold_px, settings.seed, expected)
     if shown is None:
         assert isinstance(reference, Raster) and isinstance(target, Raster), "grids have no pixels to show"
         shown = (reference, target)
-    return assemble(reference, target, shown, matches, registration, settings)
+    fitted = fit(
+        matches,
+        settings.geometry,
+        settings.ransac_threshold_px,
+        settings.seed,
+        expected_linear(reference, target),
+        ground=common_ground(reference, target, shown),
+    )
+    return assemble(reference, target, shown, matches, fitted, settings)

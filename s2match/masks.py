@@ -83,16 +83,17 @@ def without_masked(patch: Patch, grid: Grid, around: Window, window: Window) -> 
     row, column = window.y - around.y, window.x - around.x
     inner = (slice(row, row + window.height), slice(column, column + window.width))
     image, data = patch.image[inner], patch.valid[inner]
-    masked = np.zeros(data.shape, np.bool_)
+    cloud = np.zeros(data.shape, np.bool_)
     if grid.masking.clouds:
         level = None if grid.radiometry is None else grid.radiometry.saturated
         if level is None:
             raise clouds_unknown(grid)
-        masked |= saturated_cloud(patch.image, _pixel_m(grid), level)[inner]
+        cloud = saturated_cloud(patch.image, _pixel_m(grid), level)[inner]
+    masked = cloud.copy()
     for mask in grid.masking.masks:
         masked |= read_mask(mask, grid, window)
     valid = data & ~masked
-    return Patch(image * valid[..., None], valid, float((data & masked).mean()))
+    return Patch(image * valid[..., None], valid, float((data & masked).mean()), float((data & cloud).mean()))
 
 
 def read_mask(mask: Mask, grid: Grid, window: Window) -> NDArray[np.bool_]:

@@ -149,6 +149,7 @@ def read_whole(grid: Grid) -> Raster:
         grid.masking,
         patch.masked_share,
         grid.radiometry,
+        patch.cloud_share,
     )
 
 

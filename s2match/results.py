@@ -2,26 +2,25 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from s2match import __version__
+from s2match.evidence import FitFailure
 from s2match.file_model import FileModel, FrameModel, file_model_of
 from s2match.files import written_whole
-from s2match.geometry import AUTO, uncertainty_px
+from s2match.geometry import uncertainty_px
 from s2match.georeference import GroundErrors, common_corners, ground_errors, pixel_sides_m
 from s2match.images import Placed, Radiometry, Raster, georeferenced
 from s2match.matches import Matches
 from s2match.models import Registration
+from s2match.refusal import Refusal, RefusedPair, explain
 from s2match.residuals import Profile, profiles
 from s2match.settings import Settings
 from s2match.verdict import Displacement, Verdict, in_words, judge
-
-# Matches worth trying for on difficult pairs.
-_LOW_CONFIDENCE = 0.2
 
 # What the ends of names in the JSON mean; the longest that fits counts.
 _UNITS = {
@@ -48,6 +47,7 @@ class PairResult:
         registration: The model, or None when there is not enough evidence for one.
         errors: Errors of all matches against the georeference; None when an image has none.
         settings: How it was done.
+        failure: Why there is no registration; None with one.
     """
 
     reference: Placed
@@ -57,6 +57,7 @@ class PairResult:
     registration: Registration | None
     errors: GroundErrors | None
     settings: Settings
+    failure: FitFailure | None = None
 
     @property
     def inlier_errors(self) -> GroundErrors | None:
@@ -83,6 +84,14 @@ class PairResult:
         return judge(self.reference, self.target, self.matches, self.registration)
 
     @property
+    def refusal(self) -> Refusal | None:
+        """Why there is no registration, in words, and what to try; None with one."""
+        if self.failure is None:
+            return None
+        pair = RefusedPair(self.reference, self.target, self.shown, self.failure, self.matches.origin.confidence)
+        return explain(pair)
+
+    @property
     def headline(self) -> str:
         """The outcome in one line."""
         found = f"{len(self.matches)} matches above {self.matches.origin.confidence:.2f}"
@@ -96,12 +105,13 @@ def assemble(
     target: Placed,
     shown: tuple[Raster, Raster],
     matches: Matches,
-    registration: Registration | None,
+    fitted: Registration | FitFailure,
     settings: Settings,
 ) -> PairResult:
     """Gather the parts of a result and measure its matches against the georeference."""
     errors = ground_errors(reference, target, matches.xy0, matches.xy1)
-    return PairResult(reference, target, shown, matches, registration, errors, settings)
+    registration, failure = (None, fitted) if isinstance(fitted, FitFailure) else (fitted, None)
+    return PairResult(reference, target, shown, matches, registration, errors, settings, failure)
 
 
 def summary(result: PairResult) -> str:
@@ -122,10 +132,7 @@ def summary_rows(result: PairResult) -> list[tuple[str, str]]:
         ("matches", _count(result.matches)),
     ]
     if registration is None:
-        model = "model" if settings.geometry == AUTO else f"{settings.geometry} model"
-        rows.append(("registration", f"none: too few matches agree on a plausible {model}"))
-        if origin.confidence > _LOW_CONFIDENCE:
-            rows.append(("", f"a lower confidence, such as {_LOW_CONFIDENCE}, gives more matches"))
+        rows += _refusal_rows(result.refusal)
     else:
         inliers = registration.inliers
         share = f"{inliers.sum()} inliers ({inliers.mean():.0%}) within {settings.ransac_threshold_px:g} px"
@@ -163,6 +170,13 @@ def assumption_rows(shown: tuple[Raster, Raster]) -> list[tuple[str, str]]:
     return rows
 
 
+def _refusal_rows(refusal: Refusal | None) -> list[tuple[str, str]]:
+    if refusal is None:
+        return [("registration", "none")]
+    names = ["to try", *[""] * len(refusal.advice)]
+    return [("registration", f"none: {refusal.cause}"), *zip(names, refusal.advice, strict=False)]
+
+
 def _count(matches: Matches) -> str:
     found = f"{len(matches)} above {matches.origin.confidence:.2f}"
     correlated = matches.marks.sum()
@@ -172,7 +186,7 @@ def _count(matches: Matches) -> str:
 def facts(result: PairResult) -> dict[str, Any]:
     """The facts of the summary and the model itself, as JSON types. Equal inputs give equal facts."""
     settings, registration, origin = result.settings, result.registration, result.matches.origin
-    verdict = result.verdict
+    verdict, refusal = result.verdict, result.refusal
     return {
         "s2match_version": __version__,
         "units": dict(_UNITS),
@@ -207,6 +221,7 @@ def facts(result: PairResult) -> dict[str, Any]:
                 )
             },
         },
+        "registration_failure": None if refusal is None else asdict(refusal),
         "native_pixel_m": None if result.errors is None else result.errors.native_pixel_m,
         "ground_errors": {
             "all_matches": _error_facts(result.errors),
@@ -238,8 +253,18 @@ def _describe(raster: Placed, shown: Raster) -> str:
         oblong = abs(across / down - 1) > _OBLONG
         pixel = f" of {across:.4g} x {down:.4g} m" if oblong else f" of {across:.4g} m"
     nodata = f", {shown.nodata_share:.0%} nodata" if shown.nodata_share else ""
-    masked = f", {shown.masked_share:.0%} masked" if shown.masking else ""
-    return f"{raster.scene.path.name}  ({width} x {height} px{pixel}{nodata}{masked})"
+    return f"{raster.scene.path.name}  ({width} x {height} px{pixel}{nodata}{_masked(shown)})"
+
+
+def _masked(shown: Raster) -> str:
+    """What share of an image is masked, and how much of it as thick cloud."""
+    masking = shown.masking
+    if not masking:
+        return ""
+    if masking.clouds and not masking.masks:
+        return f", {shown.masked_share:.0%} masked as thick cloud"
+    cloud = f" ({shown.cloud_share:.0%} as thick cloud)" if masking.clouds else ""
+    return f", {shown.masked_share:.0%} masked{cloud}"
 
 
 def _error_lines(result: PairResult) -> list[str]:
@@ -332,6 +357,7 @@ def _image_facts(raster: Placed, shown: Raster) -> dict[str, Any]:
         "nodata_share": shown.nodata_share,
         **_radiometry_facts(shown.radiometry),
         "masked_share": shown.masked_share,
+        "cloud_share": shown.cloud_share,
         "masks": [mask.path.name for mask in shown.masking.masks],
         "mask_clouds": shown.masking.clouds,
         "crs": None if raster.crs is None else raster.crs.to_string(),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from s2match.geometry import uncertainty_px
 from s2match.georeference import common_corners, ground_errors, pixel_m
-from s2match.images import Placed
+from s2match.images import Placed, georeferenced
 from s2match.matches import Matches
 from s2match.models import Registration
 
@@ -68,11 +68,13 @@ class Verdict:
         decision: What to do.
         model: Name of the model to register with; None without one.
         displacement: None without a model, or where there is nothing to compare it with.
+        georeferenced: Whether the georeference tells how the images lie.
     """
 
     decision: Decision
     model: str | None = None
     displacement: Displacement | None = None
+    georeferenced: bool = False
 
 
 def judge(reference: Placed, target: Placed, matches: Matches, registration: Registration | None) -> Verdict:
@@ -87,18 +89,23 @@ def judge(reference: Placed, target: Placed, matches: Matches, registration: Reg
         matches: What the model was fitted to.
         registration: The model, None when there is not enough evidence for one.
     """
+    known = georeferenced(reference) and georeferenced(target)
     if registration is None:
-        return Verdict(Decision.UNKNOWN)
+        return Verdict(Decision.UNKNOWN, georeferenced=known)
     found = _displacement(reference, target, matches, registration)
     registered = found is not None and found.rms <= found.noise
-    return Verdict(Decision.REGISTERED if registered else Decision.REGISTER, registration.model, found)
+    return Verdict(Decision.REGISTERED if registered else Decision.REGISTER, registration.model, found, known)
 
 
 def in_words(verdict: Verdict) -> str:
     """A verdict in one line."""
     found = verdict.displacement
     if verdict.decision is Decision.UNKNOWN:
-        return f"{verdict.decision}: nothing is known of how the images lie to each other"
+        if verdict.georeferenced:
+            told = "the georeference alone tells how the images lie; the matches do not confirm it"
+        else:
+            told = "neither the matches nor a georeference tell how the images lie"
+        return f"{verdict.decision}: {told}"
     if found is None:
         return f"register with this {verdict.model}: without georeference there is nothing to compare it with"
     unit = "m" if found.on_ground else "px"

@@ -33,7 +33,7 @@ from benchmarks.speed_tables import REST
 from benchmarks.speed_tables import table as speed_table
 from benchmarks.warps import WARPS, row, warp_matrix, warped
 from s2match.baselines import match_sift
-from s2match.geometry import required_inliers
+from s2match.evidence import required_inliers
 from s2match.matches import Matches, Origin
 from s2match.matching import prepare
 

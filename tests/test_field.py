@@ -5,10 +5,11 @@ import pytest
 from numpy.typing import NDArray
 from test_geometry import TRUTH
 
+from s2match.evidence import FitFailure
 from s2match.field import SMOOTHNESS, fit_fields
 from s2match.geometry import fit, uncertainty_px
 from s2match.matches import Matches, Origin
-from s2match.models import apply_matrix, best_model
+from s2match.models import Registration, apply_matrix, best_model
 from s2match.selection import choose
 
 SIDE = 1000.0
@@ -41,7 +42,7 @@ def rmse_px(carried: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
 def test_a_field_is_found_chosen_and_exact(amplitude_px: float, wavelength_px: float) -> None:
     matches = seen(12_000, amplitude_px, wavelength_px)
     found = fit(matches)
-    assert found is not None and found.model == "field" and found.field is not None
+    assert isinstance(found, Registration) and found.model == "field" and found.field is not None
     inside = PLACES[np.all((PLACES >= 20) & (PLACES <= SIDE - 20), axis=1)]
     assert rmse_px(found.apply(inside), bent(inside, amplitude_px, wavelength_px)) < 0.05
     assert found.held_out_px["field"] < found.held_out_px["affine"]
@@ -84,13 +85,13 @@ def test_what_only_the_field_fits_helps_to_choose_it() -> None:
     matches = seen(6000, amplitude_px=3.0)
     affine, found = best_model(matches, "affine"), fit(matches)
     assert affine is not None and affine.inliers.mean() < 0.35
-    assert found is not None and found.model == "field" and found.inliers.mean() > 0.69
+    assert isinstance(found, Registration) and found.model == "field" and found.inliers.mean() > 0.69
 
 
 def test_far_from_the_matches_a_field_is_its_affine_part() -> None:
     matches = seen(4000)
     found = fit(matches.of(matches.xy0[:, 0] < 500), "field")
-    assert found is not None and found.field is not None
+    assert isinstance(found, Registration) and found.field is not None
     far = np.array([[-2000.0, 500.0], [500.0, 4000.0], [1e6, -1e6]])
     np.testing.assert_allclose(found.apply(far), apply_matrix(found.matrix, far))
     # in between it goes back to it and never further off than it is among the matches
@@ -104,7 +105,7 @@ def test_far_from_the_matches_a_field_is_its_affine_part() -> None:
 
 def test_a_field_is_smooth_and_its_description_is_enough_to_apply_it() -> None:
     found = fit(seen(3000), "field")
-    assert found is not None and found.field is not None
+    assert isinstance(found, Registration) and found.field is not None
     field = found.field
 
     def spline(t: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -143,8 +144,8 @@ def test_wrong_matches_make_no_field(model: str, seed: int) -> None:
     own = rng.uniform(0, SIDE, (50, 2))[clump] + rng.uniform(-40, 40, (2000, 2))
     moved = own + rng.normal(0, 30, (50, 2))[clump] + rng.normal(0, 0.2, (2000, 2))
     clumps = Matches(own, moved, np.ones(2000), Origin("test", "cpu", 0.2), np.full(2000, 0.2))
-    assert fit(anywhere, model) is None
-    assert fit(clumps, model) is None
+    assert isinstance(fit(anywhere, model), FitFailure)
+    assert isinstance(fit(clumps, model), FitFailure)
 
 
 def test_a_field_that_folds_the_ground_is_refused() -> None:
@@ -155,12 +156,17 @@ def test_a_field_that_folds_the_ground_is_refused() -> None:
     matches = Matches(xy0, xy0 + fold, np.ones(6000), Origin("test", "cpu", 0.8))
     bent_too_far = best_model(matches, "field", threshold_px=8, smoothness=SMOOTHNESS[-1])
     assert bent_too_far is not None and bent_too_far.inliers.mean() > 0.5
-    assert fit(matches, "field", threshold_px=8) is None
+    assert isinstance(fit(matches, "field", threshold_px=8), FitFailure)
 
 
 def test_same_seed_same_field() -> None:
     first, second = (fit(seen(5000), seed=2) for _ in range(2))
-    assert first is not None and second is not None and first.field is not None and second.field is not None
+    assert (
+        isinstance(first, Registration)
+        and isinstance(second, Registration)
+        and first.field is not None
+        and second.field is not None
+    )
     np.testing.assert_array_equal(first.field.coefficients, second.field.coefficients)
     assert first.held_out_px == second.held_out_px
 

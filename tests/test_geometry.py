@@ -7,9 +7,10 @@ import pytest
 from numpy.typing import NDArray
 
 from s2match.errors import OptionError
-from s2match.geometry import MIN_INLIERS, fit, required_inliers, uncertainty_px
+from s2match.evidence import MIN_INLIERS, FitFailure, required_inliers
+from s2match.geometry import fit, uncertainty_px
 from s2match.matches import PATCH_PX, REACH_CELLS, Matches, Origin
-from s2match.models import MODELS, apply_matrix
+from s2match.models import MODELS, Registration, apply_matrix
 
 TRUTH = {
     "translation": np.array([[1, 0, 13.3], [0, 1, -7.7], [0, 0, 1]]),
@@ -32,7 +33,7 @@ def made(matrix: NDArray[np.float64], right: int = 300, wrong: int = 300, noise:
 def test_every_model_recovers_its_truth(model: str) -> None:
     matches = made(TRUTH[model])
     found = fit(matches, model)
-    assert found is not None and found.model == model
+    assert isinstance(found, Registration) and found.model == model
     corners = np.array([[0, 0], [1000, 0], [0, 1000], [1000, 1000.0]])
     assert np.abs(found.apply(corners) - apply_matrix(TRUTH[model], corners)).max() < 0.3
     assert found.inliers[:300].mean() > 0.98 and found.inliers[300:].mean() < 0.02
@@ -43,47 +44,47 @@ def test_every_model_recovers_its_truth(model: str) -> None:
 
 def test_a_translation_stays_one() -> None:
     found = fit(made(TRUTH["affine"]), "translation", threshold_px=40)
-    assert found is not None
+    assert isinstance(found, Registration)
     np.testing.assert_array_equal(found.matrix[:, :2], np.eye(3)[:, :2])
 
 
 def test_the_threshold_counts_in_pixels() -> None:
     matches = made(TRUTH["affine"], wrong=0, noise=0.8)
     narrow, wide = fit(matches, threshold_px=0.6), fit(matches, threshold_px=5)
-    assert narrow is not None and wide is not None
+    assert isinstance(narrow, Registration) and isinstance(wide, Registration)
     assert narrow.inliers.sum() < 0.4 * wide.inliers.sum()
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_same_seed_same_result(model: str) -> None:
     first, second = (fit(made(TRUTH["affine"]), model, threshold_px=20, seed=3) for _ in range(2))
-    assert first is not None and second is not None
+    assert isinstance(first, Registration) and isinstance(second, Registration)
     np.testing.assert_array_equal(first.matrix, second.matrix)
 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("count", [0, 1, 3, MIN_INLIERS - 1])
 def test_too_few_matches_are_no_registration(model: str, count: int) -> None:
-    assert fit(made(TRUTH[model], right=count, wrong=0, noise=0), model) is None
+    assert isinstance(fit(made(TRUTH[model], right=count, wrong=0, noise=0), model), FitFailure)
 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("count", [30, 300, 1000])
 def test_wrong_matches_are_no_registration(model: str, count: int) -> None:
     for seed in range(5):
-        assert fit(made(np.eye(3), right=0, wrong=count, seed=seed), model) is None
+        assert isinstance(fit(made(np.eye(3), right=0, wrong=count, seed=seed), model), FitFailure)
 
 
 def test_more_wrong_matches_ask_for_more_right_ones() -> None:
     assert required_inliers(0) == MIN_INLIERS
-    assert fit(made(TRUTH["affine"], right=30, wrong=100)) is not None
-    assert fit(made(TRUTH["affine"], right=30, wrong=400)) is None
+    assert isinstance(fit(made(TRUTH["affine"], right=30, wrong=100)), Registration)
+    assert isinstance(fit(made(TRUTH["affine"], right=30, wrong=400)), FitFailure)
 
 
 @pytest.mark.parametrize("matrix", [np.diag([-1.0, 1, 1]), np.diag([3.0, 3, 1]), np.diag([1.0, 0.3, 1])])
 def test_models_that_no_ground_could_follow(matrix: NDArray[np.float64]) -> None:
-    assert fit(made(matrix, wrong=0)) is None
-    assert fit(made(matrix, wrong=0), expected=matrix[:2, :2]) is not None
+    assert isinstance(fit(made(matrix, wrong=0)), FitFailure)
+    assert isinstance(fit(made(matrix, wrong=0), expected=matrix[:2, :2]), Registration)
 
 
 @pytest.mark.parametrize("model", ["translation", "affine"])
@@ -95,7 +96,7 @@ def test_uncertainty_is_the_spread_of_repeated_fits(model: str) -> None:
         xy0 = rng.uniform(0, 200, (60, 2))
         matches = Matches(xy0, xy0 + rng.normal(0, 0.3, xy0.shape), np.ones(60), Origin("test", "cpu", 0.8))
         found = fit(matches, model, threshold_px=3)
-        assert found is not None
+        assert isinstance(found, Registration)
         swings.append(np.sum((apply_matrix(found.matrix, far)[0] - far[0]) ** 2))
         predicted.append(uncertainty_px(found, matches, far)[0])
         assert uncertainty_px(found, matches, np.array([[100.0, 100.0]]))[0] < 0.1
@@ -123,7 +124,7 @@ def test_uncertainty_of_averaged_points_is_that_of_what_they_average() -> None:
     wanted, found, naive = (
         float(uncertainty_px(fitted, matches, corner)[0])
         for matches in (alone, together, replace(together, scatter_px=None))
-        if (fitted := fit(matches, threshold_px=3.0)) is not None
+        if isinstance(fitted := fit(matches, threshold_px=3.0), Registration)
     )
     assert found == pytest.approx(wanted, rel=0.15) and naive < 0.1 * wanted
 
@@ -133,8 +134,8 @@ def test_one_patch_that_agrees_with_itself_is_no_evidence(spread_px: float, regi
     """However many matches it has, and wherever it lies, where points are what their neighbours agree on."""
     xy0 = np.random.default_rng(0).uniform(0, spread_px, (400, 2)) + [130, 220]
     alone = Matches(xy0, xy0 + [3, 4], np.ones(400), Origin("test", "cpu", 0.8))
-    assert fit(alone) is not None
-    assert (fit(replace(alone, scatter_px=np.full(400, 0.1))) is not None) == registers
+    assert isinstance(fit(alone), Registration)
+    assert isinstance(fit(replace(alone, scatter_px=np.full(400, 0.1))), Registration) == registers
 
 
 def test_a_patch_is_as_large_as_the_neighbours_that_are_asked() -> None:

@@ -499,7 +499,16 @@ def test_without_masks_the_answer_says_nothing_of_them(tmp_path: Path, capsys: p
 def test_cloud_is_masked_by_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, facts = run(tmp_path, "--mask_clouds")
     assert code == 0 and facts["target"]["mask_clouds"]
-    assert capsys.readouterr().out.count("% masked)") == 2
+    assert capsys.readouterr().out.count("% masked as thick cloud)") == 2
+    assert facts["target"]["cloud_share"] == facts["target"]["masked_share"]
+
+
+def test_cloud_and_other_masks_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, facts = run(tmp_path, "--mask_clouds", "--mask", half_of_the_sample(tmp_path, ".tif"))
+    target = facts["target"]
+    assert code == 0 and 0 <= target["cloud_share"] < target["masked_share"]
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("target"))
+    assert f"{target['masked_share']:.0%} masked ({target['cloud_share']:.0%} as thick cloud))" in line
 
 
 def test_bad_masks_get_one_line_and_their_code(

@@ -6,7 +6,7 @@ from test_geometry import TRUTH, made
 
 from s2match.geometry import fit
 from s2match.matches import Matches
-from s2match.models import best_model
+from s2match.models import Registration, best_model
 from s2match.selection import CANDIDATES, GLOBAL_CANDIDATES, choose
 
 
@@ -44,7 +44,7 @@ def test_patches_that_do_not_span_the_image_ask_for_a_shift() -> None:
     for seed in range(12):
         for model, errors in wrong.items():
             found = fit(in_patches(seed), model, threshold_px=1.5, seed=seed)
-            assert found is not None
+            assert isinstance(found, Registration)
             errors.append(np.linalg.norm(found.apply(corner) - corner - [13.3, -7.7]))
     assert np.median(wrong["auto"]) < 0.3 < 1.0 < np.median(wrong["affine"])
     # six patches are few to tell by: now and then chance looks like a turn
@@ -70,6 +70,6 @@ def test_same_seed_same_choice() -> None:
 def test_the_chosen_model_is_fitted_to_all_matches() -> None:
     matches = made(TRUTH["affine"])
     found, plain = fit(matches), best_model(matches, "affine")
-    assert found is not None and plain is not None and found.model == "affine"
+    assert isinstance(found, Registration) and plain is not None and found.model == "affine"
     np.testing.assert_array_equal(found.matrix, plain.matrix)
     assert not plain.held_out_px and found.held_out_px["affine"] < found.held_out_px["translation"]

@@ -126,12 +126,11 @@ def model_section(result: PairResult) -> str:
     """The model in pixels of the files and on the map; why there is none where there is none."""
     registration = result.registration
     if registration is None:
-        least = result.matches.origin.confidence
-        return (
-            f"<p>There is no registration: {len(result.matches)} matches above {least:.2f} were found, and too few of "
-            "them agree on one plausible model. A lower confidence gives more matches; cloud, another season and a "
-            "narrow overlap give fewer.</p>"
-        )
+        refusal = result.refusal
+        if refusal is None:
+            return "<p>There is no registration.</p>"
+        tries = "".join(f"<li>{escape(advice)}</li>" for advice in refusal.advice)
+        return f"<p>There is no registration: {escape(refusal.cause)}.</p><p>To try:</p><ul>{tries}</ul>"
     model = file_model_of(result.reference, result.target, registration)
     parts = []
     if model.file_px is None:
