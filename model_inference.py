@@ -8,6 +8,7 @@ import argparse
 import io
 import os
 import sys
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from s2match import __version__
 from s2match.catalog import Scene, open_dataset, pair_of, pick_pair
-from s2match.errors import OptionError, OutputError, S2MatchError, UnreadableImageError
+from s2match.errors import OptionError, OutputError, S2MatchError
 from s2match.processor import share_processor
 from s2match.settings import PRECISIONS, PRESETS, Settings
 
@@ -46,6 +47,12 @@ _MATCHING = (
     "device",
     "precision",
 )
+
+# What says how to match in windows, and nothing where one pass does it.
+_WINDOWS = frozenset({"search_radius_m", "coverage"})
+
+# What goes with a list.
+_LISTING = frozenset({"list", "dataset_path", "json"})
 
 # Images that are read at once for a list, whose memory some formats fill as a whole.
 _LIST_READERS = 4
@@ -234,7 +241,9 @@ def build_parser() -> argparse.ArgumentParser:
     how.add_argument("--seed", type=int, default=Settings.seed, help="seed of the robust fit (default: 0)")
     output = parser.add_argument_group("what to write")
     output.add_argument("--output", type=Path, default=Path("result.png"), help="figure (default: result.png)")
-    output.add_argument("--json", type=Path, metavar="FILE", help="write the summary as JSON, too")
+    output.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the summary as JSON, too; with --list the list"
+    )
     output.add_argument(
         "--tie_points",
         type=Path,
@@ -290,7 +299,7 @@ def build_parser() -> argparse.ArgumentParser:
 def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments ask for; the exit code."""
     if arguments.list:
-        return _list(arguments.dataset_path)
+        return _list(arguments)
     from s2match.outputs import check_outputs
 
     reference, target = _choose(arguments)
@@ -336,8 +345,28 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     if preset is not None:
         parser.set_defaults(**PRESETS[preset])
     arguments = parser.parse_args(argv)
+    arguments.given = _given(parser, argv)
     arguments.command = ["python", parser.prog, *(sys.argv[1:] if argv is None else argv)]
     return arguments
+
+
+def _given(parser: argparse.ArgumentParser, argv: list[str] | None) -> frozenset[str]:
+    """Names of the options that are on the command line, be their values the defaults or not."""
+    names, absent = vars(parser.parse_args(argv)), object()
+    # argparse fills in defaults where a namespace has nothing
+    filled = parser.parse_args(argv, argparse.Namespace(**dict.fromkeys(names, absent)))
+    return frozenset(name for name in names if getattr(filled, name) is not absent)
+
+
+def _refuse(arguments: argparse.Namespace, names: Collection[str], why: str) -> None:
+    """Refuse options that would say nothing.
+
+    Raises:
+        OptionError: One of the names is on the command line; the first in alphabetical order is told.
+    """
+    for name in sorted(arguments.given.intersection(names)):
+        option = f"--no-{name}" if getattr(arguments, name) is False else f"--{name}"
+        raise OptionError(f"{option} {why}")
 
 
 def _dataset(folder: Path) -> tuple[Scene, ...]:
@@ -348,6 +377,10 @@ def _dataset(folder: Path) -> tuple[Scene, ...]:
 
 
 def _choose(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
+    if arguments.images is not None:
+        _refuse(
+            arguments, {"dataset_path"}, "is the folder of indexes, and --images names files: leave one of them out."
+        )
     if arguments.images is None:
         return pick_pair(_dataset(arguments.dataset_path), *arguments.indexes_of_images)
     return pair_of(*arguments.images)
@@ -393,9 +426,11 @@ def _match(reference: Scene, target: Scene, arguments: argparse.Namespace, outpu
     if arguments.show:
         _require_screen()
     if arguments.from_tie_points is None:
+        _refuse_windows(reference, target, arguments, settings)
         result = make_prediction(reference, target, settings, masking=masking)
     else:
-        _refuse_matching(arguments)
+        why = "says how to match, and --from_tie_points does not match: leave one of them out."
+        _refuse(arguments, _MATCHING, why)
         result = fit_tie_points(arguments.from_tie_points, reference, target, settings)
     return _write_out(result, arguments.show, outputs)
 
@@ -420,18 +455,23 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     )
 
 
-def _refuse_matching(arguments: argparse.Namespace) -> None:
-    """Refuse options that say how to match where nothing is matched.
+def _refuse_windows(reference: Scene, target: Scene, arguments: argparse.Namespace, settings: Settings) -> None:
+    """Refuse options of matching in windows where images are matched in one pass.
 
     Raises:
         OptionError: There is one.
+        S2MatchError: The images cannot be matched at all.
     """
-    parser = build_parser()
-    for name in _MATCHING:
-        if getattr(arguments, name) != parser.get_default(name):
-            raise OptionError(
-                f"--{name} says how to match, and --from_tie_points does not match: leave one of them out."
-            )
+    if not arguments.given & _WINDOWS:
+        return
+    from s2match.grids import grids_of
+    from s2match.windowed import in_one_pass
+
+    grids = grids_of(reference, target, settings.image_size, settings.overlap_only)
+    if in_one_pass(*grids):
+        width, height = grids[0].size
+        why = f"is about matching in windows, and {width} x {height} px are matched in one pass: leave it out."
+        _refuse(arguments, _WINDOWS, why)
 
 
 def _require_screen() -> None:
@@ -453,30 +493,25 @@ def _write_out(result: "PairResult", wanted: bool | None, outputs: "Outputs") ->
     return 0 if result.registration is not None else NO_REGISTRATION
 
 
-def _list(folder: Path) -> int:
-    from s2match.listing import lay_out
+def _list(arguments: argparse.Namespace) -> int:
+    from s2match.files import check_writable
+    from s2match.listing import image_table, listed, write_list
 
-    scenes = _dataset(folder)
+    # that nothing is shown on a screen is true of a list
+    told = _LISTING if arguments.show else _LISTING | {"show"}
+    _refuse(arguments, arguments.given - told, "says nothing about a list: leave it or --list out.")
+    scenes = _dataset(arguments.dataset_path)
+    if arguments.json is not None:
+        if arguments.json.resolve() in {scene.path.resolve() for scene in scenes}:
+            raise OutputError(f"Cannot write {arguments.json}: it is an input.")
+        check_writable(arguments.json)
     with ThreadPoolExecutor(_LIST_READERS) as readers:
-        told = readers.map(_size_and_nodata, scenes)
-        rows = [
-            (str(index), scene.tile or "", scene.date or "", *cells, scene.path.name)
-            for index, (scene, cells) in enumerate(
-                zip(scenes, tqdm(told, desc="Reading", total=len(scenes), leave=False, disable=None), strict=True)
-            )
-        ]
-    print(lay_out([("index", "tile", "date", "size", "nodata", "file"), *rows], "><<>><"))
+        found = readers.map(listed, range(len(scenes)), scenes)
+        images = list(tqdm(found, desc="Reading", total=len(scenes), leave=False, disable=None))
+    print(image_table(images))
+    if arguments.json is not None:
+        write_list(images, arguments.json)
     return 0
-
-
-def _size_and_nodata(scene: Scene) -> tuple[str, str]:
-    from s2match.raster import nodata_share, read_grid
-
-    try:
-        grid = read_grid(scene)
-        return f"{grid.size[0]} x {grid.size[1]}", f"{nodata_share(grid):.0%}"
-    except UnreadableImageError:
-        return "unreadable", ""
 
 
 if __name__ == "__main__":

@@ -1,10 +1,14 @@
 """Tables of scenes, each with the index that picks it."""
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from s2match.catalog import Scene
-from s2match.raster import image_size
+from s2match.errors import S2MatchError
+from s2match.files import written_whole
+from s2match.raster import image_size, nodata_share, read_grid
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,64 @@ class IndexRow:
     width: int
     height: int
     megabytes: float
+
+
+@dataclass(frozen=True)
+class ListedImage:
+    """An image of a dataset, with what its pixels say.
+
+    Attributes:
+        index: What picks it.
+        file: Its name.
+        tile: None where the name does not say.
+        date: Day it was taken, YYYY-MM-DD; likewise.
+        width_px: None where the file cannot be read.
+        height_px: Likewise.
+        nodata_share: Share of its pixels, 0 to 1, that have no data; likewise.
+        error: Why the file cannot be read; None where it can.
+    """
+
+    index: int
+    file: str
+    tile: str | None
+    date: str | None
+    width_px: int | None = None
+    height_px: int | None = None
+    nodata_share: float | None = None
+    error: str | None = None
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What :func:`image_table` shows of it."""
+        size = "unreadable" if self.error is not None else f"{self.width_px} x {self.height_px}"
+        share = "" if self.nodata_share is None else f"{self.nodata_share:.0%}"
+        return str(self.index), self.tile or "", self.date or "", size, share, self.file
+
+
+def listed(index: int, scene: Scene) -> ListedImage:
+    """Describe an image of a dataset; one that cannot be read is described, too."""
+    named = ListedImage(index, scene.path.name, scene.tile, scene.date)
+    try:
+        grid = read_grid(scene)
+        return replace(named, width_px=grid.size[0], height_px=grid.size[1], nodata_share=nodata_share(grid))
+    except S2MatchError as error:
+        return replace(named, error=str(error))
+
+
+def image_table(images: Sequence[ListedImage]) -> str:
+    """Lay images out as a table of plain text."""
+    head = ("index", "tile", "date", "size", "nodata", "file")
+    return lay_out([head, *(image.cells for image in images)], "><<>><")
+
+
+def write_list(images: Sequence[ListedImage], path: Path) -> None:
+    """Write images as JSON: a list of objects with the attributes of :class:`ListedImage`.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    with written_whole(path) as partial:
+        partial.write_text(json.dumps([asdict(image) for image in images], indent=2) + "\n", encoding="utf-8")
 
 
 def index_rows(scenes: Sequence[Scene]) -> tuple[IndexRow, ...]:

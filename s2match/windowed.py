@@ -29,6 +29,11 @@ COARSE_PX = 1098
 _COARSE_SHARE = 0.05
 
 
+def in_one_pass(reference: Grid, target: Grid) -> bool:
+    """Whether two images are small enough to be matched at once; larger ones are matched in windows."""
+    return max(*reference.size, *target.size) <= ONE_PASS_PX
+
+
 def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
     """Read two images at once, as they are where one pass can match them, or else as small as the coarse pass wants.
 
@@ -36,8 +41,7 @@ def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
         UnreadableImageError: A file is damaged.
         NoValidPixelsError: An image holds nothing but nodata and what is masked.
     """
-    longest = max(*reference.size, *target.size)
-    share = 1.0 if longest <= ONE_PASS_PX else COARSE_PX / longest
+    share = 1.0 if in_one_pass(reference, target) else COARSE_PX / max(*reference.size, *target.size)
     small = [grid.resized(fit_size(grid.size, round(max(grid.size) * share))) for grid in (reference, target)]
     with ThreadPoolExecutor(2) as both:
         first, second = both.map(read_whole, small)

@@ -112,7 +112,7 @@ def run(dataset: Path, tmp_path: Path, *arguments: object) -> int:
     """Run in process, with outputs into the test's folder."""
     options = ["--dataset_path", dataset, "--indexes_of_images", 0, 1, "--image_size", 256, 256, "--output"]
     if "--images" in arguments:
-        del options[2:5]
+        del options[:5]
     options += [tmp_path / "result.png", "--no-show", "--confidence", 0.2]
     return model_inference.main([str(argument) for argument in (*options, *arguments)])
 
@@ -219,6 +219,65 @@ def test_list(dataset: Path, capsys: Capture) -> None:
     assert lines[1].split() == ["0", "T36UXA", "2018-08-20", "256", "x", "256", "0%", "T36UXA_20180820T083601_TCI.jp2"]
     assert [int(line.split()[0]) for line in lines[1:]] == [0, 1, 2, 3]
     assert "unreadable" in lines[4]
+
+
+def test_the_list_as_json(dataset: Path, tmp_path: Path, capsys: Capture) -> None:
+    (dataset / "T50UXA_20190606T083601_TCI.jp2").write_text("broken")
+    path = tmp_path / "list.json"
+    assert model_inference.main(["--dataset_path", str(dataset), "--list", "--json", str(path), "--no-show"]) == 0
+    images = json.loads(path.read_text())
+    assert [image["index"] for image in images] == [0, 1, 2, 3]
+    assert images[0] == {
+        "index": 0,
+        "file": "T36UXA_20180820T083601_TCI.jp2",
+        "tile": "T36UXA",
+        "date": "2018-08-20",
+        "width_px": 256,
+        "height_px": 256,
+        "nodata_share": 0.0,
+        "error": None,
+    }
+    assert images[3]["width_px"] is images[3]["nodata_share"] is None
+    assert images[3]["error"].startswith("Cannot read") and "T50UXA" in images[3]["error"]
+    assert "unreadable" in capsys.readouterr().out
+    first = dataset / "T36UXA_20180820T083601_TCI.jp2"
+    for target, words in ((first, "it is an input"), (tmp_path / "nowhere" / "list.json", "nowhere")):
+        options = ["--dataset_path", str(dataset), "--list", "--json", str(target)]
+        assert model_inference.main(options) == errors.OutputError.exit_code
+        assert words in capsys.readouterr().err
+
+
+SAYS_NOTHING = {
+    "figure of a list": (["--list", "--output", "{tmp}/result.png"], "--output says nothing about a list"),
+    "report of a list": (["--list", "--report", "{tmp}/report"], "--report says nothing about a list"),
+    "confidence of a list": (["--list", "--confidence", "0.8"], "--confidence says nothing about a list"),
+    "show a list": (["--list", "--show"], "--show says nothing about a list"),
+    "folder and files": (["--images", "a.tif", "b.tif", "--dataset_path", "{data}"], "--dataset_path is the folder"),
+    "default beside tie points": (
+        ["--from_tie_points", "{tmp}/t.csv", "--confidence", "0.8"],
+        "--confidence says how to match",
+    ),
+    "no refinement beside tie points": (
+        ["--from_tie_points", "{tmp}/t.csv", "--no-refine"],
+        "--no-refine says how to match",
+    ),
+    "windows in one pass": (["--coverage", "0.5", "--image_size", "256", "256"], "--coverage is about matching in"),
+    "radius in one pass": (["--search_radius_m", "90"], "--search_radius_m is about matching in windows, and 1098 x"),
+}
+
+
+@pytest.mark.parametrize("case", SAYS_NOTHING)
+def test_options_that_say_nothing_are_refused(case: str, dataset: Path, tmp_path: Path, capsys: Capture) -> None:
+    arguments, words = SAYS_NOTHING[case]
+    filled = [argument.format(tmp=tmp_path, data=dataset) for argument in arguments]
+    choice = [] if "--images" in arguments else ["--dataset_path", str(dataset)]
+    choice += [] if {"--images", "--list"} & set(arguments) else ["--indexes_of_images", "0", "1"]
+    choice += [] if "--list" in arguments else ["--output", str(tmp_path / "r.png")]
+    before = sorted(tmp_path.iterdir())
+    assert model_inference.main([*choice, *filled]) == errors.OptionError.exit_code
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"error: {words}") and captured.err.count("\n") == 1 and not captured.out
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_version_needs_no_torch() -> None:
