@@ -171,7 +171,8 @@ def build_parser() -> argparse.ArgumentParser:
         action=_SizeAction,
         default=Settings.image_size,
         metavar=("WIDTH", "HEIGHT"),
-        help="size to match at, in pixels (default: 1098 1098, 100 m per pixel on a full tile), or: native",
+        help="box that the reference is fitted into, in pixels; the target gets the same ground pixel size (default: "
+        "1098 1098, 100 m per pixel on a full tile); or: native",
     )
     how.add_argument(
         "--preset",

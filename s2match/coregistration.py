@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from s2match.errors import CorrectionError
 from s2match.filepixels import from_file, to_file
-from s2match.georeference import apply_transform, outline, pixel_sides_m
+from s2match.georeference import apply_transform, comparable, full_turn, outline, pixel_sides_m
 from s2match.images import Grid, Placed, georeferenced
 from s2match.models import Registration
 
@@ -70,7 +70,7 @@ class Correction:
         if source is None:
             return Lattice(whole, (1.0, 1.0))
         ratio = np.ones(2)
-        if georeferenced(whole) and georeferenced(target):
+        if comparable(whole, target):
             ratio = np.divide(pixel_sides_m(target, target.transform), pixel_sides_m(whole, whole.transform))
         onto = _onto_target(source, target)
         sides = np.array([math.hypot(onto.a, onto.d), math.hypot(onto.b, onto.e)])
@@ -156,6 +156,8 @@ def require_same_footprint(source: Grid, target: Grid) -> None:
 def _onto_target(source: Grid, target: Grid) -> Affine:
     """Pixels of a file with the target's footprint to pixels of the target's file."""
     if source.transform is not None and target.transform is not None:
-        onto: Affine = ~target.transform @ source.transform
+        turn = full_turn(target.crs) or 0.0
+        turns = round((target.transform.c - source.transform.c) / turn) if turn else 0
+        onto: Affine = ~target.transform @ Affine.translation(turns * turn, 0) @ source.transform
         return onto
     return Affine.scale(target.size[0] / source.size[0], target.size[1] / source.size[1])

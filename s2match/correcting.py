@@ -8,6 +8,7 @@ from s2match.cog import check_cog
 from s2match.coregistration import Correction, require_same_footprint
 from s2match.corrected import write_moved, write_resampled
 from s2match.errors import CorrectionError, OptionError, OutputError
+from s2match.grids import read_pair
 from s2match.kernels import RESAMPLINGS
 from s2match.raster import measured, read_grid
 from s2match.results import PairResult
@@ -72,7 +73,7 @@ def correct(result: PairResult, order: Order) -> None:
     """
     if result.registration is None:
         raise CorrectionError("Nothing can be corrected without a registration.")
-    reference, target = read_grid(result.reference.scene), read_grid(result.target.scene)
+    reference, target = read_pair(result.reference.scene, result.target.scene)
     # what is no data was decided when the target was matched
     files = reference, replace(target, radiometry=result.target.radiometry)
     correction = Correction(result.reference, result.target, result.registration, *files)

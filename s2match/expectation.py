@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from s2match.evidence import FitFailure, common_ground
 from s2match.geometry import fit, uncertainty_px
-from s2match.georeference import common_corners, expected_linear, predict
-from s2match.images import Placed, georeferenced
+from s2match.georeference import common_corners, comparable, expected_linear, predict
+from s2match.images import Placed
 from s2match.matches import CELL_PX, Matches
 from s2match.selection import GLOBAL_CANDIDATES
 
@@ -63,7 +63,7 @@ def by_matches(matches: Matches, reference: Placed, target: Placed) -> Expectati
 
 def by_georeference(reference: Placed, target: Placed) -> Expectation | None:
     """What the georeference of both tells; None where one has none."""
-    if not (georeferenced(reference) and georeferenced(target)):
+    if not comparable(reference, target):
         return None
     return Expectation(lambda xy: predict(xy, reference, target), _GEOREFERENCE_OFF_PX)
 

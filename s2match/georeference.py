@@ -1,13 +1,15 @@
-"""What the georeference says: where a pixel lies in another image, and how far apart points are in metres."""
+"""What the georeference says: where a pixel lies in another image, and how far apart points are on the ground."""
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
+from rasterio.errors import RasterioError
 from rasterio.warp import transform as warp_points
 from rasterio.warp import transform_bounds
 
@@ -17,8 +19,53 @@ from s2match.images import Placed, georeferenced, native_transform
 # Points along each image side when a footprint is carried into another CRS, where straight sides bend.
 _SIDE_POINTS = 33
 
+# How much longer or shorter than on the ground a length on a map may be, for the map's axes to be measured along.
+_TRUE_TO_SCALE = 0.005
+
+# Points along each image side where a CRS expresses a part of the image only.
+_LATTICE_POINTS = 17
+
+# Metres along each axis that tell a map's scale.
+_SCALE_STEP_M = 1000.0
+
+METRES, MAP_UNITS = "m", "map units"
+
+_WGS84 = CRS.from_epsg(4326)
+
 # A box of map coordinates: left, bottom, right, top.
 Bounds = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class GroundAxes:
+    """The axes that distances on the ground are measured along.
+
+    Attributes:
+        crs: Reference system whose axes they are; None: those of a map that does not say which it has.
+        unit: ``METRES`` or ``MAP_UNITS``.
+    """
+
+    crs: CRS | None = None
+    unit: str = METRES
+
+    @property
+    def in_metres(self) -> bool:
+        """Whether the unit is the metre, and the axes point east and north."""
+        return self.unit == METRES
+
+    @property
+    def title(self) -> str:
+        """The reference system for people: its code, or its name, or "the map"."""
+        if self.crs is None:
+            return "the map"
+        code = self.crs.to_epsg()
+        if code is not None:
+            return f"EPSG:{code}"
+        name = re.match(r'\w+\["([^"]+)"', self.crs.to_wkt())
+        return "the reference's own system" if name is None else name[1]
+
+
+IN_METRES = GroundAxes()
 
 
 @dataclass(frozen=True)
@@ -26,41 +73,51 @@ class GroundErrors:
     """How far matched points lie apart on the ground, by the georeference of both images.
 
     The vector of a match points from where the reference image places the feature to where the target image places it:
-    ``east_m > 0`` means that the target shows it too far east.
+    ``east_m > 0`` means that the target shows it too far east. Where the axes are not in metres, east is x of the map,
+    north is y, and every number is in units of the map.
 
     Attributes:
-        east_m: (N,) eastward component in metres.
-        north_m: (N,) northward component in metres.
+        east_m: (N,) eastward component in metres; NaN where the reference system cannot express a point.
+        north_m: (N,) northward component in metres, likewise.
         native_pixel_m: Side of a square as large as a native pixel of the reference image, in metres.
+        axes: What east and north are, and the unit.
     """
 
     east_m: NDArray[np.float64]
     north_m: NDArray[np.float64]
     native_pixel_m: float
+    axes: GroundAxes = IN_METRES
 
     @property
     def distance_m(self) -> NDArray[np.float64]:
-        """(N,) horizontal distances in metres."""
+        """(N,) horizontal distances in metres, NaN where there is none."""
         return np.hypot(self.east_m, self.north_m)
 
     @property
     def median_m(self) -> tuple[float, float]:
         """Median shift (east, north) in metres."""
-        return float(np.median(self.east_m)), float(np.median(self.north_m))
+        known = self.known
+        return float(np.median(known.east_m)), float(np.median(known.north_m))
 
     @property
     def rmse_m(self) -> float:
         """Root mean square of the distances in metres."""
-        return float(np.sqrt(np.mean(self.distance_m**2)))
+        return float(np.sqrt(np.mean(self.known.distance_m**2)))
 
     @property
     def ce90_m(self) -> float:
         """Circular error: the distance that 90 % of the matches do not exceed, in metres."""
-        return float(np.percentile(self.distance_m, 90))
+        return float(np.percentile(self.known.distance_m, 90))
+
+    @property
+    def known(self) -> "GroundErrors":
+        """The errors of the points that have one."""
+        finite = np.isfinite(self.east_m) & np.isfinite(self.north_m)
+        return self if finite.all() else self.of(np.asarray(finite))
 
     def of(self, chosen: NDArray[np.bool_]) -> "GroundErrors":
         """The errors of some of the matches, chosen by an (N,) mask."""
-        return GroundErrors(self.east_m[chosen], self.north_m[chosen], self.native_pixel_m)
+        return GroundErrors(self.east_m[chosen], self.north_m[chosen], self.native_pixel_m, self.axes)
 
 
 def apply_transform(transform: Affine, xy: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -69,26 +126,65 @@ def apply_transform(transform: Affine, xy: NDArray[np.float64]) -> NDArray[np.fl
     return np.asarray(xy @ matrix.T + (transform.c, transform.f))
 
 
-def reproject(xy: NDArray[np.float64], source: CRS, target: CRS) -> NDArray[np.float64]:
-    """Carry (N, 2) map coordinates (x, y), geographic ones as (longitude, latitude), from one CRS to another."""
+def reproject(xy: NDArray[np.float64], source: CRS | None, target: CRS | None) -> NDArray[np.float64]:
+    """Carry (N, 2) map coordinates (x, y), geographic ones as (longitude, latitude), from one CRS to another.
+
+    Points that a CRS cannot express come back as NaN. Longitudes may come back a full turn off, see :func:`wrapped`.
+    """
     if source == target or len(xy) == 0:
         return xy
-    return np.stack(warp_points(source, target, xy[:, 0], xy[:, 1]), axis=1)
+    try:
+        carried = np.stack(warp_points(source, target, xy[:, 0], xy[:, 1]), axis=1)
+    except (CPLE_BaseError, RasterioError):
+        # GDAL gives no point at all where it cannot carry one of them
+        if len(xy) == 1:
+            return np.full((1, 2), np.nan)
+        half = len(xy) // 2
+        return np.concatenate([reproject(part, source, target) for part in (xy[:half], xy[half:])])
+    carried[~np.isfinite(carried).all(axis=1)] = np.nan
+    return carried
+
+
+def full_turn(crs: CRS | None) -> float | None:
+    """360 degrees in the unit of a geographic CRS; None for others, whose x does not start again."""
+    return 2 * math.pi / float(crs.units_factor[1]) if crs is not None and crs.is_geographic else None
+
+
+def wrapped(xy: NDArray[np.float64], crs: CRS | None, near: float) -> NDArray[np.float64]:
+    """(N, 2) map coordinates, those of a geographic CRS with longitudes within half a turn of a given one."""
+    turn = full_turn(crs)
+    if turn is None:
+        return xy
+    return np.stack([xy[:, 0] + turn * np.round((near - xy[:, 0]) / turn), xy[:, 1]], axis=1)
+
+
+def to_pixels(placed: Placed, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2) pixels (x, y) of a georeferenced image at map coordinates (N, 2) of its CRS, whatever turn they are of."""
+    assert placed.transform is not None
+    return apply_transform(~placed.transform, wrapped(xy, placed.crs, _middle_x(placed)))
 
 
 def reproject_bounds(bounds: Bounds, source: CRS, target: CRS) -> list[Bounds]:
-    """The box in another CRS about a box: two where the 180th meridian cuts it, none where it cannot be expressed."""
-    if source == target:
-        return [bounds]
-    try:
-        left, bottom, right, top = transform_bounds(source, target, *bounds, densify_pts=_SIDE_POINTS)
-    except CRSError:
-        return []
-    if not np.isfinite([left, bottom, right, top]).all():
-        return []
-    if left > right:
-        return [(left, bottom, 180.0, top), (-180.0, bottom, right, top)]
-    return [(left, bottom, right, top)]
+    """The box in another CRS about a box, none where it cannot be expressed.
+
+    In a geographic CRS there are several: longitudes may be given from -180 to 180 or from 0 to 360 degrees, and a box
+    that the 180th meridian cuts is two.
+    """
+    boxes = [bounds]
+    if source != target:
+        try:
+            left, bottom, right, top = transform_bounds(source, target, *bounds, densify_pts=_SIDE_POINTS)
+        except (CPLE_BaseError, RasterioError):
+            return []
+        if not np.isfinite([left, bottom, right, top]).all():
+            return []
+        turn = full_turn(target)
+        # unbroken, beyond the meridian
+        boxes = [(left, bottom, right + turn if turn is not None and left > right else right, top)]
+    turn = full_turn(target)
+    if turn is None:
+        return boxes
+    return [(box[0] + k * turn, box[1], box[2] + k * turn, box[3]) for box in boxes for k in (-1, 0, 1)]
 
 
 def predict(xy: NDArray[np.float64], reference: Placed, target: Placed) -> NDArray[np.float64]:
@@ -100,11 +196,53 @@ def predict(xy: NDArray[np.float64], reference: Placed, target: Placed) -> NDArr
         target: Georeferenced image to find them in.
 
     Returns:
-        (N, 2) pixel positions in the target, GDAL frame; they may lie outside of it.
+        (N, 2) pixel positions in the target, GDAL frame; they may lie outside of it, and are NaN where its CRS cannot
+        express them.
     """
-    assert reference.transform is not None and target.transform is not None
-    ground = reproject(apply_transform(reference.transform, xy), reference.crs, target.crs)
-    return apply_transform(~target.transform, ground)
+    assert reference.transform is not None
+    return to_pixels(target, reproject(apply_transform(reference.transform, xy), reference.crs, target.crs))
+
+
+def comparable(reference: Placed, target: Placed) -> bool:
+    """Whether the georeferences of two images tell how they lie to each other.
+
+    They do where both have a CRS, or where none has: then both are taken to be on one map.
+    """
+    return georeferenced(reference) and georeferenced(target) and (reference.crs is None) == (target.crs is None)
+
+
+def footprint(placed: Placed, onto: Placed) -> NDArray[np.float64] | None:
+    """(2, 2) lowest and highest (x, y), in pixels of another image, of what an image shows.
+
+    Where a CRS expresses a part of it only, it is the box about that part. None where it expresses nothing.
+    """
+    assert placed.transform is not None and onto.transform is not None
+    points = outline(placed)
+    ground = reproject(apply_transform(placed.transform, points), placed.crs, onto.crs)
+    whole = bool(np.isfinite(ground).all())
+    if not whole:
+        points = _lattice(placed)
+        ground = reproject(apply_transform(placed.transform, points), placed.crs, onto.crs)
+    ground = ground[np.isfinite(ground).all(axis=1)]
+    if not len(ground):
+        return None
+    # in one piece first, wherever its longitudes start again, then as a whole beside the other image
+    centre = reproject(apply_transform(placed.transform, _middle(placed)[None]), placed.crs, onto.crs)[0, 0]
+    middle = float(centre if np.isfinite(centre) else ground[len(ground) // 2, 0])
+    ground = wrapped(ground, onto.crs, middle)
+    turn = full_turn(onto.crs)
+    if turn is not None:
+        ground[:, 0] += turn * round((_middle_x(onto) - middle) / turn)
+    edge = apply_transform(~onto.transform, ground)
+    box = np.stack([edge.min(axis=0), edge.max(axis=0)])
+    beyond = 0.0 if whole else (box[1] - box[0]) / (_LATTICE_POINTS - 1)
+    return box + np.array([[-1.0], [1.0]]) * beyond
+
+
+def share_ground(reference: Placed, target: Placed) -> bool:
+    """Whether the footprints of two comparable images overlap."""
+    box = footprint(target, reference)
+    return box is not None and bool((box[0] < reference.size).all() and (box[1] > 0).all())
 
 
 def require_overlap(reference: Placed, target: Placed) -> None:
@@ -113,12 +251,7 @@ def require_overlap(reference: Placed, target: Placed) -> None:
     Raises:
         NoOverlapError: The footprints are apart.
     """
-    if not (georeferenced(reference) and georeferenced(target)):
-        return
-    edge = predict(outline(target), target, reference)
-    low, high = edge.min(axis=0), edge.max(axis=0)
-    # positions that a CRS cannot express come back infinite
-    if not np.isfinite(edge).all() or (low >= reference.size).any() or (high <= 0).any():
+    if comparable(reference, target) and not share_ground(reference, target):
         raise NoOverlapError(f"The footprints of {reference.scene.title} and {target.scene.title} share no ground.")
 
 
@@ -127,9 +260,7 @@ def ground_errors(
 ) -> GroundErrors | None:
     """Measure matches against the georeference of both images.
 
-    Both points of a match are mapped to the ground and compared in the CRS of the reference where that is a UTM zone,
-    or else in the UTM zone of the reference's centre: units of other CRSs, web Mercator's for one, are no metres on
-    the ground.
+    Both points of a match are mapped to the ground and compared along the :func:`ground_axes` of the reference.
 
     Args:
         reference: Image of ``xy0``.
@@ -138,18 +269,57 @@ def ground_errors(
         xy1: (N, 2) pixel positions of the same features in the target, GDAL frame.
 
     Returns:
-        The errors, or None when an image has no georeference.
+        The errors, or None when the georeferences cannot be compared.
     """
-    if not (georeferenced(reference) and georeferenced(target)):
+    if not comparable(reference, target):
         return None
     assert reference.transform is not None and target.transform is not None
-    crs = _utm(reference)
-    ground0 = reproject(apply_transform(reference.transform, xy0), reference.crs, crs)
-    ground1 = reproject(apply_transform(target.transform, xy1), target.crs, crs)
-    shift = ground1 - ground0
-    return GroundErrors(
-        shift[:, 0], shift[:, 1], math.sqrt(math.prod(pixel_sides_m(reference, native_transform(reference))))
-    )
+    axes = ground_axes(reference)
+    ground0 = reproject(apply_transform(reference.transform, xy0), reference.crs, axes.crs)
+    ground1 = reproject(apply_transform(target.transform, xy1), target.crs, axes.crs)
+    shift = wrapped(ground1 - ground0, axes.crs, 0.0)
+    native_pixel = math.sqrt(math.prod(pixel_sides_m(reference, native_transform(reference))))
+    return GroundErrors(shift[:, 0], shift[:, 1], native_pixel, axes)
+
+
+def ground_axes(placed: Placed) -> GroundAxes:
+    """The axes that distances on the ground of a georeferenced image are measured along.
+
+    Those of its own CRS where that is projected, in metres, and true to scale at the image within half a percent; or
+    else those of the UTM zone of its middle. An image without a CRS, or one of another planet in degrees, is measured
+    in units of its map.
+    """
+    assert placed.transform is not None
+    if placed.crs is None:
+        return GroundAxes(None, MAP_UNITS)
+    middle = apply_transform(placed.transform, _middle(placed)[None])
+    longitude, latitude = reproject(middle, placed.crs, _WGS84)[0]
+    metric = placed.crs.is_projected and placed.crs.linear_units_factor[1] == 1
+    if not np.isfinite(longitude):
+        return GroundAxes(placed.crs, METRES if metric else MAP_UNITS)
+    if metric and _true_to_scale(placed.crs, middle[0], (longitude, latitude)):
+        return GroundAxes(placed.crs)
+    zone = int((longitude + 180) // 6) % 60 + 1
+    return GroundAxes(CRS.from_epsg((32600 if latitude >= 0 else 32700) + zone))
+
+
+def _true_to_scale(crs: CRS, middle: NDArray[np.float64], geographic: tuple[float, float]) -> bool:
+    """Whether lengths and right angles on a map in metres are those on the ground, and its axes point east and north.
+
+    Args:
+        crs: Its CRS.
+        middle: A place (x, y) on it.
+        geographic: Longitude and latitude of the place.
+    """
+    # some maps of South Africa count to the west and to the south
+    if "WEST]" in crs.to_wkt():
+        return False
+    ground = CRS.from_proj4(f"+proj=aeqd +lon_0={geographic[0]} +lat_0={geographic[1]} +datum=WGS84 +units=m")
+    steps = middle + _SCALE_STEP_M * np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    origin, right, up = reproject(steps, crs, ground)
+    axes = np.stack([right - origin, up - origin]) / _SCALE_STEP_M
+    # the products of the axes with each other: 1 on the diagonal and 0 beside it for a map that is true
+    return bool(np.abs(axes @ axes.T - np.eye(2)).max() < 2 * _TRUE_TO_SCALE and np.linalg.det(axes) > 0)
 
 
 def expected_linear(reference: Placed, target: Placed) -> NDArray[np.float64]:
@@ -157,24 +327,32 @@ def expected_linear(reference: Placed, target: Placed) -> NDArray[np.float64]:
 
     By the georeference; images without one are expected to have the same scale and orientation.
     """
-    if not (georeferenced(reference) and georeferenced(target)):
+    if not comparable(reference, target):
         return np.eye(2)
-    centre = np.array(reference.size) / 2
-    origin, right, down = predict(centre + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), reference, target)
-    return np.stack([right - origin, down - origin], axis=1)
+    steps = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    middle = np.array(reference.size) / 2
+    for places in (middle[None], _lattice(reference)):
+        carried = predict((places[:, None] + steps).reshape(-1, 2), reference, target).reshape(-1, 3, 2)
+        known = np.isfinite(carried).all(axis=(1, 2))
+        if known.any():
+            origin, right, down = carried[np.argmin(np.where(known, np.linalg.norm(places - middle, axis=1), np.inf))]
+            return np.stack([right - origin, down - origin], axis=1)
+    return np.eye(2)
 
 
 def pixel_sides_m(raster: Placed, transform: Affine | None) -> tuple[float, float]:
     """Width and height on the ground of a pixel in the middle of a georeferenced image, in metres.
+
+    In units of the map where :func:`ground_axes` has no metres.
 
     Args:
         raster: The image.
         transform: Its own transform, or that of its native pixels.
     """
     assert transform is not None and raster.transform is not None
-    middle = apply_transform(~transform @ raster.transform, np.array([raster.size]) / 2)
+    middle = apply_transform(~transform @ raster.transform, _middle(raster)[None])
     corners = apply_transform(transform, middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
-    origin, right, down = reproject(corners, raster.crs, _utm(raster))
+    origin, right, down = reproject(corners, raster.crs, ground_axes(raster).crs)
     return math.dist(origin, right), math.dist(origin, down)
 
 
@@ -189,9 +367,10 @@ def common_corners(reference: Placed, target: Placed) -> NDArray[np.float64]:
     Without a georeference these are the corners of the reference.
     """
     low, high = np.zeros(2), np.array(reference.size, float)
-    if georeferenced(reference) and georeferenced(target):
-        edge = predict(outline(target), target, reference)
-        low, high = np.maximum(low, edge.min(axis=0)), np.minimum(high, edge.max(axis=0))
+    if comparable(reference, target):
+        box = footprint(target, reference)
+        if box is not None:
+            low, high = np.maximum(low, box[0]), np.minimum(high, box[1])
     return np.array([[low[0], low[1]], [high[0], low[1]], [low[0], high[1]], [high[0], high[1]]])
 
 
@@ -204,12 +383,30 @@ def outline(raster: Placed) -> NDArray[np.float64]:
     return np.stack([x, y], axis=1)
 
 
-def _utm(raster: Placed) -> CRS:
-    """The CRS of an image where it is a UTM zone of WGS 84, or else the zone of the image's centre."""
-    assert raster.transform is not None and raster.crs is not None
-    if (raster.crs.to_epsg() or 0) // 100 in (326, 327):
-        return raster.crs
-    centre = apply_transform(raster.transform, np.array([raster.size]) / 2)
-    longitude, latitude = reproject(centre, raster.crs, CRS.from_epsg(4326))[0]
-    zone = int((longitude + 180) // 6) % 60 + 1
-    return CRS.from_epsg((32600 if latitude >= 0 else 32700) + zone)
+def _lattice(placed: Placed) -> NDArray[np.float64]:
+    """(N, 2) points of an image, row by row, from edge to edge."""
+    x, y = (np.linspace(0, side, _LATTICE_POINTS) for side in placed.size)
+    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+
+
+def _nearest(points: NDArray[np.float64], place: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(points[np.argmin(np.linalg.norm(points - place, axis=1))])
+
+
+def _middle(placed: Placed) -> NDArray[np.float64]:
+    """(2,) pixel (x, y) of the middle of an image, or of what is next to it where it has a place on Earth."""
+    assert placed.transform is not None
+    middle = np.array(placed.size) / 2
+    if placed.crs is None:
+        return middle
+    for points in (middle[None], _lattice(placed)):
+        on_earth = np.isfinite(reproject(apply_transform(placed.transform, points), placed.crs, _WGS84)).all(axis=1)
+        if on_earth.any():
+            return _nearest(points[on_earth], middle)
+    return middle
+
+
+def _middle_x(placed: Placed) -> float:
+    """Map x of the middle of an image."""
+    assert placed.transform is not None
+    return float(apply_transform(placed.transform, np.array([placed.size]) / 2)[0, 0])

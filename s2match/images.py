@@ -33,7 +33,7 @@ class Placed(Protocol):
 
     @property
     def crs(self) -> CRS | None:
-        """Coordinate reference system of the map coordinates; None without a georeference."""
+        """Coordinate reference system of the map coordinates; None where the file does not say, or has none."""
 
     @property
     def scene(self) -> Scene:
@@ -42,6 +42,10 @@ class Placed(Protocol):
     @property
     def radiometry(self) -> "Radiometry | None":
         """How the numbers of the file become grey levels; None where that is not known."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed of where the image lies, for the user, a line each."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,7 @@ class Grid:
     Attributes:
         size: Width and height in pixels.
         transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
-        crs: Coordinate reference system of the map coordinates; None without a georeference.
+        crs: Coordinate reference system of the map coordinates; None where the file does not say, or has none.
         native_size: Width and height, in pixels of the file, of what the grid covers.
         scene: The file and what its name says.
         corner: Column and row of the file where what it covers begins.
@@ -172,6 +176,7 @@ class Grid:
         masking: Where its pixels are not to be matched.
         radiometry: How the numbers of the file become grey levels; None until :func:`s2match.raster.measured` has read
             a small version of the file.
+        notes: What was assumed of where it lies, for the user, a line each.
     """
 
     size: tuple[int, int]
@@ -184,6 +189,7 @@ class Grid:
     file_size: tuple[int, int] | None = None
     masking: Masking = UNMASKED
     radiometry: Radiometry | None = None
+    notes: tuple[str, ...] = ()
 
     def resized(self, size: tuple[int, int]) -> "Grid":
         """The same ground in another number of pixels, (width, height)."""
@@ -231,13 +237,14 @@ class Raster:
         image: H×W×3 uint8, red green blue; 0 where not valid.
         valid: H×W bool, False where there is no data or it is masked.
         transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
-        crs: Coordinate reference system of the map coordinates; None without a georeference.
+        crs: Coordinate reference system of the map coordinates; None where the file does not say, or has none.
         native_size: Width and height, in pixels of the file, of what the image covers.
         scene: The file and what its name says.
         masking: What is masked.
         masked_share: Share of the pixels, 0 to 1, that have data and are masked.
         radiometry: How the numbers of the file became grey levels; None where the image was made in memory.
         cloud_share: Share of the pixels, 0 to 1, that have data and are masked as cloud.
+        notes: What was assumed of where it lies, for the user, a line each.
     """
 
     image: NDArray[np.uint8]
@@ -250,6 +257,7 @@ class Raster:
     masked_share: float = 0.0
     radiometry: Radiometry | None = None
     cloud_share: float = 0.0
+    notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -268,8 +276,8 @@ class Raster:
 
 
 def georeferenced(placed: Placed) -> bool:
-    """Whether pixel positions can be turned into map coordinates."""
-    return placed.transform is not None and placed.crs is not None
+    """Whether pixel positions can be turned into map coordinates, of a reference system or of a map without one."""
+    return placed.transform is not None
 
 
 def native_transform(placed: Placed) -> Affine | None:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from s2match.evidence import FitFailure, common_ground
 from s2match.geometry import fit
-from s2match.georeference import GroundErrors, ground_errors
-from s2match.grids import resampled_onto
-from s2match.images import Grid, Masking, Patch, Raster, Window, georeferenced
+from s2match.georeference import IN_METRES, GroundAxes, GroundErrors, ground_errors
+from s2match.grids import read_pair, resampled_onto
+from s2match.images import Grid, Masking, Patch, Raster, Window
 from s2match.matches import Matches
 from s2match.models import Registration
 from s2match.raster import fit_size, held, measured, read_grid, read_whole, read_window
@@ -60,12 +60,14 @@ class Improvement:
             were matched, but at most 2048 px along the longer side.
         same_points: Whether both were measured at the points that the model was fitted to. If not, the corrected
             target was matched again.
+        axes: What east and north are, and the unit.
     """
 
     before: Agreement
     after: Agreement
     shown: tuple[Raster, Raster, Raster]
     same_points: bool = False
+    axes: GroundAxes = IN_METRES
 
     @property
     def better(self) -> bool:
@@ -93,9 +95,9 @@ def measure_improvement(
     """
     reference, target = result.reference, result.target
     assert isinstance(reference, Grid) and isinstance(target, Grid), "images in memory have no file to correct"
-    if not (georeferenced(reference) and georeferenced(target)) or result.errors is None:
+    if result.errors is None:
         return None
-    file = replace(read_grid(target.scene), radiometry=measured(target).radiometry)
+    file = replace(read_pair(reference.scene, target.scene)[1], radiometry=measured(target).radiometry)
     before = resampled_onto(reference, file, target.masking)
     # drawn masks of the target lie where it was: only what is told by the pixels themselves moves with them
     after = resampled_onto(reference, _read_alike(corrected, before), Masking(clouds=target.masking.clouds))
@@ -120,6 +122,7 @@ def measure_improvement(
         _agreement(found, second & _on(common, reference, matches), alike[1]),
         shown,
         same_points=rematch is None,
+        axes=result.errors.axes,
     )
 
 
@@ -175,7 +178,7 @@ def _on(common: NDArray[np.bool_], reference: Grid, matches: Matches) -> NDArray
 
 
 def _agreement(all_errors: GroundErrors, counted: NDArray[np.bool_], alike: Likeness) -> Agreement:
-    chosen = all_errors.of(counted)
+    chosen = all_errors.of(counted).known
     count = len(chosen.east_m)
     if count == 0:
         return Agreement(0, math.nan, math.nan, math.nan, math.nan, alike.similarity, alike.mutual_information)

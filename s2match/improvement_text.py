@@ -1,12 +1,14 @@
 """What is known about a correction, for people and for machines: where it went, and whether it helped."""
 
 import math
+import re
 from dataclasses import asdict
 from typing import Any
 
 from s2match.correcting import Order
+from s2match.georeference import GroundAxes
 from s2match.improvement import Agreement, Improvement
-from s2match.results import PairResult
+from s2match.results import PairResult, unit_key
 from s2match.verdict import Decision
 
 _ROWS = (
@@ -26,7 +28,7 @@ def warning_line(improvement: Improvement | None) -> str | None:
         return None
     compared = [
         f"{name} {' before and '.join(_cell(one, key, form) for one in (improvement.before, improvement.after))} after"
-        for name, key, form in _ROWS
+        for name, key, form in _rows(improvement)
         if key in ("rmse_m", "similarity")
     ]
     return f"{'warning':<14}the correction did not make it better: {', '.join(compared)}"
@@ -41,7 +43,7 @@ def correction_lines(result: PairResult, order: Order, improvement: Improvement 
     if improvement is None:
         return [*lines, "before and after unknown: an image has no georeference"]
     lines.append(f"{'correction':<14}{'before':>26}{'after':>26}")
-    for name, key, form in _ROWS:
+    for name, key, form in _rows(improvement):
         cells = (_cell(agreement, key, form) for agreement in (improvement.before, improvement.after))
         lines.append(f"  {name:<12}" + "".join(f"{cell:>26}" for cell in cells))
     return [*lines, f"  ({measured_by(improvement)})"]
@@ -62,8 +64,8 @@ def correction_facts(order: Order, improvement: Improvement | None) -> dict[str,
             "files": [path.name for path in order.outputs],
             "same_points": None if improvement is None else improvement.same_points,
             "better": None if improvement is None else improvement.better,
-            "before": None if improvement is None else _facts(improvement.before),
-            "after": None if improvement is None else _facts(improvement.after),
+            "before": None if improvement is None else _facts(improvement.before, improvement.axes),
+            "after": None if improvement is None else _facts(improvement.after, improvement.axes),
         }
     }
 
@@ -73,9 +75,26 @@ def number_text(value: float, form: str) -> str:
     return "unknown" if math.isnan(value) else form.format(value)
 
 
+def in_units(text: str, axes: GroundAxes) -> str:
+    """A name, or the format of a number, of ground errors in the units and along the axes that they are in."""
+    if axes.in_metres:
+        return text
+    return re.sub(r" m$", f" {axes.unit}", text).replace("east", "x").replace("north", "y")
+
+
+def _rows(improvement: Improvement) -> list[tuple[str, str, str]]:
+    """Name, key and format of what is compared."""
+    return [(in_units(name, improvement.axes), key, in_units(form, improvement.axes)) for name, key, form in _ROWS]
+
+
 def _cell(agreement: Agreement, key: str, form: str) -> str:
     return number_text(getattr(agreement, key), form)
 
 
-def _facts(agreement: Agreement) -> dict[str, float | None]:
-    return {name: None if math.isnan(value) else value for name, value in asdict(agreement).items()}
+def _facts(agreement: Agreement, axes: GroundAxes) -> dict[str, float | None]:
+    known = {name: None if math.isnan(value) else value for name, value in asdict(agreement).items()}
+    if axes.in_metres:
+        return known
+    unit = unit_key(axes.unit)
+    names = {"east_m": f"x_{unit}", "north_m": f"y_{unit}", "rmse_m": f"rmse_{unit}", "ce90_m": f"ce90_{unit}"}
+    return {names.get(name, name): value for name, value in known.items()}

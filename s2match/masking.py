@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from s2match.errors import OptionError
-from s2match.images import Grid, Mask, Masking, georeferenced
+from s2match.images import Grid, Mask, Masking
 from s2match.masks import clouds_unknown, is_vector, lies_on, misplaced
 from s2match.raster import measured
 
@@ -54,5 +54,5 @@ def _check_clouds(grid: Grid) -> None:
         MaskError: The pixels have no size in metres, or their numbers do not say what is saturated.
     """
     radiometry = measured(grid).radiometry
-    if radiometry is None or radiometry.saturated is None or not georeferenced(grid):
+    if radiometry is None or radiometry.saturated is None or grid.crs is None:
         raise clouds_unknown(grid)

@@ -20,8 +20,9 @@ from rasterio.windows import Window as RasterioWindow
 
 from s2match.clouds import reach_px, saturated_cloud
 from s2match.errors import MaskError
-from s2match.georeference import Bounds, apply_transform, pixel_sides_m, reproject, reproject_bounds
+from s2match.georeference import Bounds, apply_transform, pixel_sides_m, reproject, reproject_bounds, wrapped
 from s2match.images import Grid, Mask, Patch, Window, georeferenced
+from s2match.placement import placement_of
 from s2match.vectors import SUFFIXES, read_geometries
 
 # ESA's Scene Classification: no data, saturated or defective, cloud shadow, cloud of medium and of high probability,
@@ -43,7 +44,7 @@ _NOTHING = 1e-6
 
 _FIRST, _LAST = slice(None, -1), slice(1, None)
 
-# Stands for the pixels of images that lie nowhere: any CRS that keeps them where they are.
+# Stands for the pixels of images that lie nowhere, and for maps without a CRS: any that keeps them where they are.
 _PIXELS = CRS.from_epsg(3857)
 
 
@@ -118,7 +119,7 @@ def read_mask(mask: Mask, grid: Grid, window: Window) -> NDArray[np.bool_]:
     masked = np.zeros((window.height, window.width), np.bool_)
     onto = _frame(grid, window)
     if is_vector(mask.path):
-        if not georeferenced(grid):
+        if grid.crs is None:
             raise misplaced(mask, grid)
         drawn = read_geometries(mask.path, _bounds(onto, window), onto.crs)
         return rasterize(drawn, masked.shape, transform=onto.transform, all_touched=True) > 0 if drawn else masked
@@ -145,7 +146,7 @@ def lies_on(mask: Mask, grid: Grid) -> bool:
     window = Window(0, 0, *grid.size)
     onto = _frame(grid, window)
     if is_vector(mask.path):
-        return georeferenced(grid) and bool(read_geometries(mask.path, _bounds(onto, window), onto.crs))
+        return grid.crs is not None and bool(read_geometries(mask.path, _bounds(onto, window), onto.crs))
     with opened_mask(mask.path) as file:
         placed = _placed(file, grid)
         if placed is None:
@@ -177,15 +178,21 @@ def _pixel_m(grid: Grid) -> float:
 def _frame(grid: Grid, window: Window) -> _Frame:
     """Of the pixels of a window."""
     corner = Affine.translation(window.x, window.y)
-    if grid.transform is None or grid.crs is None:
+    if grid.transform is None:
         return _Frame(corner, _PIXELS)
-    return _Frame(grid.transform @ corner, grid.crs)
+    return _Frame(grid.transform @ corner, grid.crs or _PIXELS)
 
 
 def _placed(file: rasterio.DatasetReader, grid: Grid) -> _Frame | None:
     """Where the samples of a raster lie: by its georeference, or on the pixels of an image's file; None: nowhere."""
-    if file.crs is not None and file.transform != Affine.identity():
-        return _Frame(file.transform, file.crs) if georeferenced(grid) else None
+    place = placement_of(file)
+    if place.transform is not None and place.crs is not None:
+        return _Frame(place.transform, place.crs) if grid.crs is not None else None
+    if place.transform is not None and georeferenced(grid):
+        # without a CRS it is taken to be on the map of the image, if it then lies on its ground
+        frame, whole = _Frame(place.transform, grid.crs or _PIXELS), Window(0, 0, *grid.size)
+        if _part_under(file, frame, _bounds(_frame(grid, whole), whole), margin=0) is not None:
+            return frame
     own = grid.source or grid
     if (file.width, file.height) != (own.file_size or own.native_size):
         return None
@@ -234,9 +241,8 @@ def _pixel_corners(window: Window, onto: _Frame, placed: _Frame, middle: float) 
     (down, rows), (across, columns) = (_knots(side) for side in (window.height, window.width))
     knots = np.stack(np.meshgrid(columns, rows), -1).reshape(-1, 2)
     ground = reproject(apply_transform(onto.transform, knots), onto.crs, placed.crs)
-    if placed.crs.is_geographic:
-        # beyond the 180th meridian longitudes go on: what lies between the corners of a pixel must be its ground
-        ground[:, 0] = middle + (ground[:, 0] - middle + 180) % 360 - 180
+    # beyond the 180th meridian longitudes go on: what lies between the corners of a pixel must be its ground
+    ground = wrapped(ground, placed.crs, middle)
     samples = apply_transform(~placed.transform, ground).reshape(len(rows), len(columns), 2)
     return np.asarray(down @ samples.transpose(2, 0, 1) @ across.T)
 

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window as RasterioWindow
 
@@ -20,6 +18,7 @@ from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageEr
 from s2match.images import AS_FILES_SAY, UNMASKED, Grid, Masking, Patch, Radiometry, Raster, ReadOptions, Window
 from s2match.masks import is_vector, opened_mask, with_margin, without_masked
 from s2match.nodata import band_validity, is_mixed, large_patches, used_bands, zeros_are_nodata
+from s2match.placement import placement_of
 from s2match.radiometry import TCI_SATURATION as TCI_SATURATION
 from s2match.radiometry import colour_table, radiometry_of, read_numbers
 from s2match.resampling import AxisMap, resample
@@ -150,6 +149,7 @@ def read_whole(grid: Grid) -> Raster:
         patch.masked_share,
         grid.radiometry,
         patch.cloud_share,
+        grid.notes,
     )
 
 
@@ -190,7 +190,8 @@ def read_grid(source: Path | Scene, size: tuple[int, int] | None = None) -> Grid
                 f"{scene.path} holds complex numbers: write their magnitude to a file, and give that one."
             )
         native = (file.width, file.height)
-        grid = Grid(native, *_georeference(file), native, scene)
+        place = placement_of(file)
+        grid = Grid(native, place.transform, place.crs, native, scene, notes=place.notes)
     return grid if size is None else grid.resized(size)
 
 
@@ -442,14 +443,6 @@ def _averaged_size(file: rasterio.DatasetReader, overview: int) -> tuple[int, in
     with opened(Path(file.name), overview) as level:
         averaged = level.tags(1).get("RESAMPLING", "").startswith("AVERAGE")
         return (level.width, level.height) if averaged else None
-
-
-def _georeference(file: rasterio.DatasetReader) -> tuple[Affine | None, CRS | None]:
-    crs = file.crs
-    # the grid of a building site or of a drawing says nothing of where on Earth it lies
-    if crs is None or not (crs.is_projected or crs.is_geographic) or file.transform == Affine.identity():
-        return None, None
-    return file.transform, crs
 
 
 def _resample_valid(

@@ -1,6 +1,7 @@
 """What is known about a matched pair, for people (a short table) and for machines (JSON)."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,15 @@ from s2match.evidence import FitFailure
 from s2match.file_model import FileModel, FrameModel, file_model_of
 from s2match.files import written_whole
 from s2match.geometry import uncertainty_px
-from s2match.georeference import GroundErrors, common_corners, ground_errors, pixel_sides_m
+from s2match.georeference import (
+    MAP_UNITS,
+    GroundAxes,
+    GroundErrors,
+    common_corners,
+    ground_axes,
+    ground_errors,
+    pixel_sides_m,
+)
 from s2match.images import Placed, Radiometry, Raster, georeferenced
 from s2match.matches import Matches
 from s2match.models import Registration
@@ -126,7 +135,9 @@ def summary_rows(result: PairResult) -> list[tuple[str, str]]:
     rows = [
         ("verdict", in_words(result.verdict)),
         ("reference", _describe(result.reference, result.shown[0])),
+        *(("", note) for note in result.reference.notes),
         ("target", _describe(result.target, result.shown[1])),
+        *(("", note) for note in result.target.notes),
         *assumption_rows(result.shown),
         ("weights", f"{origin.weights} on {origin.device}" + (f" in {origin.precision}" if origin.precision else "")),
         ("matches", _count(result.matches)),
@@ -222,7 +233,8 @@ def facts(result: PairResult) -> dict[str, Any]:
             },
         },
         "registration_failure": None if refusal is None else asdict(refusal),
-        "native_pixel_m": None if result.errors is None else result.errors.native_pixel_m,
+        **_native_pixel_facts(result.errors),
+        "ground_axes": None if result.errors is None else axes_in_words(result.errors.axes),
         "ground_errors": {
             "all_matches": _error_facts(result.errors),
             "inliers": _error_facts(result.inlier_errors),
@@ -251,7 +263,8 @@ def _describe(raster: Placed, shown: Raster) -> str:
     if georeferenced(raster):
         across, down = pixel_sides_m(raster, raster.transform)
         oblong = abs(across / down - 1) > _OBLONG
-        pixel = f" of {across:.4g} x {down:.4g} m" if oblong else f" of {across:.4g} m"
+        side = f"{across:.4g} x {down:.4g}" if oblong else f"{math.sqrt(across * down):.4g}"
+        pixel = f" of {side} {ground_axes(raster).unit}"
     nodata = f", {shown.nodata_share:.0%} nodata" if shown.nodata_share else ""
     return f"{raster.scene.path.name}  ({width} x {height} px{pixel}{nodata}{_masked(shown)})"
 
@@ -269,39 +282,84 @@ def _masked(shown: Raster) -> str:
 
 def _error_lines(result: PairResult) -> list[str]:
     if result.errors is None:
-        return ["ground errors unknown: an image has no georeference"]
+        return [f"ground errors unknown: {why_no_errors(result)}"]
     columns = [("all matches", result.errors), ("inliers", result.inlier_errors)]
-    shown = [(title, errors) for title, errors in columns if errors is not None and len(errors.east_m)]
+    shown = [(title, errors) for title, errors in columns if errors is not None and len(errors.known.east_m)]
     if not shown:
-        return []
-    lines = [f"{'ground errors':<14}" + "".join(f"{title:>26}" for title, _ in shown)]
+        return [f"ground errors unknown: {why_no_errors(result)}"] if len(result.errors.east_m) else []
+    metric, unit = result.errors.axes.in_metres, result.errors.axes.unit
+    wide = 25 + len(unit)
+    lines = [f"{'ground errors':<14}" + "".join(f"{title:>{wide}}" for title, _ in shown)]
     cells = [_error_facts(errors) or {} for _, errors in shown]
-    for name, key in (
-        ("shift east", "median_east"),
-        ("shift north", "median_north"),
-        ("RMSE", "rmse"),
-        ("CE90", "ce90"),
-    ):
-        lines.append(
-            f"  {name:<12}"
-            + "".join(f"{cell[key + '_m']:>z12.1f} m {cell[key + '_native_px']:>z8.2f} px " for cell in cells)
-        )
-    return [*lines, f"  (px: native pixels of {result.errors.native_pixel_m:.4g} m; shifts are medians)"]
+    for name, key in error_rows(metric):
+        values = [(cell[f"{key}_{unit_key(unit)}"], cell[f"{key}_native_px"]) for cell in cells]
+        lines.append(f"  {name:<12}" + "".join(f"{length:>z12.1f} {unit} {px:>z8.2f} px " for length, px in values))
+    lines += [f"  {told}" for told in ground_notes(result.errors)]
+    return lines
+
+
+def why_no_errors(result: PairResult) -> str:
+    """Why no match has an error on the ground, though there are matches."""
+    if result.errors is not None:
+        return "the matches lie where a reference system ends"
+    if georeferenced(result.reference) and georeferenced(result.target):
+        return "an image names no reference system"
+    return "an image has no georeference"
+
+
+def error_rows(metric: bool) -> list[tuple[str, str]]:
+    """Names of the ground errors that are told, and how their facts begin."""
+    x, y = ("east", "north") if metric else ("x", "y")
+    return [(f"shift {x}", f"median_{x}"), (f"shift {y}", f"median_{y}"), ("RMSE", "rmse"), ("CE90", "ce90")]
+
+
+def unit_key(unit: str) -> str:
+    """A unit at the end of the name of a fact."""
+    return unit.replace(" ", "_")
+
+
+def ground_notes(errors: GroundErrors) -> list[str]:
+    """What the numbers of ground errors mean, and how many points have none."""
+    pixel = f"px: native pixels of {errors.native_pixel_m:.4g} {errors.axes.unit}"
+    told = [f"({pixel}; shifts are medians, {axes_in_words(errors.axes)})"]
+    nowhere = len(errors.east_m) - len(errors.known.east_m)
+    if nowhere:
+        told.append(f"({nowhere} of {len(errors.east_m)} matches lie where a reference system ends: they do not count)")
+    return told
+
+
+def axes_in_words(axes: GroundAxes) -> str:
+    """What the directions of ground errors are: "east and north along the axes of EPSG:3067"."""
+    if axes.in_metres:
+        return f"east and north along the axes of {axes.title}"
+    return f"x and y of {axes.title}, in units of it"
 
 
 def _error_facts(errors: GroundErrors | None) -> dict[str, float] | None:
-    if errors is None or len(errors.east_m) == 0:
+    if errors is None or not len(errors.known.east_m):
         return None
-    east, north = errors.median_m
-    metres = {"median_east": east, "median_north": north, "rmse": errors.rmse_m, "ce90": errors.ce90_m}
-    return {f"{name}_m": value for name, value in metres.items()} | {
-        f"{name}_native_px": value / errors.native_pixel_m for name, value in metres.items()
-    }
+    (x, y), (across, along) = errors.median_m, ("east", "north") if errors.axes.in_metres else ("x", "y")
+    lengths = {f"median_{across}": x, f"median_{along}": y, "rmse": errors.rmse_m, "ce90": errors.ce90_m}
+    unit = unit_key(errors.axes.unit)
+    return (
+        {"matches": len(errors.known.east_m)}
+        | {f"{name}_{unit}": value for name, value in lengths.items()}
+        | {f"{name}_native_px": value / errors.native_pixel_m for name, value in lengths.items()}
+    )
+
+
+def _native_pixel_facts(errors: GroundErrors | None) -> dict[str, float | None]:
+    """In metres, or in map units under their own name."""
+    if errors is None or errors.axes.in_metres:
+        return {"native_pixel_m": None if errors is None else errors.native_pixel_m}
+    return {"native_pixel_m": None, f"native_pixel_{unit_key(errors.axes.unit)}": errors.native_pixel_m}
 
 
 def _displacement_facts(found: Displacement) -> dict[str, float]:
-    """Against the georeference in metres, or without one against equal pixel positions."""
+    """Against the georeference in metres or map units, or without one against equal pixel positions."""
     unit, (across, along) = ("m", ("east", "north")) if found.on_ground else ("native_px", ("right", "down"))
+    if found.unit == MAP_UNITS:
+        unit, (across, along) = unit_key(MAP_UNITS), ("x", "y")
     return {
         f"mean_{across}_{unit}": found.shift[0],
         f"mean_{along}_{unit}": found.shift[1],
@@ -360,6 +418,7 @@ def _image_facts(raster: Placed, shown: Raster) -> dict[str, Any]:
         "cloud_share": shown.cloud_share,
         "masks": [mask.path.name for mask in shown.masking.masks],
         "mask_clouds": shown.masking.clouds,
+        "notes": list(raster.notes),
         "crs": None if raster.crs is None else raster.crs.to_string(),
         "transform": None if raster.transform is None else list(raster.transform)[:6],
     }

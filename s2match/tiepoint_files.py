@@ -16,7 +16,7 @@ from rasterio.errors import CRSError
 
 from s2match.errors import OutputError, TiePointError
 from s2match.files import written_whole
-from s2match.georeference import apply_transform, reproject
+from s2match.georeference import apply_transform, reproject, to_pixels, wrapped
 from s2match.images import Grid, georeferenced
 from s2match.importing import extra
 from s2match.tiepoint_table import FLAGS, READ, columns_of, map_decimals, points_of
@@ -105,8 +105,8 @@ def _write_geojson(points: TiePoints, path: Path) -> None:
     columns = columns_of(points)
     place = _place(points)
     places: list[Any] = [None] * len(points)
-    if place is not None:
-        degrees = np.round(reproject(place[0], place[1], _WGS84), _DEGREE_DECIMALS)
+    if place is not None and place[1] is not None:
+        degrees = np.round(wrapped(reproject(place[0], place[1], _WGS84), _WGS84, 0.0), _DEGREE_DECIMALS)
         places = [{"type": "Point", "coordinates": xy} if np.isfinite(xy).all() else None for xy in degrees.tolist()]
     rows = zip(*(_cells(values) for values in columns.values()), strict=True)
     features = [
@@ -278,7 +278,7 @@ def _numbers(name: str, values: list[Any]) -> NDArray[np.float64]:
         raise ValueError(f"its column {name} holds something that is no number") from None
 
 
-def _place(points: TiePoints) -> tuple[NDArray[np.float64], CRS] | None:
+def _place(points: TiePoints) -> tuple[NDArray[np.float64], CRS | None] | None:
     """(N, 2) map coordinates of the points and their CRS: the target's, or else the reference's, or else None."""
     for xy, grid in ((points.target_map, points.target), (points.reference_map, points.reference)):
         if xy is not None:
@@ -310,5 +310,4 @@ def _from_qgis(grid: Grid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """The inverse of :func:`_shown_by_qgis`."""
     if not georeferenced(grid):
         return xy * (1, -1)
-    assert grid.transform is not None
-    return apply_transform(~grid.transform, xy)
+    return to_pixels(grid, xy)

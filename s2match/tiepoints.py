@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.filepixels import file_pixels_per_pixel, from_file, to_file, whole_file
-from s2match.georeference import apply_transform, ground_errors, predict
+from s2match.georeference import apply_transform, comparable, ground_errors, predict
 from s2match.images import Grid, Placed, georeferenced
 from s2match.matches import Matches, Origin
 from s2match.results import PairResult
@@ -65,23 +65,25 @@ class TiePoints:
         Against the georeference, or without one against equal pixel positions; None between files of different sizes
         without one.
         """
-        if georeferenced(self.reference) and georeferenced(self.target):
+        if comparable(self.reference, self.target):
             return predict(self.xy0_px, self.reference, self.target) - self.xy1_px
         return self.xy0_px - self.xy1_px if self.reference.size == self.target.size else None
 
     @property
     def shift_m(self) -> NDArray[np.float64] | None:
-        """(N, 2) shifts (east, north) in metres, as ground errors are measured; None without a georeference."""
+        """(N, 2) shifts (east, north) in metres, as ground errors are measured; None without a CRS."""
         errors = ground_errors(self.reference, self.target, self.xy0_px, self.xy1_px)
-        return None if errors is None else -np.stack([errors.east_m, errors.north_m], axis=1)
+        if errors is None or not errors.axes.in_metres:
+            return None
+        return -np.stack([errors.east_m, errors.north_m], axis=1)
 
     @property
     def residual_m(self) -> NDArray[np.float64] | None:
-        """(N,) distances from the model in metres; None without a model or a georeference of the target."""
+        """(N,) distances from the model in metres; None without a model or a CRS of the target."""
         if self.residual_xy_px is None:
             return None
         errors = ground_errors(self.target, self.target, self.xy1_px, self.xy1_px + self.residual_xy_px)
-        return None if errors is None else errors.distance_m
+        return None if errors is None or not errors.axes.in_metres else errors.distance_m
 
 
 def tie_points_of(result: PairResult) -> TiePoints:

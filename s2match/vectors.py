@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
 from s2match.errors import MaskError
-from s2match.georeference import Bounds, reproject, reproject_bounds
+from s2match.georeference import Bounds, reproject, reproject_bounds, wrapped
 from s2match.importing import extra
 
 SUFFIXES = (".gpkg", ".geojson", ".json", ".shp")
@@ -57,8 +59,13 @@ def _read_layer(path: Path, layer: str, bounds: Bounds, crs: CRS) -> list[Any]:
         # rings that run over ground twice must not cancel out
         geometries = shapely.make_valid(shapely.from_wkb(stored), method="structure", keep_collapsed=True)
         cut = shapely.segmentize(shapely.intersection(geometries, shapely.box(*around)), _PIECE * side)
-        carried += list(shapely.transform(cut, lambda xy: reproject(xy, own, crs)))
+        carried += list(shapely.transform(cut, lambda xy: _carried(xy, own, crs, bounds)))
     return [geometry for geometry in carried if geometry is not None and not geometry.is_empty]
+
+
+def _carried(xy: NDArray[np.float64], source: CRS, crs: CRS, bounds: Bounds) -> NDArray[np.float64]:
+    """(N, 2) places in the CRS of a box, with longitudes of the turn that the box is of."""
+    return wrapped(reproject(xy, source, crs), crs, (bounds[0] + bounds[2]) / 2)
 
 
 def _crs_of(path: Path, name: str | None) -> CRS:

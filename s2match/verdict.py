@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.geometry import uncertainty_px
-from s2match.georeference import common_corners, ground_errors, pixel_m
-from s2match.images import Placed, georeferenced
+from s2match.georeference import MAP_UNITS, METRES, common_corners, comparable, ground_errors, pixel_m
+from s2match.images import Placed
 from s2match.matches import Matches
 from s2match.models import Registration
 
@@ -38,11 +38,11 @@ class Decision(StrEnum):
 class Displacement:
     """Where the target shows the common ground, against where the georeference says that it does.
 
-    In metres east and north; or, without georeference, against equal pixel positions, in native pixels of the target
-    to the right and down.
+    In metres east and north, or in units of a map that names no reference system, along its x and y; or, without
+    georeference, against equal pixel positions, in native pixels of the target to the right and down.
 
     Attributes:
-        on_ground: Whether in metres.
+        on_ground: Whether against the georeference.
         shift: Mean (east, north) or (right, down).
         rms: Root mean square of the distances over the common ground.
         largest: The largest of them.
@@ -50,6 +50,7 @@ class Displacement:
             common ground) and :data:`SYSTEMATIC_PX` or :data:`REFINED_SYSTEMATIC_PX`. No part of the mean shift is
             surer than that.
         native_pixel: Side of a native pixel, in metres or 1.
+        unit: Of all lengths: ``METRES``, ``MAP_UNITS`` or "px".
     """
 
     on_ground: bool
@@ -58,6 +59,7 @@ class Displacement:
     largest: float
     noise: float
     native_pixel: float
+    unit: str = METRES
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def judge(reference: Placed, target: Placed, matches: Matches, registration: Reg
         matches: What the model was fitted to.
         registration: The model, None when there is not enough evidence for one.
     """
-    known = georeferenced(reference) and georeferenced(target)
+    known = comparable(reference, target)
     if registration is None:
         return Verdict(Decision.UNKNOWN, georeferenced=known)
     found = _displacement(reference, target, matches, registration)
@@ -108,7 +110,7 @@ def in_words(verdict: Verdict) -> str:
         return f"{verdict.decision}: {told}"
     if found is None:
         return f"register with this {verdict.model}: without georeference there is nothing to compare it with"
-    unit = "m" if found.on_ground else "px"
+    unit = found.unit
     sizes = f"{found.rms:.{_digits(found)}f} ± {found.noise:.{_digits(found)}f} {unit}"
     if found.on_ground:
         sizes += f" ({found.rms / found.native_pixel:.1f} ± {found.noise / found.native_pixel:.1f} native px)"
@@ -121,10 +123,12 @@ def in_words(verdict: Verdict) -> str:
 
 def _directions(found: Displacement) -> str:
     """The mean shift: "30 m further east and 12 m further south"."""
+    if found.unit == MAP_UNITS:
+        x, y = (f"{along:+.{_digits(found)}f}" for along in found.shift)
+        return f"{x} {MAP_UNITS} off in x and {y} in y"
     names = (("east", "west"), ("north", "south")) if found.on_ground else (("right", "left"), ("down", "up"))
-    unit = "m" if found.on_ground else "px"
     parts = [
-        f"{abs(along):.{_digits(found)}f} {unit} further {name[along < 0]}"
+        f"{abs(along):.{_digits(found)}f} {found.unit} further {name[along < 0]}"
         for along, name in zip(found.shift, names, strict=True)
     ]
     return " and ".join(parts)
@@ -138,7 +142,10 @@ def _digits(found: Displacement) -> int:
 def _displacement(
     reference: Placed, target: Placed, matches: Matches, registration: Registration
 ) -> Displacement | None:
-    """See :class:`Displacement`; None without georeference between images of different sizes."""
+    """See :class:`Displacement`; None without georeference between images of different sizes.
+
+    Where the reference system cannot express the common ground, there is none either.
+    """
     places = _lattice(common_corners(reference, target))
     carried = registration.apply(places)
     off_px = uncertainty_px(registration, matches, places)
@@ -146,16 +153,18 @@ def _displacement(
     noise_px = _STANDARD_ERRORS * math.sqrt(float(np.mean(off_px**2))) + systematic_px
     errors = ground_errors(reference, target, places, carried)
     if errors is not None:
-        return _measured(
-            np.stack([errors.east_m, errors.north_m], axis=1), noise_px * pixel_m(target), errors.native_pixel_m
-        )
+        known = errors.known
+        if not len(known.east_m):
+            return None
+        moved = np.stack([known.east_m, known.north_m], axis=1)
+        return _measured(moved, noise_px * pixel_m(target), errors.native_pixel_m, errors.axes.unit)
     if (reference.size, reference.native_size) != (target.size, target.native_size):
         return None
     scale = np.array(target.native_size) / target.size
-    return _measured((carried - places) * scale, noise_px * math.sqrt(math.prod(scale)), None)
+    return _measured((carried - places) * scale, noise_px * math.sqrt(math.prod(scale)), None, "px")
 
 
-def _measured(moved: NDArray[np.float64], noise: float, native_pixel_m: float | None) -> Displacement:
+def _measured(moved: NDArray[np.float64], noise: float, native_pixel_m: float | None, unit: str) -> Displacement:
     distance = np.linalg.norm(moved, axis=1)
     return Displacement(
         on_ground=native_pixel_m is not None,
@@ -164,6 +173,7 @@ def _measured(moved: NDArray[np.float64], noise: float, native_pixel_m: float | 
         largest=float(distance.max()),
         noise=noise,
         native_pixel=1.0 if native_pixel_m is None else native_pixel_m,
+        unit=unit,
     )
 
 

@@ -14,7 +14,7 @@ from s2match.georeference import pixel_sides_m
 from s2match.images import Grid, Raster, Window, georeferenced
 from s2match.matches import Matches
 from s2match.matching import WEAK_CONFIDENCE, check_confidence, check_memory, match_rasters, prepare
-from s2match.raster import fit_size, held, read_whole, read_window
+from s2match.raster import MIN_SIDE_PX, fit_size, held, read_whole, read_window
 from s2match.thinning import thin
 from s2match.tiling import LONGEST_PX, WindowPair, plan
 
@@ -41,7 +41,10 @@ def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
         UnreadableImageError: A file is damaged.
         NoValidPixelsError: An image holds nothing but nodata and what is masked.
     """
-    share = 1.0 if in_one_pass(reference, target) else COARSE_PX / max(*reference.size, *target.size)
+    sides = (*reference.size, *target.size)
+    share = 1.0 if in_one_pass(reference, target) else COARSE_PX / max(sides)
+    # no side too short to be matched: both get larger, because one that is stretched alone is hard to recognise
+    share = max(share, min(1.0, MIN_SIDE_PX / min(sides)))
     small = [grid.resized(fit_size(grid.size, round(max(grid.size) * share))) for grid in (reference, target)]
     with ThreadPoolExecutor(2) as both:
         first, second = both.map(read_whole, small)

@@ -17,9 +17,9 @@ from rasterio.warp import reproject
 import model_inference
 from s2match.catalog import Scene, scene_of
 from s2match.errors import ImageSizeError, NoOverlapError, OptionError
-from s2match.georeference import predict
+from s2match.georeference import pixel_sides_m, predict
 from s2match.grids import grids_of
-from s2match.images import Window
+from s2match.images import Grid, Window
 from s2match.masking import masking_of
 from s2match.raster import read_grid, read_whole, read_window
 
@@ -152,7 +152,99 @@ def test_images_of_other_pixel_sizes_are_brought_to_one(write_image: Writer) -> 
     paths = write_image("a.tif", texture(600, 600)), write_image("b.tif", texture(200, 150), coarse)
     reference, target = grids_of(scene_of(paths[0]), scene_of(paths[1]), None)
     assert reference.size == (600, 600) and target.size == (600, 450)
-    assert grids_of(reference.scene, target.scene, (300, 200))[1].size == (300, 200)
+    fitted = grids_of(reference.scene, target.scene, (300, 200))
+    assert (fitted[0].size, fitted[1].size) == ((200, 200), (200, 150))
+
+
+def ground_pixels_m(grids: tuple[Grid, Grid]) -> NDArray[np.float64]:
+    """(2, 2) width and height of a pixel of the reference and of the target."""
+    return np.array([pixel_sides_m(grid, grid.transform) for grid in grids])
+
+
+@pytest.mark.parametrize("size", [(1098, 1098), (500, 400), None])
+@pytest.mark.parametrize("chip_first", [True, False])
+def test_a_chip_and_a_large_image_have_one_pixel_size(
+    write_image: Writer, size: tuple[int, int] | None, chip_first: bool
+) -> None:
+    """What of the large image lies far from the chip is left out, wherever in it the chip lies."""
+    large = write_image("large.tif", np.zeros((1024, 768), np.uint8))
+    for corner in ((344, 237), (0, 0), (500, 1000)):
+        chip = write_image("chip.tif", np.zeros((300, 300), np.uint8), GRID @ Affine.translation(*corner))
+        files = scenes(chip, large) if chip_first else scenes(large, chip)
+        grids = grids_of(*files, size)
+        sides = ground_pixels_m(grids)
+        assert np.allclose(sides, sides[0, 0], rtol=2e-3)
+        if size is None:
+            assert np.allclose(sides, 10)
+        else:
+            assert grids[0].size[0] <= size[0] and grids[0].size[1] <= size[1] and size[1] in grids[0].size
+        chip_grid, rest = grids if chip_first else grids[::-1]
+        assert chip_grid.native_size == (300, 300) and rest.native_size == (450, 450)
+        low, high = predict(np.array([[0.0, 0.0], chip_grid.size]), chip_grid, rest)
+        shown = np.maximum(low, 0), np.minimum(high, rest.size)
+        least = np.minimum(np.array(corner) + 300, (768, 1024)) - corner
+        assert ((shown[1] - shown[0]) * sides[1] > 10 * least - 20).all()
+
+
+def test_a_large_target_of_another_zone_is_matched_near_the_reference_alone(write_image: Writer) -> None:
+    chip = write_image("a.tif", np.zeros((300, 300), np.uint8), GRID @ Affine.translation(500, 500))
+    large = projected(np.zeros((1200, 1200), np.uint8), NEXT_ZONE, 10, write_image)
+    reference, target = grids_of(*scenes(chip, large), (600, 600))
+    assert reference.size == (600, 600) and max(target.size) < 1100
+    assert np.allclose(ground_pixels_m((reference, target)), 5, rtol=2e-3)
+
+
+def test_an_image_that_is_much_larger_along_one_side_is_cropped_along_it(write_image: Writer) -> None:
+    wide = write_image("a.tif", np.zeros((300, 1500), np.uint8))
+    square = write_image("b.tif", np.zeros((300, 300), np.uint8), GRID @ Affine.translation(600, 10))
+    reference, target = grids_of(*scenes(wide, square), (900, 900))
+    assert reference.native_size == (450, 300) and reference.size == (900, 600) and target.size == (600, 600)
+
+
+def test_neighbours_of_one_size_are_matched_whole(write_image: Writer) -> None:
+    """Tiles that share a strip keep the grids that they would have alone."""
+    files = scenes(*strips(write_image, moved=350))
+    for size in ((100, 100), (400, 400), (1098, 1098)):
+        for grid, file in zip(grids_of(*files, size), files, strict=True):
+            assert replace(grid, radiometry=None) == read_grid(file, size)
+    native = tuple(replace(grid, radiometry=None) for grid in grids_of(*files, None))
+    assert native == (read_grid(files[0]), read_grid(files[1]))
+
+
+def test_the_overlap_of_two_pixel_sizes_has_one(write_image: Writer) -> None:
+    coarse = Affine(30, 0, GRID.c + 2015, 0, -30, GRID.f)
+    files = write_image("a.tif", texture(400, 400)), write_image("b.tif", texture(200, 150), coarse)
+    for size in (None, (150, 150)):
+        sides = ground_pixels_m(grids_of(*scenes(*files), size, overlap_only=True))
+        assert np.allclose(sides, sides[0, 0], rtol=0.01)
+
+
+def test_long_and_thin_images_keep_their_proportions(write_image: Writer) -> None:
+    """A side gets no shorter than a match needs; the other then is longer than asked for."""
+    files = scenes(*(write_image(name, np.zeros((120, 2400), np.uint8)) for name in ("a.tif", "b.tif")))
+    assert [grid.size for grid in grids_of(*files, (500, 500))] == [(1280, 64)] * 2
+
+
+def test_without_a_georeference_each_image_keeps_its_proportions(write_image: Writer) -> None:
+    files = scenes(
+        write_image("a.tif", np.zeros((200, 300), np.uint8), None),
+        write_image("b.tif", np.zeros((400, 100), np.uint8), None),
+    )
+    assert [grid.size for grid in grids_of(*files, (600, 600))] == [(600, 400), (150, 600)]
+
+
+def test_the_command_registers_a_chip_of_a_large_image(write_image: Writer, tmp_path: Path) -> None:
+    """Its georeference is 40 m too far east and 30 m too far north."""
+    scene = texture(640, 640, seed=11, detail_px=2.5)
+    moved = Affine.translation(40, 30) @ GRID @ Affine.translation(230, 340)
+    files = [str(write_image("a.tif", scene)), str(write_image("b.tif", scene[340:540, 230:430], moved))]
+    for pair in (files, files[::-1]):
+        written = ["--output", str(tmp_path / "r.png"), "--json", str(tmp_path / "r.json")]
+        assert model_inference.main(["--images", *pair, "--image_size", "400", "400", *written]) == 0
+        found = json.loads((tmp_path / "r.json").read_text())["displacement"]
+        sign = 1 if pair is files else -1
+        assert found["mean_east_m"] == pytest.approx(40 * sign, abs=1)
+        assert found["mean_north_m"] == pytest.approx(30 * sign, abs=1)
 
 
 @pytest.mark.parametrize("options", [[], ["--overlap_only"], ["--image_size", "native"]])

@@ -230,9 +230,12 @@ def test_uint16_that_is_no_reflectance_is_stretched(write_image: Writer) -> None
     assert raster.image.min() == 1 and raster.image.max() == 255 and raster.image.std() > 40
 
 
-def test_a_local_grid_is_no_georeference(write_image: Writer) -> None:
+def test_a_local_grid_is_a_map_without_a_reference_system(write_image: Writer) -> None:
+    """It says how files of it lie to each other, and nothing of where on Earth."""
     site = rasterio.crs.CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')
-    assert not read_raster(write_image("a.tif", texture(80, 80), crs=site)).georeferenced
+    raster = read_raster(write_image("a.tif", texture(80, 80), crs=site))
+    assert raster.transform == GRID and raster.crs is None
+    assert raster.notes == ("its reference system is a local one",)
 
 
 @pytest.mark.real

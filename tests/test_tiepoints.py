@@ -219,7 +219,7 @@ def test_residuals_lead_to_the_model_in_the_file(case: str, pair: Pair, tmp_path
 def test_without_a_model_or_a_place_nothing_is_known(suffix: str, write_image: Writer, tmp_path: Path) -> None:
     """Empty, null or NULL, and no number that stands for it."""
     scenes = pair_of(write_image("a.tif", IMAGE, None), write_image("b.tif", IMAGE[:, :HEIGHT], None))
-    xy = np.random.default_rng(0).uniform(20, 180, (30, 2))
+    xy = np.random.default_rng(0).uniform(20, 140, (30, 2))
     matches = Matches(xy, xy[::-1], np.ones(30), Origin("test", "cpu", 0.0))
     result = register(*grids_of(*scenes, (200, 200)), matches, settings_of(), shown=shown())
     assert result.registration is None

@@ -66,7 +66,7 @@ def charts(result: PairResult, improvement: Improvement | None = None) -> Iterat
             True,
             plot_vectors(result),
         )
-    if result.errors is not None and len(result.matches):
+    if _has_errors(result):
         yield Chart(
             "errors",
             "Errors on the ground, with CE90",
@@ -90,7 +90,7 @@ def charts(result: PairResult, improvement: Improvement | None = None) -> Iterat
             False,
             plot_residuals(result),
         )
-    if result.verdict.decision is Decision.REGISTERED and result.errors is not None:
+    if result.verdict.decision is Decision.REGISTERED and _has_errors(result):
         yield Chart(
             "confidence",
             "Confidence and error",
@@ -99,3 +99,9 @@ def charts(result: PairResult, improvement: Improvement | None = None) -> Iterat
             False,
             plot_confidence(result),
         )
+
+
+def _has_errors(result: PairResult) -> bool:
+    """Whether matches that count have an error on the ground."""
+    errors = result.errors if result.registration is None else result.inlier_errors
+    return errors is not None and len(errors.known.east_m) > 0

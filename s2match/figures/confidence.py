@@ -17,7 +17,7 @@ from s2match.figures.style import (
     pair_title,
     spread,
 )
-from s2match.georeference import predict
+from s2match.georeference import GroundErrors, predict
 from s2match.results import PairResult
 
 _BANDS = 8
@@ -39,12 +39,14 @@ def plot_confidence(result: PairResult) -> Figure:
         result: A pair of georeferenced images with matches, whose georeference is the truth.
     """
     errors, matches = result.errors, result.matches
-    assert errors is not None and len(matches), "errors in metres need matches and two georeferenced images"
+    assert errors is not None and len(errors.known.east_m), "errors need matches and two georeferenced images"
+    known = np.asarray(np.isfinite(errors.distance_m))
+    matches, errors = matches.of(known), errors.of(known)
     off_px = np.linalg.norm(predict(matches.xy0, result.reference, result.target) - matches.xy1, axis=1)
     bands = _bands(matches.confidence)
     figure = new_figure(13, 6.2)
     left, right = figure.subplots(1, 2)
-    _draw_errors(left, matches.confidence, errors.distance_m, bands)
+    _draw_errors(left, matches.confidence, errors, bands)
     _draw_shares(right, matches.confidence, off_px <= RIGHT_PX, bands)
     for axes in (left, right):
         _label_confidence(axes, matches.confidence)
@@ -76,8 +78,9 @@ def _label_confidence(axes: Axes, confidence: NDArray[np.float64]) -> None:
 
 
 def _draw_errors(
-    axes: Axes, confidence: NDArray[np.float64], distance_m: NDArray[np.float64], bands: list[NDArray[np.int64]]
+    axes: Axes, confidence: NDArray[np.float64], errors: GroundErrors, bands: list[NDArray[np.int64]]
 ) -> None:
+    distance_m = errors.distance_m
     drawn = spread(len(confidence), MAX_DOTS)
     alpha = float(np.clip(1500 / drawn.sum(), 0.1, 0.5))
     axes.scatter(_along(confidence[drawn]), distance_m[drawn], s=9, color="0.4", alpha=alpha, lw=0)
@@ -90,7 +93,7 @@ def _draw_errors(
         top = max([top, *line])
     axes.set_ylim(0, 1.15 * top or 1.0)
     axes.legend(fontsize=TICK_PT, loc="upper right", framealpha=0.9)
-    label_axes(axes, "confidence (0 to 1)", "distance from the georeference (m)")
+    label_axes(axes, "confidence (0 to 1)", f"distance from the georeference ({errors.axes.unit})")
 
 
 def _draw_shares(

@@ -26,7 +26,9 @@ def plot_errors(result: PairResult) -> Figure:
         result: A pair of georeferenced images with matches; all of them count where there is no registration.
     """
     errors = result.errors if result.registration is None else result.inlier_errors
-    assert errors is not None and len(errors.east_m), "errors in metres need matches and two georeferenced images"
+    assert errors is not None and len(errors.known.east_m), "errors need matches and two georeferenced images"
+    errors, unit = errors.known, errors.axes.unit
+    x, y = ("east", "north") if errors.axes.in_metres else ("x", "y")
     counted = "matches" if result.registration is None else "inliers"
     figure = new_figure(9, 10)
     axes = figure.subplots()
@@ -43,14 +45,15 @@ def plot_errors(result: PairResult) -> Figure:
         (errors.rmse_m, GREEN, (0, (5, 3)), "RMSE"),
     ):
         axes.add_patch(Circle((0, 0), radius, fill=False, color=colour, lw=2.4, ls=style))
-        told = f"{name} {radius:.{_digits(radius)}f} m ({radius / errors.native_pixel_m:.2f} px)"
+        told = f"{name} {radius:.{_digits(radius)}f} {unit} ({radius / errors.native_pixel_m:.2f} px)"
         axes.plot([], [], color=colour, lw=2.4, ls=style, label=told)
     digits = _digits(errors.ce90_m)
-    mean = f"mean {east:z.{digits}f} m east, {north:z.{digits}f} m north"
+    mean = f"mean {east:z.{digits}f} {unit} {x}, {north:z.{digits}f} {unit} {y}"
     axes.plot(east, north, "+", color="white", ms=20, mew=5.5)
     axes.plot(east, north, "+", color="black", ms=18, mew=2.5, label=mean)
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
-    label_axes(axes, "shift of the target to the east (m)", "shift of the target to the north (m)")
+    to_x, to_y = ("to the east", "to the north") if errors.axes.in_metres else ("in x", "in y")
+    label_axes(axes, f"shift of the target {to_x} ({unit})", f"shift of the target {to_y} ({unit})")
     figure.suptitle(pair_title(result), fontsize=TITLE_PT, parse_math=False)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=TICK_PT)
     return figure

@@ -22,19 +22,22 @@ def plot_shifts(result: PairResult) -> Figure:
         result: A pair of georeferenced images with matches; all of them count where there is no registration.
     """
     errors, registration = result.errors, result.registration
-    assert errors is not None and len(result.matches), "shifts in metres need matches and two georeferenced images"
-    chosen = np.ones(len(result.matches), np.bool_) if registration is None else registration.inliers
+    assert errors is not None and len(errors.known.east_m), "shifts need matches and two georeferenced images"
+    chosen = np.asarray(np.isfinite(errors.distance_m))
+    if registration is not None:
+        chosen = chosen & registration.inliers
     matches, errors = result.matches.of(chosen), errors.of(chosen)
+    names = ("to the east", "to the north") if errors.axes.in_metres else ("in x", "in y")
     shift_m = np.stack([errors.east_m, errors.north_m], axis=1)
     figure = new_figure(13, 6)
     panels = figure.subplots(1, 2, sharey=True)
     both = binned(matches, shift_m, result.reference.size, pixel_m(result.target))
     for axis, (axes, profile, name) in enumerate(zip(panels, both, ("column", "row"), strict=True)):
         _draw_points(axes, matches.xy0[:, axis], shift_m)
-        draw_profile(axes, profile, ("to the east", "to the north"))
+        draw_profile(axes, profile, names)
         label_axes(axes, f"{name} of the reference (px)")
     panels[0].set_ylim(_range(shift_m))
-    label_axes(panels[0], "column of the reference (px)", "shift of the target (m)")
+    label_axes(panels[0], "column of the reference (px)", f"shift of the target ({errors.axes.unit})")
     panels[1].legend(fontsize=TICK_PT, ncols=2, loc="upper right", framealpha=0.9)
     counted = "all matches" if registration is None else "inliers"
     title = f"{pair_title(result)}  ·  {counted}, and means with 2 standard errors"

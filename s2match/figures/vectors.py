@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from s2match.figures.style import BLUE, LABEL_PT, TITLE_PT, VERMILION, label_axes, new_figure, pair_title, stretched
-from s2match.georeference import pixel_m
+from s2match.georeference import ground_axes, pixel_m
 from s2match.images import georeferenced
 from s2match.matches import Matches
 from s2match.results import PairResult
@@ -42,7 +42,7 @@ def plot_vectors(result: PairResult) -> Figure:
     _draw_arrows(axes, drawn.xy0, residual_px * exaggeration)
     told = f"{key_px:g} px"
     if georeferenced(result.target):
-        told += f" = {key_px * pixel_m(result.target):.4g} m"
+        told += f" = {key_px * pixel_m(result.target):.4g} {ground_axes(result.target).unit}"
     _draw_key(axes, key_px * exaggeration / width, f"{told}, exaggerated {exaggeration:g}×")
     axes.set(xlim=(0, width), ylim=(height, 0))
     label_axes(axes, "column of the reference (px)", "row of the reference (px)")

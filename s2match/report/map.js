@@ -300,7 +300,7 @@ class PointMap {
       const X = a * point.reference_x + b * point.reference_y + c;
       const Y = d * point.reference_x + e * point.reference_y + f;
       const decimals = Math.abs(a) < 0.01 ? 6 : 1;
-      lines.push(`map ${X.toFixed(decimals)}, ${Y.toFixed(decimals)} (${crs})`);
+      lines.push(`map ${X.toFixed(decimals)}, ${Y.toFixed(decimals)} (${crs ?? "no reference system"})`);
     }
     return lines;
   }

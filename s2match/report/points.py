@@ -8,7 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 from numpy.typing import NDArray
 
 from s2match.figures.style import BLUE, SKY, VERMILION, YELLOW, inliers_of, stretched
-from s2match.georeference import pixel_m, predict
+from s2match.georeference import ground_axes, pixel_m, predict
 from s2match.images import Placed, Raster, georeferenced
 from s2match.report.embedding import photo
 from s2match.results import PairResult
@@ -60,7 +60,7 @@ def map_data(result: PairResult) -> dict[str, Any]:
         "target": _image(result.target, result.shown[1]),
         "registered": registration is not None,
         "least_confidence": result.matches.origin.confidence,
-        "native_pixel_m": None if errors is None else errors.native_pixel_m,
+        "native_pixel_m": errors.native_pixel_m if errors is not None and errors.axes.in_metres else None,
         "colours": [to_hex(colour) for colour in _RAMP(np.linspace(0, 1, _COLOURS))],
         "outlier_colour": VERMILION,
     }
@@ -72,7 +72,9 @@ def _columns(result: PairResult) -> NDArray[np.float64]:
     unknown = np.full((len(matches), 2), np.nan)
     residual = unknown if result.registration is None else matches.xy1 - result.registration.apply(matches.xy0)
     errors = result.errors
-    ground = unknown if errors is None else np.stack([errors.east_m, errors.north_m], axis=1)
+    ground = (
+        unknown if errors is None or not errors.axes.in_metres else np.stack([errors.east_m, errors.north_m], axis=1)
+    )
     return np.vstack(
         [
             matches.xy0.T,
@@ -98,11 +100,12 @@ def _shift_px(result: PairResult) -> NDArray[np.float64]:
 
 def _image(placed: Placed, shown: Raster) -> dict[str, Any]:
     known = georeferenced(placed)
+    metric = known and ground_axes(placed).in_metres
     return {
         "title": placed.scene.title,
         "size": placed.size,
         "image": photo(stretched(shown)),
-        "pixel_m": pixel_m(placed) if known else None,
+        "pixel_m": pixel_m(placed) if metric else None,
         "crs": placed.crs.to_string() if known and placed.crs is not None else None,
         "transform": list(placed.transform)[:6] if known and placed.transform is not None else None,
     }

@@ -7,8 +7,8 @@ from typing import Any
 
 from s2match.file_model import FrameModel, file_model_of
 from s2match.improvement import Improvement
-from s2match.improvement_text import measured_by, number_text
-from s2match.results import PairResult, facts, summary_rows
+from s2match.improvement_text import in_units, measured_by, number_text
+from s2match.results import PairResult, error_rows, facts, ground_notes, summary_rows, unit_key, why_no_errors
 from s2match.verdict import Decision, in_words
 
 # What the name of a setting ends with where it has a unit.
@@ -38,7 +38,7 @@ def outcome(result: PairResult, improvement: Improvement | None) -> tuple[str, l
     before, after = improvement.before, improvement.after
     ce90, similarity = (
         " before, ".join(number_text(getattr(one, key), form) for one in (before, after))
-        for key, form in (("ce90_m", "{:.1f} m"), ("similarity", "{:.2f}"))
+        for key, form in (("ce90_m", in_units("{:.1f} m", improvement.axes)), ("similarity", "{:.2f}"))
     )
     change = f"CE90 {ce90} after; structural similarity {similarity} after."
     more = [change, f"Before the correction: {verdict}."]
@@ -56,19 +56,25 @@ def summary_table(result: PairResult) -> str:
 def errors_table(result: PairResult) -> str:
     """Ground errors in metres and native pixels, or why there are none."""
     if result.errors is None:
-        return "<p>Ground errors are unknown: an image has no georeference.</p>"
+        return f"<p>Ground errors are unknown: {why_no_errors(result)}.</p>"
     found = facts(result)["ground_errors"]
     kinds = [
         (title, found[key]) for title, key in (("all matches", "all_matches"), ("inliers", "inliers")) if found[key]
     ]
     if not kinds:
         return "<p>There are no matches to measure.</p>"
-    names = (("median_east", "shift east"), ("median_north", "shift north"), ("rmse", "RMSE"), ("ce90", "CE90"))
+    axes = result.errors.axes
     rows = [
-        (name, *(f"{cell[key + '_m']:.1f} m ({cell[key + '_native_px']:.2f} px)" for _, cell in kinds))
-        for key, name in names
+        (
+            name,
+            *(
+                f"{cell[f'{key}_{unit_key(axes.unit)}']:.1f} {axes.unit} ({cell[key + '_native_px']:.2f} px)"
+                for _, cell in kinds
+            ),
+        )
+        for name, key in error_rows(axes.in_metres)
     ]
-    note = f"<p class=note>px: native pixels of {result.errors.native_pixel_m:.4g} m; shifts are medians.</p>"
+    note = "".join(f"<p class=note>{escape(told)}</p>" for told in ground_notes(result.errors))
     return _table(("ground errors", *(title for title, _ in kinds)), rows, numbers=True) + note
 
 
@@ -77,12 +83,16 @@ def improvement_section(improvement: Improvement | None) -> str:
     if improvement is None:
         return ""
     rows = [
-        (name, *(number_text(getattr(agreement, key), form) for agreement in (improvement.before, improvement.after)))
+        (in_units(name, improvement.axes), *_cells(improvement, key, in_units(form, improvement.axes)))
         for key, name, form in _AGREEMENT
     ]
     table = _table(("against the reference", "before", "after"), rows, numbers=True)
     note = f"<p class=note>{escape(_sentence(measured_by(improvement)))}</p>"
     return f'<section id="improvement"><h2>Before and after</h2>{table}{note}</section>'
+
+
+def _cells(improvement: Improvement, key: str, form: str) -> list[str]:
+    return [number_text(getattr(agreement, key), form) for agreement in (improvement.before, improvement.after)]
 
 
 def images_table(result: PairResult) -> str:
