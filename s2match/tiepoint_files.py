@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio import Env
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
@@ -72,8 +73,11 @@ def read_tie_points(path: Path, reference: Grid, target: Grid) -> TiePoints:
         raise TiePointError(f"There is no file {path} to read tie points from.")
     try:
         table = _FORMATS[path.suffix.lower()].read(path, reference, target)
+    except RecursionError as error:
+        raise TiePointError(f"Cannot read tie points from {path}: its brackets are nested too deeply.") from error
     except (OSError, ValueError, csv.Error) as error:
-        raise TiePointError(f"Cannot read tie points from {path}: {str(error).rstrip('.')}.") from error
+        said = " ".join(str(error).split()).rstrip(".")
+        raise TiePointError(f"Cannot read tie points from {path}: {said}.") from error
     return points_of(table, reference, target)
 
 
@@ -204,6 +208,8 @@ def _read_points(path: Path, reference: Grid, target: Grid) -> Table:
     onto, source = np.stack([table["mapX"], table["mapY"]], 1), np.stack([table["sourceX"], table["sourceY"]], 1)
     if wkt is not None and reference.crs is not None:
         onto = reproject(onto, _crs_of(wkt), reference.crs)
+        if not np.isfinite(onto).all():
+            raise ValueError("its mapX and mapY are no coordinates of the reference system that its first line names")
     xy0_px, xy1_px = _from_qgis(reference, onto), _from_qgis(target, source)
     # outliers were not enabled for QGIS alone
     enabled = (table["enable"] == 1) | (table.get("OUTLIER", np.zeros_like(table["enable"])) == 1)
@@ -274,7 +280,7 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[Any]], wanted: Sequence
 def _numbers(name: str, values: list[Any]) -> NDArray[np.float64]:
     try:
         return np.array([np.nan if value in (None, "") else float(value) for value in values])
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         raise ValueError(f"its column {name} holds something that is no number") from None
 
 
@@ -293,8 +299,10 @@ def _name_of(crs: CRS) -> str:
 
 def _crs_of(name: str) -> CRS:
     try:
-        return CRS.from_user_input(name)
-    except CRSError as error:
+        # GDAL's own words for a damaged name go to its log, not to the terminal
+        with Env():
+            return CRS.from_user_input(name)
+    except (CRSError, ValueError) as error:
         raise ValueError("its coordinate reference system is unknown") from error
 
 

@@ -1,10 +1,12 @@
 """Geometries of vector files on a part of the ground. Reading them is an extra: requirements-vector.txt."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio import Env
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
@@ -38,8 +40,9 @@ def read_geometries(path: Path, bounds: Bounds, crs: CRS) -> list[Any]:
     try:
         layers = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
         found = [geometry for layer in layers for geometry in _read_layer(path, layer, bounds, crs)]
-    except pyogrio.errors.DataSourceError as error:
-        raise MaskError(f"Cannot read the mask {path}: {str(error).rstrip('.')}.") from error
+    # all that pyogrio raises of itself, and what text of a wrong encoding makes Python raise
+    except (RuntimeError, ValueError, shapely.errors.ShapelyError) as error:
+        raise MaskError(f"Cannot read the mask {path}: {' '.join(str(error).split()).rstrip('.')}.") from error
     return [geometry for geometry in found if shapely.intersects(geometry, shapely.box(*bounds))]
 
 
@@ -55,7 +58,10 @@ def _read_layer(path: Path, layer: str, bounds: Bounds, crs: CRS) -> list[Any]:
     for box in reproject_bounds(bounds, crs, own):
         side = max(box[2] - box[0], box[3] - box[1])
         around = (box[0] - _MARGIN * side, box[1] - _MARGIN * side, box[2] + _MARGIN * side, box[3] + _MARGIN * side)
-        _, _, stored, _ = pyogrio.raw.read(path, layer=layer, columns=[], bbox=around)
+        with warnings.catch_warnings():
+            # such a ring is an error two lines further down
+            warnings.filterwarnings("ignore", "Non closed ring")
+            _, _, stored, _ = pyogrio.raw.read(path, layer=layer, columns=[], bbox=around)
         # rings that run over ground twice must not cancel out
         geometries = shapely.make_valid(shapely.from_wkb(stored), method="structure", keep_collapsed=True)
         cut = shapely.segmentize(shapely.intersection(geometries, shapely.box(*around)), _PIECE * side)
@@ -71,7 +77,9 @@ def _carried(xy: NDArray[np.float64], source: CRS, crs: CRS, bounds: Bounds) -> 
 def _crs_of(path: Path, name: str | None) -> CRS:
     try:
         if name is not None:
-            return CRS.from_user_input(name)
-    except CRSError as error:
+            # GDAL's own words for a damaged name go to its log, not to the terminal
+            with Env():
+                return CRS.from_user_input(name)
+    except (CRSError, ValueError) as error:
         raise MaskError(f"The mask {path} has a coordinate reference system that is unknown.") from error
     raise MaskError(f"The mask {path} has no coordinate reference system: nobody knows where it lies.")

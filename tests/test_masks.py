@@ -2,6 +2,7 @@
 
 import json
 import math
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -300,6 +301,31 @@ def test_files_that_are_no_masks(tmp_path: Path, write_image: Writer) -> None:
         with pytest.raises(MaskError, match=words) as raised:
             read_mask(Mask(path), grid, whole(grid))
         assert str(path) in str(raised.value) and "\n" not in str(raised.value)
+
+
+DAMAGED_POLYGONS = {
+    "no coordinates": {"type": "Polygon"},
+    "a misspelt name": {"type": "Polygon", "coordiinates": [[[6e5, 56e5], [7e5, 56e5], [7e5, 55e5], [6e5, 56e5]]]},
+    "a ring that is not closed": {
+        "type": "Polygon",
+        "coordinates": [[[6e5, 56e5], [7e5, 56e5], [7e5, 55e5], [6e5, 55e5]]],
+    },
+    "a ring of two points": {"type": "Polygon", "coordinates": [[[6e5, 56e5], [7e5, 55e5]]]},
+    "a word": {"type": "Polygon", "coordinates": [[[6e5, "56e5"], [7e5, 56e5], [7e5, 55e5], [6e5, 56e5]]]},
+}
+
+
+@pytest.mark.parametrize("case", DAMAGED_POLYGONS)
+def test_damaged_polygons_end_in_one_sentence(case: str, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.geojson"
+    feature = {"type": "Feature", "properties": {"a": 1}, "geometry": DAMAGED_POLYGONS[case]}
+    crs = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32636"}}
+    path.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature]}))
+    grid = grid_of(64, 64)
+    with warnings.catch_warnings(), pytest.raises(MaskError) as met:
+        warnings.simplefilter("error")
+        read_mask(Mask(path), grid, whole(grid))
+    assert str(met.value).startswith(f"Cannot read the mask {path}: ") and "\n" not in str(met.value)
 
 
 def test_a_raster_that_nobody_can_place(write_image: Writer, tmp_path: Path) -> None:

@@ -478,6 +478,38 @@ def test_files_that_are_none(suffix: str, content: bytes, pair: Pair, tmp_path: 
         read_tie_points(path, whole_file(result.reference), whole_file(result.target))
 
 
+def test_a_number_too_large_and_brackets_too_deep(pair: Pair, tmp_path: Path) -> None:
+    _, result = pair("resized")
+    path = tmp_path / "t.geojson"
+    write_tie_points(tie_points_of(result), path)
+    whole = path.read_text()
+    for content, words in (
+        (
+            whole.replace('"ENABLED": 1', f'"ENABLED": {"9" * 400}', 1),
+            "column ENABLED holds something that is no number",
+        ),
+        ("[" * 100_000, "nested too deeply"),
+    ):
+        path.write_text(content)
+        with pytest.raises(TiePointError, match=words) as met:
+            read_tie_points(path, whole_file(result.reference), whole_file(result.target))
+        assert "\n" not in str(met.value)
+
+
+@pytest.mark.parametrize("crs", ["OGC:CRS84", "EPSG:32636 [", 'PROJCS["damaged", PARAM['])
+def test_a_first_line_that_names_another_system_than_the_coordinates(
+    crs: str, pair: Pair, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _, result = pair("resized")
+    path = tmp_path / "t.points"
+    write_tie_points(tie_points_of(result), path)
+    _, rest = path.read_text().split("\n", 1)
+    path.write_text(f"#CRS: {crs}\n{rest}")
+    with pytest.raises(TiePointError, match=r"no coordinates of the reference system|reference system is unknown"):
+        read_tie_points(path, whole_file(result.reference), whole_file(result.target))
+    assert capfd.readouterr().err == ""
+
+
 def test_points_of_other_images_are_refused(pair: Pair, write_image: Writer, tmp_path: Path) -> None:
     scenes, result = pair("resized")
     write_tie_points(tie_points_of(result), tmp_path / "t.csv")
