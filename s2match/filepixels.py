@@ -51,16 +51,12 @@ def file_affine(placed: Placed) -> Affine | None:
 
     There is none where the file has another reference system than the image, which lies on another one's pixels.
     """
-    if isinstance(placed, Grid) and placed.source is not None:
-        within = file_affine(placed.source)
-        if within is None or placed.source.crs != placed.crs or placed.transform is None:
-            return None
-        assert placed.source.transform is not None
-        onto_source: Affine = within @ ~placed.source.transform @ placed.transform
-        return onto_source
-    scale, corner = _scale_and_corner(placed)
-    onto_file: Affine = Affine.translation(*corner) @ Affine.scale(*map(float, scale))
-    return onto_file
+    if isinstance(placed, Grid) and placed.source is not None and placed.source.crs != placed.crs:
+        return None
+    width, height = placed.size
+    origin, right, down = to_file(placed, np.array([[0.0, 0.0], [width, 0.0], [0.0, height]]))
+    across, along = (right - origin) / width, (down - origin) / height
+    return Affine(*map(float, (across[0], along[0], origin[0], across[1], along[1], origin[1])))
 
 
 def file_pixels_per_pixel(placed: Placed) -> float:

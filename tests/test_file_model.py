@@ -49,6 +49,7 @@ CASES: dict[str, tuple[Affine | None, CRS | None, tuple[int, int] | None, bool]]
     "other zone overlap resized": (place_in(NEXT_ZONE, (20, 20)), NEXT_ZONE, (100, 80), True),
     "degrees": (place_in(DEGREES, (1.4e-4, 9e-5)), DEGREES, None, False),
     "no georeference": (None, None, (200, 90), False),
+    "no reference system": (EAST, None, (200, 90), False),
 }
 AFFINE = np.array([[1.01, 0.02, 3.4], [-0.03, 0.98, -5.6], [0, 0, 1]])
 MATRICES = {
@@ -98,7 +99,7 @@ def test_points_of_the_files_go_where_the_registration_takes_them(
 ) -> None:
     transform, crs, size, overlap = CASES[case]
     image = texture(WIDTH, HEIGHT)
-    place = (GRID, UTM) if transform is not None else (None, None)
+    place = (GRID, crs and UTM) if transform is not None else (None, None)
     scenes = pair_of(write_image("a.tif", image, *place), write_image("b.tif", image, transform, crs))
     reference, target = grids_of(*scenes, size, overlap)
     xy = np.random.default_rng(2).uniform(0, 1, (60, 2)) * (WIDTH, HEIGHT)
@@ -120,12 +121,16 @@ def test_points_of_the_files_go_where_the_registration_takes_them(
         found = applied(told, "reference_file_px_to_target_file_px", xy)
         assert np.abs(found - expected).max() < 1e-6
         assert "of the reference's file to pixel of the target's" in page
-    if crs is None:
+    if transform is None:
         assert told["matrix_reference_map_to_target_map"] is None and told["target_map_crs"] is None
         return
-    assert (told["reference_map_crs"], told["target_map_crs"]) == ("EPSG:32636", "EPSG:32636")
+    system = None if crs is None else "EPSG:32636"
+    assert (told["reference_map_crs"], told["target_map_crs"]) == (system, system)
+    assert crs is not None or "those of the target, which names no reference system" in page
     seen = applied(told, "reference_map_to_target_map", on_map(whole_file(reference), xy))
-    there = np.stack(Transformer.from_crs(UTM, crs, always_xy=True).transform(*seen.T), axis=1)
+    there = seen
+    if crs is not None:
+        there = np.stack(Transformer.from_crs(UTM, crs, always_xy=True).transform(*seen.T), axis=1)
     file = whole_file(target)
     assert file.transform is not None
     assert np.abs(np.stack(~file.transform @ tuple(there.T), axis=1) - expected).max() < 1e-6

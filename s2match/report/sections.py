@@ -151,8 +151,9 @@ def model_section(result: PairResult) -> str:
     else:
         frame = "pixel (x, y, 1) of the reference's file to pixel of the target's, (0, 0) the upper left corner"
         parts.append(_matrix(registration.model, frame, model.file_px))
-    if model.on_map is not None and model.reference_crs is not None and model.target_crs is not None:
-        systems = model.reference_crs.to_string(), model.target_crs.to_string()
+    if model.on_map is not None:
+        named = (model.reference_crs, model.target_crs)
+        systems = ("which names no reference system" if crs is None else crs.to_string() for crs in named)
         frame = "map coordinates (x, y, 1) of the reference, {}, to those of the target, {}".format(*systems)
         parts.append(_matrix(registration.model, frame, model.on_map))
     return "".join(parts)
