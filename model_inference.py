@@ -515,7 +515,14 @@ def _list(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _unless_garbled(raised: "sys.UnraisableHookArgs") -> None:
+    """Show what could not be raised, but for messages of GDAL on damaged files that are no text: an error follows."""
+    if not isinstance(raised.exc_value, UnicodeDecodeError):
+        sys.__unraisablehook__(raised)
+
+
 if __name__ == "__main__":
+    sys.unraisablehook = _unless_garbled
     ended_with = main()
     sys.stderr.flush()
     # everything is written, and taking PyTorch apart would take a third of a second

@@ -14,11 +14,12 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window as RasterioWindow
 
 from s2match.errors import OutputError
 from s2match.files import written_whole
+from s2match.gdal import GDAL_ERRORS, what_gdal_says
 from s2match.images import Window
 
 SUFFIXES = (".tif", ".tiff")
@@ -115,8 +116,8 @@ def write_cog(
                 BIGTIFF="IF_SAFER",
                 OVERVIEW_RESAMPLING="NEAREST" if layout.classes else "AVERAGE",
             )
-        except RasterioError as error:
-            raise OutputError(f"Cannot write {path}: {str(error.__cause__ or error).rstrip('.')}.") from error
+        except GDAL_ERRORS as error:
+            raise OutputError(f"Cannot write {path}: {what_gdal_says(error)}.") from error
 
 
 def _write_tiles(

@@ -113,11 +113,11 @@ AS_FILES_SAY = ReadOptions()
 class Radiometry:
     """How the numbers of a file become grey levels; decided once for the whole file.
 
-    A grey level is ``gain * number + bias``, clipped to 1 to 255.
+    A grey level is ``gain * (number - origin)``, clipped to 1 to 255.
 
     Attributes:
         gain: Grey levels for each step of the number.
-        bias: Grey level of the number 0.
+        origin: The number of grey level 0.
         kind: ``true colour`` (8 bits, as it is), ``reflectance`` (16 bits) or ``stretched``.
         saturated: Grey level at and above which a pixel is saturated; None where the file does not tell.
         nodata: The number that means no data; None where there is none, or a mask tells.
@@ -129,7 +129,7 @@ class Radiometry:
     """
 
     gain: float
-    bias: float
+    origin: float
     kind: str
     saturated: float | None = None
     nodata: float | None = None

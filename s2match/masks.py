@@ -14,12 +14,13 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.features import rasterize
 from rasterio.windows import Window as RasterioWindow
 
 from s2match.clouds import reach_px, saturated_cloud
 from s2match.errors import MaskError
+from s2match.gdal import GDAL_ERRORS, what_gdal_says
 from s2match.georeference import Bounds, apply_transform, pixel_sides_m, reproject, reproject_bounds, wrapped
 from s2match.images import Grid, Mask, Patch, Window, georeferenced
 from s2match.placement import placement_of
@@ -302,8 +303,8 @@ def opened_mask(path: Path) -> Iterator[rasterio.DatasetReader]:
             if sum(colour is not ColorInterp.alpha for colour in file.colorinterp) > 1:
                 raise MaskError(f"The mask {path} has {file.count} bands: a mask has one.")
             yield file
-    except RasterioError as error:
-        raise MaskError(f"Cannot read the mask {path}: {str(error.__cause__ or error).rstrip('.')}.") from error
+    except GDAL_ERRORS as error:
+        raise MaskError(f"Cannot read the mask {path}: {what_gdal_says(error)}.") from error
 
 
 def _quiet_open(path: Path) -> rasterio.DatasetReader:

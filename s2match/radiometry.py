@@ -36,10 +36,11 @@ def radiometry_of(file: rasterio.DatasetReader, options: ReadOptions) -> Radiome
     bits, coloured = _bits(file, indexes), colour_table(file) is not None
     if bits <= 8 or coloured:
         # of 1 bit 0 is no less a value than 1 is
-        if nodata_from is None and (bits > 1 or coloured):
+        if nodata_from is None and bits > 1:
             nodata, nodata_from = 0.0, "zeros"
         if bits < 8 and not coloured:
-            return Radiometry(254 / (2**bits - 1), 1.0, "stretched", None, nodata, nodata_from)
+            gain = 254 / (2**bits - 1)
+            return Radiometry(gain, -1 / gain, "stretched", None, nodata, nodata_from)
         return Radiometry(1.0, 0.0, "true colour", SATURATED, nodata, nodata_from)
     numbers = read_numbers(file, indexes, shape=_small(file))
     if nodata_from is None:
@@ -85,10 +86,11 @@ def read_numbers(
         window: The part; None for all.
         shape: Height and width to read, by the nearest numbers stored; None for every pixel.
     """
-    types = {file.dtypes[index - 1] for index in indexes}
-    out_dtype = None if len(types) == 1 else np.result_type(*types)
+    if len({file.dtypes[index - 1] for index in indexes}) > 1:
+        # the library reads bands of one type only at once
+        return np.concatenate([read_numbers(file, [index], window, shape) for index in indexes])
     out_shape = None if shape is None else (len(indexes), *shape)
-    numbers: NDArray[np.generic] = file.read(indexes, window=window, out_shape=out_shape, out_dtype=out_dtype)
+    numbers: NDArray[np.generic] = file.read(indexes, window=window, out_shape=out_shape)
     return numbers
 
 
@@ -119,11 +121,11 @@ def _reflectance(
         return _stretched(numbers, told)
     told = replace(told, offset=scale.zero, offset_from=said_by)
     gain = 255 / (TCI_SATURATION / _QUANTIFICATION * scale.steps)
-    shown = replace(told, gain=gain, bias=-scale.zero * gain, kind="reflectance", saturated=float(SATURATED))
-    if shown.gain * dark + shown.bias < 255:
+    shown = replace(told, gain=gain, origin=scale.zero, kind="reflectance", saturated=float(SATURATED))
+    if shown.gain * (dark - shown.origin) < 255:
         return shown
     stretched = _stretched(numbers, told)
-    saturated = stretched.gain * (SATURATED - shown.bias) / shown.gain + stretched.bias
+    saturated = stretched.gain * (shown.origin + SATURATED / shown.gain - stretched.origin)
     return replace(stretched, saturated=max(1.0, saturated))
 
 
@@ -146,4 +148,4 @@ def _stretched(numbers: NDArray[np.float64], told: Radiometry) -> Radiometry:
     """From the 1st percentile to the 99th."""
     low, high = np.percentile(numbers, [1, 99])
     gain = 254 / max(float(high - low), 1e-12)
-    return replace(told, gain=gain, bias=1 - float(low) * gain, kind="stretched")
+    return replace(told, gain=gain, origin=float(low) - 1 / gain, kind="stretched")

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window as RasterioWindow
 
 from s2match.catalog import Scene, scene_of
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
+from s2match.gdal import GDAL_ERRORS, what_gdal_says
 from s2match.images import AS_FILES_SAY, UNMASKED, Grid, Masking, Patch, Radiometry, Raster, ReadOptions, Window
 from s2match.masks import is_vector, opened_mask, with_margin, without_masked
 from s2match.nodata import band_validity, is_mixed, large_patches, used_bands, zeros_are_nodata
@@ -38,6 +39,9 @@ _NODATA_MARGIN_PX = 16
 _HELD_BYTES = 256 << 20
 
 _OPENING = threading.Lock()
+
+# Differences of numbers beyond this are told coarsely in float32.
+_FLOAT32_WHOLE = 1 << 16
 
 # Images of a container that are named.
 _NAMED_PARTS = 8
@@ -71,6 +75,7 @@ class _Stored:
         colours: (N, 4) the colour table; None where the numbers are not those of one.
         radiometry: How its numbers become grey levels.
         level: The resolution.
+        moved: What is taken off its numbers, so that the differences of large ones are not rounded away.
     """
 
     file: rasterio.DatasetReader
@@ -78,6 +83,7 @@ class _Stored:
     colours: NDArray[np.uint8] | None
     radiometry: Radiometry
     level: _Level
+    moved: int
 
 
 def read_raster(
@@ -126,7 +132,7 @@ def read_whole(grid: Grid) -> Raster:
     """
     name, (width, height) = grid.scene.path.name, grid.size
     too_large = ImageSizeError(
-        f"{name} at {width} x {height} px is too large to be read at once: choose a smaller size."
+        f"{name} is too large to be read at once at {width} x {height} px: choose a smaller size to match at."
     )
     if max(width, height) > MAX_SIDE_PX:
         raise too_large
@@ -224,7 +230,7 @@ def _read_data(grid: Grid, window: Window) -> Patch:
     left, top = grid.corner[0] + across * window.x, grid.corner[1] + down * window.y
     level = _level_of(grid)
     with opened(grid.scene.path, level.overview) as file:
-        stored = _Stored(file, used_bands(file), colour_table(file), radiometry, level)
+        stored = _stored(file, radiometry, level)
         columns = _part(left, window.width, across, level.columns, file.width)
         strips = [
             _read_strip(stored, _part(top + down * begin, rows, down, level.rows, file.height), columns)
@@ -234,7 +240,15 @@ def _read_data(grid: Grid, window: Window) -> Patch:
     valid = np.concatenate([strip[1] for strip in strips])
     if not valid.any():
         return nothing(window)
-    return Patch(_to_grey(values, valid, radiometry), valid)
+    return Patch(_to_grey(values, valid, radiometry.gain, radiometry.origin - stored.moved), valid)
+
+
+def _stored(file: rasterio.DatasetReader, radiometry: Radiometry, level: _Level) -> _Stored:
+    bands, colours = used_bands(file), colour_table(file)
+    # float32, in which numbers are resampled, holds those of 16 bits exactly
+    wide = colours is None and any(np.dtype(file.dtypes[band - 1]).itemsize > 2 for band in bands)
+    moved = round(radiometry.origin) if wide and abs(radiometry.origin) > _FLOAT32_WHOLE else 0
+    return _Stored(file, bands, colours, radiometry, level, moved)
 
 
 def _file_pixels_per_pixel(grid: Grid) -> tuple[float, float]:
@@ -280,7 +294,15 @@ def _read_stored(stored: _Stored, window: RasterioWindow) -> tuple[NDArray[np.ge
         valid &= ~large_patches(np.asarray(~some))
     elif not valid.all() and is_mixed(file, radiometry, stored.level.overview is not None):
         valid &= ~large_patches(np.asarray(~valid))
-    return bands, valid
+    return _moved(bands, stored.moved) if stored.moved else bands, valid
+
+
+def _moved(numbers: NDArray[np.generic], by: int) -> NDArray[np.generic]:
+    """Numbers less a whole one, without rounding."""
+    if numbers.dtype.kind == "f":
+        return np.asarray(numbers.astype(float) - by)
+    # integers of 64 bits wrap around, and their differences come out right
+    return np.asarray((numbers.astype(np.uint64) - np.uint64(by % (1 << 64))).view(np.int64))
 
 
 def _coloured(numbers: NDArray[np.generic], table: NDArray[np.uint8]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
@@ -372,9 +394,8 @@ def opened(path: Path, overview: int | None = None) -> Iterator[rasterio.Dataset
             if file.count == 0:
                 raise UnreadableImageError(_bands_missing(path, file.subdatasets))
             yield file
-    except RasterioError as error:
-        detail = str(error.__cause__ or error).rstrip(".")
-        raise UnreadableImageError(f"Cannot read {path}: {detail}.") from error
+    except GDAL_ERRORS as error:
+        raise UnreadableImageError(f"Cannot read {path}: {what_gdal_says(error)}.") from error
 
 
 def _bands_missing(path: Path, parts: list[str]) -> str:
@@ -458,9 +479,9 @@ def _resample_valid(
     return np.divide(values, share, out=np.zeros_like(values), where=kept), kept
 
 
-def _to_grey(values: NDArray[np.float32], valid: NDArray[np.bool_], radiometry: Radiometry) -> NDArray[np.uint8]:
-    """B×H×W numbers to H×W×3 uint8: 1 to 255 where valid, 0 elsewhere."""
-    if (radiometry.gain, radiometry.bias) != (1.0, 0.0):
-        values = values * np.float32(radiometry.gain) + np.float32(radiometry.bias)
+def _to_grey(values: NDArray[np.float32], valid: NDArray[np.bool_], gain: float, origin: float) -> NDArray[np.uint8]:
+    """B×H×W numbers to H×W×3 uint8: 1 to 255 where valid, 0 elsewhere; see :class:`s2match.images.Radiometry`."""
+    if (gain, origin) != (1.0, 0.0):
+        values = values * np.float32(gain) - np.float32(gain * origin)
     image = np.clip(np.rint(values), 1, 255).astype(np.uint8) * valid
     return np.ascontiguousarray(np.broadcast_to(image.transpose(1, 2, 0), (*valid.shape, 3)))
