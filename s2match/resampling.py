@@ -49,8 +49,10 @@ def _along_rows(image: NDArray[np.generic], axis: AxisMap) -> NDArray[np.float32
     first, weights = _taps(axis)
     out = np.zeros((axis.size, image.shape[1]), np.float32)
     for tap, weight in enumerate(weights.T):
-        index = np.clip(first + tap, 0, image.shape[0] - 1)
-        out += weight[:, None] * image[index]
+        # where pixels are taken as they are, one of two weights is nothing
+        if weight.any():
+            index = np.clip(first + tap, 0, image.shape[0] - 1)
+            out += weight[:, None] * image[index]
     return out
 
 

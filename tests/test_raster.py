@@ -11,6 +11,7 @@ import rasterio
 from affine import Affine
 from conftest import GRID, REAL, Writer, texture
 from numpy.typing import NDArray
+from PIL import Image
 
 from s2match.catalog import scene_of
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
@@ -40,6 +41,39 @@ def test_decimated_jp2_is_true_to_the_grid(write_image: Writer, side: int, size:
             shift = shift_px(raster.image[rows, columns, 0], truth[rows, columns])
             assert np.abs(shift).max() < 0.03, (rows, columns, shift)
     assert raster.transform == GRID @ Affine.scale(side / size)
+
+
+@pytest.mark.parametrize("irreversible", [False, True])
+@pytest.mark.parametrize(("side", "size", "tile"), [(343, 75, 8), (343, 75, 64), (343, 160, 16), (686, 75, 32)])
+def test_small_tiles_do_not_bend_a_reduced_jp2(
+    tmp_path: Path, side: int, size: int, tile: int, irreversible: bool
+) -> None:
+    """Of a level, tiles of 8 px hold one or two samples, and GDAL says that the image is one block."""
+    full = texture(side, side, detail_px=1.5 * side / size)
+    path = tmp_path / "a.jp2"
+    levels = min(5, tile.bit_length() - 1)
+    Image.fromarray(full).save(path, tile_size=(tile, tile), num_resolutions=levels + 1, irreversible=irreversible)
+    raster = read_raster(path, (size, size))
+    truth = cv2.resize(full, (size, size), interpolation=cv2.INTER_AREA)
+    assert np.abs(shift_px(raster.image[..., 0], truth)).max() < 0.02
+    third = size // 3
+    for rows in (slice(0, third), slice(third, 2 * third), slice(size - third, size)):
+        for columns in (slice(0, third), slice(third, 2 * third), slice(size - third, size)):
+            shift = shift_px(raster.image[rows, columns, 0], truth[rows, columns])
+            assert np.abs(shift).max() < 0.03, (rows, columns, shift)
+
+
+@pytest.mark.parametrize("irreversible", [False, True])
+@pytest.mark.parametrize("size", [600, 300])
+def test_at_exactly_half_size_the_finest_detail_is_true_to_five_hundredths(
+    write_image: Writer, size: int, irreversible: bool
+) -> None:
+    """What the README says: detail as fine as a pixel can show is the worst there is."""
+    full = texture(1200, 1200, detail_px=0.3 * 1200 / size)
+    path = write_image("a.jp2", full, REVERSIBLE="NO" if irreversible else "YES")
+    raster = read_raster(path, (size, size))
+    truth = cv2.resize(full, (size, size), interpolation=cv2.INTER_AREA)
+    assert np.abs(shift_px(raster.image[..., 0], truth)).max() < 0.045
 
 
 def test_gdal_s_own_decimated_read_would_not_be(write_image: Writer) -> None:

@@ -1,0 +1,48 @@
+"""What the header of a JPEG 2000 codestream says that GDAL does not pass on."""
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+# Start of the codestream, and the marker of its sizes that follows (ISO/IEC 15444-1, annex A).
+_START = b"\xff\x4f\xff\x51"
+# Length of the marker, capabilities, and then width, height, left and top of the image and of its first tile.
+_SIZES = struct.Struct(">HH8I")
+
+
+def tile_size(path: Path) -> tuple[int, int] | None:
+    """Width and height of the tiles that an image is encoded in, each by itself; None where no codestream is found.
+
+    GDAL tells of blocks, which it takes to be the whole image where tiles are small.
+    """
+    with path.open("rb") as stream:
+        if not _find_codestream(stream):
+            return None
+        header = stream.read(_SIZES.size)
+    if len(header) < _SIZES.size:
+        return None
+    _, _, _, _, _, _, width, height, _, _ = _SIZES.unpack(header)
+    return width, height
+
+
+def _find_codestream(stream: BinaryIO) -> bool:
+    """Move to the sizes of the codestream, after their marker."""
+    position = 0
+    while True:
+        stream.seek(position)
+        header = stream.read(16)
+        if header.startswith(_START):
+            stream.seek(position + len(_START))
+            return True
+        if len(header) < 16:
+            return False
+        length, kind = struct.unpack(">I4s", header[:8])
+        begin = 16 if length == 1 else 8
+        if kind == b"jp2c":
+            position += begin
+            continue
+        if length == 1:
+            (length,) = struct.unpack(">Q", header[8:])
+        if length < begin:
+            return False
+        position += length
