@@ -10,6 +10,7 @@ from s2match.clouds import saturated_cloud
 from s2match.evidence import FitFailure, Reason, common_ground
 from s2match.georeference import common_corners, pixel_sides_m, predict
 from s2match.images import Placed, Raster, georeferenced
+from s2match.matches import Origin
 
 # A confidence that is worth trying on difficult pairs.
 LOW_CONFIDENCE = 0.2
@@ -29,6 +30,7 @@ _FINER = 1.2
 # Smaller shares of an image are not listed.
 _WORTH_TELLING = 0.01
 
+_GIVEN_ADVICE = ("more tie points, all over the common ground", "a larger --ransac_threshold")
 _MORE_GROUND = "images with more ground in common"
 
 Mask = NDArray[np.bool_]
@@ -62,19 +64,21 @@ class RefusedPair:
         target: Target, likewise.
         shown: Both with pixels, perhaps smaller.
         failure: Why no model was fitted.
-        confidence: The matches have a confidence above this.
+        origin: Where the matches come from.
     """
 
     reference: Placed
     target: Placed
     shown: tuple[Raster, Raster]
     failure: FitFailure
-    confidence: float
+    origin: Origin
 
 
 def explain(pair: RefusedPair) -> Refusal:
     """The cause of a refusal, and what to try."""
     failure = pair.failure
+    if pair.origin.given:
+        return Refusal(failure.reason.value, _cause(failure, "tie points"), _GIVEN_ADVICE)
     if failure.reason is Reason.IMPLAUSIBLE:
         tries = ("another date", "check the georeference and the orientation of both images")
         return Refusal(failure.reason.value, _cause(failure), tries)
@@ -94,32 +98,31 @@ def explain(pair: RefusedPair) -> Refusal:
     return Refusal(failure.reason.value, _cause(failure), advice)
 
 
-def _cause(failure: FitFailure) -> str:
-    """The cause that the matches tell."""
+def _cause(failure: FitFailure, points: str = "matches") -> str:
+    """The cause that the points tell."""
     match failure.reason:
         case Reason.HARDLY_ANY_MATCHES:
             if failure.matches == 0:
-                return "no matches were found: the images show nothing in common"
-            found = "match was" if failure.matches == 1 else "matches were"
-            return f"only {failure.matches} {found} found, hardly anything in common: {failure.required} must agree"
+                return f"there are no {points}: nothing in common is seen in the two images"
+            return f"there are only {failure.matches} {points}, and {failure.required} must agree"
         case Reason.TOO_FEW_AGREE:
-            return f"only {failure.agreeing} of {failure.matches} matches agree, and {failure.required} must"
+            return f"only {failure.agreeing} of {failure.matches} {points} agree, and {failure.required} must"
         case Reason.ONE_CLUSTER:
             return (
-                f"the {failure.agreeing} matches that agree lie in one small part of the common ground, as wrong "
-                "matches do"
+                f"the {failure.agreeing} {points} that agree lie in one small part of the common ground, as wrong "
+                "ones do"
             )
     if failure.mirrored or failure.scale is None:
-        return f"{failure.agreeing} of {failure.matches} matches agree on a model that mirrors the target"
+        return f"{failure.agreeing} of {failure.matches} {points} agree on a model that mirrors the target"
     low, high = failure.scale
     return (
-        f"{failure.agreeing} of {failure.matches} matches agree on a model that scales the target by {low:.2f} to "
+        f"{failure.agreeing} of {failure.matches} {points} agree on a model that scales the target by {low:.2f} to "
         f"{high:.2f} times what is expected: 0.5 to 2 is plausible"
     )
 
 
 def _weaker(pair: RefusedPair) -> tuple[str, ...]:
-    lower = pair.confidence > LOW_CONFIDENCE and pair.failure.matches > 0
+    lower = pair.origin.confidence > LOW_CONFIDENCE and pair.failure.matches > 0
     return (f"a lower confidence, such as {LOW_CONFIDENCE}, for more matches",) if lower else ()
 
 

@@ -97,7 +97,7 @@ class PairResult:
         """Why there is no registration, in words, and what to try; None with one."""
         if self.failure is None:
             return None
-        pair = RefusedPair(self.reference, self.target, self.shown, self.failure, self.matches.origin.confidence)
+        pair = RefusedPair(self.reference, self.target, self.shown, self.failure, self.matches.origin)
         return explain(pair)
 
     @property

@@ -54,14 +54,14 @@ def told(result: PairResult) -> tuple[str, str]:
 
 def test_no_matches_ask_for_no_lower_confidence() -> None:
     code, words = told(result_of(PLACES[:0], PLACES[:0]))
-    assert code == "hardly_any_matches" and "no matches were found" in words
+    assert code == "hardly_any_matches" and "there are no matches" in words
     assert "confidence" not in words and "another date" in words and "one place" in words
 
 
 @pytest.mark.parametrize(("confidence", "lower"), [(0.8, True), (0.2, False), (0.1, False)])
 def test_a_lower_confidence_is_advised_only_where_there_is_one(confidence: float, lower: bool) -> None:
     code, words = told(result_of(PLACES[:5], PLACES[:5], confidence))
-    assert code == "hardly_any_matches" and "only 5 matches were found" in words
+    assert code == "hardly_any_matches" and "there are only 5 matches, and 13 must agree" in words
     assert ("lower confidence" in words) == lower
 
 
@@ -69,6 +69,14 @@ def test_matches_that_disagree() -> None:
     code, words = told(result_of(PLACES, SCATTERED))
     assert code == "too_few_agree"
     assert re.search(r"only \d+ of 300 matches agree, and 42 must", words)
+
+
+def test_given_tie_points_are_no_matches() -> None:
+    result = result_of(PLACES[:5], PLACES[:5])
+    origin = replace(result.matches.origin, given=True)
+    code, words = told(replace(result, matches=replace(result.matches, origin=origin)))
+    assert code == "hardly_any_matches" and "there are only 5 tie points" in words and "more tie points" in words
+    assert "confidence" not in words and "date" not in words
 
 
 def test_one_cluster() -> None:
