@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from benchmarks.baselines import match_sift, phase_shift
 from benchmarks.environment import environment
 from benchmarks.scoring import Score, moved, score
 from benchmarks.tables import Run, has_confidence, per_pair, scores_of, totals
-from s2match.baselines import match_sift, phase_shift
 from s2match.errors import WeightsDownloadError
 from s2match.files import written_whole
 from s2match.images import Raster

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.arosics import match_arosics, version_of
+from benchmarks.baselines import match_phase, match_sift
 from benchmarks.deformations import Deformation, deformations, deformed
 from benchmarks.environment import environment
 from benchmarks.networks import ROOT
 from benchmarks.pairs import DEFAULT_DATA, DatePair, date_pairs
 from benchmarks.scoring import RIGHT_PX
 from benchmarks.tables import row
-from s2match.baselines import match_phase, match_sift
 from s2match.evidence import FitFailure
 from s2match.files import written_whole
 from s2match.finishing import Finishing

@@ -1,11 +1,11 @@
-"""SIFT, in the GDAL frame: a scale and a turn would show half a pixel out of place."""
+"""What LoFTR is compared with is as exact as it can be had, in the GDAL frame."""
 
 import cv2
 import numpy as np
 from conftest import make_raster, texture
 
-from s2match.baselines import match_sift
-from s2match.matches import Matches
+from benchmarks.baselines import match_phase, match_sift, phase_shift
+from s2match.matches import GreyImage, Matches
 from s2match.matching import prepare
 
 IMAGE = texture(256, 200, detail_px=2)
@@ -29,3 +29,33 @@ def test_twice_as_large() -> None:
 
 def test_nothing_to_find() -> None:
     assert len(sift(np.full((100, 100), 80, np.uint8))) == 0
+
+
+def seen_from(fine: np.ndarray, x: int, y: int) -> GreyImage:
+    """128 × 128 px, each the mean of 5 × 5 finer ones."""
+    grey = fine[y : y + 640, x : x + 640].reshape(128, 5, 128, 5).mean(axis=(1, 3)) / 255
+    return GreyImage(grey.astype(np.float32), np.ones(grey.shape, np.bool_))
+
+
+def test_phase_correlation_is_off_by_less_than_a_twentieth_of_a_pixel() -> None:
+    """Twenty shifts by fifths of a pixel, up to 4 px."""
+    fine, steps = texture(800, 800, seed=1), np.random.default_rng(0).integers(-20, 21, (20, 2))
+    off = [
+        np.linalg.norm(phase_shift(seen_from(fine, 60, 60), seen_from(fine, 60 - x, 60 - y)) - [x / 5, y / 5])
+        for x, y in steps
+    ]
+    assert np.median(off) < 0.035 and np.max(off) < 0.05
+
+
+def test_phase_correlation_knows_sizes_apart_nodata_and_nothing() -> None:
+    scene = texture(200, 200, seed=2, detail_px=2)
+    target = make_raster(scene[5:195, 3:190])
+    np.testing.assert_allclose(phase_shift(prepare(make_raster(scene)), prepare(target)), [-3, -5], atol=0.1)
+    empty = GreyImage(np.zeros((128, 128), np.float32), np.zeros((128, 128), np.bool_))
+    np.testing.assert_array_equal(phase_shift(empty, empty), [0, 0])
+    valid = np.ones(scene.shape, np.bool_)
+    valid[:, 120:] = False
+    moved = np.roll(scene, 2, axis=1)
+    found = match_phase(prepare(make_raster(scene, valid=valid)), prepare(make_raster(moved, valid=valid)))
+    assert len(found) == 3 and found.xy0[:, 0].max() < 100
+    np.testing.assert_allclose(np.median(found.xy1 - found.xy0, axis=0), [2, 0], atol=0.1)

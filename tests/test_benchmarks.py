@@ -10,6 +10,7 @@ from conftest import GRID, REAL, make_raster, texture
 
 from benchmarks import months, registration
 from benchmarks.accuracy import DEFAULT_JSON, OFFSETS, identity, measure, phase_correlation, sift
+from benchmarks.baselines import match_sift
 from benchmarks.deformations import Deformation, deformations, deformed, field
 from benchmarks.pairs import date_pairs
 from benchmarks.precision import Agreement, agreement, total
@@ -32,7 +33,6 @@ from benchmarks.speed import Case, in_own_process
 from benchmarks.speed_tables import REST
 from benchmarks.speed_tables import table as speed_table
 from benchmarks.warps import WARPS, row, warp_matrix, warped
-from s2match.baselines import match_sift
 from s2match.evidence import required_inliers
 from s2match.matches import Matches, Origin
 from s2match.matching import prepare

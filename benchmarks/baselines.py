@@ -3,12 +3,19 @@
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from skimage.registration import phase_cross_correlation
 
 from s2match.matches import GreyImage, Matches, Origin
 
 _FEATURES = 8000
 _CONTRAST = 0.01
 _RATIO = 0.8
+
+# Parts of a pixel that phase correlation tells apart, exactly and roughly.
+_UPSAMPLING, _ROUGHLY = 100, 2
+
+# Shifts by the plain and by the normalised correlation that differ by less, along each axis, agree.
+_AGREE_PX = 0.75
 
 # Windows with less of their pixels valid are not correlated.
 _LEAST_VALID = 0.75
@@ -47,26 +54,37 @@ def match_sift(image0: GreyImage, image1: GreyImage) -> Matches:
 
 
 def phase_shift(image0: GreyImage, image1: GreyImage) -> NDArray[np.float64]:
-    """The shift from one image to another by phase correlation, to a fraction of a pixel.
+    """The shift from one image to another by scikit-image's phase correlation, to a hundredth of a pixel.
 
-    Kuglin and Hines, "The Phase Correlation Image Alignment Method", 1975. Both images are faded out towards their
-    edges, and nodata is set to the mean, so that neither is what correlates.
+    Guizar-Sicairos, Thurman and Fienup, "Efficient subpixel image registration algorithms", Optics Letters 2008. Both
+    images are faded out towards their edges, and nodata is set to the mean, so that neither is what correlates. The
+    normalised correlation finds the shift on more pairs of dates; the plain one is more exact where it agrees.
 
     Args:
         image0: Reference.
         image1: Target; sizes may differ.
 
     Returns:
-        (x, y): the target pixel of a reference pixel, minus the latter, both in the GDAL frame.
+        (x, y): the target pixel of a reference pixel, minus the latter, both in the GDAL frame; 0 where an image shows
+        nothing.
     """
     size = np.maximum(image0.grey.shape, image1.grey.shape)
-    spectrum0, spectrum1 = (np.fft.rfft2(_faded(image), s=tuple(size)) for image in (image0, image1))
-    cross = spectrum1 * spectrum0.conj()
-    surface = np.fft.irfft2(cross / np.maximum(np.abs(cross), 1e-12), s=tuple(size))
-    peak = np.array(np.unravel_index(surface.argmax(), surface.shape))
-    shift = [peak[axis] + _fraction(surface, peak, axis) for axis in (1, 0)]
-    extent = size[::-1]
-    return np.asarray((np.array(shift) + extent / 2) % extent - extent / 2)
+    faded0, faded1 = (_faded(image, size) for image in (image0, image1))
+    if not (faded0.any() and faded1.any()):
+        return np.zeros(2)
+    rough = _correlated(faded0, faded1, "phase", _ROUGHLY)
+    exact = _correlated(faded0, faded1, None, _UPSAMPLING)
+    agree = np.abs(exact - rough).max() <= _AGREE_PX
+    return exact if agree else _correlated(faded0, faded1, "phase", _UPSAMPLING)
+
+
+def _correlated(
+    image0: NDArray[np.float64], image1: NDArray[np.float64], normalisation: str | None, upsampling: int
+) -> NDArray[np.float64]:
+    """The shift (x, y) from one image to another, to a fraction of a pixel."""
+    back, _, _ = phase_cross_correlation(image0, image1, upsample_factor=upsampling, normalization=normalisation)
+    # scikit-image tells what moves the target back onto the reference, (row, column)
+    return -np.asarray(back[::-1], np.float64)
 
 
 def match_phase(image0: GreyImage, image1: GreyImage, side_px: int = 128, step_px: int = 32) -> Matches:
@@ -95,21 +113,10 @@ def match_phase(image0: GreyImage, image1: GreyImage, side_px: int = 128, step_p
     return Matches(points0, points1, np.ones(len(points0)), Origin("phase correlation", "cpu", 0.0))
 
 
-def _faded(image: GreyImage) -> NDArray[np.float64]:
+def _faded(image: GreyImage, size: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The image without its mean under a Hann window, with zeros up to a size (height, width)."""
     height, width = image.grey.shape
     mean = image.grey[image.valid].mean() if image.valid.any() else 0.0
     centred = np.where(image.valid, image.grey - mean, 0)
-    return np.asarray(centred * np.hanning(height)[:, None] * np.hanning(width))
-
-
-def _fraction(surface: NDArray[np.float64], peak: NDArray[np.int64], axis: int) -> float:
-    """How far the true peak lies from the largest sample along an axis.
-
-    Foroosh et al., "Extension of Phase Correlation to Subpixel Registration", IEEE TIP 2002: a shift by a fraction
-    spreads the peak over two samples in proportion.
-    """
-    step = np.eye(2, dtype=int)[axis]
-    top = surface[tuple(peak)]
-    before, after = (max(0.0, surface[tuple((peak + k * step) % surface.shape)]) for k in (-1, 1))
-    side = max(before, after)
-    return float(np.copysign(side / (side + top), after - before))
+    padding = [(0, int(most - side)) for most, side in zip(size, (height, width), strict=True)]
+    return np.pad(centred * np.hanning(height)[:, None] * np.hanning(width), padding)
