@@ -285,8 +285,8 @@ def ground_errors(
 def ground_axes(placed: Placed) -> GroundAxes:
     """The axes that distances on the ground of a georeferenced image are measured along.
 
-    Those of its own CRS where that is projected, in metres, and true to scale at the image within half a percent; or
-    else those of the UTM zone of its middle. An image without a CRS, or one of another planet in degrees, is measured
+    Those of its own CRS where that is projected, in metres, and true to scale in the middle of the image within half a
+    percent, with all of the image on Earth; or else those of the UTM zone of its middle. An image without a CRS, or one of another planet in degrees, is measured
     in units of its map.
     """
     assert placed.transform is not None
@@ -297,7 +297,9 @@ def ground_axes(placed: Placed) -> GroundAxes:
     metric = placed.crs.is_projected and placed.crs.linear_units_factor[1] == 1
     if not np.isfinite(longitude):
         return GroundAxes(placed.crs, METRES if metric else MAP_UNITS)
-    if metric and _true_to_scale(placed.crs, middle[0], (longitude, latitude)):
+    corners = apply_transform(placed.transform, np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) * placed.size)
+    whole = metric and bool(np.isfinite(reproject(corners, placed.crs, _WGS84)).all())
+    if whole and _true_to_scale(placed.crs, middle[0], (longitude, latitude)):
         return GroundAxes(placed.crs)
     zone = int((longitude + 180) // 6) % 60 + 1
     return GroundAxes(CRS.from_epsg((32600 if latitude >= 0 else 32700) + zone))
