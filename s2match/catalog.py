@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from s2match.errors import DatasetError, ImageIndexError, SameImageError
+from s2match.missing import why_no_dataset
 
 SAMPLE_FOLDER = "sample"
 
@@ -78,8 +79,7 @@ def list_scenes(folder: Path) -> tuple[Scene, ...]:
         DatasetError: The folder does not exist or is not a folder.
     """
     if not folder.is_dir():
-        state = "is not a folder" if folder.exists() else "does not exist"
-        raise DatasetError(f"The dataset folder {folder.resolve()} {state}.")
+        raise DatasetError(why_no_dataset(folder))
     for pattern in _PATTERNS:
         found = (path for path in folder.iterdir() if _fits(path.name, pattern) and path.is_file())
         paths = sorted(found, key=lambda path: path.name)
@@ -108,7 +108,7 @@ def open_dataset(folder: Path) -> tuple[Path, tuple[Scene, ...]]:
     sample = folder / SAMPLE_FOLDER
     scenes = list_scenes(sample) if sample.is_dir() else ()
     if not scenes:
-        raise DatasetError(f"The dataset folder {folder} holds no *_TCI.jp2 image.")
+        raise DatasetError(why_no_dataset(folder))
     return sample, scenes
 
 

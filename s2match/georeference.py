@@ -286,8 +286,8 @@ def ground_axes(placed: Placed) -> GroundAxes:
     """The axes that distances on the ground of a georeferenced image are measured along.
 
     Those of its own CRS where that is projected, in metres, and true to scale in the middle of the image within half a
-    percent, with all of the image on Earth; or else those of the UTM zone of its middle. An image without a CRS, or one of another planet in degrees, is measured
-    in units of its map.
+    percent, with all of the image on Earth; or else those of the UTM zone of its middle. An image without a CRS, or one
+    of another planet in degrees, is measured in units of its map.
     """
     assert placed.transform is not None
     if placed.crs is None:

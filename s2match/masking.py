@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from s2match.errors import OptionError
+from s2match.errors import MaskError, OptionError
 from s2match.images import Grid, Mask, Masking
 from s2match.masks import clouds_unknown, is_vector, lies_on, misplaced
+from s2match.missing import url_of
 from s2match.raster import measured
 
 
@@ -20,7 +21,12 @@ def masking_of(paths: Sequence[Path], values: Sequence[int] | None = None, cloud
 
     Raises:
         OptionError: There are values and no raster.
+        MaskError: A mask is an address.
     """
+    for path in map(Path, paths):
+        url = url_of(path)
+        if url is not None:
+            raise MaskError(f"The mask {url} is an address, and URLs are not read yet: download the file.")
     if values is not None and all(is_vector(path) for path in paths):
         raise OptionError("Mask values say nothing without a mask that is a raster.")
     return Masking(tuple(Mask(path, None if values is None else tuple(values)) for path in paths), clouds)

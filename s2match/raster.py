@@ -19,6 +19,7 @@ from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageEr
 from s2match.gdal import GDAL_ERRORS, what_gdal_says
 from s2match.images import AS_FILES_SAY, UNMASKED, Grid, Masking, Patch, Radiometry, Raster, ReadOptions, Window
 from s2match.masks import is_vector, opened_mask, with_margin, without_masked
+from s2match.missing import why_no_image
 from s2match.nodata import band_validity, is_mixed, large_patches, used_bands, zeros_are_nodata
 from s2match.placement import placement_of
 from s2match.radiometry import TCI_SATURATION as TCI_SATURATION
@@ -38,6 +39,8 @@ _NODATA_MARGIN_PX = 16
 
 # What is kept of files that windows are read from, one after another: two rows of the blocks of two full tiles.
 _HELD_BYTES = 256 << 20
+
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z")
 
 _OPENING = threading.Lock()
 
@@ -389,9 +392,9 @@ def opened(path: Path, overview: int | None = None) -> Iterator[rasterio.Dataset
         UnreadableImageError: The file is missing, not an image, or damaged.
     """
     if not path.is_file():
-        raise UnreadableImageError(
-            f"{path} is a folder, not an image." if path.is_dir() else f"There is no file {path}."
-        )
+        raise UnreadableImageError(why_no_image(path))
+    if path.suffix.lower() in _ARCHIVES:
+        raise UnreadableImageError(f"{path} is an archive: unpack it, and give the image file in it.")
     options = {} if overview is None else {"overview_level": overview}
     try:
         # one decoding thread: GDAL loses the errors of damaged tiles met in others

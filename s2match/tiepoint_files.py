@@ -20,6 +20,7 @@ from s2match.files import written_whole
 from s2match.georeference import apply_transform, reproject, to_pixels, wrapped
 from s2match.images import Grid, georeferenced
 from s2match.importing import extra
+from s2match.missing import url_of
 from s2match.tiepoint_table import FLAGS, READ, columns_of, map_decimals, points_of
 from s2match.tiepoints import TiePoints
 
@@ -70,7 +71,7 @@ def read_tie_points(path: Path, reference: Grid, target: Grid) -> TiePoints:
     if path.suffix.lower() not in _FORMATS:
         raise TiePointError(f"Cannot read tie points from {path}: its suffix must be one of {', '.join(_FORMATS)}.")
     if not path.is_file():
-        raise TiePointError(f"There is no file {path} to read tie points from.")
+        raise TiePointError(f"There is no file {url_of(path) or path} to read tie points from.")
     try:
         table = _FORMATS[path.suffix.lower()].read(path, reference, target)
     except RecursionError as error:

@@ -108,6 +108,8 @@ def in_words(verdict: Verdict) -> str:
         else:
             told = "neither the matches nor a georeference tell how the images lie"
         return f"{verdict.decision}: {told}"
+    if found is None and verdict.georeferenced:
+        return f"register with this {verdict.model}: a reference system ends where the images lie, and tells no shift"
     if found is None:
         return f"register with this {verdict.model}: without georeference there is nothing to compare it with"
     unit = found.unit

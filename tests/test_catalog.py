@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from s2match.catalog import list_scenes, open_dataset, pick_pair, scene_of
-from s2match.errors import DatasetError, ImageIndexError, SameImageError
+from s2match.errors import DatasetError, ImageIndexError, MaskError, SameImageError, UnreadableImageError
+from s2match.masking import masking_of
+from s2match.raster import read_grid
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -68,3 +70,46 @@ def test_pick_pair(tmp_path: Path) -> None:
             pick_pair(scenes, index, 0)
     with pytest.raises(SameImageError):
         pick_pair(scenes, 1, 1)
+
+
+PRODUCT = "S2A_MSIL1C_20180820T083601_N0206_R064_T36UXA_20180820T105204.SAFE"
+INSIDE = "GRANULE/L1C_T36UXA_A016505_20180820T083602/IMG_DATA/T36UXA_20180820T083601_TCI.jp2"
+
+
+def product(folder: Path) -> Path:
+    """A SAFE product whose image is no file that could be read."""
+    image = folder / PRODUCT / INSIDE
+    image.parent.mkdir(parents=True)
+    image.touch()
+    return folder / PRODUCT
+
+
+def test_of_a_product_the_image_in_it_is_named(tmp_path: Path) -> None:
+    safe = product(tmp_path)
+    with pytest.raises(UnreadableImageError) as met:
+        read_grid(safe)
+    assert str(met.value) == (
+        f"{safe} is a SAFE product, not an image file: its image is {INSIDE}. Give that file."
+    )
+    for folder, inside in ((safe, INSIDE), (tmp_path, f"{PRODUCT}/{INSIDE}")):
+        with pytest.raises(DatasetError) as refused:
+            open_dataset(folder)
+        assert f"holds no *_TCI.jp2 image itself. There are 1 in SAFE products below it, such as {inside}" in str(
+            refused.value
+        )
+
+
+@pytest.mark.parametrize("url", ["https://example.com/a/b.tif", "s3://bucket/a.jp2"])
+def test_addresses_keep_their_slashes(url: str, tmp_path: Path) -> None:
+    with pytest.raises(UnreadableImageError, match=f"^{url} is an address, and URLs are not read yet: download"):
+        read_grid(Path(url))
+    with pytest.raises(DatasetError, match=f"^{url} is an address, and URLs are not read yet"):
+        open_dataset(Path(url))
+    with pytest.raises(MaskError, match=f"^The mask {url} is an address"):
+        masking_of([Path(url)])
+
+
+def test_an_archive_is_to_be_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"PK")
+    with pytest.raises(UnreadableImageError, match=r"a\.zip is an archive: unpack it"):
+        read_grid(tmp_path / "a.zip")
