@@ -46,9 +46,7 @@ def why_no_image(path: Path) -> str:
         return f"{path} is a folder, not an image."
     what = "a SAFE product" if path.suffix.upper() == ".SAFE" else "a folder"
     more = f" (and {len(images) - 1} more)" if len(images) > 1 else ""
-    return (
-        f"{path} is {what}, not an image file: its image is {images[0].as_posix()}{more}. Give that file."
-    )
+    return f"{path} is {what}, not an image file: its image is {images[0].as_posix()}{more}. Give that file."
 
 
 def why_no_dataset(folder: Path) -> str:

@@ -38,6 +38,7 @@ _UNITS = {
     "native_px": "a length, in pixels of the file",
     "map": "coordinates (x, y) of the reference system that is named beside it",
     "m": "metres on the ground",
+    "map_units": "units of a map whose reference system the files do not name",
 }
 
 # Pixels whose sides differ by more than this are worth telling.

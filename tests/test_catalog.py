@@ -88,9 +88,7 @@ def test_of_a_product_the_image_in_it_is_named(tmp_path: Path) -> None:
     safe = product(tmp_path)
     with pytest.raises(UnreadableImageError) as met:
         read_grid(safe)
-    assert str(met.value) == (
-        f"{safe} is a SAFE product, not an image file: its image is {INSIDE}. Give that file."
-    )
+    assert str(met.value) == (f"{safe} is a SAFE product, not an image file: its image is {INSIDE}. Give that file.")
     for folder, inside in ((safe, INSIDE), (tmp_path, f"{PRODUCT}/{INSIDE}")):
         with pytest.raises(DatasetError) as refused:
             open_dataset(folder)
