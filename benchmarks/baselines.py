@@ -68,14 +68,35 @@ def phase_shift(image0: GreyImage, image1: GreyImage) -> NDArray[np.float64]:
         (x, y): the target pixel of a reference pixel, minus the latter, both in the GDAL frame; 0 where an image shows
         nothing.
     """
-    size = np.maximum(image0.grey.shape, image1.grey.shape)
-    faded0, faded1 = (_faded(image, size) for image in (image0, image1))
-    if not (faded0.any() and faded1.any()):
+    if not (image0.valid.any() and image1.valid.any()):
         return np.zeros(2)
-    rough = _correlated(faded0, faded1, "phase", _ROUGHLY)
-    exact = _correlated(faded0, faded1, None, _UPSAMPLING)
-    agree = np.abs(exact - rough).max() <= _AGREE_PX
-    return exact if agree else _correlated(faded0, faded1, "phase", _UPSAMPLING)
+    size = np.maximum(image0.grey.shape, image1.grey.shape)
+    rough = _correlated(_faded(image0, size), _faded(image1, size), "phase", _ROUGHLY)
+    whole = np.rint(rough).astype(int)
+    # what both show is faded alike: the fading itself must not hold the two together
+    common0, common1 = _overlap(image0, image1, whole)
+    if not (common0.valid.any() and common1.valid.any()):
+        return rough
+    faded0, faded1 = (_faded(image, np.array(common0.grey.shape)) for image in (common0, common1))
+    exact = whole + _correlated(faded0, faded1, None, _UPSAMPLING)
+    if np.abs(exact - rough).max() <= _AGREE_PX:
+        return exact
+    return np.asarray(whole + _correlated(faded0, faded1, "phase", _UPSAMPLING))
+
+
+def _overlap(image0: GreyImage, image1: GreyImage, shift: NDArray[np.int64]) -> tuple[GreyImage, GreyImage]:
+    """The parts of two images that show the same ground, given whole pixels (x, y) from the first to the second."""
+    begin0 = np.maximum(-shift, 0)
+    size0, size1 = (np.array(image.grey.shape[::-1]) for image in (image0, image1))
+    end0 = np.maximum(np.minimum(size0, size1 - shift), begin0)
+    parts = []
+    for image, (left, top), (right, bottom) in (
+        (image0, begin0, end0),
+        (image1, begin0 + shift, end0 + shift),
+    ):
+        part = np.s_[top:bottom, left:right]
+        parts.append(GreyImage(image.grey[part], image.valid[part]))
+    return parts[0], parts[1]
 
 
 def _correlated(
