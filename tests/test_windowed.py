@@ -24,7 +24,9 @@ from s2match.tiling import WindowPair, plan
 from s2match.weights import load_network
 from s2match.windowed import match_grids, previews_of
 
-SIDE = 640
+# Three columns and two rows of windows
+WIDTH, HEIGHT = 448, 320
+LONGEST_PX = 256
 SHIFT = (21, -13)
 
 
@@ -35,20 +37,23 @@ def matcher() -> LoftrMatcher:
 
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windowed, "plan", partial(plan, longest_px=320))
-    monkeypatch.setattr(windowed, "ONE_PASS_PX", 500)
-    monkeypatch.setattr(windowed, "COARSE_PX", 320)
+    monkeypatch.setattr(windowed, "plan", partial(plan, longest_px=LONGEST_PX))
+    monkeypatch.setattr(windowed, "ONE_PASS_PX", 400)
+    monkeypatch.setattr(windowed, "COARSE_PX", 224)
 
 
-def pair_of(write_image: Writer, georeference: str = "true") -> tuple[Grid, Grid]:
+def pair_of(
+    write_image: Writer, georeference: str = "true", size: tuple[int, int] = (WIDTH, HEIGHT)
+) -> tuple[Grid, Grid]:
     """Two images of one scene, SHIFT px apart; their georeference says so, says something else, or is missing."""
-    scene = texture(SIDE + 60, SIDE + 60, seed=5, detail_px=2.5)
+    width, height = size
+    scene = texture(width + 60, height + 60, seed=5, detail_px=2.5)
     place = {"true": GRID @ Affine.translation(*SHIFT), "wrong": GRID, "none": None}[georeference]
     x, y = 30 + SHIFT[0], 30 + SHIFT[1]
     grids = []
     for name, image, transform in (
-        ("T36UXA_20180820T083601_TCI.jp2", scene[30 : 30 + SIDE, 30 : 30 + SIDE], GRID if place else None),
-        ("T36UXA_20190606T083601_TCI.jp2", 255 - scene[y : y + SIDE, x : x + SIDE], place),
+        ("T36UXA_20180820T083601_TCI.jp2", scene[30 : 30 + height, 30 : 30 + width], GRID if place else None),
+        ("T36UXA_20190606T083601_TCI.jp2", 255 - scene[y : y + height, x : x + width], place),
     ):
         grids.append(read_grid(write_image(name, np.stack([image] * 3), transform)))
     return grids[0], grids[1]
@@ -63,13 +68,13 @@ def test_windows_find_what_one_pass_finds(matcher: LoftrMatcher, write_image: Wr
     whole = match_rasters(matcher, read_raster(reference.scene), read_raster(target.scene), 0.8)
     reports: list[float] = []
     found = match_grids(matcher, reference, target, previews_of(reference, target), 0.8, progress=reports.append)
-    assert len(found) > 0.95 * len(whole) > 3000
+    assert len(found) > 0.95 * len(whole) > 1500
     assert errors(found).max() < 1.0 and np.median(errors(found)) < 0.15
-    assert reports == sorted(reports) and reports[-1] == pytest.approx(1) and len(reports) == 1 + 9
+    assert reports == sorted(reports) and reports[-1] == pytest.approx(1) and len(reports) == 1 + 6
     # one point for each cell of the grid, none twice, as many at the seams as anywhere
     assert len(np.unique(found.xy0, axis=0)) == len(found)
     assert np.allclose(found.xy0 % 8, 0.5)
-    columns = np.bincount((found.xy0[:, 0] // 8).astype(int), minlength=SIDE // 8)[4:72]
+    columns = np.bincount((found.xy0[:, 0] // 8).astype(int), minlength=WIDTH // 8)[4:48]
     assert columns.min() > 0.9 * columns.max()
     assert found.scatter_px is not None and len(found.scatter_px) == len(found)
 
@@ -77,7 +82,7 @@ def test_windows_find_what_one_pass_finds(matcher: LoftrMatcher, write_image: Wr
 def test_what_windows_fill_lies_where_nothing_else_does(
     matcher: LoftrMatcher, write_image: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The network is silent in a strip that crosses windows and seams."""
+    """The network is silent in a strip that crosses windows and seams, of windows that hold what is correlated."""
     match = matcher.match
     pairs: list[WindowPair] = []
 
@@ -89,14 +94,14 @@ def test_what_windows_fill_lies_where_nothing_else_does(
         found, window = match(*arguments), pairs.pop(0).reference
         return found.of(np.abs(found.xy0[:, 0] + window.x - found.xy0[:, 1] - window.y) > 80)
 
-    reference, target = pair_of(write_image)
+    reference, target = pair_of(write_image, size=(WIDTH, WIDTH))
     monkeypatch.setattr(windowed, "plan", planned)
     monkeypatch.setattr(matcher, "match", silent)
     finishing = Finishing(100_000, refined=True)
     found = match_grids(matcher, reference, target, previews_of(reference, target), 0.8, finishing=finishing)
     assert found.correlated is not None
     new, others = found.of(found.correlated), found.of(~found.correlated)
-    assert len(others) > 500 and len(new) > 20 and errors(new).max() < 0.5
+    assert len(others) > 500 and len(new) > 12 and errors(new).max() < 0.5
     apart = np.abs(new.xy0[:, None] - others.xy0).max(axis=2).min(axis=1)
     assert apart.min() >= 28 and len(np.unique(new.xy0, axis=0)) == len(new)
     assert (new.xy0.max(axis=0) - new.xy0.min(axis=0)).min() > 320
@@ -108,7 +113,7 @@ def test_the_coarse_pass_finds_what_the_georeference_does_not_know(
 ) -> None:
     reference, target = pair_of(write_image, georeference)
     found = match_grids(matcher, reference, target, previews_of(reference, target), 0.8)
-    assert len(found) > 3000 and np.median(errors(found)) < 0.15
+    assert len(found) > 1500 and np.median(errors(found)) < 0.15
 
 
 def test_without_a_coarse_registration_the_georeference_tells(
@@ -116,7 +121,7 @@ def test_without_a_coarse_registration_the_georeference_tells(
 ) -> None:
     monkeypatch.setattr(windowed, "by_matches", lambda *arguments: None)
     reference, target = pair_of(write_image)
-    assert len(match_grids(matcher, reference, target, previews_of(reference, target), 0.8)) > 3000
+    assert len(match_grids(matcher, reference, target, previews_of(reference, target), 0.8)) > 1500
     lost = pair_of(write_image, "none")
     nothing = match_grids(matcher, *lost, previews_of(*lost), 0.8)
     assert len(nothing) == 0 and nothing.origin.weights == "sentinel2"
@@ -130,12 +135,12 @@ def test_the_command_matches_every_pixel(
     options = ["--output", str(tmp_path / "r.png"), "--json", str(tmp_path / "r.json"), "--max_points", "500"]
     assert model_inference.main(["--images", *files, "--image_size", "native", *options]) == 0
     facts = json.loads((tmp_path / "r.json").read_text())
-    assert facts["reference"]["width_px"] == SIDE and 350 < facts["matches"] <= 500
+    assert facts["reference"]["width_px"] == WIDTH and 350 < facts["matches"] <= 500
     assert np.allclose(
         np.array(facts["registration"]["matrix_reference_file_px_to_target_file_px"])[:2, 2], [-21, 13], atol=0.1
     )
     assert facts["ground_errors"]["inliers"]["rmse_m"] < 3
-    assert f"({SIDE} x {SIDE} px of 10 m)" in capsys.readouterr().out
+    assert f"({WIDTH} x {HEIGHT} px of 10 m)" in capsys.readouterr().out
     assert (tmp_path / "r.png").exists()
 
 
