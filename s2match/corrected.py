@@ -2,7 +2,7 @@
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from s2match.coregistration import Correction, Lattice
 from s2match.errors import CorrectionError
 from s2match.images import AS_FILES_SAY, Grid, Radiometry, Window
 from s2match.kernels import NEAREST, Spots, reach_px, sample
-from s2match.nodata import band_validity, is_mixed, large_patches, used_bands, zeros_are_nodata
+from s2match.nodata import band_validity, is_mixed, large_patches, told_nodata, used_bands, zeros_are_nodata
 from s2match.radiometry import radiometry_of
 from s2match.raster import opened
 
@@ -200,7 +200,7 @@ def _stretch(correction: Correction, source: Grid, lattice: Lattice) -> tuple[fl
 def _read_valid(source: _Source, bands: NDArray[np.generic], window: RasterioWindow) -> NDArray[np.bool_]:
     """B×H×W, where each band of a window has data."""
     file, radiometry = source.file, source.radiometry
-    known = band_validity(file, list(file.indexes), bands, radiometry, window)
+    known = np.array(band_validity(file, list(file.indexes), bands, radiometry, window))
     if source.classes:
         return known
     if zeros_are_nodata(radiometry):
@@ -234,7 +234,12 @@ def _beside(value: float, dtype: np.dtype[Any]) -> float:
 
 
 def _radiometry(file: rasterio.DatasetReader, source: Grid) -> Radiometry:
-    return source.radiometry or radiometry_of(file, AS_FILES_SAY)
+    radiometry = source.radiometry or radiometry_of(file, AS_FILES_SAY)
+    if not _has_classes(file):
+        return radiometry
+    # a number that means no data in an image is the name of a class here
+    nodata, said_by = told_nodata(file, list(file.indexes), AS_FILES_SAY)
+    return replace(radiometry, nodata=nodata, nodata_from=said_by)
 
 
 def _nodata_of(file: rasterio.DatasetReader, radiometry: Radiometry) -> float | None:

@@ -61,7 +61,7 @@ def band_validity(
     radiometry: Radiometry,
     window: RasterioWindow | None = None,
 ) -> NDArray[np.bool_]:
-    """B×H×W, where bands have data by their nodata value, mask and alpha, each band by itself.
+    """B×H×W, not to be written to, where bands have data by their nodata value, mask and alpha, each band by itself.
 
     Args:
         file: The file.
@@ -70,19 +70,22 @@ def band_validity(
         radiometry: Says what is no data.
         window: The part that was read; None for the whole.
     """
-    valid = np.asarray(np.isfinite(numbers)) if numbers.dtype.kind == "f" else np.ones(numbers.shape, np.bool_)
     shape = numbers.shape[1:]
     flags = [file.mask_flag_enums[index - 1] for index in indexes]
     by_value = radiometry.nodata_from in ("detected", "option")
+    # without memory of its own, as most images are
+    valid = np.broadcast_to(np.True_, numbers.shape)
+    if numbers.dtype.kind == "f":
+        valid = np.isfinite(numbers)
     if by_value and radiometry.nodata is not None and in_dtype_range(radiometry.nodata, numbers.dtype.name):
-        valid &= numbers != numbers.dtype.type(radiometry.nodata)
+        valid = valid & (numbers != numbers.dtype.type(radiometry.nodata))
     if not all(MaskFlags.all_valid in flag or (by_value and MaskFlags.nodata in flag) for flag in flags):
-        valid &= file.read_masks(indexes, window=window, out_shape=(len(indexes), *shape)) > 0
+        valid = valid & (file.read_masks(indexes, window=window, out_shape=(len(indexes), *shape)) > 0)
     for index, colour in enumerate(file.colorinterp, 1):
         # GDAL itself heeds alpha where it is the last of two or four bands
         if colour is ColorInterp.alpha and not any(MaskFlags.alpha in flag for flag in flags):
-            valid &= file.read([index], window=window, out_shape=(1, *shape)) > 0
-    return valid
+            valid = valid & (file.read([index], window=window, out_shape=(1, *shape)) > 0)
+    return np.asarray(valid)
 
 
 def zeros_are_nodata(radiometry: Radiometry) -> bool:

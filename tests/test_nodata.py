@@ -242,6 +242,19 @@ def test_the_corrected_file_keeps_the_decision(
     assert facts["correction"]["after"]["similarity"] > 0.9
 
 
+def test_nodata_of_the_images_is_a_class_of_a_mask(write_image: Writer) -> None:
+    """0 fills the images; in a cloud mask that goes along it means clear ground."""
+    first, second = pair(write_image, 0, "float32")
+    clouds = np.zeros((SIDE, SIDE), np.uint8)
+    clouds[100:140, 100:140] = 1
+    with rasterio.open(second) as file:
+        mask = write_image("cloud_mask.tif", clouds, file.transform)
+    out = first.parent / "out.tif"
+    assert matched(first, second, "--coregister", out, "--apply_to", mask, "--nodata", 0)[0] == 0
+    with rasterio.open(first.parent / "cloud_mask_coregistered.tif") as file:
+        assert file.nodata is None and file.dataset_mask().mean() > 0.8 * 255 and file.read(1).sum() == 1600
+
+
 def test_a_moved_file_declares_the_fill(write_image: Writer) -> None:
     first, second = pair(write_image, -9999, "float32")
     out = first.parent / "out.tif"
