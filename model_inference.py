@@ -18,7 +18,6 @@ from tqdm import tqdm
 from s2match import __version__
 from s2match.catalog import Scene, open_dataset, pair_of, pick_pair
 from s2match.errors import OptionError, OutputError, S2MatchError
-from s2match.processor import share_processor
 from s2match.settings import PRECISIONS, PRESETS, Settings
 
 if TYPE_CHECKING:
@@ -318,7 +317,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; errors become one line on standard error and an exit code."""
-    share_processor()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # a terminal that lacks a letter of a file's name is no reason to lose the result

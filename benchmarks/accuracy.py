@@ -30,6 +30,7 @@ from s2match.loftr import LoftrMatcher, pick_device
 from s2match.matches import Matches
 from s2match.matching import match_rasters, prepare
 from s2match.plotting import plot_pair, save_figure
+from s2match.processor import share_processor
 from s2match.raster import read_raster
 from s2match.weights import load_network
 
@@ -84,6 +85,7 @@ def draw_unregistered(data: Path, size: int, runs: list[Run], folder: Path) -> N
         save_figure(plot_pair(pair[0], pair[1]), folder / f"{names[0][:15]}_{names[1][:15]}.png")
 
 
+@share_processor()
 def main() -> None:
     """Measure, print the tables, write the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

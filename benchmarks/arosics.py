@@ -11,7 +11,6 @@ for, once an earlier filter has flagged any: they are counted from 0, and writte
 """
 
 import csv
-import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -24,7 +23,6 @@ from rasterio.crs import CRS
 
 from s2match.images import Raster
 from s2match.matches import Matches, Origin
-from s2match.processor import ENVIRONMENT
 
 _SCRIPT = Path(__file__).with_name("arosics_points.py")
 
@@ -57,8 +55,7 @@ def match_arosics(python: Path, reference: Raster, target: Raster) -> Matches:
         numbers = (_GRID_RES_PX, _WINDOW_PX, _MAX_SHIFT_PX)
         # isolated: beside the script lies this module, of the same name as the package
         command = [str(python), "-I", str(_SCRIPT), *map(str, paths), *map(str, numbers)]
-        plain = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
-        done = subprocess.run(command, capture_output=True, text=True, env=plain)
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"AROSICS does not run in {python}:\n{done.stderr}")
         matches = read_points(paths[-1])

@@ -23,6 +23,7 @@ from s2match.images import Raster, Window
 from s2match.loftr import LoftrMatcher, pick_device
 from s2match.matching import match_rasters
 from s2match.models import FIELD, MODELS, Registration, best_model
+from s2match.processor import share_processor
 from s2match.raster import read_grid, read_raster, read_whole
 from s2match.weights import load_network
 
@@ -113,6 +114,7 @@ def report(model: str, found: list[Call]) -> str:
     )
 
 
+@share_processor()
 def main() -> None:
     """Match all pairs and print the closest calls of each model."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

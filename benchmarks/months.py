@@ -30,6 +30,7 @@ from s2match.geometry import fit
 from s2match.images import Raster
 from s2match.loftr import pick_device
 from s2match.matches import Matches
+from s2match.processor import share_processor
 from s2match.raster import read_raster
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "months.json"
@@ -109,6 +110,7 @@ def table(months: list[str], found: list[Offsets]) -> str:
     return "\n".join(lines)
 
 
+@share_processor()
 def main() -> None:
     """Measure, print, write the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

@@ -28,6 +28,7 @@ from benchmarks.tables import row
 from s2match.file_model import ControlPoints, FrameModel
 from s2match.files import written_whole
 from s2match.loftr import pick_device
+from s2match.processor import share_processor
 from s2match.sample import Take, make_ground, render
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "native.json"
@@ -157,6 +158,7 @@ def _carried(registration: dict[str, Any], xy: NDArray[np.float64]) -> NDArray[n
     return FrameModel(matrix, control).apply(xy)
 
 
+@share_processor()
 def main() -> None:
     """Measure, print, write the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

@@ -21,6 +21,7 @@ from s2match.images import Raster
 from s2match.loftr import LoftrMatcher, pick_device
 from s2match.matches import Matches
 from s2match.matching import match_rasters
+from s2match.processor import share_processor
 from s2match.raster import read_raster
 from s2match.weights import load_network
 
@@ -65,6 +66,7 @@ def _key(xy: NDArray[np.float64]) -> NDArray[np.complex128]:
     return np.asarray(xy[:, 0] + 1j * xy[:, 1])
 
 
+@share_processor()
 def main() -> None:
     """Match every pair in both precisions and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

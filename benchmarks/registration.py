@@ -37,6 +37,7 @@ from s2match.images import Raster
 from s2match.loftr import LoftrMatcher, pick_device
 from s2match.matches import Matches
 from s2match.matching import match_rasters, prepare
+from s2match.processor import share_processor
 from s2match.weights import load_network
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "registration.json"
@@ -214,6 +215,7 @@ def _close(outcomes: Sequence[Outcome], method: str) -> str:
     return f"{sum(o.rmse_px is not None and o.rmse_px <= 0.1 for o in of_method)} of {len(of_method)}"
 
 
+@share_processor()
 def main() -> None:
     """Measure, print, write the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

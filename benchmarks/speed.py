@@ -32,6 +32,7 @@ from s2match.engine import Engine, best_precision
 from s2match.files import written_whole
 from s2match.loftr import pick_device
 from s2match.matching import prepare
+from s2match.processor import share_processor
 from s2match.raster import read_raster
 from s2match.weights import Network
 
@@ -204,6 +205,7 @@ def flops(name: str, size: int) -> dict[str, float]:
     }
 
 
+@share_processor()
 def main() -> None:
     """Measure, print the tables, write the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

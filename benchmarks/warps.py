@@ -27,6 +27,7 @@ from s2match.loftr import LoftrMatcher, pick_device
 from s2match.matches import GreyImage, Matches
 from s2match.matching import prepare
 from s2match.models import apply_matrix
+from s2match.processor import share_processor
 from s2match.raster import read_raster
 from s2match.weights import load_network
 
@@ -144,6 +145,7 @@ def _px(value: float | None) -> str:
     return "     –   " if value is None else f"{value:6.2f} px"
 
 
+@share_processor()
 def main() -> None:
     """Measure, print, write the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

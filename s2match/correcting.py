@@ -10,6 +10,7 @@ from s2match.corrected import write_moved, write_resampled
 from s2match.errors import CorrectionError, OptionError, OutputError
 from s2match.grids import read_pair
 from s2match.kernels import RESAMPLINGS
+from s2match.processor import share_processor
 from s2match.raster import measured, read_grid
 from s2match.results import PairResult
 
@@ -63,6 +64,7 @@ def check_order(order: Order, target: Scene) -> None:
         require_same_footprint(read_grid(path), read_grid(target))
 
 
+@share_processor()
 def correct(result: PairResult, order: Order) -> None:
     """Write the corrected files; with a pure translation alone where pixels are to stay.
 

@@ -12,6 +12,7 @@ from s2match.job import create_matcher, match_images
 from s2match.matches import Matches
 from s2match.outputs import Outputs
 from s2match.plotting import plot_matches, save_figure
+from s2match.processor import share_processor
 from s2match.report.writing import write_report
 from s2match.results import PairResult, summary, write_json
 from s2match.settings import Settings
@@ -20,6 +21,7 @@ from s2match.tiepoints import tie_points_of
 from s2match.windowed import previews_of
 
 
+@share_processor()
 def deliver(result: PairResult, outputs: Outputs, figure: Figure | None = None) -> str:
     """Write a result, and give the summary with what was written.
 

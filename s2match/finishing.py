@@ -10,6 +10,7 @@ from s2match.evidence import failure_of
 from s2match.images import Window
 from s2match.matches import GreyImage, Matches
 from s2match.models import best_model
+from s2match.processor import share_processor
 from s2match.thinning import thin, thin_mask
 
 # How far matches may lie from the model that tells scale and turn: the ground is not flat, and bends.
@@ -29,6 +30,7 @@ class Finishing:
     max_points: int
     refined: bool
 
+    @share_processor()
     def apply(
         self,
         matches: Matches,

@@ -10,6 +10,7 @@ from s2match.errors import OptionError
 from s2match.evidence import CommonGround, FitFailure, Reason, failure_of, in_one_cluster, required_inliers
 from s2match.matches import Matches
 from s2match.models import FIELD, MODELS, Registration, best_model
+from s2match.processor import share_processor
 from s2match.selection import CANDIDATES, choose
 
 # A model may shrink the ground to this share of what is expected, and enlarge it as much.
@@ -28,6 +29,7 @@ _BENDING = {"homography", FIELD}
 AUTO = "auto"
 
 
+@share_processor()
 def fit(
     matches: Matches,
     model: str = AUTO,
@@ -94,6 +96,7 @@ def _simplest(matches: Matches, threshold_px: float, seed: int, candidates: Sequ
     return next((each for each in found if each.inliers.sum() >= _NEARLY_ALL * most), None)
 
 
+@share_processor()
 def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far off the model may be at some places, by the residuals of its inliers and by where they lie.
 

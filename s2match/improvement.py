@@ -15,6 +15,7 @@ from s2match.grids import read_pair, resampled_onto
 from s2match.images import Grid, Masking, Patch, Raster, Window
 from s2match.matches import Matches
 from s2match.models import Registration
+from s2match.processor import share_processor
 from s2match.raster import fit_size, held, measured, read_grid, read_whole, read_window
 from s2match.results import PairResult
 from s2match.similarity import MARGIN_PX, Likeness, Pieces, likeness
@@ -75,6 +76,7 @@ class Improvement:
         return self.after.rmse_m < self.before.rmse_m and self.after.similarity > self.before.similarity
 
 
+@share_processor()
 def measure_improvement(
     result: PairResult, corrected: Path, rematch: Callable[[Grid, Grid], Matches] | None
 ) -> Improvement | None:

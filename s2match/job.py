@@ -20,6 +20,7 @@ from s2match.importing import no_garbage
 from s2match.masking import masked_grids
 from s2match.matches import Matches, Origin
 from s2match.matching import match_rasters
+from s2match.processor import share_processor
 from s2match.results import PairResult, assemble
 from s2match.settings import Choices, Settings
 from s2match.tiepoint_files import read_tie_points
@@ -58,6 +59,7 @@ def match_files(
     return match_scenes(*pair_of(Path(reference), Path(target)), settings, show_progress, masking)
 
 
+@share_processor()
 def match_scenes(
     reference: Scene,
     target: Scene,
@@ -100,6 +102,7 @@ def match_scenes(
     return register(*grids, matches, settings, shown)
 
 
+@share_processor()
 def fit_tie_points(
     tie_points: str | Path,
     reference: str | Path | Scene,
@@ -140,6 +143,7 @@ def create_matcher(settings: Settings) -> "LoftrMatcher":
     return LoftrMatcher(load_network(settings.weights), pick_device(settings.device), precision)
 
 
+@share_processor()
 def match_images(
     reference: Grid,
     target: Grid,
@@ -164,6 +168,7 @@ def match_images(
     )
 
 
+@share_processor()
 def register(
     reference: Placed,
     target: Placed,

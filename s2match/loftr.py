@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from s2match.engine import Engine, ImageFeatures, best_precision
 from s2match.errors import DeviceError, ImageSizeError
 from s2match.matches import GreyImage, Matches, Origin
+from s2match.processor import share_processor
 from s2match.weights import Network
 
 
@@ -94,6 +95,7 @@ class LoftrMatcher:
         """Match two images in one pass: :meth:`see` both, and :meth:`compare` them."""
         return self.compare(self.see(image0), self.see(image1), confidence, bands)
 
+    @share_processor()
     def see(self, image: GreyImage) -> Seen:
         """What the backbone makes of an image, for any number of comparisons; any size, multiples of 8 or not.
 
@@ -104,6 +106,7 @@ class LoftrMatcher:
         with self._in_memory():
             return Seen(image, self._engine.extract(torch.from_numpy(image.grey), valid))
 
+    @share_processor()
     def compare(self, seen0: Seen, seen1: Seen, confidence: float, bands: NDArray[np.int64] | None = None) -> Matches:
         """Match two images.
 

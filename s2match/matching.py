@@ -12,6 +12,7 @@ from s2match.finishing import Finishing
 from s2match.georeference import expected_linear
 from s2match.images import Patch, Raster
 from s2match.matches import GreyImage, Matches
+from s2match.processor import share_processor
 
 if TYPE_CHECKING:
     from s2match.loftr import LoftrMatcher
@@ -32,6 +33,7 @@ def prepare(raster: Raster | Patch) -> GreyImage:
     return GreyImage(np.where(raster.valid, stretched, 0).astype(np.float32), raster.valid)
 
 
+@share_processor()
 def match_rasters(
     matcher: "LoftrMatcher",
     reference: Raster,

@@ -14,6 +14,7 @@ from s2match.georeference import pixel_sides_m
 from s2match.images import Grid, Raster, Window, georeferenced
 from s2match.matches import Matches
 from s2match.matching import WEAK_CONFIDENCE, check_confidence, check_memory, match_rasters, prepare
+from s2match.processor import share_processor
 from s2match.raster import MIN_SIDE_PX, fit_size, held, read_whole, read_window
 from s2match.thinning import thin
 from s2match.tiling import LONGEST_PX, WindowPair, plan
@@ -51,6 +52,7 @@ def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
     return first, second
 
 
+@share_processor()
 def match_grids(
     matcher: "LoftrMatcher",
     reference: Grid,

@@ -17,6 +17,7 @@ import torch
 from s2match.consensus import evidence
 from s2match.engine import Engine
 from s2match.loftr import pick_device
+from s2match.processor import share_processor
 from s2match.weights import load_network, save_weights
 from training.pairs import apply
 from training.scenes import list_images
@@ -77,6 +78,7 @@ def calibrate(weights: Path, checks: Sequence[Check]) -> tuple[float, float, flo
     return reading.calibration
 
 
+@share_processor()
 def main() -> None:
     """Calibrate and print the factors."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

@@ -23,6 +23,7 @@ from kornia.feature.loftr.loftr import default_cfg
 from s2match.engine import best_precision
 from s2match.files import written_whole
 from s2match.loftr import pick_device
+from s2match.processor import share_processor
 from s2match.weights import Reading, load_network, save_weights
 from training.calibrate import calibrate
 from training.loading import Recipe, batches
@@ -207,6 +208,7 @@ def resume(path: Path, plan: Plan, device: torch.device) -> State:
     return state
 
 
+@share_processor()
 def train(
     state: State,
     stacks: Sequence[Stack],

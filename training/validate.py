@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from s2match.engine import Engine, EngineMatches
 from s2match.loftr import pick_device
+from s2match.processor import share_processor
 from s2match.weights import load_network
 from training.pairs import Matrix, apply, cut, translation
 from training.photometry import repaint, stretch
@@ -195,6 +196,7 @@ def table(figures: Sequence[Figures]) -> str:
     return "\n".join(lines)
 
 
+@share_processor()
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

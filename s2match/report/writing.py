@@ -16,6 +16,7 @@ from s2match.figures.style import stretched
 from s2match.files import written_whole
 from s2match.improvement import Improvement
 from s2match.plotting import save_figure
+from s2match.processor import share_processor
 from s2match.report import embedding, sections
 from s2match.report.names import FIGURES, PAGE, figure_file
 from s2match.report.points import map_data
@@ -25,6 +26,7 @@ from s2match.results import PairResult
 _SCRIPTS = ("viewer.js", "map.js", "swipe.js", "start.js")
 
 
+@share_processor()
 def write_report(
     result: PairResult, directory: Path, command: Sequence[str], improvement: Improvement | None = None
 ) -> Path:
