@@ -46,7 +46,7 @@ def read_raster_image(
 
     What is masked is read as if it had no data; :func:`s2match.masking.masking_of` makes masks of files.
     """
-    return read_raster(source if isinstance(source, Scene) else Path(source), image_size, masking)
+    return read_raster(source, image_size, masking)
 
 
 def prepare_image(raster: Raster) -> GreyImage:
@@ -69,5 +69,5 @@ def draw_matches(result: PairResult, path: str | Path | None = None, figure: Fig
     """Draw the matches between the two images, and save the figure when a path is given."""
     figure = plot_matches(result, figure)
     if path is not None:
-        save_figure(figure, Path(path))
+        save_figure(figure, path)
     return figure

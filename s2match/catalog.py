@@ -1,12 +1,13 @@
 """The images of a folder: list them, name them, pick them by index."""
 
+import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from s2match.errors import DatasetError, ImageIndexError, SameImageError
+from s2match.errors import DatasetError, ImageIndexError, SameImageError, UnreadableImageError
 from s2match.missing import why_no_dataset
 
 SAMPLE_FOLDER = "sample"
@@ -45,8 +46,17 @@ class Scene:
         return f"{self.tile} {self.date}"
 
 
-def scene_of(path: Path) -> Scene:
-    """Read tile and sensing time from a file's name; the file itself is not opened."""
+def scene_of(path: str | Path) -> Scene:
+    """Read tile and sensing time from a file's name; the file itself is not opened.
+
+    Raises:
+        UnreadableImageError: ``path`` is not the path of a file.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise UnreadableImageError(
+            f"An image of type {type(path).__name__} is not a path: match_arrays matches images in memory."
+        )
+    path = Path(path)
     found = _NAME.match(path.name)
     if found is None:
         return Scene(path, None, None)
@@ -63,7 +73,7 @@ def is_finest(path: str) -> bool:
     return any(_fits(name, pattern) for pattern in FINEST_PATTERNS)
 
 
-def list_scenes(folder: Path) -> tuple[Scene, ...]:
+def list_scenes(folder: str | Path) -> tuple[Scene, ...]:
     """List the true-colour images of a folder, sorted by file name.
 
     ``*_TCI.jp2`` are listed; only where there is none, ``*_TCI_10m.jp2``, ``*_TCI_20m.jp2`` and ``*_TCI_60m.jp2``, so
@@ -78,6 +88,7 @@ def list_scenes(folder: Path) -> tuple[Scene, ...]:
     Raises:
         DatasetError: The folder does not exist or is not a folder.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise DatasetError(why_no_dataset(folder))
     for pattern in _PATTERNS:
@@ -93,7 +104,7 @@ def _fits(name: str, pattern: str) -> bool:
     return not name.startswith(".") and fnmatchcase(name.lower(), pattern.lower())
 
 
-def open_dataset(folder: Path) -> tuple[Path, tuple[Scene, ...]]:
+def open_dataset(folder: str | Path) -> tuple[Path, tuple[Scene, ...]]:
     """List a dataset folder, or the sample bundled below it when it holds no image of its own.
 
     Returns:
@@ -102,6 +113,7 @@ def open_dataset(folder: Path) -> tuple[Path, tuple[Scene, ...]]:
     Raises:
         DatasetError: The folder does not exist, or neither it nor a sample below it holds an image.
     """
+    folder = Path(folder)
     scenes = list_scenes(folder)
     if scenes:
         return folder, scenes
@@ -131,12 +143,14 @@ def pick_pair(scenes: tuple[Scene, ...], first: int, second: int) -> tuple[Scene
     return scenes[first], scenes[second]
 
 
-def pair_of(reference: Path, target: Path) -> tuple[Scene, Scene]:
+def pair_of(reference: str | Path, target: str | Path) -> tuple[Scene, Scene]:
     """Two files as scenes.
 
     Raises:
         SameImageError: They are one.
+        UnreadableImageError: One is not the path of a file.
     """
-    if reference.resolve() == target.resolve():
+    first, second = scene_of(reference), scene_of(target)
+    if first.path.resolve() == second.path.resolve():
         raise SameImageError(f"Both images are {reference}: choose two different images.")
-    return scene_of(reference), scene_of(target)
+    return first, second

@@ -1,7 +1,6 @@
 """Files that are written block by block, in bounded memory, and end as Cloud Optimized GeoTIFFs."""
 
 import tempfile
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,13 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window as RasterioWindow
 
 from s2match.errors import OutputError
 from s2match.files import written_whole
 from s2match.gdal import GDAL_ERRORS, what_gdal_says
 from s2match.images import Window
+from s2match.quiet import create_geotiff
 
 SUFFIXES = (".tif", ".tiff")
 BLOCK_PX = 512
@@ -70,13 +69,13 @@ class Block:
     valid: NDArray[np.bool_]
 
 
-def check_cog(path: Path) -> None:
+def check_cog(path: str | Path) -> None:
     """Refuse a file name that is no GeoTIFF's.
 
     Raises:
         OutputError: It is not.
     """
-    if path.suffix.lower() not in SUFFIXES:
+    if Path(path).suffix.lower() not in SUFFIXES:
         raise OutputError(f"Cannot write {path}: its suffix must be one of {', '.join(SUFFIXES)}.")
 
 
@@ -101,9 +100,7 @@ def write_cog(
         written_whole(path) as partial,
         tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder,
         rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES, GDAL_TIFF_INTERNAL_MASK=True),
-        warnings.catch_warnings(),
     ):
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
         raw = Path(folder) / "raw.tif"
         try:
             _write_tiles(like, layout, pixels, raw, side)
@@ -123,7 +120,7 @@ def write_cog(
 def _write_tiles(
     like: rasterio.DatasetReader, layout: Layout, pixels: Callable[[Window], Block], path: Path, side: int
 ) -> None:
-    with rasterio.open(path, "w", **_profile(like, layout)) as file:
+    with create_geotiff(path, **_profile(like, layout)) as file:
         _describe(file, like)
         for top in range(0, layout.size[1], side):
             for left in range(0, layout.size[0], side):
@@ -137,7 +134,6 @@ def _write_tiles(
 
 def _profile(like: rasterio.DatasetReader, layout: Layout) -> dict[str, Any]:
     profile = {
-        "driver": "GTiff",
         "width": layout.size[0],
         "height": layout.size[1],
         "count": like.count,

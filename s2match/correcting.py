@@ -34,11 +34,13 @@ class Order:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse an unknown resampling.
+        """Take paths as text, too, and refuse an unknown resampling.
 
         Raises:
             OptionError: It is.
         """
+        object.__setattr__(self, "out", Path(self.out))
+        object.__setattr__(self, "siblings", tuple(map(Path, self.siblings)))
         if self.resampling is not None and self.resampling not in RESAMPLINGS:
             raise OptionError(f"Unknown resampling {self.resampling!r}: choose {', '.join(RESAMPLINGS)}.")
 

@@ -1,6 +1,7 @@
 """Write files so that nobody ever meets half of one."""
 
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ _FIGURE_FORMATS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; move it into place when the block ends well.
 
     The temporary file carries the suffix of ``path``, because writers choose their format by it. When the block raises,
@@ -21,13 +22,10 @@ def written_whole(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: The folder does not exist or cannot be written to, or ``path`` is a folder.
     """
+    path = Path(path)
     partial = _create_partial(path)
     try:
         yield partial
-        # mkstemp makes files private; a result gets the permissions any new file would
-        umask = os.umask(0)
-        os.umask(umask)
-        partial.chmod(0o666 & ~umask)
         partial.replace(path)
     except OSError as error:
         raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
@@ -35,21 +33,22 @@ def written_whole(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: str | Path) -> None:
     """Find out whether ``path`` can be written, before the work that would be lost if not.
 
     Raises:
         OutputError: It cannot.
     """
-    _create_partial(path).unlink()
+    _create_partial(Path(path)).unlink()
 
 
-def check_folder(path: Path) -> None:
+def check_folder(path: str | Path) -> None:
     """Find out whether files can be written to a folder, which may be missing in its parent, before the work.
 
     Raises:
         OutputError: They cannot.
     """
+    path = Path(path)
     if path.exists() and not path.is_dir():
         raise OutputError(f"Cannot write to {path}: it is no folder.")
     try:
@@ -58,22 +57,26 @@ def check_folder(path: Path) -> None:
         raise OutputError(f"Cannot write to {path}: {error.strerror}.") from error
 
 
-def check_format(path: Path) -> None:
+def check_format(path: str | Path) -> None:
     """Refuse a file name whose suffix is no image format that figures can be written in.
 
     Raises:
         OutputError: It is none.
     """
-    if path.suffix.lower() not in _FIGURE_FORMATS:
+    if Path(path).suffix.lower() not in _FIGURE_FORMATS:
         raise OutputError(f"Cannot write {path}: its suffix must be one of {', '.join(_FIGURE_FORMATS)}.")
 
 
 def _create_partial(path: Path) -> Path:
     if path.is_dir():
         raise OutputError(f"Cannot write {path}: it is a folder.")
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    except OSError as error:
-        raise OutputError(f"Cannot write {path}: {error.strerror}.") from error
-    os.close(handle)
-    return Path(name)
+    while True:
+        partial = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+        try:
+            # the kernel gives it the permissions of any new file; tempfile's are private
+            os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise OutputError(f"Cannot write {path}: {error.strerror}.") from error
+        return partial

@@ -60,6 +60,10 @@ class Mask:
     path: Path
     values: tuple[int, ...] | None = None
 
+    def __post_init__(self) -> None:
+        """Take a path as text, too."""
+        object.__setattr__(self, "path", Path(self.path))
+
 
 @dataclass(frozen=True)
 class Masking:

@@ -78,7 +78,7 @@ class Improvement:
 
 @share_processor()
 def measure_improvement(
-    result: PairResult, corrected: Path, rematch: Callable[[Grid, Grid], Matches] | None
+    result: PairResult, corrected: str | Path, rematch: Callable[[Grid, Grid], Matches] | None
 ) -> Improvement | None:
     """Measure a target before and after it was corrected, at the size the pair was matched at.
 
@@ -95,6 +95,7 @@ def measure_improvement(
         UnreadableImageError: A file cannot be read.
         NoValidPixelsError: The corrected file shows nothing.
     """
+    corrected = Path(corrected)
     reference, target = result.reference, result.target
     assert isinstance(reference, Grid) and isinstance(target, Grid), "images in memory have no file to correct"
     if result.errors is None:

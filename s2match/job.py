@@ -56,7 +56,7 @@ def match_files(
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
     settings = (settings or Settings()).but(**choices)
-    return match_scenes(*pair_of(Path(reference), Path(target)), settings, show_progress, masking)
+    return match_scenes(*pair_of(reference, target), settings, show_progress, masking)
 
 
 @share_processor()
@@ -124,9 +124,9 @@ def fit_tie_points(
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
     settings = (settings or Settings()).but(**choices)
-    first, second = (image if isinstance(image, Scene) else scene_of(Path(image)) for image in (reference, target))
+    first, second = (image if isinstance(image, Scene) else scene_of(image) for image in (reference, target))
     grids = grids_of(first, second, settings.image_size, settings.overlap_only, settings.read_options)
-    points = read_tie_points(Path(tie_points), whole_file(grids[0]), whole_file(grids[1]))
+    points = read_tie_points(tie_points, whole_file(grids[0]), whole_file(grids[1]))
     matches = as_matches(points, *grids, Origin(f"tie points of {Path(tie_points).name}", "cpu", 0.0, given=True))
     return register(*grids, matches, settings, previews_of(*grids))
 

@@ -11,7 +11,7 @@ from s2match.missing import url_of
 from s2match.raster import measured
 
 
-def masking_of(paths: Sequence[Path], values: Sequence[int] | None = None, clouds: bool = False) -> Masking:
+def masking_of(paths: Sequence[str | Path], values: Sequence[int] | None = None, clouds: bool = False) -> Masking:
     """What the options of a user ask for.
 
     Args:
@@ -23,13 +23,14 @@ def masking_of(paths: Sequence[Path], values: Sequence[int] | None = None, cloud
         OptionError: There are values and no raster.
         MaskError: A mask is an address.
     """
-    for path in map(Path, paths):
+    files = [Path(path) for path in paths]
+    for path in files:
         url = url_of(path)
         if url is not None:
             raise MaskError(f"The mask {url} is an address, and URLs are not read yet: download the file.")
-    if values is not None and all(is_vector(path) for path in paths):
+    if values is not None and all(map(is_vector, files)):
         raise OptionError("Mask values say nothing without a mask that is a raster.")
-    return Masking(tuple(Mask(path, None if values is None else tuple(values)) for path in paths), clouds)
+    return Masking(tuple(Mask(path, None if values is None else tuple(values)) for path in files), clouds)
 
 
 def masked_grids(reference: Grid, target: Grid, masking: Masking) -> tuple[Grid, Grid]:

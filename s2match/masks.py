@@ -2,7 +2,6 @@
 
 import math
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -299,7 +298,7 @@ def opened_mask(path: Path) -> Iterator[rasterio.DatasetReader]:
     """
     try:
         # one decoding thread: GDAL loses the errors of damaged tiles met in others
-        with rasterio.Env(GDAL_NUM_THREADS="1"), _quiet_open(path) as file:
+        with rasterio.Env(GDAL_NUM_THREADS="1"), open_image(path) as file:
             if sum(colour is not ColorInterp.alpha for colour in file.colorinterp) > 1:
                 raise MaskError(f"The mask {path} has {file.count} bands: a mask has one.")
             yield file

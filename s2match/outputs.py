@@ -35,6 +35,14 @@ class Outputs:
     report: Path | None = None
     command: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Take paths as text, too."""
+        object.__setattr__(self, "figure", Path(self.figure))
+        object.__setattr__(self, "tie_points", tuple(map(Path, self.tie_points)))
+        for name in ("json", "report"):
+            path = getattr(self, name)
+            object.__setattr__(self, name, None if path is None else Path(path))
+
     @property
     def files(self) -> tuple[Path, ...]:
         """Every file but those of the report."""

@@ -106,7 +106,7 @@ def show_screen() -> None:
     plt.show()
 
 
-def save_figure(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: str | Path) -> None:
     """Write a figure to a file in the format of its suffix.
 
     Raises:
@@ -114,7 +114,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     """
     check_format(path)
     # images of the ground hold no repetitions worth looking for: a fifth of the time, for files as large
-    options = {"compress_type": zlib.Z_RLE} if path.suffix.lower() == ".png" else {}
+    options = {"compress_type": zlib.Z_RLE} if Path(path).suffix.lower() == ".png" else {}
     with written_whole(path) as partial, _laid_out(figure):
         figure.savefig(partial, dpi=DPI, pil_kwargs=options)
 

@@ -1,7 +1,5 @@
 """Image files to arrays: only the pixels asked for are decoded, and the transform is true to them."""
 
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -10,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window as RasterioWindow
 
 from s2match.catalog import Scene, scene_of
@@ -95,7 +92,7 @@ class _Stored:
 
 
 def read_raster(
-    source: Path | Scene,
+    source: str | Path | Scene,
     size: tuple[int, int] | None = None,
     masking: Masking = UNMASKED,
     options: ReadOptions = AS_FILES_SAY,
@@ -188,7 +185,7 @@ def _with_radiometry(grid: Grid, radiometry: Radiometry) -> Grid:
     return replace(grid, radiometry=radiometry, source=source)
 
 
-def read_grid(source: Path | Scene, size: tuple[int, int] | None = None) -> Grid:
+def read_grid(source: str | Path | Scene, size: tuple[int, int] | None = None) -> Grid:
     """The grid that :func:`read_raster` would read an image on; only its header is read.
 
     Raises:
@@ -398,7 +395,7 @@ def opened(path: Path, overview: int | None = None) -> Iterator[rasterio.Dataset
     options = {} if overview is None else {"overview_level": overview}
     try:
         # one decoding thread: GDAL loses the errors of damaged tiles met in others
-        with rasterio.Env(GDAL_NUM_THREADS="1"), _quiet_open(path, options) as file:
+        with rasterio.Env(GDAL_NUM_THREADS="1"), open_image(path, **options) as file:
             if file.count == 0:
                 raise UnreadableImageError(_bands_missing(path, file.subdatasets))
             yield file
@@ -439,15 +436,6 @@ def held(*grids: Grid) -> Iterator[None]:
 def _stored_grid(grid: Grid) -> Grid:
     """The grid along the file's own axes that the pixels of a grid come from."""
     return grid if grid.source is None else _stored_grid(grid.source)
-
-
-def _quiet_open(path: Path, options: dict[str, int]) -> rasterio.DatasetReader:
-    # the filters of warnings are the process's, and several images may be opened at once
-    with _OPENING, warnings.catch_warnings():
-        # an image without a georeference is a case this module handles, not one to warn of
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        # shared: what is held open is not decoded anew
-        return rasterio.open(path, sharing=True, **options)
 
 
 def _choose_level(file: rasterio.DatasetReader, scale: float) -> _Level:

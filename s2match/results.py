@@ -243,7 +243,7 @@ def facts(result: PairResult) -> dict[str, Any]:
     }
 
 
-def write_json(result: PairResult, path: Path, more: Mapping[str, Any] | None = None) -> None:
+def write_json(result: PairResult, path: str | Path, more: Mapping[str, Any] | None = None) -> None:
     """Write the facts of a result to a file.
 
     Args:

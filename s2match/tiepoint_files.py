@@ -3,8 +3,9 @@
 import csv
 import json
 import math
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ from s2match.tiepoints import TiePoints
 _LAYER = "tie_points"
 _WGS84 = CRS.from_epsg(4326)
 
+# How GeoPackage says that coordinates are those of no place on Earth.
+_NOWHERE = 'LOCAL_CS["Undefined Cartesian SRS"]'
+
+_DATING = threading.Lock()
+
 # A millimetre on the ground.
 _DEGREE_DECIMALS = 8
 
@@ -41,7 +47,7 @@ _BESIDE = ("CONFIDENCE", "SIMILARITY", "SCATTER_PX", "CORRELATED", "OUTLIER")
 Table = dict[str, NDArray[np.float64]]
 
 
-def write_tie_points(points: TiePoints, path: Path) -> None:
+def write_tie_points(points: TiePoints, path: str | Path) -> None:
     """Write tie points in the format that the suffix names.
 
     A point lies where its X_MAP and Y_MAP are: in GeoPackage in the CRS of the target, in GeoJSON in WGS 84, as RFC
@@ -52,11 +58,12 @@ def write_tie_points(points: TiePoints, path: Path) -> None:
         MissingExtraError: The library that GeoPackage needs is not installed.
     """
     check_tie_point_format(path)
+    path = Path(path)
     with written_whole(path) as partial:
         _FORMATS[path.suffix.lower()].write(points, partial)
 
 
-def read_tie_points(path: Path, reference: Grid, target: Grid) -> TiePoints:
+def read_tie_points(path: str | Path, reference: Grid, target: Grid) -> TiePoints:
     """Read tie points that were written by :func:`write_tie_points`, perhaps edited since; those enabled alone.
 
     Args:
@@ -68,6 +75,7 @@ def read_tie_points(path: Path, reference: Grid, target: Grid) -> TiePoints:
         TiePointError: The file cannot be read, lacks columns, holds too few points, or such as are not on the images.
         MissingExtraError: The library that GeoPackage needs is not installed.
     """
+    path = Path(path)
     if path.suffix.lower() not in _FORMATS:
         raise TiePointError(f"Cannot read tie points from {path}: its suffix must be one of {', '.join(_FORMATS)}.")
     if not path.is_file():
@@ -82,13 +90,14 @@ def read_tie_points(path: Path, reference: Grid, target: Grid) -> TiePoints:
     return points_of(table, reference, target)
 
 
-def check_tie_point_format(path: Path) -> None:
+def check_tie_point_format(path: str | Path) -> None:
     """Refuse a file name whose suffix is no format that tie points can be written in.
 
     Raises:
         OutputError: It is none.
         MissingExtraError: The library that the format needs is not installed.
     """
+    path = Path(path)
     if path.suffix.lower() not in _FORMATS:
         raise OutputError(f"Cannot write tie points to {path}: its suffix must be one of {', '.join(_FORMATS)}.")
     if path.suffix.lower() == ".gpkg":
@@ -139,11 +148,8 @@ def _write_gpkg(points: TiePoints, path: Path) -> None:
     xy, crs = _place(points) or (points.xy1_px * (1, -1), None)
     # GDAL makes files, and does not fill empty ones
     path.unlink()
-    # it writes the time of day into them, unless told another: equal runs write equal files
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "1970-01-01T00:00:00.000Z"})
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "'crs' was not provided")
+        with _dated(pyogrio):
             pyogrio.raw.write(
                 path,
                 shapely.to_wkb(shapely.points(xy)),
@@ -153,13 +159,23 @@ def _write_gpkg(points: TiePoints, path: Path) -> None:
                 layer=_LAYER,
                 driver="GPKG",
                 geometry_type="Point",
-                crs=None if crs is None else _name_of(crs),
+                crs=_NOWHERE if crs is None else _name_of(crs),
             )
     # all that pyogrio raises of itself
     except RuntimeError as error:
         raise OutputError(f"Cannot write tie points: {str(error).rstrip('.')}.") from error
-    finally:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
+
+
+@contextmanager
+def _dated(pyogrio: Any) -> Iterator[None]:
+    """Have GDAL write one date into files instead of the time of day: equal runs write equal files."""
+    # the option is the process's: whoever ends first must not take it from another thread
+    with _DATING:
+        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "1970-01-01T00:00:00.000Z"})
+        try:
+            yield
+        finally:
+            pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
 def _read_gpkg(path: Path, reference: Grid, target: Grid) -> Table:
@@ -241,7 +257,7 @@ _FORMATS: Mapping[str, _Format] = {
 
 
 def _library(name: str) -> Any:
-    return extra(name, "Tie points as GeoPackage", "requirements-vector.txt")
+    return extra(name, "Tie points as GeoPackage", "requirements.txt")
 
 
 def _lines(columns: Sequence[NDArray[Any]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Geometries of vector files on a part of the ground. Reading them is an extra: requirements-vector.txt."""
+"""Geometries of vector files on a part of the ground."""
 
 import warnings
 from pathlib import Path
@@ -47,7 +47,7 @@ def read_geometries(path: Path, bounds: Bounds, crs: CRS) -> list[Any]:
 
 
 def _library(name: str) -> Any:
-    return extra(name, "Masks of polygons", "requirements-vector.txt")
+    return extra(name, "Masks of polygons", "requirements.txt")
 
 
 def _read_layer(path: Path, layer: str, bounds: Bounds, crs: CRS) -> list[Any]:

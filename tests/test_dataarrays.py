@@ -7,10 +7,12 @@ import pytest
 import rioxarray
 import xarray
 from conftest import GRID, Writer, texture
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from s2match import Settings, importing, match_arrays, match_files, tie_points_of
 from s2match.errors import MissingExtraError, NoOverlapError, UnreadableImageError
+from s2match.results import PairResult
 
 SETTINGS = Settings(confidence=0.2)
 
@@ -70,3 +72,55 @@ def test_arrays_that_are_refused(write_image: Writer, monkeypatch: pytest.Monkey
     monkeypatch.setattr(importing, "import_module", missing)
     with pytest.raises(MissingExtraError, match=r"DataArrays need rioxarray: pip install -r requirements-xarray\.txt"):
         match_arrays(array, array)
+
+
+def registered(result: PairResult) -> NDArray[np.float64]:
+    assert result.registration is not None
+    return result.registration.apply(np.full((1, 2), 100.0))
+
+
+@pytest.mark.parametrize("layout", ["H x W", "H x W x 3", "3 x H x W", "uint16", "float16"])
+def test_numpy_arrays_match_as_files_do(layout: str, write_image: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without xarray; without a georeference the shift is that of the pixels."""
+    monkeypatch.setattr(importing, "import_module", None)
+    scene = texture(260, 260, seed=1)
+    grey = [scene[:200, :210], scene[6:206, 4:214]]
+    of = {
+        "H x W": lambda image: image,
+        "H x W x 3": lambda image: np.stack([image] * 3, axis=2),
+        "3 x H x W": lambda image: np.stack([image] * 3),
+        "uint16": lambda image: image.astype(np.uint16) * 14,
+        "float16": lambda image: (image / 255).astype(np.float16),
+    }[layout]
+    first, second = (of(image) for image in grey)
+    kept = first.copy()
+    result = match_arrays(first, second, SETTINGS, image_size=None)
+    assert (first == kept).all()
+    assert np.allclose(registered(result), [[96, 94]], atol=0.5)
+    assert result.reference.size == (210, 200) and result.reference.crs is None
+    paths = write_image("a.tif", grey[0], transform=None), write_image("b.tif", grey[1], transform=None)
+    if layout in ("H x W", "H x W x 3", "3 x H x W"):
+        files = match_files(*paths, SETTINGS, image_size=None)
+        assert (files.matches.xy1 == result.matches.xy1).all()
+
+
+def test_what_is_masked_in_an_array_has_no_data() -> None:
+    scene = texture(160, 160, seed=1)
+    masked = np.ma.masked_array(scene, np.zeros(scene.shape, np.bool_))
+    masked[:, :40] = np.ma.masked
+    result = match_arrays(masked, scene, confidence=1.0, image_size=None)
+    assert (result.shown[0].valid == ~masked.mask).all()
+
+
+def test_values_that_are_no_images_are_refused(tmp_path: Path) -> None:
+    image = texture(100, 100)
+    with pytest.raises(UnreadableImageError, match=r"reference is no regular image: it is 4 x 90 x 90, not H x W,"):
+        match_arrays(np.zeros((4, 90, 90)), image)
+    with pytest.raises(UnreadableImageError, match="target is no image: its values are of type complex128"):
+        match_arrays(image, image.astype(complex))
+    with pytest.raises(UnreadableImageError, match="target is a list, neither a NumPy array nor a DataArray"):
+        match_arrays(image, image.tolist())
+    with pytest.raises(UnreadableImageError, match="reference is a path, not an array: match_files matches files"):
+        match_arrays("a.tif", image)  # type: ignore[arg-type]
+    with pytest.raises(UnreadableImageError, match="ndarray is not a path: match_arrays matches images in memory"):
+        match_files(image, image)  # type: ignore[arg-type]

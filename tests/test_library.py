@@ -7,7 +7,9 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 from conftest import ROOT
 
 import s2match
@@ -62,3 +64,43 @@ def test_the_readme_s_ten_lines_do_the_whole_job(
     assert "registration  translation" in capsys.readouterr().out
     written = {path.name for path in tmp_path.iterdir()} - {"a_TCI.jp2", "b_TCI.jp2"}
     assert written == {"result.png", "result.json", "tie_points.gpkg"}
+
+
+def test_paths_may_be_text_everywhere(tmp_path: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever reads or writes takes ``str`` and ``Path`` alike."""
+    from s2match.correcting import Order
+    from s2match.delivery import deliver
+    from s2match.filepixels import whole_file
+    from s2match.masking import masking_of
+    from s2match.outputs import Outputs
+    from s2match.raster import read_raster
+    from s2match.report.writing import write_report
+
+    monkeypatch.chdir(tmp_path)
+    images = [str(path) for path in sorted(dataset.iterdir())[:2]]
+    with rasterio.open("mask.tif", "w", driver="GTiff", width=256, height=256, count=1, dtype="uint8") as file:
+        file.write(np.pad(np.ones((1, 256, 20), np.uint8), ((0, 0), (0, 0), (0, 236))))
+    masking = masking_of(["mask.tif"])
+    result = s2match.match_files(*images, masking=masking, confidence=0.2, image_size=None, geometry="translation")
+    assert result.registration is not None and 0.07 < result.shown[0].masked_share < 0.09
+    assert read_raster(images[0], (128, 128)).size == (128, 128)
+    points = s2match.tie_points_of(result)
+    for suffix in ("gpkg", "geojson", "csv", "points"):
+        s2match.write_tie_points(points, f"t.{suffix}")
+        grids = whole_file(result.reference), whole_file(result.target)
+        assert len(s2match.read_tie_points(f"t.{suffix}", *grids)) == len(points)
+        again = s2match.fit_tie_points(f"t.{suffix}", *images, result.settings)
+        assert again.registration is not None
+    s2match.write_json(result, "r.json")
+    s2match.save_figure(s2match.plot_matches(result), "r.png")
+    write_report(result, "report", ["command"])
+    order = Order("c.tif", resampling=None)  # type: ignore[arg-type]
+    assert "c.tif" in deliver(result, Outputs("d.png", "d.json", ("d.csv",), order, "e"))  # type: ignore[arg-type]
+    assert all(Path(name).exists() for name in ("r.json", "r.png", "report/index.html", "c.tif", "d.csv", "e"))
+
+
+def test_the_readme_s_install_has_all_that_it_shows() -> None:
+    """Drawn masks and GeoPackages, too."""
+    pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    for name in ("pyogrio", "shapely", "scipy", "threadpoolctl"):
+        assert re.search(rf"^{name}==\d", pinned, re.M)

@@ -280,9 +280,9 @@ def test_without_the_extra_a_drawing_is_refused_and_a_raster_is_not(
 
     monkeypatch.setattr(importing, "import_module", missing)
     grid = grid_of(100, 80)
-    with pytest.raises(MissingExtraError, match=r"pip install -r requirements-vector\.txt\.$"):
+    with pytest.raises(MissingExtraError, match=r"pip install -r requirements\.txt\.$"):
         read_mask(Mask(path), grid, whole(grid))
-    assert (ROOT / "requirements-vector.txt").exists()
+    assert (ROOT / "requirements.txt").exists()
     assert read_mask(Mask(write_image("mask.tif", np.ones((80, 100), np.uint8))), grid, whole(grid)).all()
 
 

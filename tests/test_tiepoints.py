@@ -546,7 +546,7 @@ def test_without_the_extra(pair: Pair, tmp_path: Path, monkeypatch: pytest.Monke
         raise ImportError(name)
 
     monkeypatch.setattr(importing, "import_module", missing)
-    with pytest.raises(MissingExtraError, match=r"pip install -r requirements-vector\.txt\.$"):
+    with pytest.raises(MissingExtraError, match=r"pip install -r requirements\.txt\.$"):
         write_tie_points(points, tmp_path / "t.gpkg")
     for suffix in FORMATS[1:]:
         write_tie_points(points, tmp_path / f"t{suffix}")

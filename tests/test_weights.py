@@ -74,6 +74,16 @@ def test_a_download_that_fails_says_what_to_do(cache: Path, server: list[str]) -
     assert server
 
 
+def test_addresses_that_fail_are_no_warnings_and_the_filters_of_the_process_stay(
+    cache: Path, server: list[str], monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Filters that are set for a moment in one thread may stay for good where another does so, too."""
+    monkeypatch.setattr("s2match.weights.warnings", None, raising=False)
+    with pytest.raises(WeightsDownloadError):
+        load_network("indoor")
+    assert [str(one.message) for one in recwarn if one.category is UserWarning] == []
+
+
 def test_a_file_put_into_the_cache_needs_no_network(outdoor: Path, cache: Path, server: list[str]) -> None:
     cache.mkdir(parents=True)
     (cache / "loftr_outdoor.ckpt").write_bytes(outdoor.read_bytes())

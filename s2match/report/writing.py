@@ -28,7 +28,7 @@ _SCRIPTS = ("viewer.js", "map.js", "swipe.js", "start.js")
 
 @share_processor()
 def write_report(
-    result: PairResult, directory: Path, command: Sequence[str], improvement: Improvement | None = None
+    result: PairResult, directory: str | Path, command: Sequence[str], improvement: Improvement | None = None
 ) -> Path:
     """Write ``index.html``, which needs no other file, and every figure as a PNG for talks.
 
@@ -46,6 +46,7 @@ def write_report(
     Raises:
         OutputError: The folder or a file in it cannot be written.
     """
+    directory = Path(directory)
     try:
         directory.mkdir(exist_ok=True)
     except OSError as error:
