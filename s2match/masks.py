@@ -13,7 +13,6 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.features import rasterize
 from rasterio.windows import Window as RasterioWindow
 
@@ -23,6 +22,7 @@ from s2match.gdal import GDAL_ERRORS, what_gdal_says
 from s2match.georeference import Bounds, apply_transform, pixel_sides_m, reproject, reproject_bounds, wrapped
 from s2match.images import Grid, Mask, Patch, Window, georeferenced
 from s2match.placement import placement_of
+from s2match.quiet import open_image
 from s2match.vectors import SUFFIXES, read_geometries
 
 # ESA's Scene Classification: no data, saturated or defective, cloud shadow, cloud of medium and of high probability,
@@ -304,10 +304,3 @@ def opened_mask(path: Path) -> Iterator[rasterio.DatasetReader]:
             yield file
     except GDAL_ERRORS as error:
         raise MaskError(f"Cannot read the mask {path}: {what_gdal_says(error)}.") from error
-
-
-def _quiet_open(path: Path) -> rasterio.DatasetReader:
-    with warnings.catch_warnings():
-        # a mask without a georeference lies on the pixels of the image
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(path, sharing=True)

@@ -19,6 +19,7 @@ from s2match.masks import is_vector, opened_mask, with_margin, without_masked
 from s2match.missing import why_no_image
 from s2match.nodata import band_validity, is_mixed, large_patches, used_bands, zeros_are_nodata
 from s2match.placement import placement_of
+from s2match.quiet import open_image
 from s2match.radiometry import TCI_SATURATION as TCI_SATURATION
 from s2match.radiometry import colour_table, radiometry_of, read_numbers
 from s2match.resampling import AxisMap, resample
@@ -38,8 +39,6 @@ _NODATA_MARGIN_PX = 16
 _HELD_BYTES = 256 << 20
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z")
-
-_OPENING = threading.Lock()
 
 # Differences of numbers beyond this are told coarsely in float32.
 _FLOAT32_WHOLE = 1 << 16
