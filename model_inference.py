@@ -217,7 +217,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME_OR_PATH",
         help="sentinel2 (bundled, default), outdoor, indoor, indoor_new (downloaded once), or a checkpoint file",
     )
-    how.add_argument("--device", default=Settings.device, help="auto (default), cpu, cuda or mps")
+    how.add_argument("--device", default=Settings.device, help="auto (default), cpu, cuda, cuda:N or mps")
     how.add_argument(
         "--precision",
         choices=PRECISIONS,

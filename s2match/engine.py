@@ -93,12 +93,26 @@ class EngineMatches:
 
 
 def best_precision(device: torch.device) -> torch.dtype:
-    """The fastest that keeps the matches: half on CUDA, bfloat16 where the CPU multiplies it, else float32."""
+    """The fastest that keeps the matches: half where the card or the CPU multiplies it faster, else float32."""
     if device.type == "cuda":
-        return torch.float16
+        return torch.float16 if _multiplies_float16_faster(device) else torch.float32
     if device.type == "cpu" and _multiplies_bfloat16_faster():
         return torch.bfloat16
     return torch.float32
+
+
+def wide_half(device: torch.device) -> torch.dtype:
+    """The half precision with the range of float32, bfloat16; float32 where a card only emulates it."""
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            if not torch.cuda.is_bf16_supported(including_emulation=False):
+                return torch.float32
+    return torch.bfloat16
+
+
+def _multiplies_float16_faster(device: torch.device) -> bool:
+    """Whether a card has units for float16: NVIDIA's do from compute capability 7.0; older ones take up to 64 times."""
+    return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (7, 0)
 
 
 def _multiplies_bfloat16_faster() -> bool:
@@ -149,7 +163,7 @@ class Engine:
         self.bytes_per_pixel = _MAPS_ALIVE * int(config["resnetfpn"]["block_dims"][0]) * precision.itemsize // 4
         self._backbone = _folded(net.backbone).to(device, precision, memory_format=torch.channels_last)
         self._position = net.pos_encoding.to(device)
-        self._attention = torch.float32 if precision == torch.float32 else torch.bfloat16
+        self._attention = torch.float32 if precision == torch.float32 else wide_half(device)
         coarse, *fine = (
             copy.deepcopy(part).to(device, self._attention)
             for part in (net.loftr_coarse, net.fine_preprocess, net.loftr_fine)

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.evidence import FitFailure, common_ground
-from s2match.geometry import fit, uncertainty_px
+from s2match.geometry import AUTO, fit, uncertainty_px
 from s2match.georeference import common_corners, comparable, expected_linear, predict
 from s2match.images import Placed
 from s2match.matches import CELL_PX, Matches
+from s2match.models import DEFAULT_FIT, FitOptions
 from s2match.selection import GLOBAL_CANDIDATES
 
 # How far off a model may be beside what its matches tell, and the georeference, target pixels.
@@ -45,16 +46,20 @@ class Expectation:
         return Expectation(lambda xy: self.carry(xy * (small0 / large0)) * out, self.off_px * float(out.max()))
 
 
-def by_matches(matches: Matches, reference: Placed, target: Placed) -> Expectation | None:
+def by_matches(
+    matches: Matches, reference: Placed, target: Placed, options: FitOptions = DEFAULT_FIT
+) -> Expectation | None:
     """What matches tell; None where they are no evidence.
 
     Args:
         matches: Matches of the two images, weak ones, too.
         reference: Image of their ``xy0``.
         target: Image of their ``xy1``.
+        options: Of the fit; its threshold is no lower than the default.
     """
+    options = options.at_least(DEFAULT_FIT.threshold_px)
     expected, ground = expected_linear(reference, target), common_ground(reference, target)
-    found = fit(matches, expected=expected, candidates=GLOBAL_CANDIDATES, ground=ground)
+    found = fit(matches, AUTO, options.threshold_px, options.seed, expected, GLOBAL_CANDIDATES, ground)
     if isinstance(found, FitFailure):
         return None
     off = float(uncertainty_px(found, matches, common_corners(reference, target)).max())

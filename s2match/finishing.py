@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from s2match.evidence import failure_of
 from s2match.images import Window
 from s2match.matches import GreyImage, Matches
-from s2match.models import best_model
+from s2match.models import DEFAULT_FIT, FitOptions, best_model
 from s2match.processor import share_processor
 from s2match.thinning import thin, thin_mask
 
@@ -25,10 +25,12 @@ class Finishing:
         max_points: Matches to keep at most of all the common ground, spread evenly.
         refined: Measure them again on the pixels, see :func:`s2match.refinement.refine`, and where none is left look
             for points by the edges alone, see :func:`s2match.filling.fill`.
+        fit_options: Of the fit that tells scale and turn.
     """
 
     max_points: int
     refined: bool
+    fit_options: FitOptions = DEFAULT_FIT
 
     @share_processor()
     def apply(
@@ -66,7 +68,7 @@ class Finishing:
         from s2match.filling import fill
         from s2match.refinement import refine
 
-        told = _linear(chosen)
+        told = _linear(chosen, self.fit_options.at_least(_ROUGH_PX))
         images = pixels(reference), pixels(target)
         refined = _shown(refine(chosen, *images, expected if told is None else told), reference, target)
         room = most - len(refined)
@@ -82,7 +84,7 @@ def _shown(matches: Matches, reference: GreyImage, target: GreyImage) -> Matches
     return matches.of(reference.shows(matches.xy0) & target.shows(matches.xy1))
 
 
-def _linear(matches: Matches) -> NDArray[np.float64] | None:
+def _linear(matches: Matches, options: FitOptions) -> NDArray[np.float64] | None:
     """2×2, steps (x, y) in the reference to steps in the target, by the matches; None where they are no evidence."""
-    found = best_model(matches, "affine", _ROUGH_PX)
+    found = best_model(matches, "affine", options.threshold_px, options.seed)
     return None if found is None or failure_of(matches, found) else found.matrix[:2, :2]

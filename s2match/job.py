@@ -154,7 +154,7 @@ def match_images(
 ) -> Matches:
     """Match two images of any size: in one pass where they are shown as they are, or else in windows."""
     if (reference.size, target.size) == (shown[0].size, shown[1].size):
-        return match_rasters(matcher, *shown, settings.confidence, progress, settings.finishing)
+        return match_rasters(matcher, *shown, settings.confidence, progress, settings.finishing, settings.fit_options)
     return match_grids(
         matcher,
         reference,
@@ -165,6 +165,7 @@ def match_images(
         progress,
         settings.finishing,
         settings.coverage,
+        settings.fit_options,
     )
 
 

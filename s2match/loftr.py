@@ -12,26 +12,42 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
+from s2match.containers import free_memory
 from s2match.engine import Engine, ImageFeatures, best_precision
 from s2match.errors import DeviceError, ImageSizeError
 from s2match.matches import GreyImage, Matches, Origin
 from s2match.processor import share_processor
 from s2match.weights import Network
 
+# What PyTorch's allocators say, and its libraries.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
+
 
 def pick_device(name: str) -> torch.device:
-    """Turn ``auto``, ``cpu``, ``cuda`` or ``mps`` into a device that is there.
+    """The device of a name: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` for one of several cards, or ``mps``.
 
     Raises:
         DeviceError: The device is not there or its name is unknown.
     """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(device for device, there in available.items() if there))
-    if not available.get(name, False):
-        there = ", ".join(device for device, is_there in available.items() if is_there)
-        raise DeviceError(f"There is no device {name!r} here: choose auto or {there}.")
-    return torch.device(name)
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    numbered = [f"cuda:{number}" for number in range(cards)]
+    available = [*numbered, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
+    if name in ("auto", "cuda"):
+        found = next((device for device in available if name in ("auto", device.partition(":")[0])), None)
+        if found is not None:
+            return torch.device(found.partition(":")[0])
+    elif name in available:
+        return torch.device(name)
+    raise DeviceError(f"There is no device {name!r} here: choose auto, {', '.join(available)}.")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that there is too little memory, and not that wrong memory was touched."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # allocators of processors have no class of their own, nor has that of Apple's
+    said = str(error).lower()
+    return any(words in said for words in _OUT_OF_MEMORY)
 
 
 @dataclass(frozen=True)
@@ -77,10 +93,12 @@ class LoftrMatcher:
 
     @property
     def free_bytes(self) -> int:
-        """Memory that is free on the device."""
+        """Memory that is free on the device, and in the container that the process runs in."""
         if self.device.type == "cuda":
             return torch.cuda.mem_get_info(self.device)[0]
-        return int(psutil.virtual_memory().available)
+        free = int(psutil.virtual_memory().available)
+        limited = free_memory()
+        return free if limited is None else min(free, limited)
 
     def nothing(self, confidence: float) -> Matches:
         """What is found where there is nothing to match."""
@@ -143,8 +161,7 @@ class LoftrMatcher:
     def _in_memory(self) -> Iterator[None]:
         try:
             yield
-        except RuntimeError as error:
-            # CUDA has an error class for this, the CPU's allocator only a message
-            if "memory" not in str(error):
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
                 raise
             raise ImageSizeError(f"The {self.device.type} device is out of memory: use a smaller size.") from error

@@ -12,6 +12,7 @@ from s2match.finishing import Finishing
 from s2match.georeference import expected_linear
 from s2match.images import Patch, Raster
 from s2match.matches import GreyImage, Matches
+from s2match.models import DEFAULT_FIT, FitOptions
 from s2match.processor import share_processor
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def match_rasters(
     confidence: float,
     progress: Callable[[float], None] | None = None,
     finishing: Finishing | None = None,
+    fit_options: FitOptions = DEFAULT_FIT,
 ) -> Matches:
     """Match two images at once.
 
@@ -54,6 +56,7 @@ def match_rasters(
         confidence: Keep matches with a confidence above this.
         progress: Called with the share done, 0 to 1.
         finishing: What to do with what the network found; None leaves it as it is.
+        fit_options: Of the fit that tells which ground both show.
 
     Returns:
         The matches, in pixels of the two rasters, GDAL frame.
@@ -65,7 +68,7 @@ def match_rasters(
     check_confidence(confidence)
     check_memory(matcher, reference.size, target.size)
     grey0, grey1 = prepare(reference), prepare(target)
-    matches = _on_common_ground(matcher, reference, target, (grey0, grey1), confidence, progress)
+    matches = _on_common_ground(matcher, reference, target, (grey0, grey1), confidence, progress, fit_options)
     if finishing is None:
         return matches
     return finishing.apply(matches, grey0, grey1, expected_linear(reference, target))
@@ -78,6 +81,7 @@ def _on_common_ground(
     grey: tuple[GreyImage, GreyImage],
     confidence: float,
     progress: Callable[[float], None] | None,
+    fit_options: FitOptions,
 ) -> Matches:
     """The matches of a pass over all that there is, or else of a second one over what both images show."""
     report = progress or (lambda share: None)
@@ -88,7 +92,7 @@ def _on_common_ground(
     # weak matches, too, tell where the common ground is
     first = matcher.compare(seen0, seen1, min(confidence, WEAK_CONFIDENCE))
     report(0.9)
-    expected = by_matches(first, reference, target) or by_georeference(reference, target)
+    expected = by_matches(first, reference, target, fit_options) or by_georeference(reference, target)
     cells = None if expected is None else common_cells(reference.size, target.size, expected)
     if cells is None:
         found = first.above(confidence)
@@ -114,10 +118,33 @@ def check_memory(matcher: "LoftrMatcher", size0: tuple[int, int], size1: tuple[i
     Raises:
         ImageSizeError: They do not; the message says how much is needed.
     """
-    needed = matcher.bytes_per_pixel * (math.prod(size0) + math.prod(size1))
-    there = matcher.free_bytes
-    if needed > there:
+    needed = _memory(matcher, (size0, size1))
+    if needed is not None:
         raise ImageSizeError(
-            f"Image size {size0[0]} {size0[1]} is too large: matching it in one pass needs about "
-            f"{needed / 2**30:.0f} GB of memory, and {there / 2**30:.0f} GB are free."
+            f"Image size {size0[0]} {size0[1]} is too large: matching it in one pass needs {needed}: use a smaller "
+            "size, or native, which is matched in windows."
         )
+
+
+def check_window_memory(matcher: "LoftrMatcher", sizes: tuple[tuple[int, int], tuple[int, int]]) -> None:
+    """Refuse windows, of the reference and of the target, whose features do not fit the memory of the device.
+
+    Raises:
+        ImageSizeError: They do not; the message says how much is needed.
+    """
+    needed = _memory(matcher, sizes)
+    if needed is not None:
+        (width0, height0), (width1, height1) = sizes
+        raise ImageSizeError(
+            f"A window of {width0} x {height0} px, sought in {width1} x {height1} px, is too large: it needs {needed}: "
+            "use a smaller search radius or size, or a coverage below 1, which makes windows small."
+        )
+
+
+def _memory(matcher: "LoftrMatcher", sizes: tuple[tuple[int, int], tuple[int, int]]) -> str | None:
+    """What memory images of some sizes need and how much is free; None where that is enough."""
+    needed = matcher.bytes_per_pixel * sum(map(math.prod, sizes))
+    free = matcher.free_bytes
+    if needed <= free:
+        return None
+    return f"about {needed / 2**30:.1f} GB of memory, and {free / 2**30:.1f} GB are free"

@@ -23,6 +23,26 @@ _NEWTON_STEPS, _SETTLED_PX = 50, 1e-9
 
 
 @dataclass(frozen=True)
+class FitOptions:
+    """How a robust fit tells right matches from wrong ones.
+
+    Attributes:
+        threshold_px: Largest distance of an inlier from the model, in target pixels.
+        seed: Makes the random draws repeatable.
+    """
+
+    threshold_px: float = 1.5
+    seed: int = 0
+
+    def at_least(self, threshold_px: float) -> "FitOptions":
+        """The same with a threshold that is no lower, for fits that only tell where to look."""
+        return replace(self, threshold_px=max(self.threshold_px, threshold_px))
+
+
+DEFAULT_FIT = FitOptions()
+
+
+@dataclass(frozen=True)
 class Registration:
     """A model that carries the reference onto the target.
 

@@ -10,6 +10,7 @@ from s2match.errors import OptionError
 if TYPE_CHECKING:
     from s2match.finishing import Finishing
     from s2match.images import ReadOptions
+    from s2match.models import FitOptions
 
 # The weights that come with the project.
 BUNDLED = "sentinel2"
@@ -59,7 +60,8 @@ class Settings:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         confidence: Matches kept have a confidence above this.
         geometry: Name of the model to fit, or ``auto`` to have it chosen.
-        ransac_threshold_px: Largest distance of an inlier from the model, in pixels of the matched target.
+        ransac_threshold_px: Largest distance of an inlier from the model, in pixels of the matched target. Fits that
+            only tell where to look allow for at least 1.5 px, and 3 px where scale and turn are measured.
         seed: Seed of the robust fits.
         max_points: Matches to keep at most, spread evenly over the image.
         search_radius_m: How far from where it is expected a window's ground is sought, metres on the ground; None suits
@@ -163,8 +165,15 @@ class Settings:
         return ReadOptions(self.nodata, self.offset)
 
     @property
+    def fit_options(self) -> "FitOptions":
+        """How robust fits tell right matches from wrong ones."""
+        from s2match.models import FitOptions
+
+        return FitOptions(self.ransac_threshold_px, self.seed)
+
+    @property
     def finishing(self) -> "Finishing":
         """What is done with the matches of a pass."""
         from s2match.finishing import Finishing
 
-        return Finishing(self.max_points, self.refined)
+        return Finishing(self.max_points, self.refined, self.fit_options)

@@ -49,6 +49,11 @@ class WindowPair:
     expected: NDArray[np.float64]
     share: float
 
+    @property
+    def sizes(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Width and height of ``reference`` and of ``target``."""
+        return (self.reference.width, self.reference.height), (self.target.width, self.target.height)
+
 
 def plan(
     reference: Placed,

@@ -1,5 +1,6 @@
 """Match images of any size: a coarse pass finds where they lie to each other, windows do the rest."""
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,11 +14,12 @@ from s2match.finishing import Finishing
 from s2match.georeference import pixel_sides_m
 from s2match.images import Grid, Raster, Window, georeferenced
 from s2match.matches import Matches
-from s2match.matching import WEAK_CONFIDENCE, check_confidence, check_memory, match_rasters, prepare
+from s2match.matching import WEAK_CONFIDENCE, check_confidence, check_window_memory, match_rasters, prepare
+from s2match.models import DEFAULT_FIT, FitOptions
 from s2match.processor import share_processor
 from s2match.raster import MIN_SIDE_PX, fit_size, held, read_whole, read_window
 from s2match.thinning import thin
-from s2match.tiling import LONGEST_PX, WindowPair, plan
+from s2match.tiling import WindowPair, plan
 
 if TYPE_CHECKING:
     from s2match.loftr import LoftrMatcher
@@ -63,6 +65,7 @@ def match_grids(
     progress: Callable[[float], None] | None = None,
     finishing: Finishing | None = None,
     coverage: float = 1.0,
+    fit_options: FitOptions = DEFAULT_FIT,
 ) -> Matches:
     """Match two images of any size in windows; memory does not grow with it.
 
@@ -77,6 +80,7 @@ def match_grids(
         progress: Called with the share done, 0 to 1.
         finishing: What to do with what the network found in each window; None leaves it as it is.
         coverage: Share of the common ground that windows look at, see :func:`s2match.tiling.plan`.
+        fit_options: Of the fit to the matches of the previews.
 
     Returns:
         The matches, in pixels of the two grids, GDAL frame, window by window.
@@ -88,14 +92,14 @@ def match_grids(
     """
     check_confidence(confidence)
     report = progress or (lambda share: None)
-    expected = _expectation(matcher, reference, target, previews)
+    expected = _expectation(matcher, reference, target, previews, fit_options)
     report(_COARSE_SHARE)
     if expected is not None and search_radius_m is not None and georeferenced(target):
         expected = replace(expected, off_px=search_radius_m / min(pixel_sides_m(target, target.transform)))
     pairs = [] if expected is None else plan(reference, target, expected, coverage=coverage)
     found = [matcher.nothing(confidence)]
     if pairs:
-        check_memory(matcher, (LONGEST_PX, LONGEST_PX), (LONGEST_PX, LONGEST_PX))
+        check_window_memory(matcher, max((pair.sizes for pair in pairs), key=_pixels))
     with held(reference, target):
         for done, pair in enumerate(pairs, 1):
             found.append(_match_window(matcher, reference, target, pair, confidence, finishing))
@@ -105,11 +109,11 @@ def match_grids(
 
 
 def _expectation(
-    matcher: "LoftrMatcher", reference: Grid, target: Grid, previews: tuple[Raster, Raster]
+    matcher: "LoftrMatcher", reference: Grid, target: Grid, previews: tuple[Raster, Raster], options: FitOptions
 ) -> Expectation | None:
     """Where points of the reference are expected in the target."""
-    coarse = match_rasters(matcher, *previews, WEAK_CONFIDENCE)
-    told = by_matches(coarse, *previews)
+    coarse = match_rasters(matcher, *previews, WEAK_CONFIDENCE, fit_options=options)
+    told = by_matches(coarse, *previews, options)
     return by_georeference(reference, target) if told is None else told.resized(previews, (reference, target))
 
 
@@ -133,6 +137,10 @@ def _match_window(
     else:
         matches = finishing.apply(matches, grey0, grey1, pair.expected, core, pair.share)
     return replace(matches, xy0=matches.xy0 + _corner(pair.reference), xy1=matches.xy1 + _corner(pair.target))
+
+
+def _pixels(sizes: tuple[tuple[int, int], tuple[int, int]]) -> int:
+    return sum(map(math.prod, sizes))
 
 
 def _corner(window: Window) -> NDArray[np.float64]:

@@ -13,11 +13,13 @@ from conftest import GRID, Writer, texture
 from numpy.typing import NDArray
 
 import model_inference
-from s2match import windowed
+from s2match import Settings, models, windowed
+from s2match.errors import ImageSizeError
 from s2match.finishing import Finishing
 from s2match.images import Grid
+from s2match.job import match_scenes
 from s2match.loftr import LoftrMatcher
-from s2match.matches import Matches
+from s2match.matches import GreyImage, Matches
 from s2match.matching import match_rasters
 from s2match.raster import read_grid, read_raster
 from s2match.tiling import WindowPair, plan
@@ -149,3 +151,48 @@ def test_sizes_that_are_none(size: list[str], capsys: pytest.CaptureFixture[str]
     with pytest.raises(SystemExit):
         model_inference.main(["--image_size", *size])
     assert "width and a height in pixels, or native" in capsys.readouterr().err
+
+
+def test_memory_is_checked_for_the_windows_that_are_matched(
+    matcher: LoftrMatcher, write_image: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wide search makes a window of the target several times as large as that of the reference."""
+    reference, target = pair_of(write_image)
+    pixels: list[int] = []
+
+    def match(self: LoftrMatcher, image0: GreyImage, image1: GreyImage, confidence: float, *given: Any) -> Matches:
+        pixels.append(image0.grey.size + image1.grey.size)
+        return self.nothing(confidence)
+
+    monkeypatch.setattr(LoftrMatcher, "match", match)
+    previews = previews_of(reference, target)
+    match_grids(matcher, reference, target, previews, 0.8, search_radius_m=1500)
+    needed = max(pixels) * matcher.bytes_per_pixel
+    monkeypatch.setattr("s2match.loftr.free_memory", lambda: needed)
+    match_grids(matcher, reference, target, previews, 0.8, search_radius_m=1500)
+    monkeypatch.setattr("s2match.loftr.free_memory", lambda: needed - 1)
+    with pytest.raises(ImageSizeError, match=r"A window of \d+ x \d+ px, sought in .* use a smaller search radius"):
+        match_grids(matcher, reference, target, previews, 0.8, search_radius_m=1500)
+    match_grids(matcher, reference, target, previews, 0.8, search_radius_m=100)
+
+
+def test_seed_and_threshold_reach_every_fit(write_image: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of the coarse pass and of the refinement, too."""
+    seeds: list[int] = []
+    thresholds: list[float] = []
+    kept, estimate = np.random.default_rng, models._estimate
+
+    def rng(seed: int) -> np.random.Generator:
+        seeds.append(seed)
+        return kept(seed)
+
+    def estimated(model: str, xy0: Any, xy1: Any, threshold_px: float) -> Any:
+        thresholds.append(threshold_px)
+        return estimate(model, xy0, xy1, threshold_px)
+
+    grids = pair_of(write_image)
+    monkeypatch.setattr(np.random, "default_rng", rng)
+    monkeypatch.setattr(models, "_estimate", estimated)
+    result = match_scenes(*(grid.scene for grid in grids), Settings(image_size=None, seed=7, ransac_threshold_px=4.0))
+    assert result.registration is not None and result.matches.similarity is not None
+    assert set(seeds) == {7} and set(thresholds) == {4.0}

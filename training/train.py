@@ -20,7 +20,7 @@ import torch
 from kornia.feature import LoFTR
 from kornia.feature.loftr.loftr import default_cfg
 
-from s2match.engine import best_precision
+from s2match.engine import best_precision, wide_half
 from s2match.files import written_whole
 from s2match.loftr import pick_device
 from s2match.processor import share_processor
@@ -276,7 +276,8 @@ def advance(state: State, batch: Any, plan: Plan, done: float, since: int) -> St
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.eval()
     # float16 has too small a range for gradients
-    amp = None if best_precision(batch.images.device) == torch.float32 else torch.bfloat16
+    device = batch.images.device
+    amp = None if torch.float32 in (best_precision(device), wide_half(device)) else torch.bfloat16
     step = run(state.net, batch, amp, plan.fine_only, watch=state.step % _WATCH_EVERY == 0)
     state.optimizer.zero_grad()
     loss = plan.fine_weight * step.fine + (0 if plan.fine_only else step.coarse)
