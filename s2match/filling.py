@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from s2match.edges import Pixels, in_blocks, peak, search, settle, template
@@ -32,8 +33,8 @@ CONFIDENCE = 0.99
 # Matches whose displacement tells what to expect of a point: the middle of the nearest so many.
 _NEAREST = 8
 
-# Squares that are compared at once, and places that are compared with all matches.
-_BLOCK, _BLOCK_PLACES = 64, 16
+# Squares that are compared at once.
+_BLOCK = 64
 
 
 def fill(
@@ -101,12 +102,8 @@ def _expected(matches: Matches, places: NDArray[np.float64], linear: NDArray[np.
     """(N, 2) points (x, y) of the target where the nearest matches lead to expect those of the reference (N, 2)."""
     origins = matches.xy1 - matches.xy0 @ linear.T
     count = min(_NEAREST, len(matches))
-    offset = np.empty_like(places)
-    for start in range(0, len(places), _BLOCK_PLACES):
-        some = slice(start, start + _BLOCK_PLACES)
-        distance = ((places[some, None] - matches.xy0[None]) ** 2).sum(axis=2)
-        nearest = np.argpartition(distance, count - 1, axis=1)[:, :count]
-        offset[some] = np.median(origins[nearest], axis=1)
+    _, nearest = cKDTree(matches.xy0).query(places, count)
+    offset = np.median(origins[nearest.reshape(len(places), count)], axis=1)
     return np.asarray(places @ linear.T + offset)
 
 

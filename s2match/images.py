@@ -1,8 +1,8 @@
 """Images as values: their pixels, their size, and where on the ground they lie."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from affine import Affine
@@ -11,6 +11,9 @@ from rasterio.crs import CRS
 
 from s2match.catalog import Scene
 from s2match.errors import OptionError
+
+if TYPE_CHECKING:
+    from s2match.vectors import Drawing
 
 # So many numbers a 16-bit image can hold.
 _UINT16_NUMBERS = 1 << 16
@@ -55,10 +58,12 @@ class Mask:
     Attributes:
         path: A raster, or polygons.
         values: Values of a raster that mask; None: those that :mod:`s2match.masks` knows for it.
+        drawing: What polygons draw on an image, where they have been read already.
     """
 
     path: Path
     values: tuple[int, ...] | None = None
+    drawing: "Drawing | None" = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Take a path as text, too."""

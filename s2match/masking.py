@@ -6,7 +6,7 @@ from pathlib import Path
 
 from s2match.errors import MaskError, OptionError
 from s2match.images import Grid, Mask, Masking
-from s2match.masks import clouds_unknown, is_vector, lies_on, misplaced
+from s2match.masks import clouds_unknown, is_vector, laid_on, misplaced
 from s2match.missing import url_of
 from s2match.raster import measured
 
@@ -42,11 +42,12 @@ def masked_grids(reference: Grid, target: Grid, masking: Masking) -> tuple[Grid,
     """
     masks: dict[Grid, list[Mask]] = {reference: [], target: []}
     for mask in masking.masks:
-        lies = [grid for grid in masks if lies_on(mask, grid)]
-        if not lies:
+        laid = {grid: laid_on(mask, grid) for grid in masks}
+        if not any(laid.values()):
             raise misplaced(mask, reference, target)
-        for grid in lies:
-            masks[grid].append(mask)
+        for grid, its in laid.items():
+            if its is not None:
+                masks[grid].append(its)
     if masking.clouds:
         _check_clouds(reference)
         _check_clouds(target)

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from s2match.georeference import Bounds, apply_transform, pixel_sides_m, reproje
 from s2match.images import Grid, Mask, Patch, Window, georeferenced
 from s2match.placement import placement_of
 from s2match.quiet import open_image
-from s2match.vectors import SUFFIXES, read_geometries
+from s2match.vectors import SUFFIXES, read_drawing
 
 # ESA's Scene Classification: no data, saturated or defective, cloud shadow, cloud of medium and of high probability,
 # thin cirrus.
@@ -121,7 +121,11 @@ def read_mask(mask: Mask, grid: Grid, window: Window) -> NDArray[np.bool_]:
     if is_vector(mask.path):
         if grid.crs is None:
             raise misplaced(mask, grid)
-        drawn = read_geometries(mask.path, _bounds(onto, window), onto.crs)
+        bounds = _bounds(onto, window)
+        drawing = mask.drawing
+        if drawing is None or not drawing.covers(bounds, onto.crs):
+            drawing = read_drawing(mask.path, bounds, onto.crs)
+        drawn = drawing.within(bounds)
         return rasterize(drawn, masked.shape, transform=onto.transform, all_touched=True) > 0 if drawn else masked
     with opened_mask(mask.path) as file:
         placed = _placed(file, grid)
@@ -143,16 +147,26 @@ def lies_on(mask: Mask, grid: Grid) -> bool:
     Raises:
         MaskError: The mask cannot be read.
     """
+    return laid_on(mask, grid) is not None
+
+
+def laid_on(mask: Mask, grid: Grid) -> Mask | None:
+    """A mask that lies on an image, see :func:`lies_on`, with what it draws there; None where it does not.
+
+    Raises:
+        MaskError: The mask cannot be read.
+    """
     window = Window(0, 0, *grid.size)
     onto = _frame(grid, window)
     if is_vector(mask.path):
-        return grid.crs is not None and bool(read_geometries(mask.path, _bounds(onto, window), onto.crs))
+        drawing = None if grid.crs is None else read_drawing(mask.path, _bounds(onto, window), onto.crs)
+        return replace(mask, drawing=drawing) if drawing else None
     with opened_mask(mask.path) as file:
         placed = _placed(file, grid)
         if placed is None:
-            return False
+            return None
         boxes = reproject_bounds(_bounds(onto, window), onto.crs, placed.crs)
-        return any(_part_under(file, placed, box, margin=0) is not None for box in boxes)
+        return mask if any(_part_under(file, placed, box, margin=0) is not None for box in boxes) else None
 
 
 def clouds_unknown(grid: Grid) -> MaskError:

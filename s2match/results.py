@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,26 +70,26 @@ class PairResult:
     settings: Settings
     failure: FitFailure | None = None
 
-    @property
+    @cached_property
     def inlier_errors(self) -> GroundErrors | None:
         """Errors of the inliers alone; None without a registration or a georeference."""
         if self.errors is None or self.registration is None:
             return None
         return self.errors.of(self.registration.inliers)
 
-    @property
+    @cached_property
     def uncertainty_px(self) -> float | None:
         """Standard error of the model at the worst corner of the common ground; None without a registration."""
         if self.registration is None:
             return None
         return float(uncertainty_px(self.registration, self.matches, common_corners(self.reference, self.target)).max())
 
-    @property
+    @cached_property
     def file_model(self) -> FileModel | None:
         """The model in pixels of the two files and in map coordinates; None without a registration."""
         return None if self.registration is None else file_model_of(self.reference, self.target, self.registration)
 
-    @property
+    @cached_property
     def verdict(self) -> Verdict:
         """Whether the pair is registered already, needs the model, or cannot be told."""
         return judge(self.reference, self.target, self.matches, self.registration)

@@ -1,6 +1,8 @@
 """Geometries of vector files on a part of the ground."""
 
+import threading
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,50 @@ SUFFIXES = (".gpkg", ".geojson", ".json", ".shp")
 # Straight sides bend in another CRS: they are cut into pieces of this share of the ground that is asked for, whose
 # middles are 0.1 m off on a whole tile; and a margin of this share keeps what bends into it.
 _PIECE, _MARGIN = 1 / 64, 1 / 64
+
+# Less of a box than this is the rounding of coordinates.
+_ROUNDING = 1e-9
+
+
+# One thread at a time sets the filters of warnings, which are the process's.
+_READING = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a vector file draws on a box of ground, for any part of it.
+
+    Attributes:
+        bounds: The box.
+        crs: Of the box and of the geometries.
+        tree: Shapely's index of the geometries, those of :func:`read_geometries`.
+    """
+
+    bounds: Bounds
+    crs: CRS
+    tree: Any
+
+    def __bool__(self) -> bool:
+        """Whether anything is drawn on the box."""
+        return len(self.tree) > 0
+
+    def covers(self, bounds: Bounds, crs: CRS) -> bool:
+        """Whether another box is a part of this one, in the same CRS."""
+        (left, bottom, right, top), (x0, y0, x1, y1) = self.bounds, bounds
+        slack = _ROUNDING * max(right - left, top - bottom)
+        inside = left - slack <= x0 and bottom - slack <= y0 and x1 <= right + slack and y1 <= top + slack
+        return inside and crs == self.crs
+
+    def within(self, bounds: Bounds) -> list[Any]:
+        """The geometries that touch a part of the box."""
+        shapely = _library("shapely")
+        found = self.tree.query(shapely.box(*bounds), predicate="intersects")
+        return list(self.tree.geometries[np.sort(found)])
+
+
+def read_drawing(path: Path, bounds: Bounds, crs: CRS) -> Drawing:
+    """Read what a vector file draws on a box of ground, see :func:`read_geometries`."""
+    return Drawing(bounds, crs, _library("shapely").STRtree(read_geometries(path, bounds, crs)))
 
 
 def read_geometries(path: Path, bounds: Bounds, crs: CRS) -> list[Any]:
@@ -58,7 +104,7 @@ def _read_layer(path: Path, layer: str, bounds: Bounds, crs: CRS) -> list[Any]:
     for box in reproject_bounds(bounds, crs, own):
         side = max(box[2] - box[0], box[3] - box[1])
         around = (box[0] - _MARGIN * side, box[1] - _MARGIN * side, box[2] + _MARGIN * side, box[3] + _MARGIN * side)
-        with warnings.catch_warnings():
+        with _READING, warnings.catch_warnings():
             # such a ring is an error two lines further down
             warnings.filterwarnings("ignore", "Non closed ring")
             _, _, stored, _ = pyogrio.raw.read(path, layer=layer, columns=[], bbox=around)

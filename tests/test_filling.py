@@ -8,11 +8,12 @@ from conftest import texture
 from numpy.typing import NDArray
 from test_refinement import Image, errors, grey, refined, rough_matches, shifted, through, turned
 
+from s2match import filling
 from s2match.edges import pixels
 from s2match.filling import CONFIDENCE, STEP_PX, fill
 from s2match.finishing import Finishing
 from s2match.images import Window
-from s2match.matches import GreyImage, Matches
+from s2match.matches import GreyImage, Matches, Origin
 
 SIDE = 400
 WHOLE = Window(0, 0, SIDE, SIDE)
@@ -155,3 +156,15 @@ def test_no_more_points_than_asked_for() -> None:
     left = matches.of(matches.xy0[:, 0] < 150)
     found = Finishing(len(left) + 28, refined=True).apply(left, image, image, STILL)
     assert len(found) <= len(left) + 28 and 15 < len(filled(found)) < 40
+
+
+@pytest.mark.parametrize("count", [1, 5, 300])
+def test_what_is_expected_is_the_middle_of_the_nearest_matches(count: int) -> None:
+    rng = np.random.default_rng(count)
+    xy0, places = rng.uniform(0, 900, (count, 2)), rng.uniform(-50, 950, (200, 2))
+    linear = np.array([[1.01, 0.02], [-0.02, 0.99]])
+    moved = xy0 @ linear.T + rng.normal(0, 3, (count, 2))
+    matches = Matches(xy0, moved, np.ones(count), Origin("", "cpu", 0.0))
+    nearest = np.argsort(((places[:, None] - xy0) ** 2).sum(axis=2), axis=1)[:, :8]
+    offset = np.median((moved - xy0 @ linear.T)[nearest], axis=1)
+    assert np.array_equal(filling._expected(matches, places, linear), places @ linear.T + offset)

@@ -562,3 +562,26 @@ def test_a_mask_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixtu
     kept = path.read_bytes()
     assert run(tmp_path, "--mask", path, "--output", path)[0] == 22
     assert "it is an input" in capsys.readouterr().err and path.read_bytes() == kept
+
+
+def test_polygons_are_read_once_for_a_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for each window; parts and other sizes of the grid are masked as if they were read anew."""
+    import pyogrio
+
+    shapes = [rectangle(GRID, 5.3, 8.3, 30.3, 20.3), rectangle(GRID, 60.3, 40.3, 90.3, 77.3)]
+    mask = Mask(write_drawing(tmp_path / "mask.geojson", shapes))
+    grids = masked_grids(grid_of(100, 80), grid_of(100, 80), Masking((mask,)))
+    reads: list[object] = []
+    kept = pyogrio.raw.read
+    monkeypatch.setattr(pyogrio.raw, "read", lambda *given, **named: reads.append(given) or kept(*given, **named))
+    windows = [Window(x, y, 25, 20) for y in range(0, 80, 20) for x in range(0, 100, 25)]
+    for grid in (grids[0], grids[0].resized((50, 40)), grids[0].cropped(Window(20, 10, 70, 60))):
+        (drawn,) = grid.masking.masks
+        parts = [window for window in windows if window.x + 25 <= grid.size[0] and window.y + 20 <= grid.size[1]]
+        found = [read_mask(drawn, grid, window) for window in parts]
+        assert reads == [] and any(each.any() for each in found)
+        assert all((read_mask(mask, grid, window) == each).all() for window, each in zip(parts, found, strict=True))
+        reads.clear()
+    # an image in another reference system is another box of ground
+    other = replace(grid_of(100, 80), crs=CRS.from_epsg(32637))
+    assert not read_mask(grids[0].masking.masks[0], other, whole(other)).any() and reads

@@ -1,6 +1,7 @@
 """The summary and the JSON say the same, and what they say is true."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import rasterio
 from conftest import GRID, make_raster, texture
 from matplotlib.figure import Figure
 
+from s2match import results
 from s2match.errors import OutputError
 from s2match.figures.errors import plot_errors
 from s2match.figures.residuals import plot_residuals
@@ -227,3 +229,16 @@ def test_unknown_image_format(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="png"):
         save_figure(plot_pair(*matched().shown), tmp_path / "a.xyz")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_verdict_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often summary, JSON and figures ask for it."""
+    asked: list[object] = []
+    kept = results.judge
+    monkeypatch.setattr(results, "judge", lambda *given: asked.append(given) or kept(*given))
+    result = matched()
+    for _ in range(3):
+        summary(result)
+        facts(result)
+    assert result.verdict is result.verdict and len(asked) == 1
+    assert replace(result).verdict == result.verdict and len(asked) == 2
