@@ -89,7 +89,7 @@ def explain(pair: RefusedPair) -> Refusal:
     clouds = _cloud(pair.shown[0]), _cloud(pair.shown[1])
     clear = _clear_share(pair, clouds)
     if clear < _LITTLE_CLEAR:
-        return Refusal(LITTLE_CLEAR_GROUND, _hidden(pair, clouds, clear), _clearer(pair, clouds))
+        return Refusal(LITTLE_CLEAR_GROUND, _hidden(pair, clouds, clear), _clearer(pair, ()))
     advice = (*_weaker(pair), *_finer(pair), *_clearer(pair, clouds))
     if failure.reason is Reason.ONE_CLUSTER:
         advice = (*advice, _MORE_GROUND)
@@ -104,7 +104,8 @@ def _cause(failure: FitFailure, points: str = "matches") -> str:
         case Reason.HARDLY_ANY_MATCHES:
             if failure.matches == 0:
                 return f"there are no {points}: nothing in common is seen in the two images"
-            return f"there are only {failure.matches} {points}, and {failure.required} must agree"
+            found = f"are only {failure.matches} {points}" if failure.matches > 1 else "is only one"
+            return f"there {found}, and {failure.required} must agree"
         case Reason.TOO_FEW_AGREE:
             return f"only {failure.agreeing} of {failure.matches} {points} agree, and {failure.required} must"
         case Reason.ONE_CLUSTER:
@@ -131,7 +132,7 @@ def _finer(pair: RefusedPair) -> tuple[str, ...]:
     return ("a larger size, or --image_size native",) if finer else ()
 
 
-def _clearer(pair: RefusedPair, clouds: tuple[Mask, Mask]) -> tuple[str, ...]:
+def _clearer(pair: RefusedPair, clouds: tuple[Mask, ...]) -> tuple[str, ...]:
     cloudy = any(cloud.mean() > _CLOUDY for cloud in clouds)
     masked = any(raster.masked_share - raster.cloud_share > _LITTLE_CLEAR for raster in pair.shown)
     return (
@@ -145,7 +146,11 @@ def _hidden(pair: RefusedPair, clouds: tuple[Mask, Mask], clear: float) -> str:
     """How much of each image cannot be matched."""
     parts = []
     for role, raster, cloud in zip(("reference", "target"), pair.shown, clouds, strict=True):
-        shares = {"nodata": raster.nodata_share, "masked": raster.masked_share, "thick cloud": float(cloud.mean())}
+        shares = {
+            "nodata": raster.nodata_share,
+            "masked": raster.masked_share,
+            "thick cloud or snow": float(cloud.mean()),
+        }
         told = ", ".join(f"{share:.0%} {name}" for name, share in shares.items() if share >= _WORTH_TELLING)
         parts.append(f"{role} {told or 'clear'}")
     return f"only {clear:.0%} of the common ground is clear in both images ({'; '.join(parts)})"

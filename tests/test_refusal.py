@@ -58,6 +58,10 @@ def test_no_matches_ask_for_no_lower_confidence() -> None:
     assert "confidence" not in words and "another date" in words and "one place" in words
 
 
+def test_a_single_match_is_one() -> None:
+    assert "there is only one, and 13 must agree" in told(result_of(PLACES[:1], PLACES[:1]))[1]
+
+
 @pytest.mark.parametrize(("confidence", "lower"), [(0.8, True), (0.2, False), (0.1, False)])
 def test_a_lower_confidence_is_advised_only_where_there_is_one(confidence: float, lower: bool) -> None:
     code, words = told(result_of(PLACES[:5], PLACES[:5], confidence))
@@ -123,7 +127,7 @@ def test_thick_cloud_that_nobody_masked() -> None:
     white[:, 100:] = 255
     code, words = told(result_of(PLACES[:5], PLACES[:5], target=true_colour(white)))
     assert code == "little_clear_ground" and re.search(r"target 8\d% thick cloud", words)
-    assert "to try        another date" in words
+    assert "to try        another date" in words and "--mask_clouds" not in words
     half = IMAGE.copy()
     half[:, 250:] = 255
     code, words = told(result_of(PLACES[:5], PLACES[:5], target=true_colour(half)))
