@@ -17,7 +17,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from s2match.catalog import Scene
-from s2match.images import UNMASKED, Masking, Raster
+from s2match.images import AS_FILES_SAY, UNMASKED, Masking, Raster, ReadOptions
 from s2match.job import create_matcher, match_images, register
 from s2match.loftr import LoftrMatcher
 from s2match.matches import GreyImage, Matches
@@ -40,13 +40,17 @@ __all__ = [
 
 
 def read_raster_image(
-    source: str | Path | Scene, image_size: tuple[int, int] | None = None, masking: Masking = UNMASKED
+    source: str | Path | Scene,
+    image_size: tuple[int, int] | None = None,
+    masking: Masking = UNMASKED,
+    options: ReadOptions = AS_FILES_SAY,
 ) -> Raster:
     """Read a JP2 or GeoTIFF, decoding only the resolution asked for; ``image_size`` is (width, height).
 
-    What is masked is read as if it had no data; :func:`s2match.masking.masking_of` makes masks of files.
+    What is masked is read as if it had no data; :func:`s2match.masking.masking_of` makes masks of files. ``options``
+    says what the numbers mean where the file does not: ``Settings(nodata=…, offset=…).read_options``.
     """
-    return read_raster(source, image_size, masking)
+    return read_raster(source, image_size, masking, options)
 
 
 def prepare_image(raster: Raster) -> GreyImage:
