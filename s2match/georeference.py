@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError
+from rasterio._err import CPLE_BaseError, CPLE_NotSupportedError
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 from rasterio.warp import transform as warp_points
@@ -135,6 +135,9 @@ def reproject(xy: NDArray[np.float64], source: CRS | None, target: CRS | None) -
         return xy
     try:
         carried = np.stack(warp_points(source, target, xy[:, 0], xy[:, 1]), axis=1)
+    except CPLE_NotSupportedError:
+        # nothing leads from one to the other: they are of two planets, for one
+        return np.full(xy.shape, np.nan)
     except (CPLE_BaseError, RasterioError):
         # GDAL gives no point at all where it cannot carry one of them
         if len(xy) == 1:
@@ -217,13 +220,11 @@ def footprint(placed: Placed, onto: Placed) -> NDArray[np.float64] | None:
     Where a CRS expresses a part of it only, it is the box about that part. None where it expresses nothing.
     """
     assert placed.transform is not None and onto.transform is not None
-    points = outline(placed)
+    # what lies inside counts, too: a pole has all longitudes around it
+    points = np.concatenate([outline(placed), _lattice(placed)])
     ground = reproject(apply_transform(placed.transform, points), placed.crs, onto.crs)
-    whole = bool(np.isfinite(ground).all())
-    if not whole:
-        points = _lattice(placed)
-        ground = reproject(apply_transform(placed.transform, points), placed.crs, onto.crs)
-    ground = ground[np.isfinite(ground).all(axis=1)]
+    expressed = np.isfinite(ground).all(axis=1)
+    ground, whole = ground[expressed], bool(expressed.all())
     if not len(ground):
         return None
     # in one piece first, wherever its longitudes start again, then as a whole beside the other image

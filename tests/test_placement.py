@@ -18,8 +18,9 @@ from rasterio.warp import transform
 
 from s2match.catalog import scene_of
 from s2match.correcting import Order, correct
+from s2match.errors import NoOverlapError
 from s2match.filepixels import from_file, whole_file
-from s2match.georeference import ground_axes, ground_errors, predict
+from s2match.georeference import footprint, ground_axes, ground_errors, predict, require_overlap
 from s2match.grids import grids_of
 from s2match.images import Grid, Mask, Raster, Window
 from s2match.improvement import measure_improvement
@@ -253,6 +254,25 @@ def test_points_off_earth_have_no_error_and_do_not_count(tmp_path: Path) -> None
     assert rows[210]["X_SHIFT_M"] == "" and float(rows[10]["X_SHIFT_M"]) < -20_000
     page = write_report(result, tmp_path / "report", ("python",)).read_text(encoding="utf-8")
     assert re.search(r"\bnan\b", re.sub(r'base64,[^"]*', "", page.split("<script")[0])) is None
+
+
+def test_a_map_of_another_planet_is_measured_in_its_units() -> None:
+    moon = CRS.from_wkt(
+        'GEOGCS["Moon",DATUM["Moon",SPHEROID["Moon",1737400,0]],PRIMEM["Greenwich",0],UNIT["degree",0.0174532925199433]]'
+    )
+    raster = make_raster(texture(128, 128), Affine(1e-3, 0, 10, 0, -1e-3, 10), moon)
+    errors = ground_errors(raster, raster, np.array([[60.0, 60.0]]), np.array([[61.0, 58.0]]))
+    assert errors is not None and errors.axes.unit == "map units"
+    assert errors.median_m == pytest.approx((0.001, 0.002)) and errors.native_pixel_m == pytest.approx(0.001)
+    with pytest.raises(NoOverlapError):
+        require_overlap(raster, make_raster(texture(128, 128)))
+
+
+def test_a_pole_lies_in_the_footprint_of_the_image_around_it() -> None:
+    pole = make_raster(texture(128, 128), Affine(1000, 0, -64_000, 0, -1000, 64_000), CRS.from_epsg(3413))
+    world = make_raster(texture(360, 180), Affine(1, 0, -180, 0, -1, 90), CRS.from_epsg(4326))
+    box = footprint(pole, world)
+    assert box is not None and box[0, 1] == pytest.approx(0, abs=0.01) and box[1, 1] == pytest.approx(0.83, abs=0.02)
 
 
 def test_a_part_of_the_disk_is_matched_with_an_image_of_a_zone(write_image: Writer) -> None:
