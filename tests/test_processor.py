@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.linalg  # noqa: F401, brings a BLAS of its own, which must not come in the middle of a test
 import torch
 from conftest import ROOT, Writer, texture
 from threadpoolctl import OpenBLASController, threadpool_info, threadpool_limits
