@@ -243,9 +243,11 @@ def test_siblings_move_with_the_target_in_their_own_pixels(
     tmp_path: Path, write_image: Writer, move: str, pixel_m: int
 ) -> None:
     """The model is that of the 10 m images, the scene that of a 10, 20 or 60 m band."""
-    k, side = pixel_m // 10, 960 * 10 // pixel_m
-    reference, target = (write_image(f"{name}.tif", texture(960, 960)) for name in ("reference", "target"))
-    known = registration(move, lambda xy: MOVES[move](xy * SIZE / 960) * 960 / SIZE, 960)
+    # a movement of pixels of 60 m takes a scene that is large
+    whole = 960 if pixel_m == 60 else 480
+    k, side = pixel_m // 10, whole * 10 // pixel_m
+    reference, target = (write_image(f"{name}.tif", texture(whole, whole)) for name in ("reference", "target"))
+    known = registration(move, lambda xy: MOVES[move](xy * SIZE / whole) * whole / SIZE, whole)
     xy = centres(side, side)
     truth = ground(*xy.T).reshape(side, side)
     seen = ground(*inverse(lambda at: known.apply(at * k) / k, xy).T).reshape(side, side)
