@@ -28,6 +28,9 @@ _LATTICE_POINTS = 17
 # Metres along each axis that tell a map's scale.
 _SCALE_STEP_M = 1000.0
 
+# No map coordinates of a planet are larger.
+_FARTHEST = 1e10
+
 METRES, MAP_UNITS = "m", "map units"
 
 _WGS84 = CRS.from_epsg(4326)
@@ -133,6 +136,9 @@ def reproject(xy: NDArray[np.float64], source: CRS | None, target: CRS | None) -
     """
     if source == target or len(xy) == 0:
         return xy
+    # PROJ takes minutes to bring longitudes of absurd coordinates into range
+    if (np.abs(xy) > _FARTHEST).any():
+        xy = np.where((np.abs(xy) > _FARTHEST).any(axis=1, keepdims=True), np.nan, xy)
     try:
         carried = np.stack(warp_points(source, target, xy[:, 0], xy[:, 1]), axis=1)
     except CPLE_NotSupportedError:

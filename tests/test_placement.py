@@ -268,6 +268,12 @@ def test_a_map_of_another_planet_is_measured_in_its_units() -> None:
         require_overlap(raster, make_raster(texture(128, 128)))
 
 
+def test_absurd_coordinates_share_no_ground() -> None:
+    absurd = make_raster(texture(128, 128), Affine(10, 0, 1e20, 0, -10, 1e9), CRS.from_epsg(3857))
+    with pytest.raises(NoOverlapError):
+        require_overlap(make_raster(texture(128, 128)), absurd)
+
+
 def test_a_pole_lies_in_the_footprint_of_the_image_around_it() -> None:
     pole = make_raster(texture(128, 128), Affine(1000, 0, -64_000, 0, -1000, 64_000), CRS.from_epsg(3413))
     world = make_raster(texture(360, 180), Affine(1, 0, -180, 0, -1, 90), CRS.from_epsg(4326))
