@@ -12,6 +12,7 @@ import torch
 from conftest import REAL, Writer, texture
 from kornia.feature import LoFTR
 
+from s2match import raster
 from s2match.engine import Engine
 from s2match.errors import DatasetError
 from s2match.heatmaps import expectation_px
@@ -51,9 +52,9 @@ def stacks() -> list[Stack]:
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the files that rasterio and OpenCV are asked to open."""
+    """Names of the files that are opened, by the reader of this project, by rasterio or by OpenCV."""
     names: list[str] = []
-    for module, function in ((rasterio, "open"), (cv2, "imread")):
+    for module, function in ((raster, "open_image"), (rasterio, "open"), (cv2, "imread")):
         real = getattr(module, function)
 
         def watched(path: Any, *args: Any, real: Any = real, **kwargs: Any) -> Any:
