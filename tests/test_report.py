@@ -1,8 +1,9 @@
 """The report: one page that holds everything, says the outcome first, and works in a real browser."""
 
+import functools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -53,20 +54,36 @@ def report(result: PairResult, folder: Path, improvement: Improvement | None = N
     return Reader(write_report(result, folder / "report", COMMAND, improvement))
 
 
-def test_page_needs_no_other_file_and_no_network(tmp_path: Path) -> None:
-    result = shifted_pair()
-    reader = report(result, tmp_path, corrected(result))
+PageOf = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def page_of(tmp_path_factory: pytest.TempPathFactory) -> PageOf:
+    """The page of a pair shifted by (right, down) px, corrected for better or worse or not; written once for each."""
+
+    @functools.cache
+    def write(shift: tuple[float, float], better: bool | None) -> Path:
+        result = shifted_pair(shift=shift)
+        improvement = None if better is None else corrected(result, better)
+        return write_report(result, tmp_path_factory.mktemp("page") / "report", COMMAND, improvement)
+
+    return write
+
+
+def test_page_needs_no_other_file_and_no_network(page_of: PageOf) -> None:
+    path = page_of(shift=(2, -1), better=True)
+    reader = Reader(path)
     assert reader.loads and all(address.startswith("data:") for address in reader.loads)
-    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    page = path.read_text(encoding="utf-8")
     assert not re.search(r"""(?:src|href)\s*=\s*["']?\s*(?:https?:)?//""", page)
     assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest", page)
     assert '<html lang="en">' in page and "T36UXA 2018-08-20 → T36UXA 2019-06-06: match report" in page
     assert reader.alternatives and all(len(text) > 20 for text in reader.alternatives)
 
 
-def test_page_says_what_the_summary_says(tmp_path: Path) -> None:
+def test_page_says_what_the_summary_says(page_of: PageOf) -> None:
     result = shifted_pair()
-    said = report(result, tmp_path).said
+    said = Reader(page_of(shift=(2, -1), better=None)).said
     for line in summary(result).splitlines()[1:7]:
         assert re.sub(r"\s+", " ", line.split(maxsplit=1)[1]) in said
     assert "20.0 m (2.00 px)" in said and "10.0 m (1.00 px)" in said
@@ -95,10 +112,8 @@ def test_page_says_what_the_summary_says(tmp_path: Path) -> None:
         ((2, -1), False, "The correction did not make it better: keep the image as it was."),
     ],
 )
-def test_outcome_comes_first(tmp_path: Path, shift: tuple[float, float], better: bool | None, first: str) -> None:
-    result = shifted_pair(shift=shift)
-    improvement = None if better is None else corrected(result, better)
-    reader = report(result, tmp_path, improvement)
+def test_outcome_comes_first(page_of: PageOf, shift: tuple[float, float], better: bool | None, first: str) -> None:
+    reader = Reader(page_of(shift=shift, better=better))
     after_title = reader.said.split("match report", 1)[1].strip()
     assert after_title.startswith(first)
     if better is not None:
@@ -147,10 +162,9 @@ def test_figures_lie_beside_the_page_and_old_ones_go(tmp_path: Path) -> None:
     assert not (folder / "swipe.png").exists() and (folder / "vectors.png").exists() and (folder / "mine.txt").exists()
 
 
-def test_equal_results_write_equal_reports(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        write_report(shifted_pair(), tmp_path / name, COMMAND)
-    assert (tmp_path / "a" / "index.html").read_bytes() == (tmp_path / "b" / "index.html").read_bytes()
+def test_equal_results_write_equal_reports(page_of: PageOf, tmp_path: Path) -> None:
+    again = write_report(shifted_pair(), tmp_path / "again", COMMAND)
+    assert page_of(shift=(2, -1), better=None).read_bytes() == again.read_bytes()
 
 
 def test_names_of_files_are_no_markup(tmp_path: Path) -> None:
@@ -183,9 +197,8 @@ def page() -> Iterator[Page]:
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    result = shifted_pair()
-    return write_report(result, tmp_path_factory.mktemp("page") / "report", COMMAND, corrected(result))
+def written(page_of: PageOf) -> Path:
+    return page_of(shift=(2, -1), better=True)
 
 
 @pytest.mark.browser
