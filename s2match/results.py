@@ -256,7 +256,17 @@ def write_json(result: PairResult, path: str | Path, more: Mapping[str, Any] | N
         OutputError: The file cannot be written.
     """
     with written_whole(path) as partial:
-        partial.write_text(json.dumps(facts(result) | dict(more or {}), indent=2) + "\n", encoding="utf-8")
+        told = _without_nan(facts(result) | dict(more or {}))
+        partial.write_text(json.dumps(told, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON types with None for every number that is none: JSON knows neither NaN nor infinity."""
+    if isinstance(value, dict):
+        return {name: _without_nan(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _describe(raster: Placed, shown: Raster) -> str:

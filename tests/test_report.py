@@ -321,6 +321,8 @@ def test_every_outcome_in_a_browser(page: Page, tmp_path: Path, options: dict[st
     if len(result.matches):
         assert ("residual" in told) == (result.registration is not None)
         assert ("native px" in told) == (result.errors is not None)
+    lines = page.run("[...Array(report.map.data.count).keys()].flatMap((index) => report.map.describe(index))")
+    assert not [line for line in lines if re.search(r"nan|infinity|undefined|null", line, re.IGNORECASE)]
     disabled = page.run("document.querySelector('[name=colour][value=residual]').disabled")
     assert disabled == (result.registration is None)
     assert page.run("document.documentElement.scrollWidth") <= 390 and page.complaints == []

@@ -151,6 +151,12 @@ def test_json_is_the_facts(tmp_path: Path) -> None:
         write_json(matched(), tmp_path / "nowhere" / "a.json")
 
 
+def test_json_holds_no_number_that_json_does_not_know(tmp_path: Path) -> None:
+    write_json(matched(), tmp_path / "a.json", {"more": {"one": float("nan"), "some": [float("inf"), 1.5]}})
+    told = json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail)
+    assert told["more"] == {"one": None, "some": [None, 1.5]}
+
+
 def texts(figure: object) -> str:
     from matplotlib.text import Text
 
