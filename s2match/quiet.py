@@ -1,13 +1,28 @@
-"""Open and make image files that may have no georeference, without rasterio's warning of it.
+"""What other libraries warn of, and this one handles or says itself.
 
-``warnings.catch_warnings`` is no way to do so: filters are the process's, and two threads that set them for a moment
-may leave one's filter for good. Here rasterio is kept from warning at all.
+Filters of warnings are the process's, and two threads that set them for a moment may leave one's filter for good. So
+image files that may have no georeference are opened such that rasterio does not warn, and what cannot be kept from
+warning is run by one thread at a time.
 """
 
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rasterio.io import DatasetReader, DatasetWriter
+
+_FILTERS = threading.Lock()
+
+
+@contextmanager
+def without_warnings(category: type[Warning], message: str = "") -> Iterator[None]:
+    """Ignore warnings of a category within the block, those that begin with a pattern; one thread at a time."""
+    with _FILTERS, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message, category)
+        yield
 
 
 class _Reader(DatasetReader):  # type: ignore[misc]

@@ -1,7 +1,5 @@
 """Geometries of vector files on a part of the ground."""
 
-import threading
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from rasterio.errors import CRSError
 from s2match.errors import MaskError
 from s2match.georeference import Bounds, reproject, reproject_bounds, wrapped
 from s2match.importing import extra
+from s2match.quiet import without_warnings
 
 SUFFIXES = (".gpkg", ".geojson", ".json", ".shp")
 
@@ -24,10 +23,6 @@ _PIECE, _MARGIN = 1 / 64, 1 / 64
 
 # Less of a box than this is the rounding of coordinates.
 _ROUNDING = 1e-9
-
-
-# One thread at a time sets the filters of warnings, which are the process's.
-_READING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -104,9 +99,8 @@ def _read_layer(path: Path, layer: str, bounds: Bounds, crs: CRS) -> list[Any]:
     for box in reproject_bounds(bounds, crs, own):
         side = max(box[2] - box[0], box[3] - box[1])
         around = (box[0] - _MARGIN * side, box[1] - _MARGIN * side, box[2] + _MARGIN * side, box[3] + _MARGIN * side)
-        with _READING, warnings.catch_warnings():
-            # such a ring is an error two lines further down
-            warnings.filterwarnings("ignore", "Non closed ring")
+        # such a ring is an error two lines further down
+        with without_warnings(RuntimeWarning, "Non closed ring"):
             _, _, stored, _ = pyogrio.raw.read(path, layer=layer, columns=[], bbox=around)
         # rings that run over ground twice must not cancel out
         geometries = shapely.make_valid(shapely.from_wkb(stored), method="structure", keep_collapsed=True)

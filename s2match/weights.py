@@ -10,13 +10,11 @@ import json
 import pickle
 import re
 import struct
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from kornia.core.download import load_state_dict_from_url
 from kornia.feature import LoFTR
 from kornia.feature.loftr.loftr import default_cfg
 from kornia.feature.loftr.loftr import urls as kornia_urls
@@ -25,6 +23,7 @@ from safetensors.torch import save_file
 
 from s2match.errors import CorruptWeightsError, UnknownWeightsError, WeightsDownloadError
 from s2match.files import written_whole
+from s2match.quiet import without_warnings
 from s2match.settings import BUNDLED
 
 DOWNLOADED = ("outdoor", "indoor", "indoor_new")
@@ -117,13 +116,9 @@ def _load_named(name: str) -> Network:
     cached = Path(torch.hub.get_dir()) / "checkpoints" / f"{Path(_urls(name)[0]).name}"
     was_cached = cached.is_file()
     try:
-        state = _downloaded(_urls(name), cached.name)
-        # as LoFTR sets it for these weights
-        config: dict[str, Any] = copy.deepcopy(default_cfg)
-        config["coarse"]["temp_bug_fix"] |= name == "indoor_new"
-        net = LoFTR(None, config)
-        net.load_state_dict(state["state_dict"])
-        return Network(net.eval(), _KORNIA_PIXEL_CENTRE, name)
+        # kornia warns of every attempt; the error below says it once
+        with without_warnings(UserWarning):
+            return Network(LoFTR(pretrained=name), _KORNIA_PIXEL_CENTRE, name)
     except (RuntimeError, OSError, KeyError, pickle.UnpicklingError) as error:
         if was_cached:
             raise CorruptWeightsError(
@@ -133,21 +128,6 @@ def _load_named(name: str) -> Network:
             f"Cannot download the weights {name!r}: tried {' and '.join(_urls(name))}. "
             f"Put the file at {cached}, or use --model_pretrained {BUNDLED}, which needs no download."
         ) from error
-
-
-def _downloaded(urls: list[str], file_name: str) -> dict[str, Any]:
-    """The checkpoint in the cache, or from the first address that has it.
-
-    One address at a time: of several kornia warns of each that fails, and the error says it once.
-
-    Raises:
-        RuntimeError: No address has it.
-    """
-    *others, last = urls
-    for url in others:
-        with suppress(RuntimeError):
-            return dict(load_state_dict_from_url(url, file_name=file_name, map_location="cpu"))
-    return dict(load_state_dict_from_url(last, file_name=file_name, map_location="cpu"))
 
 
 def _urls(name: str) -> list[str]:

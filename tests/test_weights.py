@@ -2,7 +2,9 @@
 
 import http.server
 import threading
+import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -75,13 +77,16 @@ def test_a_download_that_fails_says_what_to_do(cache: Path, server: list[str]) -
 
 
 def test_addresses_that_fail_are_no_warnings_and_the_filters_of_the_process_stay(
-    cache: Path, server: list[str], monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+    cache: Path, server: list[str], recwarn: pytest.WarningsRecorder
 ) -> None:
     """Filters that are set for a moment in one thread may stay for good where another does so, too."""
-    monkeypatch.setattr("s2match.weights.warnings", None, raising=False)
-    with pytest.raises(WeightsDownloadError):
-        load_network("indoor")
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(4) as threads:
+        for loading in [threads.submit(load_network, name) for name in ("indoor", "indoor_new") * 4]:
+            with pytest.raises(WeightsDownloadError):
+                loading.result()
     assert [str(one.message) for one in recwarn if one.category is UserWarning] == []
+    assert list(warnings.filters) == before
 
 
 def test_a_file_put_into_the_cache_needs_no_network(outdoor: Path, cache: Path, server: list[str]) -> None:
