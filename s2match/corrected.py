@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.dtypes import in_dtype_range
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window as RasterioWindow
 
@@ -18,7 +17,15 @@ from s2match.coregistration import Correction, Lattice
 from s2match.errors import CorrectionError
 from s2match.images import AS_FILES_SAY, Grid, Radiometry, Window
 from s2match.kernels import NEAREST, Spots, reach_px, sample
-from s2match.nodata import band_validity, is_mixed, large_patches, told_nodata, used_bands, zeros_are_nodata
+from s2match.nodata import (
+    band_validity,
+    can_hold,
+    is_mixed,
+    large_patches,
+    told_nodata,
+    used_bands,
+    zeros_are_nodata,
+)
 from s2match.radiometry import radiometry_of
 from s2match.raster import opened
 
@@ -257,8 +264,7 @@ def _fill_value(file: rasterio.DatasetReader, radiometry: Radiometry) -> float |
     value, dtype = radiometry.nodata, file.dtypes[0]
     if radiometry.nodata_from not in ("declared", "detected", "option") or value is None:
         return None
-    whole = np.dtype(dtype).kind == "f" or float(value).is_integer()
-    return value if whole and in_dtype_range(value, dtype) else None
+    return value if can_hold(value, dtype) else None
 
 
 def _has_classes(file: rasterio.DatasetReader) -> bool:
@@ -269,7 +275,7 @@ def _has_classes(file: rasterio.DatasetReader) -> bool:
 
 
 def _check_type(file: rasterio.DatasetReader) -> None:
-    """Refuse what has no order or no one type.
+    """Refuse files of complex numbers, and those whose bands differ in type.
 
     Raises:
         CorrectionError: The file is so.

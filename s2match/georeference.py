@@ -22,6 +22,9 @@ _SIDE_POINTS = 33
 # How much longer or shorter than on the ground a length on a map may be, for the map's axes to be measured along.
 _TRUE_TO_SCALE = 0.005
 
+# How far the axes of a map may be turned from east and north, for them to be called so: the sine of 20 degrees.
+_TURNED = 0.34
+
 # Points along each image side where a CRS expresses a part of the image only.
 _LATTICE_POINTS = 17
 
@@ -53,7 +56,7 @@ class GroundAxes:
 
     @property
     def in_metres(self) -> bool:
-        """Whether the unit is the metre, and the axes point east and north."""
+        """Whether the unit is the metre, and the axes are called east and north."""
         return self.unit == METRES
 
     @property
@@ -292,8 +295,9 @@ def ground_errors(
 def ground_axes(placed: Placed) -> GroundAxes:
     """The axes that distances on the ground of a georeferenced image are measured along.
 
-    Those of its own CRS where that is projected, in metres, and true to scale in the middle of the image within half a
-    percent, with all of the image on Earth; or else those of the UTM zone of its middle. An image without a CRS, or one
+    Those of its own CRS where that is projected, in metres, and in the middle of the image true to scale within half a
+    percent and turned by less than 20 degrees, with all of the image on Earth; or else those of the UTM zone of its
+    middle. An image without a CRS, or one
     of another planet in degrees, is measured in units of its map.
     """
     assert placed.transform is not None
@@ -313,7 +317,7 @@ def ground_axes(placed: Placed) -> GroundAxes:
 
 
 def _true_to_scale(crs: CRS, middle: NDArray[np.float64], geographic: tuple[float, float]) -> bool:
-    """Whether lengths and right angles on a map in metres are those on the ground, and its axes point east and north.
+    """Whether lengths and right angles on a map in metres are those on the ground, and its axes nearly east and north.
 
     Args:
         crs: Its CRS.
@@ -328,7 +332,8 @@ def _true_to_scale(crs: CRS, middle: NDArray[np.float64], geographic: tuple[floa
     origin, right, up = reproject(steps, crs, ground)
     axes = np.stack([right - origin, up - origin]) / _SCALE_STEP_M
     # the products of the axes with each other: 1 on the diagonal and 0 beside it for a map that is true
-    return bool(np.abs(axes @ axes.T - np.eye(2)).max() < 2 * _TRUE_TO_SCALE and np.linalg.det(axes) > 0)
+    true = np.abs(axes @ axes.T - np.eye(2)).max() < 2 * _TRUE_TO_SCALE and np.linalg.det(axes) > 0
+    return bool(true and abs(axes[0, 1]) < _TURNED and axes[0, 0] > 0)
 
 
 def expected_linear(reference: Placed, target: Placed) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ from s2match.georeference import (
     share_ground,
 )
 from s2match.images import AS_FILES_SAY, Grid, Masking, Placed, ReadOptions, Window, georeferenced
-from s2match.raster import MIN_SIDE_PX, check_size, measured, read_grid
+from s2match.raster import MAX_SIDE_PX, MIN_SIDE_PX, check_size, measured, read_grid
 
 # Of a target in another reference system, what lies further than this share of the reference's sides away is left out.
 _BEYOND = 0.5
@@ -187,7 +187,13 @@ def _scale(grid: Grid, other: Grid, size: tuple[int, int], by_count: bool) -> fl
     """
     scale = min(1.0, math.sqrt(math.prod(size) / math.prod(grid.size))) if by_count else _fit(grid.size, size)
     shortest = min(*grid.size, *_at_pixel_of(other, grid))
-    return max(scale, MIN_SIDE_PX / shortest)
+    needed = max(scale, MIN_SIDE_PX / shortest)
+    if needed > scale and max(grid.size) * needed > MAX_SIDE_PX:
+        raise ImageSizeError(
+            f"{other.scene.path.name} is {shortest} px wide at the pixel size of {grid.scene.path.name}, and "
+            f"{MIN_SIDE_PX} px are needed: with pixels that small the other image would be too large to match."
+        )
+    return needed
 
 
 def _fit(size: tuple[int, int], box: tuple[int, int]) -> float:

@@ -152,10 +152,10 @@ class Window:
     """A part of a grid, in its pixels.
 
     Attributes:
-        x: Of the left edge.
-        y: Of the upper edge.
-        width: Pixels.
-        height: Pixels.
+        x: Column of the left edge.
+        y: Row of the upper edge.
+        width: Number of columns.
+        height: Number of rows.
     """
 
     x: int

@@ -71,8 +71,11 @@ class Improvement:
     axes: GroundAxes = IN_METRES
 
     @property
-    def better(self) -> bool:
-        """Whether the matches lie closer to the georeference and the images are more alike."""
+    def better(self) -> bool | None:
+        """Whether the matches lie closer to the georeference and the images are more alike; None: not known."""
+        compared = (self.before.rmse_m, self.after.rmse_m, self.before.similarity, self.after.similarity)
+        if any(math.isnan(value) for value in compared):
+            return None
         return self.after.rmse_m < self.before.rmse_m and self.after.similarity > self.before.similarity
 
 

@@ -23,9 +23,11 @@ _ROWS = (
 
 
 def warning_line(improvement: Improvement | None) -> str | None:
-    """What comes before all else: that the correction did not help; None where it did, or where nobody knows."""
+    """The first line: that the correction did not help, or that this is not known; None where it helped."""
     if improvement is None or improvement.better:
         return None
+    if improvement.better is None:
+        return f"{'warning':<14}whether the correction made it better is unknown: too little common ground to compare"
     compared = [
         f"{name} {' before and '.join(_cell(one, key, form) for one in (improvement.before, improvement.after))} after"
         for name, key, form in _rows(improvement)

@@ -141,17 +141,8 @@ def is_vector(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def lies_on(mask: Mask, grid: Grid) -> bool:
-    """Whether a mask has something to say about the ground of an image: a raster reaches it, or a drawing touches it.
-
-    Raises:
-        MaskError: The mask cannot be read.
-    """
-    return laid_on(mask, grid) is not None
-
-
 def laid_on(mask: Mask, grid: Grid) -> Mask | None:
-    """A mask that lies on an image, see :func:`lies_on`, with what it draws there; None where it does not.
+    """A mask that lies on an image, with what it draws there; None where no sample or drawing of it touches the image.
 
     Raises:
         MaskError: The mask cannot be read.
@@ -190,7 +181,7 @@ def _pixel_m(grid: Grid) -> float:
 
 
 def _frame(grid: Grid, window: Window) -> _Frame:
-    """Of the pixels of a window."""
+    """The transform and CRS of a window's pixels."""
     corner = Affine.translation(window.x, window.y)
     if grid.transform is None:
         return _Frame(corner, _PIXELS)

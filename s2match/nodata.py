@@ -36,6 +36,12 @@ def used_bands(file: rasterio.DatasetReader) -> list[int]:
     return shown[:3] if len(shown) >= 3 else (shown or [1])[:1]
 
 
+def can_hold(value: float, dtype: str) -> bool:
+    """Whether a number of a type can have a value: one in its range, and a whole one if it is an integer type."""
+    whole = np.dtype(dtype).kind == "f" or float(value).is_integer()
+    return bool(whole and in_dtype_range(value, dtype))
+
+
 def told_nodata(
     file: rasterio.DatasetReader, indexes: list[int], options: ReadOptions
 ) -> tuple[float | None, str | None]:
@@ -45,7 +51,7 @@ def told_nodata(
     for index in indexes:
         value = file.nodatavals[index - 1]
         # a value that no pixel can have says nothing
-        if value is not None and in_dtype_range(value, file.dtypes[index - 1]):
+        if value is not None and can_hold(value, file.dtypes[index - 1]):
             return float(value), "declared"
     if ColorInterp.alpha in file.colorinterp:
         return None, "alpha"
@@ -77,7 +83,7 @@ def band_validity(
     valid = np.broadcast_to(np.True_, numbers.shape)
     if numbers.dtype.kind == "f":
         valid = np.isfinite(numbers)
-    if by_value and radiometry.nodata is not None and in_dtype_range(radiometry.nodata, numbers.dtype.name):
+    if by_value and radiometry.nodata is not None and can_hold(radiometry.nodata, numbers.dtype.name):
         valid = valid & (numbers != numbers.dtype.type(radiometry.nodata))
     if not all(MaskFlags.all_valid in flag or (by_value and MaskFlags.nodata in flag) for flag in flags):
         valid = valid & (file.read_masks(indexes, window=window, out_shape=(len(indexes), *shape)) > 0)

@@ -61,7 +61,12 @@ class _Limit:
         begun, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, args=(begun,), name="s2match-limit", daemon=True)
         self._thread.start()
-        begun.wait()
+        try:
+            begun.wait()
+        except BaseException:
+            # interrupted: nobody would end the limit
+            self._ended.set()
+            raise
 
     def _run(self, begun: threading.Event) -> None:
         try:

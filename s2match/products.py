@@ -45,7 +45,7 @@ def _reflectance(path: Path, added: str, divisor: str) -> Reflectance | None:
         root = ElementTree.parse(path).getroot()
         steps = float(root.findtext(f".//{divisor}") or "")
         # the bands of a product have one offset
-        zero = -float(root.findtext(f".//{added}") or 0)
+        zero = 0.0 - float(root.findtext(f".//{added}") or 0)
     except (ElementTree.ParseError, OSError, ValueError):
         return None
     return Reflectance(zero, steps) if steps > 0 else None

@@ -1,4 +1,4 @@
-"""What other libraries warn of, and this one handles or says itself.
+"""Open image files and call other libraries without their warnings.
 
 Filters of warnings are the process's, and two threads that set them for a moment may leave one's filter for good. So
 image files that may have no georeference are opened such that rasterio does not warn, and what cannot be kept from

@@ -135,7 +135,7 @@ def _scale_of(file: rasterio.DatasetReader, options: ReadOptions) -> tuple[Refle
     scale, offset = file.scales[index], file.offsets[index]
     steps = _QUANTIFICATION if scale in (0, 1) else 1 / scale
     plausible = (scale, offset) != (1, 0) and _STEPS[0] <= steps <= _STEPS[1]
-    tagged = Reflectance(-offset * steps if scale not in (0, 1) else -offset, steps) if plausible else None
+    tagged = Reflectance(0.0 - offset * (1 if scale in (0, 1) else steps), steps) if plausible else None
     if options.offset is not None:
         return Reflectance(options.offset, tagged.steps if tagged else _QUANTIFICATION), "option"
     if tagged is not None and 0 <= tagged.zero < 1 << 16:

@@ -20,7 +20,6 @@ from s2match.missing import why_no_image
 from s2match.nodata import band_validity, is_mixed, large_patches, used_bands, zeros_are_nodata
 from s2match.placement import placement_of
 from s2match.quiet import open_image
-from s2match.radiometry import TCI_SATURATION as TCI_SATURATION
 from s2match.radiometry import colour_table, radiometry_of, read_numbers
 from s2match.resampling import AxisMap, resample
 from s2match.warping import nothing, source_window, warped
@@ -368,8 +367,11 @@ def check_size(size: tuple[int, int]) -> None:
     """Refuse sizes that no image can be resized to.
 
     Raises:
-        ImageSizeError: A side is shorter than ``MIN_SIDE_PX`` or longer than ``MAX_SIDE_PX``.
+        ImageSizeError: It is not two whole numbers, or a side is shorter than ``MIN_SIDE_PX`` or longer than
+            ``MAX_SIDE_PX``.
     """
+    if len(size) != 2 or not all(isinstance(side, int | np.integer) for side in size):
+        raise ImageSizeError(f"Image size {size} is no width and height: give two whole numbers.")
     if not all(MIN_SIDE_PX <= side <= MAX_SIDE_PX for side in size):
         raise ImageSizeError(
             f"Image size {size[0]} {size[1]} is out of range: each side must be {MIN_SIDE_PX} to {MAX_SIDE_PX} px."

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from s2match.clouds import saturated_cloud
 from s2match.evidence import FitFailure, Reason, common_ground
-from s2match.georeference import common_corners, pixel_sides_m, predict
+from s2match.georeference import common_corners, comparable, ground_axes, pixel_sides_m, predict
 from s2match.images import Placed, Raster, georeferenced
 from s2match.matches import Origin
 
@@ -159,7 +159,7 @@ def _hidden(pair: RefusedPair, clouds: tuple[Mask, Mask], clear: float) -> str:
 def _cloud(raster: Raster) -> Mask:
     """H×W bool, where thick cloud is that is not masked; nowhere if it cannot be told from the image."""
     level = None if raster.radiometry is None else raster.radiometry.saturated
-    if level is None or raster.masking.clouds or not georeferenced(raster):
+    if level is None or raster.masking.clouds or not (georeferenced(raster) and ground_axes(raster).in_metres):
         return np.zeros(raster.valid.shape, np.bool_)
     pixel_m = math.sqrt(math.prod(pixel_sides_m(raster, raster.transform)))
     return np.asarray(saturated_cloud(raster.image, pixel_m, level) & raster.valid)
@@ -170,7 +170,7 @@ def _clear_share(pair: RefusedPair, clouds: tuple[Mask, Mask]) -> float:
     reference, target = pair.reference, pair.target
 
     def carried(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        if georeferenced(reference) and georeferenced(target):
+        if comparable(reference, target):
             return predict(xy, reference, target)
         return xy * target.size / reference.size
 

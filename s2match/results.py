@@ -94,7 +94,7 @@ class PairResult:
         """Whether the pair is registered already, needs the model, or cannot be told."""
         return judge(self.reference, self.target, self.matches, self.registration)
 
-    @property
+    @cached_property
     def refusal(self) -> Refusal | None:
         """Why there is no registration, in words, and what to try; None with one."""
         if self.failure is None:
@@ -164,7 +164,7 @@ def summary_rows(result: PairResult) -> list[tuple[str, str]]:
 
 
 def assumption_rows(shown: tuple[Raster, Raster]) -> list[tuple[str, str]]:
-    """What was taken to be so of the numbers of the files, though nobody said so: rows as of :func:`summary_rows`."""
+    """Rows of the summary about nodata values and offsets that the files do not declare."""
     rows = []
     for raster in shown:
         name, radiometry = raster.scene.path.name, raster.radiometry
@@ -199,7 +199,7 @@ def _count(matches: Matches) -> str:
 def facts(result: PairResult) -> dict[str, Any]:
     """The facts of the summary and the model itself, as JSON types. Equal inputs give equal facts."""
     settings, registration, origin = result.settings, result.registration, result.matches.origin
-    verdict, refusal = result.verdict, result.refusal
+    verdict, refusal, model = result.verdict, result.refusal, result.file_model
     return {
         "s2match_version": __version__,
         "units": dict(_UNITS),
@@ -222,7 +222,7 @@ def facts(result: PairResult) -> dict[str, Any]:
         else {
             "model": registration.model,
             "held_out_error_px": dict(registration.held_out_px),
-            **_model_facts(file_model_of(result.reference, result.target, registration)),
+            **({} if model is None else _model_facts(model)),
             "worst_corner_uncertainty_px": result.uncertainty_px,
             "inliers": int(registration.inliers.sum()),
             "inlier_share": float(registration.inliers.mean()),
@@ -261,7 +261,7 @@ def write_json(result: PairResult, path: str | Path, more: Mapping[str, Any] | N
 
 
 def _without_nan(value: Any) -> Any:
-    """JSON types with None for every number that is none: JSON knows neither NaN nor infinity."""
+    """JSON types with None in place of NaN and infinity, which JSON lacks."""
     if isinstance(value, dict):
         return {name: _without_nan(one) for name, one in value.items()}
     if isinstance(value, list | tuple):
@@ -361,7 +361,7 @@ def _error_facts(errors: GroundErrors | None) -> dict[str, float] | None:
 
 
 def _native_pixel_facts(errors: GroundErrors | None) -> dict[str, float | None]:
-    """In metres, or in map units under their own name."""
+    """Facts about the size of a native pixel, in metres or in map units."""
     if errors is None or errors.axes.in_metres:
         return {"native_pixel_m": None if errors is None else errors.native_pixel_m}
     return {"native_pixel_m": None, f"native_pixel_{unit_key(errors.axes.unit)}": errors.native_pixel_m}

@@ -1,7 +1,7 @@
 """How a pair is matched: every choice in one value."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
@@ -103,7 +103,7 @@ class Settings:
             ImageSizeError: ``image_size`` is.
             DeviceError: The device does not exist.
         """
-        # NumPy and OpenCV take a third of a second to import, and who asks for the defaults alone needs neither
+        # NumPy and OpenCV take a third of a second to import: reading a default from the class needs neither
         from s2match.geometry import check_fit_options
         from s2match.matching import check_confidence
 
@@ -122,7 +122,8 @@ class Settings:
             from s2match.raster import check_size
 
             # a list, as JSON has it, would not be equal to the tuple
-            object.__setattr__(self, "image_size", tuple(self.image_size))
+            size = self.image_size
+            object.__setattr__(self, "image_size", tuple(size) if isinstance(size, Sequence) else (size,))
             check_size(self.image_size)
         if self.device not in _EVERYWHERE:
             from s2match.loftr import pick_device

@@ -116,7 +116,7 @@ def _load_named(name: str) -> Network:
     cached = Path(torch.hub.get_dir()) / "checkpoints" / f"{Path(_urls(name)[0]).name}"
     was_cached = cached.is_file()
     try:
-        # kornia warns of every attempt; the error below says it once
+        # kornia warns of every attempt; the error below says it once. Polygons are not read while this lasts
         with without_warnings(UserWarning):
             return Network(LoFTR(pretrained=name), _KORNIA_PIXEL_CENTRE, name)
     except (RuntimeError, OSError, KeyError, pickle.UnpicklingError) as error:

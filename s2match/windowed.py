@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.errors import OptionError
 from s2match.expectation import Expectation, by_georeference, by_matches
 from s2match.finishing import Finishing
-from s2match.georeference import pixel_sides_m
+from s2match.georeference import ground_axes, pixel_sides_m
 from s2match.images import Grid, Raster, Window, georeferenced
 from s2match.matches import Matches
 from s2match.matching import WEAK_CONFIDENCE, check_confidence, check_window_memory, match_rasters, prepare
@@ -86,11 +87,13 @@ def match_grids(
         The matches, in pixels of the two grids, GDAL frame, window by window.
 
     Raises:
-        OptionError: ``confidence`` is outside 0 to 1.
+        OptionError: ``confidence`` is outside 0 to 1, or there is a search radius and no unit of metres.
         ImageSizeError: A window is too large for the memory there is.
         UnreadableImageError: A file is damaged.
     """
     check_confidence(confidence)
+    if search_radius_m is not None and georeferenced(target) and not ground_axes(target).in_metres:
+        raise OptionError("A search radius in metres needs a reference system, and the images name none.")
     report = progress or (lambda share: None)
     expected = _expectation(matcher, reference, target, previews, fit_options)
     report(_COARSE_SHARE)

@@ -14,7 +14,7 @@ from s2match.catalog import scene_of
 from s2match.georeference import common_corners, ground_errors, predict, require_overlap
 from s2match.grids import grids_of
 from s2match.images import Mask, Masking, Window
-from s2match.masks import lies_on, read_mask
+from s2match.masks import laid_on, read_mask
 from s2match.raster import read_grid, read_whole
 
 DEGREES = CRS.from_epsg(4326)
@@ -109,7 +109,7 @@ def test_masks_of_any_turn_lie_on_an_image_of_any(write_image: Writer, tmp_path:
             '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}, "geometry": '
             f'{{"type": "Polygon", "coordinates": [{ring}]}}}}]}}'
         )
-    assert lies_on(Mask(path), image)
+    assert laid_on(Mask(path), image) is not None
     masked = read_mask(Mask(path), image, Window(0, 0, 80, 80))
     assert masked[:, :39].all() and not masked[:, 42:].any()
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
 import model_inference
-from s2match.images import ReadOptions, Window
-from s2match.raster import measured, read_grid, read_raster, read_window
+from s2match.images import Raster, ReadOptions, Window
+from s2match.raster import measured, read_grid, read_raster, read_whole, read_window
 
 SIDE = 240
 # The target's georeference says that its ground lies so many metres further east and north than it does.
@@ -200,6 +200,20 @@ def test_nodata_of_the_user_overrules_the_file(write_image: Writer) -> None:
     bands[:, filled()] = -9999
     undeclared = write_image("b.tif", bands)
     assert read_raster(undeclared, options=ReadOptions(nodata=float("nan"))).valid.all()
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16"])
+def test_a_value_that_no_whole_number_has_masks_none(write_image: Writer, dtype: str) -> None:
+    image = texture(SIDE, SIDE).astype(dtype)
+    image[:100] = 40
+    path = write_image("a.tif", image)
+    for value in (40.5, -9999.5):
+        assert measured_raster(path, value).valid.all()
+    assert measured_raster(path, 40.0).valid.mean() < 0.6
+
+
+def measured_raster(path: Path, nodata: float) -> Raster:
+    return read_whole(measured(read_grid(path), ReadOptions(nodata=nodata)))
 
 
 def test_nodata_of_the_command(write_image: Writer) -> None:

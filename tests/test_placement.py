@@ -177,7 +177,8 @@ def metric(crs: CRS, longitude: float, latitude: float) -> Raster:
 
 
 @pytest.mark.parametrize(
-    ("code", "longitude", "latitude"), [(3067, 29.5, 65.0), (2154, 3.0, 46.5), (3413, -45.0, 70.5), (32633, 15.0, 41.0)]
+    ("code", "longitude", "latitude"),
+    [(3067, 29.5, 65.0), (2154, 3.0, 46.5), (3413, -45.0, 70.5), (3035, 22.0, 52.0), (32633, 15.0, 41.0)],
 )
 def test_shifts_are_told_along_the_metric_axes_of_the_file(code: int, longitude: float, latitude: float) -> None:
     raster = metric(CRS.from_epsg(code), longitude, latitude)
@@ -199,6 +200,10 @@ def test_shifts_are_told_along_the_metric_axes_of_the_file(code: int, longitude:
         (2048, 20.0, -33.0, "EPSG:32734"),
         # feet
         (2263, -74.0, 40.7, "EPSG:32618"),
+        # true to scale, and turned by 23, 90 and 180 degrees
+        (3413, -22.0, 70.0, "EPSG:32627"),
+        (3031, 90.0, -71.0, "EPSG:32746"),
+        (3031, 179.0, -71.0, "EPSG:32760"),
         # a zone far from its middle
         (32633, 30.0, 10.0, "EPSG:32636"),
     ],

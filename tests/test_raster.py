@@ -17,7 +17,8 @@ from s2match.catalog import scene_of
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
 from s2match.grids import on_lattice
 from s2match.images import Window, native_transform
-from s2match.raster import TCI_SATURATION, held, image_size, nodata_share, read_grid, read_raster, read_window
+from s2match.radiometry import TCI_SATURATION
+from s2match.raster import held, image_size, nodata_share, read_grid, read_raster, read_window
 
 
 def shift_px(image: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -134,6 +134,16 @@ def test_thick_cloud_that_nobody_masked() -> None:
     assert code == "hardly_any_matches" and "--mask_clouds" in words
 
 
+def test_a_map_without_a_reference_system_that_lies_elsewhere_is_refused_in_words() -> None:
+    """One image names its reference system and the other has a geotransform alone, which does not lie on the first."""
+    reference = make_raster(IMAGE)
+    target = make_raster(IMAGE, Affine(10, 0, 0, 0, -10, 4000), None)
+    matches = Matches(PLACES, SCATTERED, np.full(300, 0.9), Origin("test", "cpu", 0.8), np.full(300, 0.3))
+    fitted = fit(matches, ground=common_ground(reference, target))
+    code, words = told(assemble(reference, target, (reference, target), matches, fitted, Settings(device="cpu")))
+    assert code == "too_few_agree" and "of 300 matches agree" in words
+
+
 def run(tmp_path: Path, reference: Path, target: Path, *options: object) -> tuple[int, dict[str, Any]]:
     written = tmp_path / "facts.json"
     arguments = ["--images", reference, target, "--image_size", 256, 256, "--output", tmp_path / "r.png", "--no-show"]

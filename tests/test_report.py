@@ -18,6 +18,7 @@ from pairs import corrected, shifted_pair
 from s2match.errors import OutputError
 from s2match.figures.before_after import plot_swipe
 from s2match.improvement import Agreement, Improvement
+from s2match.improvement_text import warning_line
 from s2match.report.names import FIGURES, report_files
 from s2match.report.points import MOST_POINTS
 from s2match.report.writing import write_report
@@ -79,6 +80,18 @@ def test_page_needs_no_other_file_and_no_network(page_of: PageOf) -> None:
     assert not re.search(r"url\(|@import|fetch\(|XMLHttpRequest", page)
     assert '<html lang="en">' in page and "T36UXA 2018-08-20 → T36UXA 2019-06-06: match report" in page
     assert reader.alternatives and all(len(text) > 20 for text in reader.alternatives)
+
+
+def test_a_correction_that_cannot_be_compared_is_not_called_worse(tmp_path: Path) -> None:
+    result = shifted_pair()
+    improvement = corrected(result)
+    nothing = Agreement(0, *[math.nan] * 4, 0.5, 0.5)
+    unknown = replace(improvement, before=nothing)
+    assert unknown.better is None
+    said = Reader(write_report(result, tmp_path / "report", COMMAND, unknown)).said
+    assert "Whether the correction made it better is unknown" in said and "keep the image as it was" not in said
+    line = warning_line(unknown)
+    assert line is not None and "unknown" in line and "did not" not in line
 
 
 def test_page_says_what_the_summary_says(page_of: PageOf) -> None:

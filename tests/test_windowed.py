@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 import model_inference
 from s2match import Settings, models, windowed
-from s2match.errors import ImageSizeError
+from s2match.catalog import scene_of
+from s2match.errors import ImageSizeError, OptionError
 from s2match.finishing import Finishing
+from s2match.grids import grids_of
 from s2match.images import Grid
 from s2match.job import match_scenes
 from s2match.loftr import LoftrMatcher
@@ -174,6 +176,13 @@ def test_memory_is_checked_for_the_windows_that_are_matched(
     with pytest.raises(ImageSizeError, match=r"A window of \d+ x \d+ px, sought in .* use a smaller search radius"):
         match_grids(matcher, reference, target, previews, 0.8, search_radius_m=1500)
     match_grids(matcher, reference, target, previews, 0.8, search_radius_m=100)
+
+
+def test_a_radius_in_metres_needs_metres(matcher: LoftrMatcher, write_image: Writer) -> None:
+    paths = [write_image(f"{k}.tif", texture(96, 96, seed=1), crs=None) for k in (1, 2)]
+    grids = grids_of(*map(scene_of, paths), None)
+    with pytest.raises(OptionError, match="reference system"):
+        match_grids(matcher, *grids, previews_of(*grids), 0.8, search_radius_m=100)
 
 
 def test_seed_and_threshold_reach_every_fit(write_image: Writer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from html import escape
 from typing import Any
 
-from s2match.file_model import FrameModel, file_model_of
+from s2match.file_model import FrameModel
 from s2match.improvement import Improvement
 from s2match.improvement_text import in_units, measured_by, number_text
 from s2match.results import PairResult, error_rows, facts, ground_notes, summary_rows, unit_key, why_no_errors
@@ -44,6 +44,8 @@ def outcome(result: PairResult, improvement: Improvement | None) -> tuple[str, l
     more = [change, f"Before the correction: {verdict}."]
     if improvement.better:
         return "The corrected image lies better on the reference than before.", more, "good"
+    if improvement.better is None:
+        return "Whether the correction made it better is unknown: too little common ground to compare.", more, "act"
     return "The correction did not make it better: keep the image as it was.", more, "bad"
 
 
@@ -62,7 +64,8 @@ def errors_table(result: PairResult) -> str:
         (title, found[key]) for title, key in (("all matches", "all_matches"), ("inliers", "inliers")) if found[key]
     ]
     if not kinds:
-        return "<p>There are no matches to measure.</p>"
+        why = f"Ground errors are unknown: {why_no_errors(result)}" if len(result.matches) else "There are no matches"
+        return f"<p>{why}.</p>"
     axes = result.errors.axes
     rows = [
         (
@@ -134,14 +137,13 @@ def versions_table(result: PairResult, versions: dict[str, str]) -> str:
 
 def model_section(result: PairResult) -> str:
     """The model in pixels of the files and on the map; why there is none where there is none."""
-    registration = result.registration
-    if registration is None:
+    registration, model = result.registration, result.file_model
+    if registration is None or model is None:
         refusal = result.refusal
         if refusal is None:
             return "<p>There is no registration.</p>"
         tries = "".join(f"<li>{escape(advice)}</li>" for advice in refusal.advice)
         return f"<p>There is no registration: {escape(refusal.cause)}.</p><p>To try:</p><ul>{tries}</ul>"
-    model = file_model_of(result.reference, result.target, registration)
     parts = []
     if model.file_px is None:
         parts.append(
