@@ -72,9 +72,12 @@ class Improvement:
 
     @property
     def better(self) -> bool | None:
-        """Whether the matches lie closer to the georeference and the images are more alike; None: not known."""
-        compared = (self.before.rmse_m, self.after.rmse_m, self.before.similarity, self.after.similarity)
-        if any(math.isnan(value) for value in compared):
+        """Whether the matches lie closer to the georeference and the images are more alike.
+
+        None where there is nothing to compare with: no match before, or no pixel in common. A corrected image that does
+        not match any more is not better.
+        """
+        if any(math.isnan(value) for value in (self.before.rmse_m, self.before.similarity, self.after.similarity)):
             return None
         return self.after.rmse_m < self.before.rmse_m and self.after.similarity > self.before.similarity
 
