@@ -18,6 +18,7 @@ from s2match.errors import CorrectionError
 from s2match.images import AS_FILES_SAY, Grid, Radiometry, Window
 from s2match.kernels import NEAREST, Spots, reach_px, sample
 from s2match.nodata import (
+    NODATA_MARGIN_PX,
     band_validity,
     can_hold,
     is_mixed,
@@ -37,9 +38,6 @@ _KNOT_PX = 4
 
 # Pixels that are hardly larger than the source's are not averaged.
 _STRETCHED = 1.1
-
-# Stored samples around a window that tell what of it is nodata where the file does not say.
-_NODATA_MARGIN_PX = 16
 
 # Scene Classifications and masks, by name.
 _CLASSES_NAME = re.compile(r"(^|[_-])(SCL|CLASSI|MSK|F?MASKS?|CLM|QA\d*)([_.-]|$)", re.IGNORECASE)
@@ -183,7 +181,7 @@ def _part(source: _Source, x: NDArray[np.float64], y: NDArray[np.float64]) -> Ra
         known = at[np.isfinite(at)]
         if not len(known):
             return None
-        margin = reach_px(source.resampling, stretch) + _NODATA_MARGIN_PX
+        margin = reach_px(source.resampling, stretch) + NODATA_MARGIN_PX
         low, high = max(0, math.floor(known.min()) - margin), min(side, math.ceil(known.max()) + margin)
         if low >= high:
             return None

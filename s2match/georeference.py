@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio import Env
 from rasterio._err import CPLE_BaseError, CPLE_NotSupportedError
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
+from rasterio.errors import CRSError, RasterioError
 from rasterio.warp import transform as warp_points
 from rasterio.warp import transform_bounds
 
@@ -124,6 +125,16 @@ class GroundErrors:
     def of(self, chosen: NDArray[np.bool_]) -> "GroundErrors":
         """The errors of some of the matches, chosen by an (N,) mask."""
         return GroundErrors(self.east_m[chosen], self.north_m[chosen], self.native_pixel_m, self.axes)
+
+
+def crs_named(name: str) -> CRS | None:
+    """The CRS of a code, WKT or PROJ string; None where it is unknown or damaged."""
+    try:
+        # GDAL's own words for a damaged name go to its log, not to the terminal
+        with Env():
+            return CRS.from_user_input(name)
+    except (CRSError, ValueError):
+        return None
 
 
 def apply_transform(transform: Affine, xy: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,6 +16,9 @@ from s2match.images import Radiometry, ReadOptions
 # Patches of at least so many pixels are no data, and not single dark pixels, where 0 was not declared to be it.
 _PATCH_PX = 64
 
+# Stored samples around a window that tell what of it is nodata where the file does not say.
+NODATA_MARGIN_PX = 16
+
 # A fill value covers at least this share of the pixels.
 _FILL_SHARE = 0.01
 

@@ -17,7 +17,7 @@ from s2match.gdal import GDAL_ERRORS, what_gdal_says
 from s2match.images import AS_FILES_SAY, UNMASKED, Grid, Masking, Patch, Radiometry, Raster, ReadOptions, Window
 from s2match.masks import is_vector, opened_mask, with_margin, without_masked
 from s2match.missing import why_no_image
-from s2match.nodata import band_validity, is_mixed, large_patches, used_bands, zeros_are_nodata
+from s2match.nodata import NODATA_MARGIN_PX, band_validity, is_mixed, large_patches, used_bands, zeros_are_nodata
 from s2match.placement import placement_of
 from s2match.quiet import open_image
 from s2match.radiometry import colour_table, radiometry_of, read_numbers
@@ -30,9 +30,6 @@ MAX_SIDE_PX = 32_768
 # Stored rows that are held at once, about, where a large file without reduced versions is read smaller.
 _STORED_ROWS = 1024
 _LIST_SIDE_PX = 256
-
-# Stored samples around a window that its pixels, and what is nodata among them, are told by.
-_NODATA_MARGIN_PX = 16
 
 # What is kept of files that windows are read from, one after another: two rows of the blocks of two full tiles.
 _HELD_BYTES = 256 << 20
@@ -327,7 +324,7 @@ def _part(
         length: Samples stored.
     """
     scale, offset = scale * level[0], start * level[0] + level[1]
-    margin = scale / 2 + _NODATA_MARGIN_PX
+    margin = scale / 2 + NODATA_MARGIN_PX
     first = int(np.clip(np.floor(offset - margin), 0, length - 1))
     last = int(np.clip(np.ceil(offset + size * scale + margin), first + 1, length))
     return AxisMap(size, scale, offset - first), (first, last)

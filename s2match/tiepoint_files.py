@@ -12,13 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio import Env
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
 
 from s2match.errors import OutputError, TiePointError
 from s2match.files import written_whole
-from s2match.georeference import apply_transform, reproject, to_pixels, wrapped
+from s2match.georeference import apply_transform, crs_named, reproject, to_pixels, wrapped
 from s2match.images import Grid, georeferenced
 from s2match.importing import extra
 from s2match.missing import url_of
@@ -315,12 +313,10 @@ def _name_of(crs: CRS) -> str:
 
 
 def _crs_of(name: str) -> CRS:
-    try:
-        # GDAL's own words for a damaged name go to its log, not to the terminal
-        with Env():
-            return CRS.from_user_input(name)
-    except (CRSError, ValueError) as error:
-        raise ValueError("its coordinate reference system is unknown") from error
+    crs = crs_named(name)
+    if crs is None:
+        raise ValueError("its coordinate reference system is unknown")
+    return crs
 
 
 def _shown_by_qgis(grid: Grid, xy: NDArray[np.float64]) -> NDArray[np.float64]:

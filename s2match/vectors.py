@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rasterio import Env
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
 
 from s2match.errors import MaskError
-from s2match.georeference import Bounds, reproject, reproject_bounds, wrapped
+from s2match.georeference import Bounds, crs_named, reproject, reproject_bounds, wrapped
 from s2match.importing import extra
 from s2match.quiet import without_warnings
 
@@ -115,11 +113,9 @@ def _carried(xy: NDArray[np.float64], source: CRS, crs: CRS, bounds: Bounds) -> 
 
 
 def _crs_of(path: Path, name: str | None) -> CRS:
-    try:
-        if name is not None:
-            # GDAL's own words for a damaged name go to its log, not to the terminal
-            with Env():
-                return CRS.from_user_input(name)
-    except (CRSError, ValueError) as error:
-        raise MaskError(f"The mask {path} has a coordinate reference system that is unknown.") from error
-    raise MaskError(f"The mask {path} has no coordinate reference system: nobody knows where it lies.")
+    if name is None:
+        raise MaskError(f"The mask {path} has no coordinate reference system: nobody knows where it lies.")
+    crs = crs_named(name)
+    if crs is None:
+        raise MaskError(f"The mask {path} has a coordinate reference system that is unknown.")
+    return crs
