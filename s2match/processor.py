@@ -5,7 +5,8 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 from threadpoolctl import threadpool_limits
 
@@ -13,6 +14,8 @@ from s2match.containers import cpu_quota
 
 # More elements than PyTorch leaves to one thread.
 _SPREAD = 1 << 20
+# Seconds between two looks at the load of the machine.
+_LOAD_INTERVAL_S = 0.05
 
 
 @contextmanager
@@ -21,9 +24,9 @@ def share_processor() -> Iterator[None]:
 
     Threads that spin while they wait for each other take the core from the thread that they wait for wherever anything
     else runs, and the work takes several times as long. BLAS, whose products here are small, gets one thread. PyTorch
-    keeps its threads, no more than there are processors, and they sleep when they wait. Blocks may lie in each other,
-    and run in several threads at once: the first begins the limits, and the last ends them. PyTorch is limited where it
-    has been imported before the block.
+    keeps its threads, no more than there are processors, and while others run they sleep when they wait. Blocks may lie
+    in each other, and run in several threads at once: the first begins the limits, and the last ends them. PyTorch is
+    limited where it has been imported before the block.
     """
     with _BLAS.held(), _torch_limits() if "torch" in sys.modules else nullcontext():
         yield
@@ -37,10 +40,14 @@ def processors() -> int:
 
 
 class _Limit:
-    """A limit of the whole process: the first that holds it begins it, and the last ends it."""
+    """A limit of the whole process: the first that holds it begins it, and the last ends it.
 
-    def __init__(self, limit: Callable[[], AbstractContextManager[None]]) -> None:
-        self._limit, self._lock, self._holders, self._ended = limit, threading.Lock(), 0, threading.Event()
+    Args:
+        run: Limits the process until its second event is set, and sets its first once the limit holds.
+    """
+
+    def __init__(self, run: Callable[[threading.Event, threading.Event], None]) -> None:
+        self._run_limit, self._lock, self._holders, self._ended = run, threading.Lock(), 0, threading.Event()
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -70,9 +77,7 @@ class _Limit:
 
     def _run(self, begun: threading.Event) -> None:
         try:
-            with self._limit():
-                begun.set()
-                self._ended.wait()
+            self._run_limit(begun, self._ended)
         finally:
             begun.set()
 
@@ -81,27 +86,51 @@ class _Limit:
         self._thread.join()
 
 
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
+def _one_blas_thread(begun: threading.Event, ended: threading.Event) -> None:
     with threadpool_limits(1, user_api="blas"):
-        yield
+        begun.set()
+        ended.wait()
 
 
-@contextmanager
-def _more_openmp_threads() -> Iterator[None]:
-    """Have more OpenMP threads than processors: GNU OpenMP then spins for a three-hundredth of the time.
+def _sleep_beside_others(begun: threading.Event, ended: threading.Event) -> None:
+    """Keep the threads of GNU OpenMP from spinning while other processes run.
 
-    Its manual says so of GOMP_SPINCOUNT. The calling thread gets a group of threads of its own, which sleeps.
+    With more OpenMP threads in the process than processors they spin for a three-hundredth of the time (the manual's
+    entry GOMP_SPINCOUNT). A thread that calls PyTorch gets a group of threads of its own, which makes them more, and
+    which ends with it. On a quiet machine spinning is faster.
     """
+    begun.set()
+    while not ended.wait(_LOAD_INTERVAL_S):
+        if others_run():
+            group = threading.Thread(target=_hold_openmp_group, args=(ended,), name="s2match-openmp", daemon=True)
+            group.start()
+            group.join()
+
+
+def _hold_openmp_group(ended: threading.Event) -> None:
     import torch
 
     torch.empty(_SPREAD).fill_(0.0)
-    yield
+    while others_run() and not ended.wait(5 * _LOAD_INTERVAL_S):
+        pass
+
+
+def others_run(root: Path = Path("/")) -> bool:
+    """Whether more threads want to run than there are processors, the calling one not counted.
+
+    True where the system does not tell. The count is the fourth field of /proc/loadavg (see proc(5)), of the
+    whole machine: in a container that may use a part of it, the answer can be true without need.
+    """
+    try:
+        running = int((root / "proc" / "loadavg").read_text().split()[3].partition("/")[0])
+    except (OSError, IndexError, ValueError):
+        return True
+    return running - 1 > processors()
 
 
 @contextmanager
 def _torch_limits() -> Iterator[None]:
-    """Keep PyTorch's threads from spinning, and the calling thread from having more than there are processors."""
+    """Keep PyTorch's threads from spinning beside others, and from being more than there are processors."""
     import torch
 
     threads, allowed = torch.get_num_threads(), processors()
@@ -116,4 +145,4 @@ def _torch_limits() -> Iterator[None]:
 
 
 # Limits are of the process, and so is who holds them.
-_BLAS, _OPENMP = _Limit(_one_blas_thread), _Limit(_more_openmp_threads)
+_BLAS, _OPENMP = _Limit(_one_blas_thread), _Limit(_sleep_beside_others)

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +55,7 @@ def test_blas_has_one_thread_within_fits_alone(many_threads: None, monkeypatch: 
 def test_the_library_limits_as_the_command_does(
     many_threads: None, write_image: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The network's threads, too: a second group of threads makes OpenMP's more than there are processors."""
+    """The network's threads, too."""
     from s2match.engine import Engine
 
     within: list[tuple[set[int], int]] = []
@@ -105,6 +107,53 @@ def test_pytorch_has_no_more_threads_than_processors(monkeypatch: pytest.MonkeyP
             assert torch.get_num_threads() == 5
     finally:
         torch.set_num_threads(kept)
+
+
+def openmp_groups() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "s2match-openmp"]
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    """Whether the condition came true within a minute."""
+    end = time.monotonic() + 60
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
+def test_pytorch_s_threads_sleep_while_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second group of threads makes OpenMP's more than there are processors, while it is of use."""
+    busy = threading.Event()
+    monkeypatch.setattr(processor, "others_run", busy.is_set)
+    with share_processor():
+        time.sleep(0.3)
+        assert not openmp_groups()
+        busy.set()
+        assert wait_for(lambda: len(openmp_groups()) == 1)
+        busy.clear()
+        assert wait_for(lambda: not openmp_groups())
+        busy.set()
+        assert wait_for(lambda: len(openmp_groups()) == 1)
+    assert not openmp_groups()
+
+
+@pytest.mark.parametrize(
+    ("loadavg", "busy"),
+    [
+        ("0.44 1.07 1.46 5/80 24151\n", False),
+        ("0.44 1.07 1.46 6/80 24151\n", True),
+        ("0.44 1.07", True),
+        ("a b c d/e f", True),
+        (None, True),
+    ],
+)
+def test_load_of_the_machine(loadavg: str | None, busy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that want to run, without the one that asks, against the processors."""
+    monkeypatch.setattr(processor, "processors", lambda: 4)
+    if loadavg is not None:
+        (tmp_path / "proc").mkdir()
+        (tmp_path / "proc" / "loadavg").write_text(loadavg)
+    assert processor.others_run(tmp_path) is busy
 
 
 def test_an_error_ends_the_limits(many_threads: None) -> None:
