@@ -13,8 +13,10 @@ from torch.nn import functional
 
 from s2match.cells import TokenTable
 
-# Scores held at once, as float32: 16 MB stay in the cache of most processors.
+# Scores held at once, as float32: 16 MB stay in the cache of most processors; on a GPU, whose calls cost more than its
+# memory, 256 MB.
 _BLOCK_SCORES = 4_000_000
+_BLOCK_SCORES_GPU = 64_000_000
 
 # Rows of a block are a multiple of this, where there are as many: vector instructions then never end in half a vector.
 _LANES = 32
@@ -71,9 +73,15 @@ class CoarseMatches:
 Block = tuple[slice, slice]
 
 
-def blocks(rows: int, columns: int) -> Iterator[Block]:
-    """All of some tokens with all of others."""
-    block = max(1, _BLOCK_SCORES // max(1, columns))
+def _block_scores(device: torch.device) -> int:
+    """Number of scores to hold at once on a device."""
+    return _BLOCK_SCORES if device.type == "cpu" else _BLOCK_SCORES_GPU
+
+
+def blocks(tokens0: Tensor, tokens1: Tensor) -> Iterator[Block]:
+    """Slices of (L, ...) tokens of image 0, each with all (S, ...) tokens of image 1."""
+    rows, columns = len(tokens0), len(tokens1)
+    block = max(1, _block_scores(tokens0.device) // max(1, columns))
     if block > _LANES:
         block -= block % _LANES
     for start in range(0, rows, block):
@@ -89,7 +97,7 @@ def blocks_in_bands(image0: Tokens, image1: Tokens, bands: Tensor) -> Iterator[B
         bands: (R, 2) int64; a cell of row r of the grid of image 0 may match those of image 1 from row ``bands[r, 0]``
             to before row ``bands[r, 1]``.
     """
-    for rows, _ in blocks(len(image0.cells), len(image1.cells)):
+    for rows, _ in blocks(image0.cells, image1.cells):
         lines = image0.cells[rows] // image0.grid[1]
         band = bands[int(lines[0]) : int(lines[-1]) + 1]
         ends = torch.stack([band[:, 0].amin(), band[:, 1].amax()]) * image1.grid[1]
@@ -116,7 +124,7 @@ class _ColumnSums:
         """(N,) logarithm of the sums of some columns."""
         logarithm = self._sum.log() + self._reference
         weak = column[self._sum[column] < _SMALLEST_SUM].unique()  # type: ignore[no-untyped-call]
-        for start in range(0, len(weak), block := max(1, _BLOCK_SCORES // len(self._tokens0))):
+        for start in range(0, len(weak), block := max(1, _block_scores(weak.device) // len(self._tokens0))):
             some = weak[start : start + block]
             logarithm[some] = torch.logsumexp(_products(self._tokens0, self._scaled1[some]), 0)
         return logarithm[column]
@@ -143,7 +151,7 @@ def dual_softmax_matches(
     sums = _ColumnSums(tokens0, scaled1)
     none = tokens0.new_zeros(0)
     rows, columns, scores, row_shares = [none.long()], [none.long()], [none], [none]
-    for some, others in compared or blocks(len(tokens0), len(tokens1)):
+    for some, others in compared or blocks(tokens0, tokens1):
         if others.start == others.stop:
             continue
         score = _products(scaled1[others], tokens0[some])
@@ -193,7 +201,7 @@ def neighbourhood_matches(
     sums = _ColumnSums(image0.values, scaled1)
     top = scaled1.new_full((len(image0.values),), -torch.inf)
     row_log, column = torch.zeros_like(top), torch.zeros_like(image0.cells)
-    for some, others in compared or blocks(len(image0.values), len(image1.values)):
+    for some, others in compared or blocks(image0.values, image1.values):
         if others.start == others.stop:
             continue
         score = _products(scaled1[others], image0.values[some])

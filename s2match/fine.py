@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from s2match.consensus import Consensus, find_consensus, weights_of
-from s2match.fine_network import BLOCK_WINDOWS, FineNetwork
+from s2match.fine_network import FineNetwork, blocks_of_windows
 from s2match.heatmaps import expectation_px, variance_px2
 
 # A match looks where its neighbours say when it is this near to that and they support it by this much.
@@ -91,8 +91,7 @@ class FineStage:
             values if some is None else values[some] for values in (self.prepared0, self.found.context1)
         )
         points, variance = middles.clone(), middles.new_empty(len(middles))
-        for start in range(0, len(middles), BLOCK_WINDOWS):
-            block = slice(start, start + BLOCK_WINDOWS)
+        for block in blocks_of_windows(middles):
             prepared1 = self.network.prepare(self.cut1(middles[block]), context1[block])
             heatmap = self.network.heatmaps(prepared0[block], prepared1)
             expected = expectation_px(heatmap)

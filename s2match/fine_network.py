@@ -4,7 +4,7 @@ What a window is before it is compared is computed once, however often it is com
 :mod:`s2match.attention`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -14,8 +14,15 @@ from torch.nn import functional
 from s2match.attention import Transformer, WindowLayer
 from s2match.heatmaps import compare
 
-# Windows that go through the network at once: their activations stay in the cache.
-BLOCK_WINDOWS = 1024
+# Windows that go through the network at once: their activations stay in a processor's cache; a GPU likes more.
+_BLOCK_WINDOWS = 1024
+_BLOCK_WINDOWS_GPU = 16384
+
+
+def blocks_of_windows(points: Tensor) -> Iterator[slice]:
+    """Slices of (N, 2) points whose windows go through the network at once."""
+    block = _BLOCK_WINDOWS if points.device.type == "cpu" else _BLOCK_WINDOWS_GPU
+    return (slice(start, start + block) for start in range(0, len(points), block))
 
 
 class FineNetwork:
@@ -42,8 +49,7 @@ class FineNetwork:
 
     def prepare_all(self, cut: Callable[[Tensor], Tensor], points: Tensor, context: Tensor) -> Tensor:
         """Cut and :meth:`prepare` the windows about (N, 2) points, some at a time; N is 1 or more."""
-        blocks = (slice(start, start + BLOCK_WINDOWS) for start in range(0, len(points), BLOCK_WINDOWS))
-        return torch.cat([self.prepare(cut(points[block]), context[block]) for block in blocks])
+        return torch.cat([self.prepare(cut(points[block]), context[block]) for block in blocks_of_windows(points)])
 
     def prepare(self, windows: Tensor, context: Tensor) -> Tensor:
         """Do to windows what does not depend on the other image: merge their cells in, and attend to themselves.
