@@ -16,15 +16,19 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from s2match.catalog import Scene
-from s2match.images import AS_FILES_SAY, UNMASKED, Masking, Raster, ReadOptions
-from s2match.job import create_matcher, match_images, register
-from s2match.loftr import LoftrMatcher
-from s2match.matches import GreyImage, Matches
-from s2match.matching import match_rasters, prepare
-from s2match.plotting import plot_matches, save_figure
-from s2match.raster import read_raster
-from s2match.results import PairResult
+from s2match.core.mask import UNMASKED, Masking
+from s2match.core.matches import GreyImage, Matches
+from s2match.core.radiometry import AS_FILES_SAY, ReadOptions
+from s2match.core.raster import Raster
+from s2match.core.scene import Scene
+from s2match.io.reader import read_raster
+from s2match.loftr.matcher import LoftrMatcher
+from s2match.matching.greyscale import prepare
+from s2match.matching.single_pass import match_rasters
+from s2match.outputs.figures.saving import save_figure
+from s2match.outputs.match_figure import plot_matches
+from s2match.pipeline import create_matcher, match_images, register
+from s2match.result import PairResult
 from s2match.settings import Settings
 
 __all__ = [
@@ -47,7 +51,7 @@ def read_raster_image(
 ) -> Raster:
     """Read a JP2 or GeoTIFF, decoding only the resolution asked for; ``image_size`` is (width, height).
 
-    What is masked is read as if it had no data; :func:`s2match.masking.masking_of` makes masks of files. ``options``
+    What is masked is read as if it had no data; :func:`s2match.io.masking.masking_of` makes masks of files. ``options``
     says what the numbers mean where the file does not: ``Settings(nodata=…, offset=…).read_options``.
     """
     return read_raster(source, image_size, masking, options)

@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from s2match import __version__
-from s2match.catalog import Scene, open_dataset, pair_of, pick_pair
+from s2match.core.scene import Scene, pair_of
+from s2match.dataset.catalog import open_dataset, pick_pair
 from s2match.errors import OptionError, OutputError, S2MatchError
 from s2match.settings import PRECISIONS, PRESETS, Settings
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from s2match.correcting import Order
-    from s2match.images import Masking, Raster
-    from s2match.outputs import Outputs
-    from s2match.results import PairResult
+    from s2match.core.mask import Masking
+    from s2match.core.raster import Raster
+    from s2match.correction.request import Order
+    from s2match.outputs.targets import Outputs
+    from s2match.result import PairResult
 
 NO_REGISTRATION = 3
 INTERRUPTED = 130
@@ -59,7 +61,7 @@ _LIST_READERS = 4
 
 def plot_images(reference: "Raster", target: "Raster", figure: "Figure | None" = None) -> "Figure":
     """Show two images side by side."""
-    from s2match.plotting import plot_pair
+    from s2match.outputs.match_figure import plot_pair
 
     return plot_pair(reference, target, figure)
 
@@ -71,13 +73,13 @@ def make_prediction(
     show_progress: bool = True,
     masking: "Masking | None" = None,
 ) -> "PairResult":
-    """Read, match and register two scenes: :func:`s2match.job.match_scenes`.
+    """Read, match and register two scenes: :func:`s2match.pipeline.match_scenes`.
 
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
-    from s2match.images import UNMASKED
-    from s2match.job import match_scenes
+    from s2match.core.mask import UNMASKED
+    from s2match.pipeline import match_scenes
 
     return match_scenes(reference, target, settings, show_progress, masking or UNMASKED)
 
@@ -300,7 +302,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments ask for; the exit code."""
     if arguments.list:
         return _list(arguments)
-    from s2match.outputs import check_outputs
+    from s2match.outputs.targets import check_outputs
 
     reference, target = _choose(arguments)
     outputs = _outputs(arguments)
@@ -386,7 +388,7 @@ def _choose(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
 
 
 def _outputs(arguments: argparse.Namespace) -> "Outputs":
-    from s2match.outputs import Outputs
+    from s2match.outputs.targets import Outputs
 
     return Outputs(
         arguments.output,
@@ -409,7 +411,7 @@ def _order(arguments: argparse.Namespace) -> "Order | None":
             if getattr(arguments, name):
                 raise OptionError(f"--{name} says how to correct: give --coregister OUT.tif, too.")
         return None
-    from s2match.correcting import CUBIC, Order
+    from s2match.correction.request import CUBIC, Order
 
     resampling = None if arguments.no_resample else arguments.resampling or CUBIC
     return Order(arguments.coregister, tuple(arguments.apply_to), resampling, arguments.overwrite)
@@ -417,8 +419,8 @@ def _order(arguments: argparse.Namespace) -> "Order | None":
 
 def _match(reference: Scene, target: Scene, arguments: argparse.Namespace, outputs: "Outputs") -> int:
     # nothing that imports PyTorch or matplotlib, which takes seconds: the images are to be read meanwhile
-    from s2match.job import fit_tie_points
-    from s2match.masking import masking_of
+    from s2match.io.masking import masking_of
+    from s2match.pipeline import fit_tie_points
 
     settings = _settings(arguments)
     masking = masking_of(arguments.mask, arguments.mask_values, arguments.mask_clouds)
@@ -463,8 +465,8 @@ def _refuse_windows(reference: Scene, target: Scene, arguments: argparse.Namespa
     """
     if not arguments.given & _WINDOWS:
         return
-    from s2match.grids import grids_of
-    from s2match.windowed import in_one_pass
+    from s2match.io.pair_grid import grids_of
+    from s2match.matching.tiled import in_one_pass
 
     grids = grids_of(reference, target, settings.image_size, settings.overlap_only)
     if in_one_pass(*grids):
@@ -474,15 +476,15 @@ def _refuse_windows(reference: Scene, target: Scene, arguments: argparse.Namespa
 
 
 def _require_screen() -> None:
-    from s2match.plotting import has_screen
+    from s2match.outputs.screen import has_screen
 
     if not has_screen():
         raise OutputError("There is no screen to show figures on: leave --show out.")
 
 
 def _write_out(result: "PairResult", wanted: bool | None, outputs: "Outputs") -> int:
-    from s2match.delivery import deliver
-    from s2match.plotting import has_screen, screen_figure, show_screen
+    from s2match.outputs.screen import has_screen, screen_figure, show_screen
+    from s2match.outputs.write import deliver
 
     show = wanted is not False and has_screen()
     print(deliver(result, outputs, screen_figure() if show else None))
@@ -493,8 +495,8 @@ def _write_out(result: "PairResult", wanted: bool | None, outputs: "Outputs") ->
 
 
 def _list(arguments: argparse.Namespace) -> int:
-    from s2match.files import check_writable
-    from s2match.listing import image_table, listed, write_list
+    from s2match.dataset.listing import image_table, listed, write_list
+    from s2match.util.atomic_write import check_writable
 
     # that nothing is shown on a screen is true of a list
     told = _LISTING if arguments.show else _LISTING | {"show"}

@@ -23,16 +23,19 @@ from benchmarks.baselines import match_sift, phase_shift
 from benchmarks.environment import environment
 from benchmarks.scoring import Score, moved, score
 from benchmarks.tables import Run, has_confidence, per_pair, scores_of, totals
+from s2match.core.matches import Matches
+from s2match.core.raster import Raster
 from s2match.errors import WeightsDownloadError
-from s2match.files import written_whole
-from s2match.images import Raster
-from s2match.loftr import LoftrMatcher, pick_device
-from s2match.matches import Matches
-from s2match.matching import match_rasters, prepare
-from s2match.plotting import plot_pair, save_figure
-from s2match.processor import share_processor
-from s2match.raster import read_raster
-from s2match.weights import load_network
+from s2match.io.reader import read_raster
+from s2match.loftr.checkpoints import load_network
+from s2match.loftr.device import pick_device
+from s2match.loftr.matcher import LoftrMatcher
+from s2match.matching.greyscale import prepare
+from s2match.matching.single_pass import match_rasters
+from s2match.outputs.figures.saving import save_figure
+from s2match.outputs.match_figure import plot_pair
+from s2match.util.atomic_write import written_whole
+from s2match.util.threads import share_processor
 
 OFFSETS = ((0.0, 0.0), (3.0, 5.0), (1.0, 2.0), (4.0, 4.0), (0.5, 0.5), (2.4, 6.7))
 DEFAULT_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "ukraine"

@@ -21,8 +21,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from s2match.images import Raster
-from s2match.matches import Matches, Origin
+from s2match.core.matches import Matches, Origin
+from s2match.core.raster import Raster
 
 _SCRIPT = Path(__file__).with_name("arosics_points.py")
 

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.registration import phase_cross_correlation
 
-from s2match.matches import GreyImage, Matches, Origin
+from s2match.core.matches import GreyImage, Matches, Origin
 
 _FEATURES = 8000
 _CONTRAST = 0.01

@@ -4,8 +4,8 @@ python -m benchmarks.evidence FOLDER_OR_IMAGE ... [--size 512] [--confidence 0.2
 python -m benchmarks.evidence FOLDER_OR_IMAGE ... --crop 160 [--enlarge 2] [--pairs 150] [--confidence 0.2]
 
 Every two of the images, or crops at random of random two, are matched and fitted with every model, whatever the
-evidence. The table shows how many of them ``s2match.geometry.fit`` calls a registration, and how close the others come:
-inliers, the squares that hold some, and what the inliers weigh.
+evidence. The table shows how many of them ``s2match.registration.fit.fit`` calls a registration, and how close the
+others come: inliers, the squares that hold some, and what the inliers weigh.
 """
 
 import argparse
@@ -17,15 +17,18 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from s2match.evidence import common_ground, patches, weight
-from s2match.geometry import fit
-from s2match.images import Raster, Window
-from s2match.loftr import LoftrMatcher, pick_device
-from s2match.matching import match_rasters
-from s2match.models import FIELD, MODELS, Registration, best_model
-from s2match.processor import share_processor
-from s2match.raster import read_grid, read_raster, read_whole
-from s2match.weights import load_network
+from s2match.core.raster import Raster
+from s2match.core.window import Window
+from s2match.io.reader import read_grid, read_raster, read_whole
+from s2match.loftr.checkpoints import load_network
+from s2match.loftr.device import pick_device
+from s2match.loftr.matcher import LoftrMatcher
+from s2match.matching.single_pass import match_rasters
+from s2match.registration.estimators import FIELD, MODELS, best_model
+from s2match.registration.evidence import common_ground, patches, weight
+from s2match.registration.fit import fit
+from s2match.registration.model import Registration
+from s2match.util.threads import share_processor
 
 _SEED = 0
 
@@ -39,8 +42,8 @@ class Call:
         registered: Whether it is called a registration.
         matches: Number of matches.
         inliers: Those that agree.
-        squares: Squares that hold some of them, see :func:`s2match.evidence.patches`.
-        weight: Of the inliers, see :func:`s2match.evidence.weight`.
+        squares: Squares that hold some of them, see :func:`s2match.registration.evidence.patches`.
+        weight: Of the inliers, see :func:`s2match.registration.evidence.weight`.
         share: The same as a share of the cells in common.
     """
 

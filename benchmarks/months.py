@@ -24,14 +24,14 @@ from benchmarks.pairs import DEFAULT_DATA
 from benchmarks.registration import methods
 from benchmarks.tables import row
 from benchmarks.warps import MONTHS
-from s2match.evidence import FitFailure
-from s2match.files import written_whole
-from s2match.geometry import fit
-from s2match.images import Raster
-from s2match.loftr import pick_device
-from s2match.matches import Matches
-from s2match.processor import share_processor
-from s2match.raster import read_raster
+from s2match.core.matches import Matches
+from s2match.core.raster import Raster
+from s2match.io.reader import read_raster
+from s2match.loftr.device import pick_device
+from s2match.registration.evidence import FitFailure
+from s2match.registration.fit import fit
+from s2match.util.atomic_write import written_whole
+from s2match.util.threads import share_processor
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "months.json"
 _METHODS = ("LoFTR, refined", "phase correlation")

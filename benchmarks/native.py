@@ -25,11 +25,11 @@ from benchmarks.deformations import deformed, field
 from benchmarks.environment import environment
 from benchmarks.networks import ROOT
 from benchmarks.tables import row
-from s2match.file_model import ControlPoints, FrameModel
-from s2match.files import written_whole
-from s2match.loftr import pick_device
-from s2match.processor import share_processor
-from s2match.sample import Take, make_ground, render
+from s2match.loftr.device import pick_device
+from s2match.registration.file_model import ControlPoints, FrameModel
+from s2match.synthetic import Take, make_ground, render
+from s2match.util.atomic_write import written_whole
+from s2match.util.threads import share_processor
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "native.json"
 SIZES = (2745, 5490, 10_980)

@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 from kornia.feature import LoFTR
 
-from s2match.weights import KORNIA, Network, load_network
+from s2match.loftr.checkpoints import Network, load_network
+from s2match.loftr.config import KORNIA
 
 ROOT = Path(__file__).resolve().parent.parent
 PRETRAINED = "pretrained configuration"

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.networks import ROOT
-from s2match.images import Raster
-from s2match.raster import read_raster
+from s2match.core.raster import Raster
+from s2match.io.reader import read_raster
 
 SAMPLE = ROOT / "dataset" / "sample"
 DEFAULT_DATA = ROOT.parent / "shared" / "data"

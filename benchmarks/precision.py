@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from benchmarks.accuracy import DEFAULT_DATA
 from benchmarks.scoring import RIGHT_PX, SURE, moved
 from benchmarks.tables import row
-from s2match.engine import best_precision
-from s2match.georeference import predict
-from s2match.images import Raster
-from s2match.loftr import LoftrMatcher, pick_device
-from s2match.matches import Matches
-from s2match.matching import match_rasters
-from s2match.processor import share_processor
-from s2match.raster import read_raster
-from s2match.weights import load_network
+from s2match.core.georeference import predict
+from s2match.core.matches import Matches
+from s2match.core.raster import Raster
+from s2match.io.reader import read_raster
+from s2match.loftr.checkpoints import load_network
+from s2match.loftr.device import best_precision, pick_device
+from s2match.loftr.matcher import LoftrMatcher
+from s2match.matching.single_pass import match_rasters
+from s2match.util.threads import share_processor
 
 CONFIDENCE = 0.2
 _OFFSET = (3.0, 5.0)

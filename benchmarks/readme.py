@@ -24,8 +24,8 @@ from benchmarks.registration import Outcome, correlated, overview
 from benchmarks.registration import table as registration_table
 from benchmarks.speed_tables import table
 from benchmarks.tables import offsets_of, per_pair, totals
-from s2match.files import written_whole
-from s2match.plotting import save_figure
+from s2match.outputs.figures.saving import save_figure
+from s2match.util.atomic_write import written_whole
 
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "result.jpg"

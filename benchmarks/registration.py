@@ -29,16 +29,18 @@ from benchmarks.networks import ROOT
 from benchmarks.pairs import DEFAULT_DATA, DatePair, date_pairs
 from benchmarks.scoring import RIGHT_PX
 from benchmarks.tables import row
-from s2match.evidence import FitFailure
-from s2match.files import written_whole
-from s2match.finishing import Finishing
-from s2match.geometry import fit
-from s2match.images import Raster
-from s2match.loftr import LoftrMatcher, pick_device
-from s2match.matches import Matches
-from s2match.matching import match_rasters, prepare
-from s2match.processor import share_processor
-from s2match.weights import load_network
+from s2match.core.matches import Matches
+from s2match.core.raster import Raster
+from s2match.loftr.checkpoints import load_network
+from s2match.loftr.device import pick_device
+from s2match.loftr.matcher import LoftrMatcher
+from s2match.matching.greyscale import prepare
+from s2match.matching.postprocess import Finishing
+from s2match.matching.single_pass import match_rasters
+from s2match.registration.evidence import FitFailure
+from s2match.registration.fit import fit
+from s2match.util.atomic_write import written_whole
+from s2match.util.threads import share_processor
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "registration.json"
 

@@ -9,12 +9,13 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from s2match.evidence import FitFailure
-from s2match.geometry import fit
-from s2match.georeference import common_corners, predict
-from s2match.images import Raster
-from s2match.matches import Matches
-from s2match.models import apply_matrix
+from s2match.core.footprint import common_corners
+from s2match.core.georeference import predict
+from s2match.core.matches import Matches
+from s2match.core.raster import Raster
+from s2match.registration.evidence import FitFailure
+from s2match.registration.fit import fit
+from s2match.registration.model import apply_matrix
 
 RIGHT_PX = 1.5
 REGISTERED_PX = 1.0
@@ -92,7 +93,8 @@ def score(reference: Raster, target: Raster, found: Matches | NDArray[np.float64
     Args:
         reference: Georeferenced.
         target: Georeferenced.
-        found: Matches, to which :func:`s2match.geometry.fit` fits a model; or a 3×3 model, None when there is none.
+        found: Matches, to which :func:`s2match.registration.fit.fit` fits a model; or a 3×3 model, None when there is
+            none.
     """
     if isinstance(found, Matches):
         registration = fit(found)

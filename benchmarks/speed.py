@@ -27,14 +27,14 @@ from benchmarks.environment import environment
 from benchmarks.networks import PRETRAINED, ROOT, network
 from benchmarks.speed_tables import REST, table
 from benchmarks.tiles import time_tiles
-from s2match.catalog import list_scenes
-from s2match.engine import Engine, best_precision
-from s2match.files import written_whole
-from s2match.loftr import pick_device
-from s2match.matching import prepare
-from s2match.processor import share_processor
-from s2match.raster import read_raster
-from s2match.weights import Network
+from s2match.dataset.catalog import list_scenes
+from s2match.io.reader import read_raster
+from s2match.loftr.checkpoints import Network
+from s2match.loftr.device import best_precision, pick_device
+from s2match.loftr.engine import Engine
+from s2match.matching.greyscale import prepare
+from s2match.util.atomic_write import written_whole
+from s2match.util.threads import share_processor
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "speed.json"
 CONFIDENCE = 0.2

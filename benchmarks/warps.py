@@ -20,16 +20,17 @@ from tqdm import tqdm
 
 from benchmarks.environment import environment
 from benchmarks.scoring import RIGHT_PX
-from s2match.evidence import FitFailure
-from s2match.files import written_whole
-from s2match.geometry import fit
-from s2match.loftr import LoftrMatcher, pick_device
-from s2match.matches import GreyImage, Matches
-from s2match.matching import prepare
-from s2match.models import apply_matrix
-from s2match.processor import share_processor
-from s2match.raster import read_raster
-from s2match.weights import load_network
+from s2match.core.matches import GreyImage, Matches
+from s2match.io.reader import read_raster
+from s2match.loftr.checkpoints import load_network
+from s2match.loftr.device import pick_device
+from s2match.loftr.matcher import LoftrMatcher
+from s2match.matching.greyscale import prepare
+from s2match.registration.evidence import FitFailure
+from s2match.registration.fit import fit
+from s2match.registration.model import apply_matrix
+from s2match.util.atomic_write import written_whole
+from s2match.util.threads import share_processor
 
 DEFAULT_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "native10m"
 DEFAULT_JSON = Path(__file__).resolve().parent / "results" / "warps.json"

@@ -9,31 +9,34 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from s2match.dataarrays import match_arrays
+    from s2match.arrays import match_arrays
     from s2match.errors import S2MatchError
-    from s2match.job import fit_tie_points, match_files
-    from s2match.plotting import plot_matches, save_figure
-    from s2match.results import PairResult, facts, summary, write_json
+    from s2match.outputs.facts import facts, write_json
+    from s2match.outputs.figures.saving import save_figure
+    from s2match.outputs.match_figure import plot_matches
+    from s2match.outputs.summary import summary
+    from s2match.pipeline import fit_tie_points, match_files
+    from s2match.result import PairResult
     from s2match.settings import Settings
-    from s2match.tiepoint_files import read_tie_points, write_tie_points
-    from s2match.tiepoints import TiePoints, tie_points_of
+    from s2match.tiepoints.formats import read_tie_points, write_tie_points
+    from s2match.tiepoints.points import TiePoints, tie_points_of
 
 _HOMES = {
-    "match_arrays": "dataarrays",
+    "match_arrays": "arrays",
     "S2MatchError": "errors",
-    "fit_tie_points": "job",
-    "match_files": "job",
-    "plot_matches": "plotting",
-    "save_figure": "plotting",
-    "PairResult": "results",
-    "facts": "results",
-    "summary": "results",
-    "write_json": "results",
+    "fit_tie_points": "pipeline",
+    "match_files": "pipeline",
+    "plot_matches": "outputs.match_figure",
+    "save_figure": "outputs.figures.saving",
+    "PairResult": "result",
+    "facts": "outputs.facts",
+    "summary": "outputs.summary",
+    "write_json": "outputs.facts",
     "Settings": "settings",
-    "read_tie_points": "tiepoint_files",
-    "write_tie_points": "tiepoint_files",
-    "TiePoints": "tiepoints",
-    "tie_points_of": "tiepoints",
+    "read_tie_points": "tiepoints.formats",
+    "write_tie_points": "tiepoints.formats",
+    "TiePoints": "tiepoints.points",
+    "tie_points_of": "tiepoints.points",
 }
 
 __all__ = [

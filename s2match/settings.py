@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
 from s2match.errors import OptionError
+from s2match.loftr.names import BUNDLED
 
 if TYPE_CHECKING:
-    from s2match.finishing import Finishing
-    from s2match.images import ReadOptions
-    from s2match.models import FitOptions
+    from s2match.core.radiometry import ReadOptions
+    from s2match.matching.postprocess import Finishing
+    from s2match.registration.model import FitOptions
 
-# The weights that come with the project.
-BUNDLED = "sentinel2"
 
 # Width and height that images are matched at: a full tile then has 100 m per pixel.
 IMAGE_SIZE = (1098, 1098)
@@ -66,12 +65,12 @@ class Settings:
         max_points: Matches to keep at most, spread evenly over the image.
         search_radius_m: How far from where it is expected a window's ground is sought, metres on the ground; None suits
             what tells where to expect it. Images that are matched in one pass are searched as a whole.
-        refine: Measure matches again on the pixels, see :class:`s2match.finishing.Finishing`; None: where
+        refine: Measure matches again on the pixels, see :class:`s2match.matching.postprocess.Finishing`; None: where
             ``image_size`` is None.
         coverage: Share of the common ground to look at, where images are matched in windows; above 0, up to 1.
         image_size: Width and height to match at, in pixels; None for every pixel of the reference, the target at the
             same pixel size on the ground. Large images are matched in windows.
-        overlap_only: Match nothing but the ground that both images show, see :func:`s2match.grids.grids_of`.
+        overlap_only: Match nothing but the ground that both images show, see :func:`s2match.io.pair_grid.grids_of`.
         precision: Number format of the network, one of :data:`PRECISIONS`. Processors differ in what is fastest; with
             ``float32`` all of them find the same matches but for rounding.
         nodata: The number that means no data in both images, whatever the files say; not a number: none does. None: the
@@ -104,8 +103,8 @@ class Settings:
             DeviceError: The device does not exist.
         """
         # NumPy and OpenCV take a third of a second to import: reading a default from the class needs neither
-        from s2match.geometry import check_fit_options
-        from s2match.matching import check_confidence
+        from s2match.matching.confidence import check_confidence
+        from s2match.registration.fit import check_fit_options
 
         check_confidence(self.confidence)
         check_fit_options(self.geometry, self.ransac_threshold_px, self.seed)
@@ -119,14 +118,14 @@ class Settings:
             raise OptionError(f"Unknown precision {self.precision!r}: choose {', '.join(PRECISIONS)}.")
         _ = self.read_options
         if self.image_size is not None:
-            from s2match.raster import check_size
+            from s2match.core.image_size import check_size
 
             # a list, as JSON has it, would not be equal to the tuple
             size = self.image_size
             object.__setattr__(self, "image_size", tuple(size) if isinstance(size, Sequence) else (size,))
             check_size(self.image_size)
         if self.device not in _EVERYWHERE:
-            from s2match.loftr import pick_device
+            from s2match.loftr.device import pick_device
 
             pick_device(self.device)
 
@@ -161,20 +160,20 @@ class Settings:
         Raises:
             OptionError: A value is out of range.
         """
-        from s2match.images import ReadOptions
+        from s2match.core.radiometry import ReadOptions
 
         return ReadOptions(self.nodata, self.offset)
 
     @property
     def fit_options(self) -> "FitOptions":
         """How robust fits tell right matches from wrong ones."""
-        from s2match.models import FitOptions
+        from s2match.registration.model import FitOptions
 
         return FitOptions(self.ransac_threshold_px, self.seed)
 
     @property
     def finishing(self) -> "Finishing":
         """What is done with the matches of a pass."""
-        from s2match.finishing import Finishing
+        from s2match.matching.postprocess import Finishing
 
         return Finishing(self.max_points, self.refined, self.fit_options)

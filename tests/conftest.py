@@ -14,8 +14,8 @@ from browser import find_chromium
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from s2match.catalog import scene_of
-from s2match.images import Raster
+from s2match.core.raster import Raster
+from s2match.core.scene import scene_of
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL = Path(os.environ.get("S2MATCH_REAL_DATA", ROOT.parent / "shared" / "data"))

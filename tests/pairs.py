@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from conftest import GRID, UTM, make_raster, texture
 
-from s2match.geometry import fit
-from s2match.improvement import Agreement, Improvement
-from s2match.matches import Matches, Origin
-from s2match.results import PairResult, assemble
+from s2match.core.matches import Matches, Origin
+from s2match.correction.evaluation import Agreement, Improvement
+from s2match.registration.fit import fit
+from s2match.result import PairResult, assemble
 from s2match.settings import Settings
 
 

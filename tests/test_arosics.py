@@ -15,8 +15,8 @@ from conftest import GRID, UTM, make_raster, texture
 
 from benchmarks import arosics
 from benchmarks.arosics import match_arosics
-from s2match.images import Raster
-from s2match.matches import Matches
+from s2match.core.matches import Matches
+from s2match.core.raster import Raster
 
 VALID = np.arange(100) >= np.full((80, 1), 10)
 RASTER = make_raster(texture(100, 80), valid=VALID)

@@ -5,8 +5,8 @@ import numpy as np
 from conftest import make_raster, texture
 
 from benchmarks.baselines import match_phase, match_sift, phase_shift
-from s2match.matches import GreyImage, Matches
-from s2match.matching import prepare
+from s2match.core.matches import GreyImage, Matches
+from s2match.matching.greyscale import prepare
 
 IMAGE = texture(256, 200, detail_px=2)
 

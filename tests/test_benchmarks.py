@@ -33,9 +33,9 @@ from benchmarks.speed import Case, in_own_process
 from benchmarks.speed_tables import REST
 from benchmarks.speed_tables import table as speed_table
 from benchmarks.warps import WARPS, row, warp_matrix, warped
-from s2match.evidence import required_inliers
-from s2match.matches import Matches, Origin
-from s2match.matching import prepare
+from s2match.core.matches import Matches, Origin
+from s2match.matching.greyscale import prepare
+from s2match.registration.evidence import required_inliers
 
 ORIGIN = Origin("test", "cpu", 0.2)
 RASTER = make_raster(texture(200, 200))

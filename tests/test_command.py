@@ -15,7 +15,7 @@ from kornia.feature import LoFTR
 
 import model_inference
 from s2match import __version__, errors
-from s2match.catalog import list_scenes
+from s2match.dataset.catalog import list_scenes
 
 Capture = pytest.CaptureFixture[str]
 
@@ -379,8 +379,8 @@ def test_what_ends_the_command_does_not_wait_for_images(
     def create_matcher(settings: object) -> None:
         raise met
 
-    monkeypatch.setattr("s2match.job.previews_of", read_until_the_end)
-    monkeypatch.setattr("s2match.job.create_matcher", create_matcher)
+    monkeypatch.setattr("s2match.pipeline.previews_of", read_until_the_end)
+    monkeypatch.setattr("s2match.pipeline.create_matcher", create_matcher)
     assert run(dataset, tmp_path) == code
     assert waited_for == []
     ended.set()
@@ -389,7 +389,10 @@ def test_what_ends_the_command_does_not_wait_for_images(
 
 def test_reading_needs_no_torch() -> None:
     """Nor what the command imports before it begins to read."""
-    modules = "model_inference, s2match.settings, s2match.grids, s2match.windowed, s2match.results, s2match.listing"
+    modules = (
+        "model_inference, s2match.settings, s2match.io.pair_grid, s2match.matching.tiled, s2match.result, "
+        "s2match.dataset.listing"
+    )
     code = f"import sys, {modules}\nprint([name for name in ('torch', 'kornia', 'matplotlib') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "[]", done.stderr

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from s2match.consensus import Consensus, _median, calibrated, find_consensus, weights_of
-from s2match.matches import REACH_CELLS
+from s2match.core.matches import REACH_CELLS
+from s2match.loftr.local_affine import Consensus, _median, calibrated, find_consensus, weights_of
 
 GRID = (24, 30)
 CELLS = torch.arange(GRID[0] * GRID[1])

@@ -12,14 +12,14 @@ from conftest import GRID, UTM, Writer, texture
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from s2match.catalog import scene_of
-from s2match.coregistration import Correction, require_same_footprint
-from s2match.corrected import write_resampled
-from s2match.field import fit_fields
-from s2match.georeference import apply_transform, reproject
-from s2match.grids import grids_of
-from s2match.models import Registration
-from s2match.raster import read_grid
+from s2match.core.georeference import apply_transform, reproject
+from s2match.core.scene import scene_of
+from s2match.correction.pixel_map import Correction, require_same_footprint
+from s2match.correction.resample_file import write_resampled
+from s2match.io.pair_grid import grids_of
+from s2match.io.reader import read_grid
+from s2match.registration.bspline_field import fit_fields
+from s2match.registration.model import Registration
 
 SIZE = 360
 # Ground that is rendered around the images, so that nothing of them is unknown.

@@ -16,11 +16,11 @@ from rasterio.enums import ColorInterp
 from rio_cogeo.cogeo import cog_validate
 from test_coregistration import corrected, correction_of_files, known_shift, registration
 
-from s2match.cog import check_cog
-from s2match.coregistration import Correction, require_same_footprint
-from s2match.corrected import write_moved
+from s2match.correction.pixel_map import Correction, require_same_footprint
+from s2match.correction.resample_file import write_moved
 from s2match.errors import CorrectionError, OutputError, UnreadableImageError
-from s2match.raster import read_grid
+from s2match.io.cog import check_cog
+from s2match.io.reader import read_grid
 
 SIDE = 700
 
@@ -233,11 +233,11 @@ _FULL_TILE = """
 import re, sys
 import numpy as np, rasterio
 from pathlib import Path
-from s2match.catalog import scene_of
-from s2match.coregistration import Correction
-from s2match.corrected import write_resampled
-from s2match.models import Registration
-from s2match.raster import read_grid
+from s2match.dataset.catalog import scene_of
+from s2match.correction.pixel_map import Correction
+from s2match.correction.resample_file import write_resampled
+from s2match.registration.estimators import Registration
+from s2match.io.reader import read_grid
 path = Path(sys.argv[1])
 grid = read_grid(scene_of(path))
 matrix = np.array([[1.0001, 2e-5, -8997.7], [-3e-5, 0.9999, -9004.6], [0, 0, 1]])

@@ -10,9 +10,10 @@ from conftest import GRID, Writer, texture
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from s2match import Settings, importing, match_arrays, match_files, tie_points_of
+from s2match import Settings, match_arrays, match_files, tie_points_of
 from s2match.errors import MissingExtraError, NoOverlapError, UnreadableImageError
-from s2match.results import PairResult
+from s2match.result import PairResult
+from s2match.util import optional
 
 SETTINGS = Settings(confidence=0.2)
 
@@ -69,7 +70,7 @@ def test_arrays_that_are_refused(write_image: Writer, monkeypatch: pytest.Monkey
     def missing(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(importing, "import_module", missing)
+    monkeypatch.setattr(optional, "import_module", missing)
     with pytest.raises(MissingExtraError, match=r"DataArrays need rioxarray: pip install -r requirements-xarray\.txt"):
         match_arrays(array, array)
 
@@ -82,7 +83,7 @@ def registered(result: PairResult) -> NDArray[np.float64]:
 @pytest.mark.parametrize("layout", ["H x W", "H x W x 3", "3 x H x W", "uint16", "float16"])
 def test_numpy_arrays_match_as_files_do(layout: str, write_image: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without xarray; without a georeference the shift is that of the pixels."""
-    monkeypatch.setattr(importing, "import_module", None)
+    monkeypatch.setattr(optional, "import_module", None)
     scene = texture(260, 260, seed=1)
     grey = [scene[:200, :210], scene[6:206, 4:214]]
     of = {

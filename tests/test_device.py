@@ -6,13 +6,15 @@ import pytest
 import torch
 from conftest import make_raster, texture
 
-from s2match import Settings, loftr
-from s2match.engine import Engine, best_precision, wide_half
+from s2match import Settings
+from s2match.core.raster import Raster
 from s2match.errors import DeviceError, ImageSizeError
-from s2match.images import Raster
-from s2match.loftr import LoftrMatcher, pick_device
-from s2match.matching import match_rasters, prepare
-from s2match.weights import load_network
+from s2match.loftr.checkpoints import load_network
+from s2match.loftr.device import best_precision, pick_device, wide_half
+from s2match.loftr.engine import Engine
+from s2match.loftr.matcher import LoftrMatcher
+from s2match.matching.greyscale import prepare
+from s2match.matching.single_pass import match_rasters
 
 GB = 2**30
 
@@ -115,11 +117,11 @@ def test_errors_of_allocators(error: Exception, matcher: LoftrMatcher, monkeypat
 
 
 def test_the_limit_of_a_container_counts(matcher: LoftrMatcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loftr, "free_memory", lambda: None)
+    monkeypatch.setattr("s2match.loftr.matcher.free_memory", lambda: None)
     whole = matcher.free_bytes
-    monkeypatch.setattr(loftr, "free_memory", lambda: 1_000_000)
+    monkeypatch.setattr("s2match.loftr.matcher.free_memory", lambda: 1_000_000)
     assert matcher.free_bytes == 1_000_000 < whole
     with pytest.raises(ImageSizeError, match=r"200 160 is too large: .* needs about 0\.\d GB of memory, and 0\.0 GB"):
         match_rasters(matcher, raster(), raster(), 0.5)
-    monkeypatch.setattr(loftr, "free_memory", lambda: 1 << 60)
+    monkeypatch.setattr("s2match.loftr.matcher.free_memory", lambda: 1 << 60)
     assert abs(matcher.free_bytes - whole) < GB

@@ -13,15 +13,23 @@ import torch
 from conftest import REAL, ROOT, texture
 from kornia.feature import LoFTR
 
-from s2match import attention as attention_module
-from s2match import coarse as coarse_module
-from s2match import engine as engine_module
-from s2match.coarse import MIN_THRESHOLD, Tokens, blocks_in_bands, dual_softmax_matches, neighbourhood_matches
-from s2match.engine import Engine, EngineMatches, best_precision
-from s2match.fine import FineStage
-from s2match.matching import prepare
-from s2match.raster import read_raster
-from s2match.weights import Reading, load_network
+from s2match.io.reader import read_raster
+from s2match.loftr import coarse_matching as coarse_module
+from s2match.loftr import engine as engine_module
+from s2match.loftr import linear_attention as attention_module
+from s2match.loftr.checkpoints import load_network
+from s2match.loftr.coarse_matching import (
+    MIN_THRESHOLD,
+    Tokens,
+    blocks_in_bands,
+    dual_softmax_matches,
+    neighbourhood_matches,
+)
+from s2match.loftr.config import Reading
+from s2match.loftr.device import best_precision
+from s2match.loftr.engine import Engine, EngineMatches
+from s2match.loftr.fine_matching import FineStage
+from s2match.matching.greyscale import prepare
 
 CPU = torch.device("cpu")
 SCENE = torch.from_numpy(texture(700, 700, seed=3, detail_px=2.0).astype(np.float32) / 255)
@@ -251,7 +259,7 @@ _SCORES_OF_16_000_CELLS = """
 import re
 from pathlib import Path
 import torch
-from s2match.coarse import Tokens, dual_softmax_matches, neighbourhood_matches
+from s2match.loftr.coarse_matching import Tokens, dual_softmax_matches, neighbourhood_matches
 def peak():
     return int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
 count = 16_000

@@ -9,10 +9,10 @@ import pytest
 from conftest import GRID, Writer, make_raster, texture
 
 import model_inference
-from s2match.evidence import CommonGround, FitFailure, Reason, common_ground
-from s2match.geometry import fit
-from s2match.matches import Matches, Origin
-from s2match.models import Registration
+from s2match.core.matches import Matches, Origin
+from s2match.registration.evidence import CommonGround, FitFailure, Reason, common_ground
+from s2match.registration.fit import fit
+from s2match.registration.model import Registration
 
 ORIGIN = Origin("test", "cpu", 0.2)
 SHIFT = np.array([3.0, -5.0])

@@ -7,10 +7,10 @@ import pytest
 from affine import Affine
 from conftest import GRID, UTM
 
-from s2match.catalog import scene_of
-from s2match.expectation import Expectation, by_georeference, by_matches, common_cells
-from s2match.images import Grid
-from s2match.matches import Matches, Origin
+from s2match.core.grid import Grid
+from s2match.core.matches import Matches, Origin
+from s2match.core.scene import scene_of
+from s2match.matching.search_prior import Expectation, by_georeference, by_matches, common_cells
 
 SIZE = (320, 160)
 

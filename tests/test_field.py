@@ -5,12 +5,14 @@ import pytest
 from numpy.typing import NDArray
 from test_geometry import TRUTH
 
-from s2match.evidence import FitFailure
-from s2match.field import SMOOTHNESS, fit_fields
-from s2match.geometry import fit, uncertainty_px
-from s2match.matches import Matches, Origin
-from s2match.models import Registration, apply_matrix, best_model
-from s2match.selection import choose
+from s2match.core.matches import Matches, Origin
+from s2match.registration.bspline_field import SMOOTHNESS, fit_fields
+from s2match.registration.estimators import best_model
+from s2match.registration.evidence import FitFailure
+from s2match.registration.fit import fit
+from s2match.registration.model import Registration, apply_matrix
+from s2match.registration.model_selection import choose
+from s2match.registration.uncertainty import uncertainty_px
 
 SIDE = 1000.0
 PLACES = np.stack(np.meshgrid(np.linspace(0, SIDE, 41), np.linspace(0, SIDE, 41)), -1).reshape(-1, 2)

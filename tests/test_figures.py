@@ -11,15 +11,15 @@ from matplotlib.quiver import Quiver
 from matplotlib.text import Text
 from pairs import corrected, shifted_pair
 
-from s2match.figures.before_after import detail, plot_checkerboard, plot_swipe
-from s2match.figures.charts import charts
-from s2match.figures.confidence import plot_confidence
-from s2match.figures.errors import plot_errors
-from s2match.figures.shifts import plot_shifts
-from s2match.figures.vectors import plot_vectors
-from s2match.plotting import save_figure
-from s2match.report.names import FIGURES
-from s2match.results import PairResult
+from s2match.outputs.figures.before_after import detail, plot_checkerboard, plot_swipe
+from s2match.outputs.figures.charts import charts
+from s2match.outputs.figures.confidence import plot_confidence
+from s2match.outputs.figures.errors import plot_errors
+from s2match.outputs.figures.saving import save_figure
+from s2match.outputs.figures.shifts import plot_shifts
+from s2match.outputs.figures.vectors import plot_vectors
+from s2match.outputs.report.names import FIGURES
+from s2match.result import PairResult
 
 
 def words(figure: Figure) -> str:

@@ -9,10 +9,11 @@ import rasterio
 from conftest import GRID, UTM, Writer, texture
 
 import model_inference
+from s2match.core.mask import Mask
+from s2match.core.window import Window
 from s2match.errors import ImageSizeError, S2MatchError, UnreadableImageError
-from s2match.images import Mask, Window
-from s2match.masks import read_mask
-from s2match.raster import measured, nodata_share, read_grid, read_raster, read_window
+from s2match.io.masks import read_mask
+from s2match.io.reader import measured, nodata_share, read_grid, read_raster, read_window
 
 
 @pytest.mark.parametrize("dtype", ["complex_int16", "complex64", "complex128"])
@@ -122,7 +123,7 @@ def test_memory_that_is_not_there_is_said(write_image: Writer, monkeypatch: pyte
         raise MemoryError
 
     path = write_image("a.tif", texture(100, 100))
-    monkeypatch.setattr("s2match.raster._resample_valid", full)
+    monkeypatch.setattr("s2match.io.stored._resample_valid", full)
     with pytest.raises(ImageSizeError, match=r"a\.tif is too large"):
         read_raster(path)
 

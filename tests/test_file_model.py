@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 from rasterio.crs import CRS
 
-from s2match.catalog import pair_of
-from s2match.field import Field
-from s2match.filepixels import from_file, to_file, whole_file
-from s2match.grids import grids_of
-from s2match.images import Placed
-from s2match.matches import Matches, Origin
-from s2match.models import Registration
-from s2match.report.sections import model_section
-from s2match.results import assemble, facts, write_json
+from s2match.core.file_pixels import from_file, to_file, whole_file
+from s2match.core.grid import Placed
+from s2match.core.matches import Matches, Origin
+from s2match.core.scene import pair_of
+from s2match.io.pair_grid import grids_of
+from s2match.outputs.facts import facts, write_json
+from s2match.outputs.report.sections import model_section
+from s2match.registration.bspline_field import Field
+from s2match.registration.model import Registration
+from s2match.result import assemble
 from s2match.settings import Settings
 
 WIDTH, HEIGHT = 240, 180

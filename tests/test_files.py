@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from s2match.errors import OutputError
-from s2match.files import check_writable, written_whole
+from s2match.util.atomic_write import check_writable, written_whole
 
 
 def test_file_appears_whole(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from conftest import texture
 from numpy.typing import NDArray
 from test_refinement import Image, errors, grey, refined, rough_matches, shifted, through, turned
 
-from s2match import filling
-from s2match.edges import pixels
-from s2match.filling import CONFIDENCE, STEP_PX, fill
-from s2match.finishing import Finishing
-from s2match.images import Window
-from s2match.matches import GreyImage, Matches, Origin
+from s2match.core.matches import GreyImage, Matches, Origin
+from s2match.core.window import Window
+from s2match.matching import densify
+from s2match.matching.densify import CONFIDENCE, STEP_PX, fill
+from s2match.matching.orientation_correlation import pixels
+from s2match.matching.postprocess import Finishing
 
 SIDE = 400
 WHOLE = Window(0, 0, SIDE, SIDE)
@@ -167,4 +167,4 @@ def test_what_is_expected_is_the_middle_of_the_nearest_matches(count: int) -> No
     matches = Matches(xy0, moved, np.ones(count), Origin("", "cpu", 0.0))
     nearest = np.argsort(((places[:, None] - xy0) ** 2).sum(axis=2), axis=1)[:, :8]
     offset = np.median((moved - xy0 @ linear.T)[nearest], axis=1)
-    assert np.array_equal(filling._expected(matches, places, linear), places @ linear.T + offset)
+    assert np.array_equal(densify._expected(matches, places, linear), places @ linear.T + offset)

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from s2match.core.matches import PATCH_PX, REACH_CELLS, Matches, Origin
 from s2match.errors import OptionError
-from s2match.evidence import MIN_INLIERS, FitFailure, required_inliers
-from s2match.geometry import fit, uncertainty_px
-from s2match.matches import PATCH_PX, REACH_CELLS, Matches, Origin
-from s2match.models import MODELS, Registration, apply_matrix
+from s2match.registration.estimators import MODELS
+from s2match.registration.evidence import MIN_INLIERS, FitFailure, required_inliers
+from s2match.registration.fit import fit
+from s2match.registration.model import Registration, apply_matrix
+from s2match.registration.uncertainty import uncertainty_px
 
 TRUTH = {
     "translation": np.array([[1, 0, 13.3], [0, 1, -7.7], [0, 0, 1]]),

@@ -7,16 +7,11 @@ from conftest import GRID, REAL, UTM, make_raster, texture
 from rasterio.crs import CRS
 from rasterio.warp import transform as warp_points
 
+from s2match.core.footprint import common_corners, require_overlap
+from s2match.core.georeference import expected_linear, predict
+from s2match.core.ground_axes import pixel_sides_m
+from s2match.core.ground_errors import GroundErrors, ground_errors
 from s2match.errors import NoOverlapError
-from s2match.georeference import (
-    GroundErrors,
-    common_corners,
-    expected_linear,
-    ground_errors,
-    pixel_sides_m,
-    predict,
-    require_overlap,
-)
 
 XY = np.array([[10.5, 20.0], [100.0, 30.25], [64.0, 64.0]])
 IMAGE = texture(128, 128)
@@ -122,7 +117,7 @@ def test_footprints_that_share_a_strip() -> None:
 @pytest.mark.real
 def test_two_sensors_two_crs() -> None:
     """Sentinel-2 at 20 m in UTM and EMIT at 60 m in degrees show one valley."""
-    from s2match.raster import read_raster
+    from s2match.io.reader import read_raster
 
     sentinel, emit = (read_raster(REAL / "cross_sensor" / f"{name}_Haib_resize.tif") for name in ("S2", "EMIT"))
     require_overlap(sentinel, emit)

@@ -15,13 +15,15 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
 import model_inference
-from s2match.catalog import Scene, scene_of
+from s2match.core.georeference import predict
+from s2match.core.grid import Grid
+from s2match.core.ground_axes import pixel_sides_m
+from s2match.core.scene import Scene, scene_of
+from s2match.core.window import Window
 from s2match.errors import ImageSizeError, NoOverlapError, OptionError
-from s2match.georeference import pixel_sides_m, predict
-from s2match.grids import grids_of
-from s2match.images import Grid, Window
-from s2match.masking import masking_of
-from s2match.raster import read_grid, read_whole, read_window
+from s2match.io.masking import masking_of
+from s2match.io.pair_grid import grids_of
+from s2match.io.reader import read_grid, read_whole, read_window
 
 NEXT_ZONE = CRS.from_epsg(32637)
 GEOGRAPHIC = CRS.from_epsg(4326)

@@ -2,7 +2,7 @@
 
 import gc
 
-from s2match.importing import no_garbage
+from s2match.util.optional import no_garbage
 
 
 def test_garbage_is_looked_for_again_afterwards_but_not_in_what_was_there() -> None:

@@ -10,17 +10,18 @@ import pytest
 from affine import Affine
 from conftest import GRID, Writer, texture
 
-from s2match.catalog import scene_of
-from s2match.correcting import Order, correct
-from s2match.geometry import fit
-from s2match.grids import grids_of
-from s2match.images import Grid, Mask, Masking
-from s2match.improvement import Agreement, Improvement, measure_improvement
-from s2match.improvement_text import correction_facts, correction_lines, warning_line
-from s2match.matches import Matches, Origin
-from s2match.results import PairResult, assemble
+from s2match.core.grid import Grid
+from s2match.core.mask import Mask, Masking
+from s2match.core.matches import Matches, Origin
+from s2match.core.scene import scene_of
+from s2match.correction.evaluation import Agreement, Improvement, measure_improvement
+from s2match.correction.request import Order, correct
+from s2match.io.pair_grid import grids_of
+from s2match.matching.tiled import previews_of
+from s2match.outputs.correction_text import correction_facts, correction_lines, warning_line
+from s2match.registration.fit import fit
+from s2match.result import PairResult, assemble
 from s2match.settings import Settings
-from s2match.windowed import previews_of
 
 SIDE = 300
 
@@ -144,7 +145,7 @@ def test_large_images_are_measured_in_windows(
     order = Order(tmp_path / "out.tif")
     correct(result, order)
     whole = measure_improvement(result, order.out, right)
-    monkeypatch.setattr("s2match.improvement._SHOWN_PX", 128)
+    monkeypatch.setattr("s2match.correction.evaluation._SHOWN_PX", 128)
     parts = measure_improvement(result, order.out, right)
     assert whole is not None and parts is not None
     assert parts.after.similarity == pytest.approx(whole.after.similarity, abs=2e-3)

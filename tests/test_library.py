@@ -68,13 +68,13 @@ def test_the_readme_s_ten_lines_do_the_whole_job(
 
 def test_paths_may_be_text_everywhere(tmp_path: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever reads or writes takes ``str`` and ``Path`` alike."""
-    from s2match.correcting import Order
-    from s2match.delivery import deliver
-    from s2match.filepixels import whole_file
-    from s2match.masking import masking_of
-    from s2match.outputs import Outputs
-    from s2match.raster import read_raster
-    from s2match.report.writing import write_report
+    from s2match.core.file_pixels import whole_file
+    from s2match.correction.request import Order
+    from s2match.io.masking import masking_of
+    from s2match.io.reader import read_raster
+    from s2match.outputs.report.writing import write_report
+    from s2match.outputs.targets import Outputs
+    from s2match.outputs.write import deliver
 
     monkeypatch.chdir(tmp_path)
     images = [str(path) for path in sorted(dataset.iterdir())[:2]]

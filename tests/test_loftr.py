@@ -9,12 +9,14 @@ import torch
 from conftest import PRECISIONS, make_raster, texture
 from numpy.typing import NDArray
 
-from s2match.engine import EngineMatches
+from s2match.core.matches import GreyImage
 from s2match.errors import DeviceError, ImageSizeError, OptionError
-from s2match.loftr import LoftrMatcher, pick_device
-from s2match.matches import GreyImage
-from s2match.matching import match_rasters, prepare
-from s2match.weights import Network, load_network
+from s2match.loftr.checkpoints import Network, load_network
+from s2match.loftr.device import pick_device
+from s2match.loftr.engine import EngineMatches
+from s2match.loftr.matcher import LoftrMatcher
+from s2match.matching.greyscale import prepare
+from s2match.matching.single_pass import match_rasters
 from training.photometry import repaint
 
 CPU = torch.device("cpu")

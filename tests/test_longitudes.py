@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.warp import transform
 
-from s2match.catalog import scene_of
-from s2match.georeference import common_corners, ground_errors, predict, require_overlap
-from s2match.grids import grids_of
-from s2match.images import Mask, Masking, Window
-from s2match.masks import laid_on, read_mask
-from s2match.raster import read_grid, read_whole
+from s2match.core.footprint import common_corners, require_overlap
+from s2match.core.georeference import predict
+from s2match.core.ground_errors import ground_errors
+from s2match.core.mask import Mask, Masking
+from s2match.core.scene import scene_of
+from s2match.core.window import Window
+from s2match.io.masks import laid_on, read_mask
+from s2match.io.pair_grid import grids_of
+from s2match.io.reader import read_grid, read_whole
 
 DEGREES = CRS.from_epsg(4326)
 FIJI = CRS.from_epsg(32701)

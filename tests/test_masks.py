@@ -20,14 +20,17 @@ from rasterio.warp import transform as warp_points
 from rasterio.warp import transform_geom
 
 import model_inference
-from s2match import importing, masks
-from s2match.catalog import scene_of
-from s2match.clouds import reach_px, saturated_cloud
+from s2match.core.grid import Grid
+from s2match.core.mask import Mask, Masking
+from s2match.core.scene import scene_of
+from s2match.core.window import Window
 from s2match.errors import MaskError, MissingExtraError, NoValidPixelsError, OptionError
-from s2match.images import Grid, Mask, Masking, Window
-from s2match.masking import masked_grids, masking_of
-from s2match.masks import read_mask
-from s2match.raster import read_grid, read_raster, read_window
+from s2match.io import masks
+from s2match.io.cloud_mask import reach_px, saturated_cloud
+from s2match.io.masking import masked_grids, masking_of
+from s2match.io.masks import read_mask
+from s2match.io.reader import read_grid, read_raster, read_window
+from s2match.util import optional
 
 WGS84 = CRS.from_epsg(4326)
 SAMPLE = [
@@ -278,7 +281,7 @@ def test_without_the_extra_a_drawing_is_refused_and_a_raster_is_not(
     def missing(name: str) -> Any:
         raise ImportError(name)
 
-    monkeypatch.setattr(importing, "import_module", missing)
+    monkeypatch.setattr(optional, "import_module", missing)
     grid = grid_of(100, 80)
     with pytest.raises(MissingExtraError, match=r"pip install -r requirements\.txt\.$"):
         read_mask(Mask(path), grid, whole(grid))
@@ -503,9 +506,9 @@ def test_no_match_lies_on_masked_ground(
 
 
 def test_windows_know_of_masks(tmp_path: Path, matched: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    from s2match import windowed
+    from s2match.matching import tiled
 
-    monkeypatch.setattr(windowed, "ONE_PASS_PX", 400)
+    monkeypatch.setattr(tiled, "ONE_PASS_PX", 400)
     path = half_of_the_sample(tmp_path, ".geojson")
     assert run(tmp_path, "--mask", path)[0] == 0
     result = matched[0]

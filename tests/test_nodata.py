@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
 import model_inference
-from s2match.images import Raster, ReadOptions, Window
-from s2match.raster import measured, read_grid, read_raster, read_whole, read_window
+from s2match.core.radiometry import ReadOptions
+from s2match.core.raster import Raster
+from s2match.core.window import Window
+from s2match.io.reader import measured, read_grid, read_raster, read_whole, read_window
 
 SIDE = 240
 # The target's georeference says that its ground lies so many metres further east and north than it does.

@@ -16,24 +16,32 @@ from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.warp import transform
 
-from s2match.catalog import scene_of
-from s2match.correcting import Order, correct
+from s2match.core.file_pixels import from_file, whole_file
+from s2match.core.footprint import footprint, require_overlap
+from s2match.core.georeference import predict
+from s2match.core.grid import Grid
+from s2match.core.ground_axes import ground_axes
+from s2match.core.ground_errors import ground_errors
+from s2match.core.mask import Mask
+from s2match.core.matches import Matches, Origin
+from s2match.core.raster import Raster
+from s2match.core.scene import scene_of
+from s2match.core.window import Window
+from s2match.correction.evaluation import measure_improvement
+from s2match.correction.request import Order, correct
 from s2match.errors import NoOverlapError
-from s2match.filepixels import from_file, whole_file
-from s2match.georeference import footprint, ground_axes, ground_errors, predict, require_overlap
-from s2match.grids import grids_of
-from s2match.images import Grid, Mask, Raster, Window
-from s2match.improvement import measure_improvement
-from s2match.improvement_text import correction_facts, correction_lines
-from s2match.job import register
-from s2match.masks import read_mask
-from s2match.matches import Matches, Origin
-from s2match.raster import read_grid, read_whole
-from s2match.report.writing import write_report
-from s2match.results import PairResult, facts, summary
+from s2match.io.masks import read_mask
+from s2match.io.pair_grid import grids_of
+from s2match.io.reader import read_grid, read_whole
+from s2match.outputs.correction_text import correction_facts, correction_lines
+from s2match.outputs.facts import facts
+from s2match.outputs.report.writing import write_report
+from s2match.outputs.summary import summary
+from s2match.pipeline import register
+from s2match.result import PairResult
 from s2match.settings import Settings
-from s2match.tiepoint_files import read_tie_points, write_tie_points
-from s2match.tiepoints import tie_points_of
+from s2match.tiepoints.formats import read_tie_points, write_tie_points
+from s2match.tiepoints.points import tie_points_of
 
 SIDE = 240
 SCENE = texture(SIDE + 60, SIDE + 60, seed=3, detail_px=3)

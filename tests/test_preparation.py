@@ -20,14 +20,14 @@ import numpy as np
 import pytest
 import rasterio
 
-from s2match.catalog import list_scenes
-from s2match.contact_sheet import contact_sheet, read_thumbnails
+from s2match.dataset.catalog import list_scenes
+from s2match.dataset.kaggle import KAGGLE_HANDLE, KAGGLE_PAGE, Kaggle, KagglePage, list_kaggle_images
+from s2match.dataset.listing import index_rows, index_table
+from s2match.dataset.prepare import Offer, find_offers, place_offers, prepare
 from s2match.errors import OutputError, PreparationError, UnreadableImageError
-from s2match.jp2 import image_damage, is_whole
-from s2match.kaggle import KAGGLE_HANDLE, KAGGLE_PAGE, Kaggle, KagglePage, list_kaggle_images
-from s2match.listing import index_rows, index_table
-from s2match.plotting import as_jpeg
-from s2match.preparation import Offer, find_offers, place_offers, prepare
+from s2match.io.jp2_integrity import image_damage, is_whole
+from s2match.outputs.contact_sheet import contact_sheet, read_thumbnails
+from s2match.outputs.figures.saving import as_jpeg
 
 NAMES = (
     "T36UXA_20180731T083601_TCI.jp2",
@@ -331,9 +331,9 @@ def test_no_source_falls_back_on_the_sample(dataset: Path) -> None:
 
 
 def test_no_source_writes_a_missing_sample(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in = ModuleType("s2match.sample")
+    stand_in = ModuleType("s2match.synthetic")
     stand_in.write_sample = lambda folder: write(folder, {NAMES[2]: jp2(2)})  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "s2match.sample", stand_in)
+    monkeypatch.setitem(sys.modules, "s2match.synthetic", stand_in)
     result = prepare(None, dataset)
     assert (result.folder, result.copied) == (dataset / "sample", (NAMES[2],))
 

@@ -15,10 +15,11 @@ import torch
 from conftest import ROOT, Writer, texture
 from threadpoolctl import OpenBLASController, threadpool_info, threadpool_limits
 
-from s2match import containers, match_files, processor
-from s2match.geometry import fit
-from s2match.matches import Matches, Origin
-from s2match.processor import processors, share_processor
+from s2match import match_files
+from s2match.core.matches import Matches, Origin
+from s2match.registration.fit import fit
+from s2match.util import containers, threads
+from s2match.util.threads import processors, share_processor
 
 
 def blas_threads() -> set[int]:
@@ -56,7 +57,7 @@ def test_the_library_limits_as_the_command_does(
     many_threads: None, write_image: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The network's threads, too."""
-    from s2match.engine import Engine
+    from s2match.loftr.engine import Engine
 
     within: list[tuple[set[int], int]] = []
     kept = Engine.extract
@@ -98,11 +99,11 @@ def test_pytorch_has_no_more_threads_than_processors(monkeypatch: pytest.MonkeyP
     kept = torch.get_num_threads()
     torch.set_num_threads(5)
     try:
-        monkeypatch.setattr(processor, "processors", lambda: 3)
+        monkeypatch.setattr(threads, "processors", lambda: 3)
         with share_processor():
             assert torch.get_num_threads() == 3
         assert torch.get_num_threads() == 5
-        monkeypatch.setattr(processor, "processors", lambda: 8)
+        monkeypatch.setattr(threads, "processors", lambda: 8)
         with share_processor():
             assert torch.get_num_threads() == 5
     finally:
@@ -124,7 +125,7 @@ def wait_for(condition: Callable[[], bool]) -> bool:
 def test_pytorch_s_threads_sleep_while_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second group of threads makes OpenMP's more than there are processors, while it is of use."""
     busy = threading.Event()
-    monkeypatch.setattr(processor, "others_run", busy.is_set)
+    monkeypatch.setattr(threads, "others_run", busy.is_set)
     with share_processor():
         time.sleep(0.3)
         assert not openmp_groups()
@@ -148,12 +149,12 @@ def test_pytorch_s_threads_sleep_while_others_run(monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_load_of_the_machine(loadavg: str | None, busy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads that want to run, without the one that asks, against the processors."""
-    monkeypatch.setattr(processor, "processors", lambda: 4)
+    """Threads that want to run, without the one that asks, against the threadss."""
+    monkeypatch.setattr(threads, "processors", lambda: 4)
     if loadavg is not None:
         (tmp_path / "proc").mkdir()
         (tmp_path / "proc" / "loadavg").write_text(loadavg)
-    assert processor.others_run(tmp_path) is busy
+    assert threads.others_run(tmp_path) is busy
 
 
 def test_an_error_ends_the_limits(many_threads: None) -> None:
@@ -233,5 +234,5 @@ def test_limits_of_containers(case: str, tmp_path: Path) -> None:
 def test_processors_are_those_of_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
     for quota, count in ((None, 8), (1.5, 2), (0.5, 1), (64.0, 8)):
-        monkeypatch.setattr(processor, "cpu_quota", lambda quota=quota: quota)
+        monkeypatch.setattr(threads, "cpu_quota", lambda quota=quota: quota)
         assert processors() == count

@@ -10,20 +10,22 @@ from conftest import GRID, Writer, texture
 from numpy.typing import NDArray
 from test_nodata import assert_shift, matched, pair
 
-from s2match.catalog import scene_of
-from s2match.correcting import Order, correct
+from s2match.core.mask import Masking
+from s2match.core.matches import Matches, Origin
+from s2match.core.radiometry import ReadOptions
+from s2match.core.scene import scene_of
+from s2match.core.window import Window
+from s2match.correction.evaluation import measure_improvement
+from s2match.correction.request import Order, correct
 from s2match.errors import MaskError, OptionError
-from s2match.geometry import fit
-from s2match.grids import grids_of
-from s2match.images import Masking, ReadOptions, Window
-from s2match.improvement import measure_improvement
-from s2match.masking import masked_grids
-from s2match.matches import Matches, Origin
-from s2match.radiometry import TCI_SATURATION
-from s2match.raster import measured, read_grid, read_raster, read_window
-from s2match.results import assemble
+from s2match.io.masking import masked_grids
+from s2match.io.pair_grid import grids_of
+from s2match.io.radiometry import TCI_SATURATION
+from s2match.io.reader import measured, read_grid, read_raster, read_window
+from s2match.matching.tiled import previews_of
+from s2match.registration.fit import fit
+from s2match.result import assemble
 from s2match.settings import Settings
-from s2match.windowed import previews_of
 
 SIDE = 300
 CLOUDED = Masking(clouds=True)

@@ -13,12 +13,13 @@ from conftest import GRID, REAL, Writer, texture
 from numpy.typing import NDArray
 from PIL import Image
 
-from s2match.catalog import scene_of
+from s2match.core.grid import native_transform
+from s2match.core.scene import scene_of
+from s2match.core.window import Window
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
-from s2match.grids import on_lattice
-from s2match.images import Window, native_transform
-from s2match.radiometry import TCI_SATURATION
-from s2match.raster import held, image_size, nodata_share, read_grid, read_raster, read_window
+from s2match.io.pair_grid import on_lattice
+from s2match.io.radiometry import TCI_SATURATION
+from s2match.io.reader import held, image_size, nodata_share, read_grid, read_raster, read_window
 
 
 def shift_px(image: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -338,9 +339,9 @@ def test_strips_are_cuts_of_the_whole(
     image = np.stack([np.maximum(texture(300, 400, seed=k), 1) for k in range(3)])
     image[:, 150:230, 40:200] = 0
     path = write_image("a.tif", image, nodata=0)
-    monkeypatch.setattr("s2match.raster._STORED_ROWS", 10_000)
+    monkeypatch.setattr("s2match.io.stored._STORED_ROWS", 10_000)
     whole = read_raster(path, size)
-    monkeypatch.setattr("s2match.raster._STORED_ROWS", 16)
+    monkeypatch.setattr("s2match.io.stored._STORED_ROWS", 16)
     strips = read_raster(path, size)
     assert (~whole.valid).any() and np.array_equal(strips.valid, whole.valid)
     assert np.array_equal(strips.image, whole.image)

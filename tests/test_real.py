@@ -9,7 +9,7 @@ import pytest
 from conftest import PRECISIONS, REAL
 
 import model_inference
-from s2match.catalog import list_scenes, pick_pair
+from s2match.dataset.catalog import list_scenes, pick_pair
 
 UKRAINE = REAL / "ukraine"
 

@@ -10,11 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from s2match.edges import pixels
-from s2match.finishing import Finishing
-from s2match.matches import GreyImage, Matches, Origin
-from s2match.models import apply_matrix
-from s2match.refinement import refine
+from s2match.core.matches import GreyImage, Matches, Origin
+from s2match.matching.orientation_correlation import pixels
+from s2match.matching.postprocess import Finishing
+from s2match.matching.subpixel import refine
+from s2match.registration.model import apply_matrix
 
 SIDE = 400
 STILL = np.eye(2)

@@ -13,11 +13,15 @@ from conftest import GRID, UTM, Writer, make_raster, texture
 from numpy.typing import NDArray
 
 import model_inference
-from s2match.evidence import common_ground
-from s2match.geometry import fit
-from s2match.images import Masking, Radiometry, Raster
-from s2match.matches import Matches, Origin
-from s2match.results import PairResult, assemble, facts, summary
+from s2match.core.mask import Masking
+from s2match.core.matches import Matches, Origin
+from s2match.core.radiometry import Radiometry
+from s2match.core.raster import Raster
+from s2match.outputs.facts import facts
+from s2match.outputs.summary import summary
+from s2match.registration.evidence import common_ground
+from s2match.registration.fit import fit
+from s2match.result import PairResult, assemble
 from s2match.settings import Settings
 
 IMAGE = texture(400, 400)

@@ -15,14 +15,15 @@ from browser import Page, browser, find_chromium
 from matplotlib.text import Text
 from pairs import corrected, shifted_pair
 
+from s2match.correction.evaluation import Agreement, Improvement
 from s2match.errors import OutputError
-from s2match.figures.before_after import plot_swipe
-from s2match.improvement import Agreement, Improvement
-from s2match.improvement_text import warning_line
-from s2match.report.names import FIGURES, report_files
-from s2match.report.points import MOST_POINTS
-from s2match.report.writing import write_report
-from s2match.results import PairResult, summary
+from s2match.outputs.correction_text import warning_line
+from s2match.outputs.figures.before_after import plot_swipe
+from s2match.outputs.report.names import FIGURES, report_files
+from s2match.outputs.report.points import MOST_POINTS
+from s2match.outputs.report.writing import write_report
+from s2match.outputs.summary import summary
+from s2match.result import PairResult
 
 COMMAND = ["python", "model_inference.py", "--report", "my report"]
 

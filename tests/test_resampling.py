@@ -7,7 +7,7 @@ from conftest import texture
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2match.resampling import AxisMap, resample
+from s2match.resampling.area import AxisMap, resample
 
 
 @given(scale=st.floats(0.3, 12), offset=st.floats(-3, 3), size=st.integers(8, 40))

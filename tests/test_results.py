@@ -10,14 +10,17 @@ import rasterio
 from conftest import GRID, make_raster, texture
 from matplotlib.figure import Figure
 
-from s2match import results
+from s2match import result as result_module
+from s2match.core.matches import Matches, Origin
 from s2match.errors import OutputError
-from s2match.figures.errors import plot_errors
-from s2match.figures.residuals import plot_residuals
-from s2match.geometry import fit
-from s2match.matches import Matches, Origin
-from s2match.plotting import as_jpeg, plot_matches, plot_pair, save_figure
-from s2match.results import PairResult, assemble, facts, summary, write_json
+from s2match.outputs.facts import facts, write_json
+from s2match.outputs.figures.errors import plot_errors
+from s2match.outputs.figures.residuals import plot_residuals
+from s2match.outputs.figures.saving import as_jpeg, save_figure
+from s2match.outputs.match_figure import plot_matches, plot_pair
+from s2match.outputs.summary import summary
+from s2match.registration.fit import fit
+from s2match.result import PairResult, assemble
 from s2match.settings import Settings
 
 IMAGE = texture(200, 160)
@@ -240,8 +243,8 @@ def test_unknown_image_format(tmp_path: Path) -> None:
 def test_a_verdict_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However often summary, JSON and figures ask for it."""
     asked: list[object] = []
-    kept = results.judge
-    monkeypatch.setattr(results, "judge", lambda *given: asked.append(given) or kept(*given))
+    kept = result_module.judge
+    monkeypatch.setattr(result_module, "judge", lambda *given: asked.append(given) or kept(*given))
     result = matched()
     for _ in range(3):
         summary(result)

@@ -10,9 +10,9 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio import Affine
 
-from s2match.catalog import list_scenes
+from s2match.dataset.catalog import list_scenes
 from s2match.errors import OutputError
-from s2match.sample import EAST_PX, SIZE_PX, TAKES, Take, make_ground, render, write_sample
+from s2match.synthetic import EAST_PX, SIZE_PX, TAKES, Take, make_ground, render, write_sample
 
 BUNDLED = Path(__file__).parents[1] / "dataset" / "sample"
 SMALL = 192

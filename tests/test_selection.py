@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from test_geometry import TRUTH, made
 
-from s2match.geometry import fit
-from s2match.matches import Matches
-from s2match.models import Registration, best_model
-from s2match.selection import CANDIDATES, GLOBAL_CANDIDATES, choose
+from s2match.core.matches import Matches
+from s2match.registration.estimators import best_model
+from s2match.registration.fit import fit
+from s2match.registration.model import Registration
+from s2match.registration.model_selection import CANDIDATES, GLOBAL_CANDIDATES, choose
 
 
 @pytest.mark.parametrize("truth", GLOBAL_CANDIDATES)

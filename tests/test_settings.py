@@ -54,7 +54,7 @@ def test_arrays_have_the_defaults_of_files(pair: tuple[Path, Path], monkeypatch:
     import rioxarray
 
     given: list[Settings] = []
-    monkeypatch.setattr("s2match.job.match_scenes", lambda a, b, settings, *rest: given.append(settings))
+    monkeypatch.setattr("s2match.pipeline.match_scenes", lambda a, b, settings, *rest: given.append(settings))
     array = rioxarray.open_rasterio(pair[0])
     for choices in ({}, {"image_size": None, "overlap_only": True}):
         match_files(*pair, **choices)

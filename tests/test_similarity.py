@@ -5,7 +5,7 @@ import pytest
 from conftest import texture
 from numpy.typing import NDArray
 
-from s2match.similarity import MARGIN_PX, Pieces, likeness, structural_similarity
+from s2match.correction.image_similarity import MARGIN_PX, Pieces, likeness, structural_similarity
 
 WHOLE = (slice(None), slice(None))
 

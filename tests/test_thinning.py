@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from s2match.matches import Matches, Origin
-from s2match.thinning import thin
+from s2match.core.matches import Matches, Origin
+from s2match.matching.thinning import thin
 
 
 def lattice(side: int = 60) -> Matches:

@@ -10,10 +10,11 @@ import pytest
 from conftest import Writer, texture
 from rasterio.errors import NotGeoreferencedWarning
 
-from s2match.files import written_whole
-from s2match.images import Mask, Window
-from s2match.masks import read_mask
-from s2match.raster import read_grid, read_raster
+from s2match.core.mask import Mask
+from s2match.core.window import Window
+from s2match.io.masks import read_mask
+from s2match.io.reader import read_grid, read_raster
+from s2match.util.atomic_write import written_whole
 
 
 @pytest.fixture

@@ -26,19 +26,21 @@ from rasterio.crs import CRS
 from rasterio.transform import from_gcps
 
 import model_inference
-from s2match import importing
-from s2match.catalog import Scene, pair_of
+from s2match.core.file_pixels import whole_file
+from s2match.core.grid import Placed
+from s2match.core.matches import Matches, Origin
+from s2match.core.scene import Scene, pair_of
 from s2match.errors import MissingExtraError, OptionError, OutputError, S2MatchError, TiePointError
-from s2match.filepixels import whole_file
-from s2match.grids import grids_of
-from s2match.images import Placed
-from s2match.job import fit_tie_points, register
-from s2match.matches import Matches, Origin
-from s2match.raster import read_raster
-from s2match.results import PairResult, facts, summary
+from s2match.io.pair_grid import grids_of
+from s2match.io.reader import read_raster
+from s2match.outputs.facts import facts
+from s2match.outputs.summary import summary
+from s2match.pipeline import fit_tie_points, register
+from s2match.result import PairResult
 from s2match.settings import Settings
-from s2match.tiepoint_files import read_tie_points, write_tie_points
-from s2match.tiepoints import tie_points_of
+from s2match.tiepoints.formats import read_tie_points, write_tie_points
+from s2match.tiepoints.points import tie_points_of
+from s2match.util import optional
 
 NEXT_ZONE = CRS.from_epsg(32637)
 FORMATS = (".gpkg", ".geojson", ".csv", ".points")
@@ -545,7 +547,7 @@ def test_without_the_extra(pair: Pair, tmp_path: Path, monkeypatch: pytest.Monke
     def missing(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(importing, "import_module", missing)
+    monkeypatch.setattr(optional, "import_module", missing)
     with pytest.raises(MissingExtraError, match=r"pip install -r requirements\.txt\.$"):
         write_tie_points(points, tmp_path / "t.gpkg")
     for suffix in FORMATS[1:]:

@@ -8,11 +8,11 @@ from affine import Affine
 from conftest import GRID, UTM
 from numpy.typing import NDArray
 
-from s2match.catalog import scene_of
-from s2match.expectation import Expectation
-from s2match.georeference import predict
-from s2match.images import Grid
-from s2match.tiling import OVERLAP_PX, WindowPair, plan
+from s2match.core.georeference import predict
+from s2match.core.grid import Grid
+from s2match.core.scene import scene_of
+from s2match.matching.search_prior import Expectation
+from s2match.matching.tile_plan import OVERLAP_PX, WindowPair, plan
 
 
 def grid(width: int, height: int, moved: tuple[float, float] = (0, 0)) -> Grid:

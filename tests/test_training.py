@@ -12,11 +12,12 @@ import torch
 from conftest import REAL, Writer, texture
 from kornia.feature import LoFTR
 
-from s2match import raster
-from s2match.engine import Engine
 from s2match.errors import DatasetError
-from s2match.heatmaps import expectation_px
-from s2match.weights import Reading, load_network, save_weights
+from s2match.io import open_file
+from s2match.loftr.checkpoints import load_network, save_weights
+from s2match.loftr.config import Reading
+from s2match.loftr.engine import Engine
+from s2match.loftr.heatmaps import expectation_px
 from training import losses, train
 from training.calibrate import calibrate, logistic
 from training.loading import Recipe, _returns, batches, make_batch
@@ -54,7 +55,7 @@ def stacks() -> list[Stack]:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that are opened, by the reader of this project, by rasterio or by OpenCV."""
     names: list[str] = []
-    for module, function in ((raster, "open_image"), (rasterio, "open"), (cv2, "imread")):
+    for module, function in ((open_file, "open_image"), (rasterio, "open"), (cv2, "imread")):
         real = getattr(module, function)
 
         def watched(path: Any, *args: Any, real: Any = real, **kwargs: Any) -> Any:

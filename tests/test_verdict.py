@@ -8,12 +8,12 @@ import pytest
 from affine import Affine
 from conftest import GRID, UTM
 
-from s2match.catalog import scene_of
-from s2match.geometry import fit
-from s2match.images import Grid
-from s2match.matches import Matches, Origin
-from s2match.models import Registration
-from s2match.verdict import SYSTEMATIC_PX, Decision, Verdict, in_words, judge
+from s2match.core.grid import Grid
+from s2match.core.matches import Matches, Origin
+from s2match.core.scene import scene_of
+from s2match.registration.fit import fit
+from s2match.registration.model import Registration
+from s2match.registration.verdict import SYSTEMATIC_PX, Decision, Verdict, in_words, judge
 
 REFERENCE = Grid((800, 600), GRID, UTM, (1600, 1200), scene_of(Path("T36UXA_20180820T083601_TCI.jp2")))
 BARE = replace(REFERENCE, transform=None, crs=None)

@@ -14,7 +14,8 @@ from kornia.feature.loftr import loftr as kornia_loftr
 from safetensors.torch import save_file
 
 from s2match.errors import CorruptWeightsError, UnknownWeightsError, WeightsDownloadError
-from s2match.weights import KORNIA, Reading, load_network, save_weights
+from s2match.loftr.checkpoints import load_network, save_weights
+from s2match.loftr.config import KORNIA, Reading
 
 
 @pytest.fixture(scope="module")

@@ -13,20 +13,22 @@ from conftest import GRID, Writer, texture
 from numpy.typing import NDArray
 
 import model_inference
-from s2match import Settings, models, windowed
-from s2match.catalog import scene_of
+from s2match import Settings
+from s2match.core.grid import Grid
+from s2match.core.matches import GreyImage, Matches
+from s2match.core.scene import scene_of
 from s2match.errors import ImageSizeError, OptionError
-from s2match.finishing import Finishing
-from s2match.grids import grids_of
-from s2match.images import Grid
-from s2match.job import match_scenes
-from s2match.loftr import LoftrMatcher
-from s2match.matches import GreyImage, Matches
-from s2match.matching import match_rasters
-from s2match.raster import read_grid, read_raster
-from s2match.tiling import WindowPair, plan
-from s2match.weights import load_network
-from s2match.windowed import match_grids, previews_of
+from s2match.io.pair_grid import grids_of
+from s2match.io.reader import read_grid, read_raster
+from s2match.loftr.checkpoints import load_network
+from s2match.loftr.matcher import LoftrMatcher
+from s2match.matching import tiled
+from s2match.matching.postprocess import Finishing
+from s2match.matching.single_pass import match_rasters
+from s2match.matching.tile_plan import WindowPair, plan
+from s2match.matching.tiled import match_grids, previews_of
+from s2match.pipeline import match_scenes
+from s2match.registration import estimators
 
 # Three columns and two rows of windows
 WIDTH, HEIGHT = 448, 320
@@ -41,9 +43,9 @@ def matcher() -> LoftrMatcher:
 
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(windowed, "plan", partial(plan, longest_px=LONGEST_PX))
-    monkeypatch.setattr(windowed, "ONE_PASS_PX", 400)
-    monkeypatch.setattr(windowed, "COARSE_PX", 224)
+    monkeypatch.setattr(tiled, "plan", partial(plan, longest_px=LONGEST_PX))
+    monkeypatch.setattr(tiled, "ONE_PASS_PX", 400)
+    monkeypatch.setattr(tiled, "COARSE_PX", 224)
 
 
 def pair_of(
@@ -99,7 +101,7 @@ def test_what_windows_fill_lies_where_nothing_else_does(
         return found.of(np.abs(found.xy0[:, 0] + window.x - found.xy0[:, 1] - window.y) > 80)
 
     reference, target = pair_of(write_image, size=(WIDTH, WIDTH))
-    monkeypatch.setattr(windowed, "plan", planned)
+    monkeypatch.setattr(tiled, "plan", planned)
     monkeypatch.setattr(matcher, "match", silent)
     finishing = Finishing(100_000, refined=True)
     found = match_grids(matcher, reference, target, previews_of(reference, target), 0.8, finishing=finishing)
@@ -123,7 +125,7 @@ def test_the_coarse_pass_finds_what_the_georeference_does_not_know(
 def test_without_a_coarse_registration_the_georeference_tells(
     matcher: LoftrMatcher, write_image: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(windowed, "by_matches", lambda *arguments: None)
+    monkeypatch.setattr(tiled, "by_matches", lambda *arguments: None)
     reference, target = pair_of(write_image)
     assert len(match_grids(matcher, reference, target, previews_of(reference, target), 0.8)) > 1500
     lost = pair_of(write_image, "none")
@@ -170,9 +172,9 @@ def test_memory_is_checked_for_the_windows_that_are_matched(
     previews = previews_of(reference, target)
     match_grids(matcher, reference, target, previews, 0.8, search_radius_m=1500)
     needed = max(pixels) * matcher.bytes_per_pixel
-    monkeypatch.setattr("s2match.loftr.free_memory", lambda: needed)
+    monkeypatch.setattr("s2match.loftr.matcher.free_memory", lambda: needed)
     match_grids(matcher, reference, target, previews, 0.8, search_radius_m=1500)
-    monkeypatch.setattr("s2match.loftr.free_memory", lambda: needed - 1)
+    monkeypatch.setattr("s2match.loftr.matcher.free_memory", lambda: needed - 1)
     with pytest.raises(ImageSizeError, match=r"A window of \d+ x \d+ px, sought in .* use a smaller search radius"):
         match_grids(matcher, reference, target, previews, 0.8, search_radius_m=1500)
     match_grids(matcher, reference, target, previews, 0.8, search_radius_m=100)
@@ -189,7 +191,7 @@ def test_seed_and_threshold_reach_every_fit(write_image: Writer, monkeypatch: py
     """Those of the coarse pass and of the refinement, too."""
     seeds: list[int] = []
     thresholds: list[float] = []
-    kept, estimate = np.random.default_rng, models._estimate
+    kept, estimate = np.random.default_rng, estimators._estimate
 
     def rng(seed: int) -> np.random.Generator:
         seeds.append(seed)
@@ -201,7 +203,7 @@ def test_seed_and_threshold_reach_every_fit(write_image: Writer, monkeypatch: py
 
     grids = pair_of(write_image)
     monkeypatch.setattr(np.random, "default_rng", rng)
-    monkeypatch.setattr(models, "_estimate", estimated)
+    monkeypatch.setattr(estimators, "_estimate", estimated)
     result = match_scenes(*(grid.scene for grid in grids), Settings(image_size=None, seed=7, ransac_threshold_px=4.0))
     assert result.registration is not None and result.matches.similarity is not None
     assert set(seeds) == {7} and set(thresholds) == {4.0}

@@ -3,7 +3,7 @@
 python -m training.calibrate --data FOLDER... --weights FILE
 
 The pairs are those of ``training.validate``, and every two of the places against each other, where no match is right.
-The three numbers of :func:`s2match.consensus.calibrated` are written into the file's metadata.
+The three numbers of :func:`s2match.loftr.local_affine.calibrated` are written into the file's metadata.
 """
 
 import argparse
@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from s2match.consensus import evidence
-from s2match.engine import Engine
-from s2match.loftr import pick_device
-from s2match.processor import share_processor
-from s2match.weights import load_network, save_weights
+from s2match.loftr.checkpoints import load_network, save_weights
+from s2match.loftr.device import pick_device
+from s2match.loftr.engine import Engine
+from s2match.loftr.local_affine import evidence
+from s2match.util.threads import share_processor
 from training.pairs import apply
 from training.scenes import list_images
 from training.validate import HELD_OUT, RIGHT_PX, SAME_PLACE, Check, held_out_checks, match, points

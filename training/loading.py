@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from s2match.processor import share_processor
+from s2match.util.threads import share_processor
 from training.losses import Batch
 from training.pairs import CELL_PX, Pair, apply, sample_pair, truth_of
 from training.scenes import Stack

@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from kornia.feature import LoFTR
 
-from s2match.coarse import Tokens, neighbourhood_matches
-from s2match.heatmaps import STRIDE_PX, WINDOW, compare, expectation_px
-from s2match.windows import windows_between
+from s2match.loftr.coarse_matching import Tokens, neighbourhood_matches
+from s2match.loftr.feature_patches import windows_between
+from s2match.loftr.heatmaps import STRIDE_PX, WINDOW, compare, expectation_px
 from training.pairs import CELL_PX, FINE_REACH_PX
 
 _PLAIN_TEMPERATURE = 0.07

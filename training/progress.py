@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from s2match.figures.style import BLUE, GREEN, VERMILION, label_axes, new_figure
-from s2match.files import written_whole
-from s2match.plotting import save_figure
+from s2match.outputs.figures.saving import save_figure
+from s2match.outputs.figures.style import BLUE, GREEN, VERMILION, label_axes, new_figure
+from s2match.util.atomic_write import written_whole
 from training.losses import Step
 
 # What the fields of a step are called.

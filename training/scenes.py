@@ -11,9 +11,9 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
+from s2match.core.raster import Raster
 from s2match.errors import DatasetError, NoValidPixelsError
-from s2match.images import Raster
-from s2match.raster import read_raster
+from s2match.io.reader import read_raster
 
 SUFFIXES = (".jp2", ".tif", ".tiff", ".png", ".jpg", ".jpeg")
 SPLIT_FILE = "split.json"

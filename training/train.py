@@ -20,11 +20,11 @@ import torch
 from kornia.feature import LoFTR
 from kornia.feature.loftr.loftr import default_cfg
 
-from s2match.engine import best_precision, wide_half
-from s2match.files import written_whole
-from s2match.loftr import pick_device
-from s2match.processor import share_processor
-from s2match.weights import Reading, load_network, save_weights
+from s2match.loftr.checkpoints import load_network, save_weights
+from s2match.loftr.config import Reading
+from s2match.loftr.device import best_precision, pick_device, wide_half
+from s2match.util.atomic_write import written_whole
+from s2match.util.threads import share_processor
 from training.calibrate import calibrate
 from training.loading import Recipe, batches
 from training.losses import Step, run

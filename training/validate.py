@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from s2match.engine import Engine, EngineMatches
-from s2match.loftr import pick_device
-from s2match.processor import share_processor
-from s2match.weights import load_network
+from s2match.loftr.checkpoints import load_network
+from s2match.loftr.device import pick_device
+from s2match.loftr.engine import Engine, EngineMatches
+from s2match.util.threads import share_processor
 from training.pairs import Matrix, apply, cut, translation
 from training.photometry import repaint, stretch
 from training.scenes import Stack, list_images, load_stacks, matches_any

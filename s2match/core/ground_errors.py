@@ -1,0 +1,90 @@
+"""Errors of matches on the ground, measured against the georeference."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2match.core.georeference import apply_transform, comparable, reproject, wrapped
+from s2match.core.grid import Placed, native_transform
+from s2match.core.ground_axes import IN_METRES, GroundAxes, ground_axes, pixel_sides_m
+
+
+@dataclass(frozen=True)
+class GroundErrors:
+    """How far matched points lie apart on the ground, by the georeference of both images.
+
+    The vector of a match points from where the reference image places the feature to where the target image places it:
+    ``east_m > 0`` means that the target shows it too far east. Where the axes are not in metres, east is x of the map,
+    north is y, and every number is in units of the map.
+
+    Attributes:
+        east_m: (N,) eastward component in metres; NaN where the reference system cannot express a point.
+        north_m: (N,) northward component in metres, likewise.
+        native_pixel_m: Side of a square as large as a native pixel of the reference image, in metres.
+        axes: What east and north are, and the unit.
+    """
+
+    east_m: NDArray[np.float64]
+    north_m: NDArray[np.float64]
+    native_pixel_m: float
+    axes: GroundAxes = IN_METRES
+
+    @property
+    def distance_m(self) -> NDArray[np.float64]:
+        """(N,) horizontal distances in metres, NaN where there is none."""
+        return np.hypot(self.east_m, self.north_m)
+
+    @property
+    def median_m(self) -> tuple[float, float]:
+        """Median shift (east, north) in metres."""
+        known = self.known
+        return float(np.median(known.east_m)), float(np.median(known.north_m))
+
+    @property
+    def rmse_m(self) -> float:
+        """Root mean square of the distances in metres."""
+        return float(np.sqrt(np.mean(self.known.distance_m**2)))
+
+    @property
+    def ce90_m(self) -> float:
+        """Circular error: the distance that 90 % of the matches do not exceed, in metres."""
+        return float(np.percentile(self.known.distance_m, 90))
+
+    @property
+    def known(self) -> "GroundErrors":
+        """The errors of the points that have one."""
+        finite = np.isfinite(self.east_m) & np.isfinite(self.north_m)
+        return self if finite.all() else self.of(np.asarray(finite))
+
+    def of(self, chosen: NDArray[np.bool_]) -> "GroundErrors":
+        """The errors of some of the matches, chosen by an (N,) mask."""
+        return GroundErrors(self.east_m[chosen], self.north_m[chosen], self.native_pixel_m, self.axes)
+
+
+def ground_errors(
+    reference: Placed, target: Placed, xy0: NDArray[np.float64], xy1: NDArray[np.float64]
+) -> GroundErrors | None:
+    """Measure matches against the georeference of both images.
+
+    Both points of a match are mapped to the ground and compared along the :func:`ground_axes` of the reference.
+
+    Args:
+        reference: Image of ``xy0``.
+        target: Image of ``xy1``.
+        xy0: (N, 2) pixel positions (x, y) in the reference, GDAL frame.
+        xy1: (N, 2) pixel positions of the same features in the target, GDAL frame.
+
+    Returns:
+        The errors, or None when the georeferences cannot be compared.
+    """
+    if not comparable(reference, target):
+        return None
+    assert reference.transform is not None and target.transform is not None
+    axes = ground_axes(reference)
+    ground0 = reproject(apply_transform(reference.transform, xy0), reference.crs, axes.crs)
+    ground1 = reproject(apply_transform(target.transform, xy1), target.crs, axes.crs)
+    shift = wrapped(ground1 - ground0, axes.crs, 0.0)
+    native_pixel = math.sqrt(math.prod(pixel_sides_m(reference, native_transform(reference))))
+    return GroundErrors(shift[:, 0], shift[:, 1], native_pixel, axes)

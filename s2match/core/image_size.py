@@ -1,0 +1,30 @@
+"""Sizes that images can be read at."""
+
+import numpy as np
+
+from s2match.errors import ImageSizeError
+
+MIN_SIDE_PX = 64
+
+MAX_SIDE_PX = 32_768
+
+
+def fit_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """Scale a size to have ``longest`` as its longer side, but no side too short to be read."""
+    width, height = (max(MIN_SIDE_PX, round(side * longest / max(size))) for side in size)
+    return width, height
+
+
+def check_size(size: tuple[int, int]) -> None:
+    """Refuse sizes that no image can be resized to.
+
+    Raises:
+        ImageSizeError: It is not two whole numbers, or a side is shorter than ``MIN_SIDE_PX`` or longer than
+            ``MAX_SIDE_PX``.
+    """
+    if len(size) != 2 or not all(isinstance(side, int | np.integer) for side in size):
+        raise ImageSizeError(f"Image size {size} is no width and height: give two whole numbers.")
+    if not all(MIN_SIDE_PX <= side <= MAX_SIDE_PX for side in size):
+        raise ImageSizeError(
+            f"Image size {size[0]} {size[1]} is out of range: each side must be {MIN_SIDE_PX} to {MAX_SIDE_PX} px."
+        )

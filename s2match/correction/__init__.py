@@ -1,0 +1,1 @@
+"""Corrected files, and what the correction brought."""

@@ -1,0 +1,1 @@
+"""The user's folder of images: listing, choosing, preparing."""

@@ -1,0 +1,344 @@
+"""Fill the dataset folder: from Kaggle, from a folder or a zip of SAFE products, or with the bundled sample.
+
+A source is first turned into offers (a name and a way to open the bytes). Placing them is the same for all sources:
+what is there and whole is skipped, the rest is copied beside its place, checked, and only then moved into it.
+"""
+
+import hashlib
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
+
+from tqdm import tqdm
+
+from s2match.dataset.catalog import FINEST_PATTERNS, SAMPLE_FOLDER, is_finest, list_scenes, open_dataset
+from s2match.dataset.kaggle import (
+    KAGGLE_HANDLE,
+    Kaggle,
+    KaggleError,
+    download_kaggle_set,
+    list_kaggle_images,
+    opened_kaggle_image,
+)
+from s2match.errors import DatasetError, PreparationError, UnreadableImageError
+from s2match.io.jp2_integrity import image_damage, is_whole
+from s2match.util.atomic_write import written_whole
+
+KAGGLE_SOURCE = "kaggle"
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An image that a source offers.
+
+    Attributes:
+        name: File name, also in the dataset folder.
+        origin: Where it comes from, for people.
+        size: Bytes; None where the source does not know.
+        open: Opens the bytes to read; raises UnreadableImageError when the source cannot give them.
+    """
+
+    name: str
+    origin: str
+    size: int | None
+    open: Callable[[], AbstractContextManager[BinaryIO]]
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """An image that was not placed in the dataset folder, and why."""
+
+    origin: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a preparation did.
+
+    Attributes:
+        folder: The folder that holds the images: the dataset folder, or the sample below it.
+        copied: Names of the images placed now.
+        skipped: Names of the images that were there already.
+        rejected: Images that are damaged in the source and were not placed.
+        note: A sentence on the source for people; empty when it went as asked.
+    """
+
+    folder: Path
+    copied: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    rejected: tuple[Rejected, ...] = ()
+    note: str = ""
+
+    @property
+    def summary(self) -> str:
+        """The result in a few lines."""
+        count = len(self.copied) + len(self.skipped)
+        lines = [self.note] if self.note else []
+        lines.append(
+            f"{self.folder.as_posix()}: {count} images, {len(self.copied)} copied now and "
+            f"{len(self.skipped)} there already."
+        )
+        lines += [f"Not placed: {each.origin}: {each.reason}" for each in self.rejected]
+        return "\n".join(lines)
+
+
+def prepare(
+    source: str | Path | None,
+    folder: Path,
+    *,
+    full_download: bool = False,
+    progress: bool = True,
+    kaggle: Kaggle | None = None,
+) -> Prepared:
+    """Bring the true-colour images of a source into the dataset folder.
+
+    It can be run again at any time: images that are there and whole are skipped.
+
+    Args:
+        source: ``"kaggle"``, a folder or a zip of SAFE products (however nested), or None to use what is in ``folder``
+            and, where that is nothing, the synthetic sample.
+        folder: The dataset folder; made when missing.
+        full_download: Allow downloading the whole Kaggle set (more than 30 GB, kept in kagglehub's cache) when its
+            images cannot be had one by one.
+        progress: Show a progress bar.
+        kaggle: The calls to Kaggle; None means the real ones.
+
+    Returns:
+        What was copied, skipped and rejected.
+
+    Raises:
+        PreparationError: The source cannot be used, or offers different files of the same name.
+        OutputError: The dataset folder cannot be written to.
+    """
+    if source is None:
+        return use_present(folder)
+    if str(source) == KAGGLE_SOURCE:
+        return _prepare_kaggle(folder, kaggle or Kaggle(), full_download=full_download, progress=progress)
+    return _prepare_files(Path(source).expanduser(), folder, progress=progress)
+
+
+def use_present(folder: Path) -> Prepared:
+    """Use the images of the dataset folder as they are; where there is none, the sample, written when missing."""
+    try:
+        present = _present(folder)
+    except DatasetError:
+        # only this case needs what draws the scenes
+        from s2match.synthetic import write_sample
+
+        write_sample(folder / SAMPLE_FOLDER)
+        present = _present(folder)
+        present = replace(present, copied=present.skipped, skipped=())
+    kind = "images already there" if present.folder == folder else "bundled synthetic images"
+    return replace(present, note=f"No source is set, so nothing was downloaded: these are the {kind}.")
+
+
+def find_offers(source: Path, folder: Path) -> tuple[Offer, ...]:
+    """Find the true-colour images of a folder or a zip, sorted by name.
+
+    Args:
+        source: Folder (searched with its subfolders) or zip.
+        folder: The dataset folder; when it lies in ``source``, what it holds itself is no offer.
+
+    Raises:
+        PreparationError: ``source`` is missing or is neither a folder nor a zip.
+    """
+    if source.is_dir():
+        offers = _folder_offers(source, folder)
+    elif source.is_file() and zipfile.is_zipfile(source):
+        offers = _zip_offers(source)
+    elif source.is_file():
+        raise PreparationError(f"The source {source} is neither a folder nor a whole zip.")
+    else:
+        raise PreparationError(f"The source {source} does not exist.")
+    return tuple(sorted(offers, key=lambda offer: (offer.name, offer.origin)))
+
+
+def place_offers(offers: tuple[Offer, ...], folder: Path, *, progress: bool = True) -> Prepared:
+    """Copy the offers that the folder lacks; each is checked before it gets its name.
+
+    Raises:
+        PreparationError: Two different files share a name, a download failed, or every image is damaged.
+        OutputError: The folder cannot be written to.
+    """
+    _make_folder(folder)
+    offers = merge_duplicates(offers)
+    present = {offer.name for offer in offers if _is_present(offer, folder / offer.name)}
+    missing = [offer for offer in offers if offer.name not in present]
+    copied, rejected = [], []
+    for offer in tqdm(missing, desc="Preparing", unit="image", disable=not progress or not missing):
+        reason = _place(offer, folder / offer.name)
+        if reason is None:
+            copied.append(offer.name)
+        else:
+            rejected.append(Rejected(offer.origin, reason))
+    if offers and len(rejected) == len(offers):
+        first = rejected[0]
+        raise PreparationError(
+            f"None of the {len(offers)} images can be used; the first, {first.origin}: {first.reason}"
+        )
+    return Prepared(folder, tuple(copied), tuple(sorted(present)), tuple(rejected))
+
+
+def merge_duplicates(offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
+    """Keep one of the offers that share a name, which must have the same content.
+
+    Raises:
+        PreparationError: Two offers of one name differ, or cannot be read to compare them.
+    """
+    kept: dict[str, Offer] = {}
+    for offer in offers:
+        first = kept.setdefault(offer.name, offer)
+        if first is offer:
+            continue
+        try:
+            same = first.size == offer.size and _digest(first) == _digest(offer)
+        except UnreadableImageError as error:
+            raise PreparationError(f"Cannot compare {first.origin} and {offer.origin}: {error}") from error
+        if not same:
+            raise PreparationError(f"Two different files share a name: {first.origin} and {offer.origin}.")
+    return tuple(kept.values())
+
+
+def _prepare_files(source: Path, folder: Path, *, progress: bool) -> Prepared:
+    offers = find_offers(source, folder)
+    if not offers and source.resolve() == folder.resolve() and list_scenes(folder):
+        return _present(folder)
+    if not offers:
+        raise PreparationError(f"There is no {' or '.join(FINEST_PATTERNS)} image in {source}.")
+    return place_offers(offers, folder, progress=progress)
+
+
+def _prepare_kaggle(folder: Path, kaggle: Kaggle, *, full_download: bool, progress: bool) -> Prepared:
+    try:
+        return place_offers(_kaggle_offers(folder, kaggle), folder, progress=progress)
+    except KaggleError:
+        if not full_download:
+            raise
+    return _prepare_files(download_kaggle_set(kaggle), folder, progress=progress)
+
+
+def _present(folder: Path) -> Prepared:
+    found, scenes = open_dataset(folder)
+    return Prepared(found, skipped=tuple(scene.path.name for scene in scenes))
+
+
+def _kaggle_offers(folder: Path, kaggle: Kaggle) -> tuple[Offer, ...]:
+    # Kaggle's sizes are not compared: kagglehub checks what arrives against the headers of the download itself
+    return tuple(
+        Offer(
+            PurePosixPath(name).name,
+            f"{KAGGLE_HANDLE}/{name}",
+            None,
+            partial(opened_kaggle_image, name, folder, kaggle),
+        )
+        for name in list_kaggle_images(kaggle)
+    )
+
+
+def _folder_offers(source: Path, folder: Path) -> list[Offer]:
+    held = _held_already(source.resolve(), folder.resolve())
+    return [
+        Offer(path.name, str(path), path.stat().st_size, partial(_open_file, path))
+        for path in source.rglob("*.jp2")
+        if is_finest(path.name)
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(source).parts)
+        and path.resolve().parent not in held
+    ]
+
+
+def _held_already(source: Path, folder: Path) -> tuple[Path, ...]:
+    """The folders whose images are in the dataset, and so no offer, when a search of ``source`` comes across them."""
+    sample = folder / SAMPLE_FOLDER
+    return (folder,) if source == sample else (folder, sample)
+
+
+def _zip_offers(archive: Path) -> list[Offer]:
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            members = opened.infolist()
+    except (zipfile.BadZipFile, OSError) as error:
+        raise PreparationError(f"Cannot read the zip {archive}: {error}.") from error
+    return [
+        Offer(
+            PurePosixPath(member.filename).name,
+            f"{archive}:{member.filename}",
+            member.file_size,
+            partial(_open_member, archive, member),
+        )
+        for member in members
+        if not member.is_dir() and is_finest(member.filename)
+    ]
+
+
+@contextmanager
+def _open_file(path: Path) -> Iterator[BinaryIO]:
+    try:
+        stream = path.open("rb")
+    except OSError as error:
+        raise UnreadableImageError(f"it cannot be opened ({error.strerror}).") from error
+    with stream:
+        yield stream
+
+
+@contextmanager
+def _open_member(archive: Path, member: zipfile.ZipInfo) -> Iterator[BinaryIO]:
+    """Open a file of a zip; reading it to its end checks the CRC."""
+    try:
+        with zipfile.ZipFile(archive) as opened, opened.open(member) as stream:
+            yield cast(BinaryIO, stream)
+    # RuntimeError: a password or an unknown compression
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise UnreadableImageError(f"the zip is damaged or cannot be unpacked ({error}).") from error
+
+
+def _digest(offer: Offer) -> bytes:
+    hasher = hashlib.sha256()
+    with offer.open() as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            hasher.update(chunk)
+    return hasher.digest()
+
+
+def _is_present(offer: Offer, target: Path) -> bool:
+    """Whether the dataset holds the offered image; a file cut short does not count and will be replaced."""
+    if not target.is_file() or not is_whole(target):
+        return False
+    size = target.stat().st_size
+    if offer.size is not None and offer.size != size:
+        raise PreparationError(
+            f"Two different files share a name: {target} ({size} bytes) and {offer.origin} ({offer.size} bytes)."
+        )
+    return True
+
+
+def _place(offer: Offer, target: Path) -> str | None:
+    """Copy and check an offer; return why it was refused, or None."""
+    try:
+        with written_whole(target) as copy:
+            with offer.open() as stream, copy.open("wb") as out:
+                shutil.copyfileobj(stream, out, _CHUNK_BYTES)
+            size = copy.stat().st_size
+            if offer.size is not None and size != offer.size:
+                raise UnreadableImageError(f"{size} bytes arrived instead of {offer.size}.")
+            damage = image_damage(copy)
+            if damage is not None:
+                raise UnreadableImageError(damage)
+    except UnreadableImageError as error:
+        return str(error)
+    return None
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise PreparationError(f"Cannot make the folder {folder}: {error.strerror}.") from error

@@ -1,0 +1,77 @@
+"""The georeference of a file: its geotransform, or an affine fit to its ground control points."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import rasterio
+from affine import Affine
+from rasterio.crs import CRS
+
+from s2match.core.georeference import apply_transform, wrapped
+
+# A fit to ground control points that is further off than this, pixels in the root mean square, is not used: shifts
+# are measured against it.
+_GOOD_FIT_PX = 1.0
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the pixels of a file lie.
+
+    Attributes:
+        transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
+        crs: Of the map coordinates; None where the file does not say.
+        notes: What was assumed, for the user, a line each.
+    """
+
+    transform: Affine | None = None
+    crs: CRS | None = None
+    notes: tuple[str, ...] = ()
+
+
+def placement_of(file: rasterio.DatasetReader) -> Placement:
+    """The georeference of a file.
+
+    Ground control points count where there is no geotransform and an affine map fits them. A local reference system,
+    that of a building site or a drawing, says nothing of where on Earth it lies: it counts as none.
+
+    Args:
+        file: The file, open.
+    """
+    if file.transform != Affine.identity() and not file.transform.is_degenerate:
+        crs = _on_earth(file.crs)
+        note = (
+            "its geotransform names no reference system" if file.crs is None else "its reference system is a local one"
+        )
+        return Placement(file.transform, crs, () if crs is not None else (note,))
+    points, crs = file.gcps
+    if points:
+        return _by_control_points(points, _on_earth(crs))
+    if file.rpcs is not None:
+        return Placement(notes=("its rational polynomial coefficients are not used: orthorectify it first",))
+    return Placement()
+
+
+def _by_control_points(points: list[rasterio.control.GroundControlPoint], crs: CRS | None) -> Placement:
+    """The affine fit to ground control points, where it is good."""
+    pixels = np.array([[point.col, point.row] for point in points], float)
+    ground = wrapped(np.array([[point.x, point.y] for point in points], float), crs, points[0].x)
+    centre, middle = pixels.mean(axis=0), ground.mean(axis=0)
+    linear, _, rank, _ = np.linalg.lstsq(pixels - centre, ground - middle, rcond=None)
+    count = f"{len(points)} ground control points"
+    if rank < 2 or np.linalg.matrix_rank(linear) < 2:
+        return Placement(notes=(f"its {count} are not used: they lie on one line",))
+    (a, d), (b, e) = linear.tolist()
+    transform = Affine(a, b, 0.0, d, e, 0.0)
+    c, f = middle - apply_transform(transform, centre[None])[0]
+    transform = Affine(a, b, float(c), d, e, float(f))
+    off_px = float(np.sqrt(((apply_transform(~transform, ground) - pixels) ** 2).sum(axis=1).mean()))
+    if off_px > _GOOD_FIT_PX:
+        reason = f"an affine map is {off_px:.3g} px off them, more than {_GOOD_FIT_PX:g} px: orthorectify it first"
+        return Placement(notes=(f"its {count} are not used: {reason}",))
+    note = f"georeference from {count}: affine fit, {off_px:.2f} px off (RMS)"
+    return Placement(transform, crs, (note,) if crs is not None else (note, "they name no reference system"))
+
+
+def _on_earth(crs: CRS | None) -> CRS | None:
+    return crs if crs is not None and (crs.is_projected or crs.is_geographic) else None

@@ -1,0 +1,174 @@
+"""LoFTR weights by name or by path, each with the configuration and the pixel frame it was trained in.
+
+``sentinel2`` is bundled. ``outdoor``, ``indoor`` and ``indoor_new`` come through kornia's own loader and cache. A path
+may name a ``.safetensors`` file written by :func:`save_weights`, or any LoFTR checkpoint (``.ckpt``, ``.pt``, ``.pth``
+or ``.safetensors``) of kornia's or of the original authors.
+"""
+
+import copy
+import json
+import pickle
+import re
+import struct
+from dataclasses import asdict, dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import torch
+from kornia.feature import LoFTR
+from kornia.feature.loftr.loftr import default_cfg
+from kornia.feature.loftr.loftr import urls as kornia_urls
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from s2match import data
+from s2match.errors import CorruptWeightsError, UnknownWeightsError, WeightsDownloadError
+from s2match.io.quiet import without_warnings
+from s2match.loftr.config import KORNIA, Reading
+from s2match.loftr.names import BUNDLED
+from s2match.util.atomic_write import written_whole
+
+DOWNLOADED = ("outdoor", "indoor", "indoor_new")
+
+
+# kornia documents that its pretrained weights put the centre of the first pixel at (0.5, 0.5).
+_KORNIA_PIXEL_CENTRE = 0.5
+
+
+@dataclass(frozen=True)
+class Network:
+    """A LoFTR ready to run, and what must be known to read its points.
+
+    Attributes:
+        net: The network in evaluation mode, on the CPU, float32.
+        pixel_centre: The coordinate that the weights give to the centre of the first pixel: 0.5 in the GDAL frame, 0.0
+            where pixel centres lie at integers.
+        title: Its name in summaries and figures.
+        reading: How its matches are read; as kornia does where the weights say nothing.
+    """
+
+    net: LoFTR
+    pixel_centre: float
+    title: str
+    reading: Reading = KORNIA
+
+
+def load_network(name: str) -> Network:
+    """Load a network by the name of its weights or by the path of a checkpoint; nothing is ever substituted.
+
+    Raises:
+        UnknownWeightsError: ``name`` is no known name and no file.
+        WeightsDownloadError: Named weights are not in the cache and could not be downloaded.
+        CorruptWeightsError: The file cannot be loaded, or is not a LoFTR.
+    """
+    if name == BUNDLED:
+        with as_file(files(data) / f"{BUNDLED}.safetensors") as path:
+            return _load_file(path, BUNDLED)
+    if name in DOWNLOADED:
+        return _load_named(name)
+    path = Path(name)
+    if path.is_file():
+        return _load_file(path, path.name)
+    raise UnknownWeightsError(
+        f"Unknown weights {name!r}: choose {BUNDLED}, {', '.join(DOWNLOADED)}, or the path of a LoFTR checkpoint."
+    )
+
+
+def save_weights(net: LoFTR, pixel_centre: float, path: str | Path, reading: Reading = KORNIA) -> None:
+    """Write a network as float16 ``.safetensors``, with all else that must be known of it in the metadata.
+
+    Args:
+        net: The network.
+        pixel_centre: See :class:`Network`.
+        path: The file to write.
+        reading: See :class:`Network`.
+    """
+    tensors = {key: value.half() if value.is_floating_point() else value for key, value in net.state_dict().items()}
+    metadata = {
+        "config": json.dumps(net.config),
+        "pixel_centre": str(pixel_centre),
+        "reading": json.dumps(asdict(reading)),
+    }
+    with written_whole(path) as partial:
+        save_file({key: value.contiguous() for key, value in tensors.items()}, partial, metadata)
+
+
+def _load_named(name: str) -> Network:
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / f"{Path(_urls(name)[0]).name}"
+    was_cached = cached.is_file()
+    try:
+        # kornia warns of every attempt; the error below says it once. Polygons are not read while this lasts
+        with without_warnings(UserWarning):
+            return Network(LoFTR(pretrained=name), _KORNIA_PIXEL_CENTRE, name)
+    except (RuntimeError, OSError, KeyError, pickle.UnpicklingError) as error:
+        if was_cached:
+            raise CorruptWeightsError(
+                f"The cached weights {cached} cannot be loaded: delete the file and retry."
+            ) from error
+        raise WeightsDownloadError(
+            f"Cannot download the weights {name!r}: tried {' and '.join(_urls(name))}. "
+            f"Put the file at {cached}, or use --model_pretrained {BUNDLED}, which needs no download."
+        ) from error
+
+
+def _urls(name: str) -> list[str]:
+    found = kornia_urls[name]
+    return [found] if isinstance(found, str) else found
+
+
+def _load_file(path: Path, title: str) -> Network:
+    try:
+        state, metadata = _read_checkpoint(path)
+        config = json.loads(metadata["config"]) if "config" in metadata else _infer_config(state, path.name)
+        config["resolution"] = tuple(config["resolution"])
+        net = LoFTR(None, config)
+        net.load_state_dict({key: value.float() for key, value in state.items()})
+        centre = float(metadata.get("pixel_centre", _KORNIA_PIXEL_CENTRE))
+        reading = _reading(json.loads(metadata.get("reading", "{}")))
+    except OSError as error:
+        raise CorruptWeightsError(f"Cannot read the weights {path}: {error.strerror or error}.") from error
+    except (
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        EOFError,
+        struct.error,
+        pickle.UnpicklingError,
+        SafetensorError,
+    ) as error:
+        raise CorruptWeightsError(f"{path} is not a LoFTR checkpoint that can be loaded.") from error
+    return Network(net.eval(), centre, title, reading)
+
+
+def _reading(held: dict[str, Any]) -> Reading:
+    calibration = held.get("calibration")
+    if calibration is not None:
+        constant, support, share = map(float, calibration)
+        held = held | {"calibration": (constant, support, share)}
+    return Reading(**held)
+
+
+def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """State dict and metadata of a checkpoint; nothing in the file is executed."""
+    if path.suffix == ".safetensors":
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    state = loaded.get("state_dict", loaded)
+    return {key.removeprefix("matcher."): value for key, value in state.items()}, {}
+
+
+def _infer_config(state: dict[str, torch.Tensor], file_name: str) -> dict[str, Any]:
+    """kornia's configuration with the sizes that the tensors of a checkpoint have."""
+    config: dict[str, Any] = copy.deepcopy(default_cfg)
+    dims = [state[f"backbone.layer{level}.0.conv1.weight"].shape[0] for level in (1, 2, 3)]
+    layers = {int(found[1]) for key in state if (found := re.match(r"loftr_coarse\.layers\.(\d+)\.", key))}
+    config["resnetfpn"] = {"initial_dim": state["backbone.conv1.weight"].shape[0], "block_dims": dims}
+    config["coarse"].update(d_model=dims[2], d_ffn=dims[2], layer_names=["self", "cross"] * (len(layers) // 2))
+    config["fine"].update(d_model=dims[0], d_ffn=dims[0])
+    # the one released checkpoint whose position encoding differs; the tensors cannot tell
+    config["coarse"]["temp_bug_fix"] = Path(file_name).stem.endswith("indoor_ds_new")
+    return config

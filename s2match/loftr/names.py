@@ -1,0 +1,4 @@
+"""Names of weights."""
+
+# The weights that come with the project.
+BUNDLED = "sentinel2"

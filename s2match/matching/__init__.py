@@ -1,0 +1,1 @@
+"""Two images to matches: one pass, tiles, subpixel refinement."""

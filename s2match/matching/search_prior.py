@@ -1,0 +1,103 @@
+"""Where the ground of one image is expected in the other, and which cells of the two show common ground."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2match.core.footprint import common_corners
+from s2match.core.georeference import comparable, expected_linear, predict
+from s2match.core.grid import Placed
+from s2match.core.matches import CELL_PX, Matches
+from s2match.registration.evidence import FitFailure, common_ground
+from s2match.registration.fit import AUTO, fit
+from s2match.registration.model import DEFAULT_FIT, FitOptions
+from s2match.registration.model_selection import GLOBAL_CANDIDATES
+from s2match.registration.uncertainty import uncertainty_px
+
+# How far off a model may be beside what its matches tell, and the georeference, target pixels.
+_MODEL_OFF_PX, _GEOREFERENCE_OFF_PX = 2.0, 32.0
+
+# Standard errors of a model within which it nearly always lies.
+_STANDARD_ERRORS = 3.0
+
+# Leaving out less than this share of all pairs of cells changes little of what the network sees.
+_WORTHWHILE = 0.5
+
+# Points (x, y) of the reference to those of the target.
+Carry = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """Where points of the reference lie in the target.
+
+    Attributes:
+        carry: (N, 2) reference pixels (x, y) to target pixels.
+        off_px: How far off that may be, target pixels.
+    """
+
+    carry: Carry
+    off_px: float
+
+    def resized(self, sizes: tuple[Placed, Placed], onto: tuple[Placed, Placed]) -> "Expectation":
+        """The same for the reference and the target at other sizes than it was found at."""
+        (small0, small1), (large0, large1) = ((np.array(image.size) for image in pair) for pair in (sizes, onto))
+        out = large1 / small1
+        return Expectation(lambda xy: self.carry(xy * (small0 / large0)) * out, self.off_px * float(out.max()))
+
+
+def by_matches(
+    matches: Matches, reference: Placed, target: Placed, options: FitOptions = DEFAULT_FIT
+) -> Expectation | None:
+    """What matches tell; None where they are no evidence.
+
+    Args:
+        matches: Matches of the two images, weak ones, too.
+        reference: Image of their ``xy0``.
+        target: Image of their ``xy1``.
+        options: Of the fit; its threshold is no lower than the default.
+    """
+    options = options.at_least(DEFAULT_FIT.threshold_px)
+    expected, ground = expected_linear(reference, target), common_ground(reference, target)
+    found = fit(matches, AUTO, options.threshold_px, options.seed, expected, GLOBAL_CANDIDATES, ground)
+    if isinstance(found, FitFailure):
+        return None
+    off = float(uncertainty_px(found, matches, common_corners(reference, target)).max())
+    return Expectation(found.apply, max(_MODEL_OFF_PX, _STANDARD_ERRORS * off))
+
+
+def by_georeference(reference: Placed, target: Placed) -> Expectation | None:
+    """What the georeference of both tells; None where one has none."""
+    if not comparable(reference, target):
+        return None
+    return Expectation(lambda xy: predict(xy, reference, target), _GEOREFERENCE_OFF_PX)
+
+
+def common_cells(
+    reference: tuple[int, int], target: tuple[int, int], expected: Expectation
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+    """The cells of 8 px of two images that may show ground of the other.
+
+    Args:
+        reference: Its width and height, pixels.
+        target: Its width and height.
+        expected: Where the ground of the reference lies in the target.
+
+    Returns:
+        (rows, columns) of the reference and of the target; None where most cells of both do, or none does.
+    """
+    columns, rows = (-(-side // CELL_PX) for side in reference)
+    x, y = np.meshgrid(np.arange(columns), np.arange(rows))
+    there = expected.carry((np.stack([x, y], -1).reshape(-1, 2).astype(np.float64) + 0.5) * CELL_PX)
+    margin_px = expected.off_px + CELL_PX
+    here = ((there >= -margin_px) & (there <= np.array(target) + margin_px)).all(axis=1)
+    if not here.any():
+        return None
+    low, high = there[here].min(axis=0) - margin_px, there[here].max(axis=0) + margin_px
+    across, down = ((np.arange(-(-side // CELL_PX)) + 0.5) * CELL_PX for side in target)
+    shown = ((down >= low[1]) & (down <= high[1]))[:, None] & ((across >= low[0]) & (across <= high[0]))
+    if here.mean() * shown.mean() > _WORTHWHILE or not shown.any():
+        return None
+    return here.reshape(rows, columns), shown

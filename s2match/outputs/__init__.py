@@ -1,0 +1,1 @@
+"""Summary, JSON, figures and report of a result."""

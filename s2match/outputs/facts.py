@@ -1,0 +1,196 @@
+"""A matched pair as JSON."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s2match import __version__
+from s2match.core.grid import Placed
+from s2match.core.ground_axes import MAP_UNITS
+from s2match.core.ground_errors import GroundErrors
+from s2match.core.radiometry import Radiometry
+from s2match.core.raster import Raster
+from s2match.outputs.ground_text import axes_in_words, error_facts, unit_key
+from s2match.registration.file_model import FileModel, FrameModel
+from s2match.registration.residual_profiles import Profile, profiles
+from s2match.registration.verdict import Displacement
+from s2match.result import PairResult
+from s2match.util.atomic_write import written_whole
+
+# What the ends of names in the JSON mean; the longest that fits counts.
+_UNITS = {
+    "px": "pixels of the size matched at: width_px and height_px of each image",
+    "file_px": "pixels of a file, (0, 0) its upper left corner, x to the right, y down",
+    "native_px": "a length, in pixels of the file",
+    "map": "coordinates (x, y) of the reference system that is named beside it",
+    "m": "metres on the ground",
+    "map_units": "units of a map whose reference system the files do not name",
+}
+
+
+def facts(result: PairResult) -> dict[str, Any]:
+    """The facts of the summary and the model itself, as JSON types. Equal inputs give equal facts."""
+    settings, registration, origin = result.settings, result.registration, result.matches.origin
+    verdict, refusal, model = result.verdict, result.refusal, result.file_model
+    return {
+        "s2match_version": __version__,
+        "units": dict(_UNITS),
+        "verdict": str(verdict.decision),
+        "displacement": None if verdict.displacement is None else _displacement_facts(verdict.displacement),
+        "reference": _image_facts(result.reference, result.shown[0]),
+        "target": _image_facts(result.target, result.shown[1]),
+        "weights": origin.weights,
+        "device": origin.device,
+        "precision": origin.precision,
+        "confidence": origin.confidence,
+        "geometry": settings.geometry,
+        "ransac_threshold_px": settings.ransac_threshold_px,
+        "seed": settings.seed,
+        "matches": len(result.matches),
+        "correlated_matches": int(result.matches.marks.sum()),
+        "registered": registration is not None,
+        "registration": None
+        if registration is None
+        else {
+            "model": registration.model,
+            "held_out_error_px": dict(registration.held_out_px),
+            **({} if model is None else _model_facts(model)),
+            "worst_corner_uncertainty_px": result.uncertainty_px,
+            "inliers": int(registration.inliers.sum()),
+            "inlier_share": float(registration.inliers.mean()),
+            "median_inlier_residual_px": float(np.median(registration.residual_px[registration.inliers])),
+            "residuals": {
+                f"by_{name}": _profile_facts(profile)
+                for name, profile in zip(
+                    ("column", "row"), profiles(registration, result.matches, result.reference.size), strict=True
+                )
+            },
+        },
+        "registration_failure": None if refusal is None else asdict(refusal),
+        **_native_pixel_facts(result.errors),
+        "ground_axes": None if result.errors is None else axes_in_words(result.errors.axes),
+        "ground_errors": {
+            "all_matches": error_facts(result.errors),
+            "inliers": error_facts(result.inlier_errors),
+        },
+    }
+
+
+def write_json(result: PairResult, path: str | Path, more: Mapping[str, Any] | None = None) -> None:
+    """Write the facts of a result to a file.
+
+    Args:
+        result: The result.
+        path: The file.
+        more: Facts that are told after them, as JSON types.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    with written_whole(path) as partial:
+        told = _without_nan(facts(result) | dict(more or {}))
+        partial.write_text(json.dumps(told, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON types with None in place of NaN and infinity, which JSON lacks."""
+    if isinstance(value, dict):
+        return {name: _without_nan(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _native_pixel_facts(errors: GroundErrors | None) -> dict[str, float | None]:
+    """Facts about the size of a native pixel, in metres or in map units."""
+    if errors is None or errors.axes.in_metres:
+        return {"native_pixel_m": None if errors is None else errors.native_pixel_m}
+    return {"native_pixel_m": None, f"native_pixel_{unit_key(errors.axes.unit)}": errors.native_pixel_m}
+
+
+def _displacement_facts(found: Displacement) -> dict[str, float]:
+    """Against the georeference in metres or map units, or without one against equal pixel positions."""
+    unit, (across, along) = ("m", ("east", "north")) if found.on_ground else ("native_px", ("right", "down"))
+    if found.unit == MAP_UNITS:
+        unit, (across, along) = unit_key(MAP_UNITS), ("x", "y")
+    return {
+        f"mean_{across}_{unit}": found.shift[0],
+        f"mean_{along}_{unit}": found.shift[1],
+        f"rms_{unit}": found.rms,
+        f"largest_{unit}": found.largest,
+        f"noise_{unit}": found.noise,
+    }
+
+
+def _model_facts(model: FileModel) -> dict[str, Any]:
+    """The model in pixels of the files and on the map; docs/json.md says how to apply it."""
+    file_px, on_map = model.file_px, model.on_map
+    return {
+        "matrix_reference_file_px_to_target_file_px": None if file_px is None else file_px.matrix.tolist(),
+        "field_reference_file_px_to_target_file_px": _field_facts(file_px),
+        "matrix_reference_map_to_target_map": None if on_map is None else on_map.matrix.tolist(),
+        "field_reference_map_to_target_map": _field_facts(on_map),
+        "reference_map_crs": None if model.reference_crs is None else model.reference_crs.to_string(),
+        "target_map_crs": None if model.target_crs is None else model.target_crs.to_string(),
+    }
+
+
+def _field_facts(model: FrameModel | None) -> dict[str, Any] | None:
+    if model is None or model.control is None:
+        return None
+    control = model.control
+    return {
+        "origin": list(control.origin),
+        "column_step": list(control.column_step),
+        "row_step": list(control.row_step),
+        "coefficients": control.coefficients.tolist(),
+    }
+
+
+def _profile_facts(profile: Profile) -> dict[str, Any]:
+    values = {"mean": profile.mean, "standard_error": profile.error}
+    return {"edges_px": profile.edges_px.tolist(), "inliers": profile.inliers.tolist()} | {
+        f"{name}_d{axis}_px": [None if np.isnan(one) else float(one) for one in value[:, column]]
+        for name, value in values.items()
+        for column, axis in enumerate("xy")
+    }
+
+
+def _image_facts(raster: Placed, shown: Raster) -> dict[str, Any]:
+    return {
+        "file": raster.scene.path.name,
+        "tile": raster.scene.tile,
+        "sensed": None if raster.scene.sensed is None else raster.scene.sensed.isoformat(),
+        "width_px": raster.size[0],
+        "height_px": raster.size[1],
+        "native_width_px": raster.native_size[0],
+        "native_height_px": raster.native_size[1],
+        "nodata_share": shown.nodata_share,
+        **_radiometry_facts(shown.radiometry),
+        "masked_share": shown.masked_share,
+        "cloud_share": shown.cloud_share,
+        "masks": [mask.path.name for mask in shown.masking.masks],
+        "mask_clouds": shown.masking.clouds,
+        "notes": list(raster.notes),
+        "crs": None if raster.crs is None else raster.crs.to_string(),
+        "transform": None if raster.transform is None else list(raster.transform)[:6],
+    }
+
+
+def _radiometry_facts(radiometry: Radiometry | None) -> dict[str, Any]:
+    if radiometry is None:
+        return dict.fromkeys(("nodata_value", "nodata_from", "values", "offset", "offset_from"))
+    nodata = radiometry.nodata
+    return {
+        # JSON knows no "not a number"
+        "nodata_value": str(nodata) if nodata is not None and not np.isfinite(nodata) else nodata,
+        "nodata_from": radiometry.nodata_from,
+        "values": radiometry.kind,
+        "offset": radiometry.offset,
+        "offset_from": radiometry.offset_from,
+    }

@@ -1,0 +1,28 @@
+"""What the model leaves over, by column and by row of the reference."""
+
+from matplotlib.figure import Figure
+
+from s2match.outputs.figures.profiles import draw_profile
+from s2match.outputs.figures.style import TICK_PT, TITLE_PT, label_axes, new_figure, pair_title
+from s2match.registration.residual_profiles import profiles
+from s2match.result import PairResult
+
+
+def plot_residuals(result: PairResult) -> Figure:
+    """Means of the residuals of the inliers, in bins of columns and rows; target pixels.
+
+    Args:
+        result: A registered pair.
+    """
+    assert result.registration is not None, "residuals need a registration"
+    figure = new_figure(13, 6)
+    both = profiles(result.registration, result.matches, result.reference.size)
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, profile, name in zip(panels, both, ("column", "row"), strict=True):
+        draw_profile(axes, profile, ("dx, to the right", "dy, down"))
+        label_axes(axes, f"{name} of the reference (px)")
+    label_axes(panels[0], "column of the reference (px)", "mean residual of inliers (target px)")
+    panels[0].legend(frameon=False, fontsize=TICK_PT, ncols=2, loc="best")
+    title = f"{pair_title(result)}  ·  {result.registration.model}  ·  error bars: 2 standard errors"
+    figure.suptitle(title, fontsize=TITLE_PT, parse_math=False)
+    return figure

@@ -1,0 +1,59 @@
+"""How far the target shows the ground from where the georeference puts it, by column and by row."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from s2match.core.ground_axes import pixel_m
+from s2match.outputs.figures.profiles import MARKS, draw_profile
+from s2match.outputs.figures.style import MAX_DOTS, TICK_PT, TITLE_PT, label_axes, new_figure, pair_title, spread
+from s2match.registration.residual_profiles import binned
+from s2match.result import PairResult
+
+# Far outliers are left outside: the middle of the points sets the range, in percent.
+_SHOWN_PERCENT = (2.0, 98.0)
+
+
+def plot_shifts(result: PairResult) -> Figure:
+    """Shift of every inlier to the east and north in metres, faint, and its means in bins, strong.
+
+    Args:
+        result: A pair of georeferenced images with matches; all of them count where there is no registration.
+    """
+    errors, registration = result.errors, result.registration
+    assert errors is not None and len(errors.known.east_m), "shifts need matches and two georeferenced images"
+    chosen = np.asarray(np.isfinite(errors.distance_m))
+    if registration is not None:
+        chosen = chosen & registration.inliers
+    matches, errors = result.matches.of(chosen), errors.of(chosen)
+    names = ("to the east", "to the north") if errors.axes.in_metres else ("in x", "in y")
+    shift_m = np.stack([errors.east_m, errors.north_m], axis=1)
+    figure = new_figure(13, 6)
+    panels = figure.subplots(1, 2, sharey=True)
+    both = binned(matches, shift_m, result.reference.size, pixel_m(result.target))
+    for axis, (axes, profile, name) in enumerate(zip(panels, both, ("column", "row"), strict=True)):
+        _draw_points(axes, matches.xy0[:, axis], shift_m)
+        draw_profile(axes, profile, names)
+        label_axes(axes, f"{name} of the reference (px)")
+    panels[0].set_ylim(_range(shift_m))
+    label_axes(panels[0], "column of the reference (px)", f"shift of the target ({errors.axes.unit})")
+    panels[1].legend(fontsize=TICK_PT, ncols=2, loc="upper right", framealpha=0.9)
+    counted = "all matches" if registration is None else "inliers"
+    title = f"{pair_title(result)}  ·  {counted}, and means with 2 standard errors"
+    figure.suptitle(title, fontsize=TITLE_PT, parse_math=False)
+    return figure
+
+
+def _draw_points(axes: Axes, along_px: NDArray[np.float64], shift_m: NDArray[np.float64]) -> None:
+    drawn = spread(len(along_px), MAX_DOTS)
+    alpha = float(np.clip(1200 / max(drawn.sum(), 1), 0.1, 0.5))
+    for component, (colour, _, _) in zip(shift_m.T, MARKS, strict=True):
+        # drawn as one picture: of twenty thousand points nothing else stays small
+        axes.scatter(along_px[drawn], component[drawn], s=9, color=colour, alpha=alpha, lw=0, rasterized=True)
+
+
+def _range(shift_m: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.percentile(shift_m, _SHOWN_PERCENT)
+    margin = max(0.15 * (high - low), 0.5)
+    return min(low, 0.0) - margin, max(high, 0.0) + margin

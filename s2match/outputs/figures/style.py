@@ -1,0 +1,71 @@
+"""What every figure shares: colours, sizes of letters, and images as people want to see them."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from numpy.typing import NDArray
+
+from s2match.core.raster import Raster
+from s2match.result import PairResult
+
+NODATA_GREY = 225
+DPI = 150
+
+# Letters that are read from the back of a room, points.
+TITLE_PT, LABEL_PT, TICK_PT = 17, 15, 13
+
+# Okabe and Ito's, which colour-blind readers tell apart.
+BLUE, VERMILION, GREEN, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#56B4E9", "#F0E442"
+
+# Blue to cyan is rare on the ground and stays apart from vermilion.
+CONFIDENCE = LinearSegmentedColormap.from_list("confidence", ["#2a3fd0", "#00a5ff", "#3df5ff"])
+
+# More dots than these hide each other and the ground.
+MAX_DOTS = 20_000
+
+
+def new_figure(width_in: float, height_in: float) -> Figure:
+    """An empty figure of some inches."""
+    engine = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
+    return Figure(figsize=(width_in, height_in), dpi=DPI, layout=engine)
+
+
+def label_axes(axes: Axes, x: str, y: str | None = None) -> None:
+    """Name the axes, with their units, in letters for a slide."""
+    axes.set_xlabel(x, fontsize=LABEL_PT)
+    if y is not None:
+        axes.set_ylabel(y, fontsize=LABEL_PT)
+    axes.tick_params(labelsize=TICK_PT)
+
+
+def pair_title(result: PairResult) -> str:
+    """Reference and target, tile and date."""
+    return f"{result.reference.scene.title} → {result.target.scene.title}"
+
+
+def stretched(raster: Raster) -> NDArray[np.uint8]:
+    """The image as a person wants to see it, H×W×3: stretched, nodata in light grey."""
+    values = raster.image[raster.valid]
+    low, middle, high = np.percentile(values, [0.5, 50, 99])
+    # under cloud the ground, not the cloud, gets the range
+    high = min(high, low + 2.6 * max(middle - low, 1.0))
+    table = np.clip((np.arange(256) - low) / max(high - low, 1.0), 0, 1) ** 0.85
+    shown: NDArray[np.uint8] = (table * 255).astype(np.uint8)[raster.image]
+    shown[~raster.valid] = NODATA_GREY
+    return shown
+
+
+def inliers_of(result: PairResult) -> NDArray[np.bool_]:
+    """(N,) inliers of the registration; none without one."""
+    if result.registration is None:
+        return np.zeros(len(result.matches), np.bool_)
+    return result.registration.inliers
+
+
+def spread(count: int, most: int) -> NDArray[np.bool_]:
+    """Choose at most ``most`` of ``count`` matches, which come row by row, evenly; (count,) mask."""
+    chosen = np.zeros(count, np.bool_)
+    chosen[np.unique(np.linspace(0, count - 1, min(most, count)).astype(int))] = True
+    return chosen

@@ -1,0 +1,53 @@
+"""Write a result to all that it is to be written to, and say in words what it is."""
+
+from matplotlib.figure import Figure
+
+from s2match.outputs.correction_text import correction_facts, correction_lines, warning_line
+from s2match.outputs.facts import write_json
+from s2match.outputs.figures.saving import save_figure
+from s2match.outputs.match_figure import plot_matches
+from s2match.outputs.report.writing import write_report
+from s2match.outputs.summary import summary
+from s2match.outputs.targets import Outputs
+from s2match.pipeline import correct_and_evaluate
+from s2match.result import PairResult
+from s2match.tiepoints.formats import write_tie_points
+from s2match.tiepoints.points import tie_points_of
+from s2match.util.threads import share_processor
+
+
+@share_processor()
+def deliver(result: PairResult, outputs: Outputs, figure: Figure | None = None) -> str:
+    """Write a result, and give the summary with what was written.
+
+    Without a registration nothing is corrected, and the last line says so.
+
+    Args:
+        result: The result; its images are grids where something is to be corrected.
+        outputs: What to write.
+        figure: To draw the matches in; None for one that is on no screen.
+
+    Raises:
+        S2MatchError: A file cannot be read or written; see :mod:`s2match.errors`.
+    """
+    order = outputs.order if result.registration is not None else None
+    improvement = None if order is None else correct_and_evaluate(result, order)
+    save_figure(plot_matches(result, figure), outputs.figure)
+    if outputs.tie_points:
+        points = tie_points_of(result)
+        for path in outputs.tie_points:
+            write_tie_points(points, path)
+    if outputs.json is not None:
+        write_json(result, outputs.json, None if order is None else correction_facts(order, improvement))
+    written = [path for path in outputs.files if outputs.order is None or path not in outputs.order.outputs]
+    if outputs.report is not None:
+        written.append(write_report(result, outputs.report, outputs.command, improvement))
+    lines = [summary(result)]
+    if order is not None:
+        written += order.outputs
+        warning = warning_line(improvement)
+        lines = [*filter(None, [warning]), *lines, *correction_lines(result, order, improvement)]
+    lines.append(f"{'written':<14}{', '.join(map(str, written))}")
+    if outputs.order is not None and order is None:
+        lines.append(f"{'not written':<14}{', '.join(map(str, outputs.order.outputs))}: there is no registration")
+    return "\n".join(lines)

@@ -1,0 +1,214 @@
+"""The whole job: from two files to a registration measured in metres, by matching or from tie points that are there."""
+
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from tqdm import tqdm
+
+from s2match.core.file_pixels import whole_file
+from s2match.core.georeference import expected_linear
+from s2match.core.grid import Grid, Placed
+from s2match.core.mask import UNMASKED, Masking
+from s2match.core.matches import Matches, Origin
+from s2match.core.raster import Raster
+from s2match.core.scene import Scene, pair_of, scene_of
+from s2match.correction.evaluation import Improvement, measure_improvement
+from s2match.correction.request import Order, correct
+from s2match.io.masking import masked_grids
+from s2match.io.pair_grid import grids_of
+from s2match.matching.single_pass import match_rasters
+from s2match.matching.tiled import match_grids, previews_of
+from s2match.registration.evidence import common_ground
+from s2match.registration.fit import fit
+from s2match.result import PairResult, assemble
+from s2match.settings import Choices, Settings
+from s2match.tiepoints.formats import read_tie_points
+from s2match.tiepoints.points import as_matches
+from s2match.util.background import begun
+from s2match.util.optional import no_garbage
+from s2match.util.threads import share_processor
+
+if TYPE_CHECKING:
+    from s2match.loftr.matcher import LoftrMatcher
+
+
+_BAR = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
+
+
+def match_files(
+    reference: str | Path,
+    target: str | Path,
+    settings: Settings | None = None,
+    *,
+    show_progress: bool = False,
+    masking: Masking = UNMASKED,
+    **choices: Unpack[Choices],
+) -> PairResult:
+    """Read, match and register two image files; see :func:`match_scenes`.
+
+    Args:
+        reference: The file the result is relative to.
+        target: The file that is matched with it.
+        settings: How to match; None: the defaults.
+        show_progress: Show a progress bar on standard error where that is a terminal.
+        masking: Where not to match; see :func:`s2match.io.masking.masking_of`.
+        **choices: Attributes of :class:`s2match.settings.Settings` that replace those of ``settings``.
+
+    Raises:
+        S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
+    """
+    settings = (settings or Settings()).but(**choices)
+    return match_scenes(*pair_of(reference, target), settings, show_progress, masking)
+
+
+@share_processor()
+def match_scenes(
+    reference: Scene,
+    target: Scene,
+    settings: Settings,
+    show_progress: bool = True,
+    masking: Masking = UNMASKED,
+) -> PairResult:
+    """Read, match and register two scenes.
+
+    Args:
+        reference: The scene the result is relative to.
+        target: The scene that is matched with it.
+        settings: How to match, and at what size.
+        show_progress: Show a progress bar on standard error where that is a terminal.
+        masking: Where not to match; see :func:`s2match.io.masking.masking_of`.
+
+    Returns:
+        The matched pair.
+
+    Raises:
+        S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
+    """
+    grids = grids_of(reference, target, settings.image_size, settings.overlap_only, settings.read_options)
+    if masking:
+        grids = masked_grids(*grids, masking)
+    with (
+        begun(lambda: previews_of(*grids)) as reading,
+        tqdm(total=1.0, bar_format=_BAR, leave=False, disable=None if show_progress else True) as bar,
+    ):
+
+        def advance(share: float) -> None:
+            bar.update(share - bar.n)
+
+        bar.set_description("Loading weights")
+        matcher = create_matcher(settings)
+        bar.set_description("Reading images")
+        shown = reading.result()
+        bar.set_description(f"Matching on {matcher.device}")
+        matches = match_images(*grids, shown, matcher, settings, advance)
+    return register(*grids, matches, settings, shown)
+
+
+@share_processor()
+def fit_tie_points(
+    tie_points: str | Path,
+    reference: str | Path | Scene,
+    target: str | Path | Scene,
+    settings: Settings | None = None,
+    **choices: Unpack[Choices],
+) -> PairResult:
+    """Fit a model to the tie points of a file, those that are enabled; nothing is matched, and no network loaded.
+
+    Args:
+        tie_points: The file, see :func:`s2match.tiepoints.formats.read_tie_points`.
+        reference: The image whose points the file calls reference.
+        target: The other one.
+        settings: How to fit; the pixels of the model and of its threshold are those of its ``image_size`` and
+            ``overlap_only``. None: the defaults.
+        **choices: Attributes of :class:`s2match.settings.Settings` that replace those of ``settings``.
+
+    Raises:
+        S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
+    """
+    settings = (settings or Settings()).but(**choices)
+    first, second = (image if isinstance(image, Scene) else scene_of(image) for image in (reference, target))
+    grids = grids_of(first, second, settings.image_size, settings.overlap_only, settings.read_options)
+    points = read_tie_points(tie_points, whole_file(grids[0]), whole_file(grids[1]))
+    matches = as_matches(points, *grids, Origin(f"tie points of {Path(tie_points).name}", "cpu", 0.0, given=True))
+    return register(*grids, matches, settings, previews_of(*grids))
+
+
+def create_matcher(settings: Settings) -> "LoftrMatcher":
+    """Load LoFTR weights and put them on a device, once for any number of pairs."""
+    # PyTorch and kornia take seconds to import: not before they are needed
+    with nullcontext() if "torch" in sys.modules else no_garbage():
+        import torch
+
+        from s2match.loftr.checkpoints import load_network
+        from s2match.loftr.device import pick_device
+        from s2match.loftr.matcher import LoftrMatcher
+    precision = None if settings.precision == "auto" else getattr(torch, settings.precision)
+    return LoftrMatcher(load_network(settings.weights), pick_device(settings.device), precision)
+
+
+@share_processor()
+def match_images(
+    reference: Grid,
+    target: Grid,
+    shown: tuple[Raster, Raster],
+    matcher: "LoftrMatcher",
+    settings: Settings,
+    progress: Callable[[float], None] | None = None,
+) -> Matches:
+    """Match two images of any size: in one pass where they are shown as they are, or else in windows."""
+    if (reference.size, target.size) == (shown[0].size, shown[1].size):
+        return match_rasters(matcher, *shown, settings.confidence, progress, settings.finishing, settings.fit_options)
+    return match_grids(
+        matcher,
+        reference,
+        target,
+        shown,
+        settings.confidence,
+        settings.search_radius_m,
+        progress,
+        settings.finishing,
+        settings.coverage,
+        settings.fit_options,
+    )
+
+
+@share_processor()
+def register(
+    reference: Placed,
+    target: Placed,
+    matches: Matches,
+    settings: Settings,
+    shown: tuple[Raster, Raster] | None = None,
+) -> PairResult:
+    """Fit a model to the matches, and measure the matches in metres against the georeference.
+
+    Figures show the two images themselves where they are rasters, or else what is given for them.
+    """
+    if shown is None:
+        assert isinstance(reference, Raster) and isinstance(target, Raster), "grids have no pixels to show"
+        shown = (reference, target)
+    fitted = fit(
+        matches,
+        settings.geometry,
+        settings.ransac_threshold_px,
+        settings.seed,
+        expected_linear(reference, target),
+        ground=common_ground(reference, target, shown),
+    )
+    return assemble(reference, target, shown, matches, fitted, settings)
+
+
+def correct_and_evaluate(result: PairResult, order: Order) -> Improvement | None:
+    """Write the corrected files and measure what it brought; None where nothing is known of before."""
+    correct(result, order)
+    # given points are no matches of a network, and are measured as they are
+    rematch = None if result.matches.origin.given else partial(_rematch, result.settings)
+    return measure_improvement(result, order.out, rematch)
+
+
+def _rematch(settings: Settings, reference: Grid, corrected: Grid) -> Matches:
+    return match_images(reference, corrected, previews_of(reference, corrected), create_matcher(settings), settings)

@@ -1,0 +1,1 @@
+"""Matches to a registration: models, their choice, uncertainty and verdict."""

@@ -1,0 +1,184 @@
+"""Why a pair was not registered, in words, and what to try."""
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2match.core.footprint import common_corners
+from s2match.core.georeference import comparable, predict
+from s2match.core.grid import Placed, georeferenced
+from s2match.core.ground_axes import ground_axes, pixel_sides_m
+from s2match.core.matches import Origin
+from s2match.core.raster import Raster
+from s2match.io.cloud_mask import saturated_cloud
+from s2match.registration.evidence import FitFailure, Reason, common_ground
+
+# A confidence that is worth trying on difficult pairs.
+LOW_CONFIDENCE = 0.2
+
+# Common ground with a shorter side than this shows the network too little.
+_SMALL_SIDE_PX = 64
+
+# Less of the common ground than this share being clear in both images is a cause in itself.
+_LITTLE_CLEAR = 0.3
+
+# Thick cloud is worth a word where it covers this share of an image.
+_CLOUDY = 0.1
+
+# A pixel that is this much finer than the matched one is worth trying.
+_FINER = 1.2
+
+# Smaller shares of an image are not listed.
+_WORTH_TELLING = 0.01
+
+_GIVEN_ADVICE = ("more tie points, all over the common ground", "a larger --ransac_threshold")
+_MORE_GROUND = "images with more ground in common"
+
+Mask = NDArray[np.bool_]
+
+TOO_SMALL = "too_small"
+LITTLE_CLEAR_GROUND = "little_clear_ground"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a pair was not registered.
+
+    Attributes:
+        code: Stable name of the cause: a value of :class:`s2match.registration.evidence.Reason`, :data:`TOO_SMALL` or
+            :data:`LITTLE_CLEAR_GROUND`.
+        cause: What was seen, in one sentence without a full stop.
+        advice: What to try, likewise, the most promising first.
+    """
+
+    code: str
+    cause: str
+    advice: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class RefusedPair:
+    """A pair that was not registered.
+
+    Attributes:
+        reference: Reference, at the size it was matched at.
+        target: Target, likewise.
+        shown: Both with pixels, perhaps smaller.
+        failure: Why no model was fitted.
+        origin: Where the matches come from.
+    """
+
+    reference: Placed
+    target: Placed
+    shown: tuple[Raster, Raster]
+    failure: FitFailure
+    origin: Origin
+
+
+def explain(pair: RefusedPair) -> Refusal:
+    """The cause of a refusal, and what to try."""
+    failure = pair.failure
+    if pair.origin.given:
+        return Refusal(failure.reason.value, _cause(failure, "tie points"), _GIVEN_ADVICE)
+    if failure.reason is Reason.IMPLAUSIBLE:
+        tries = ("another date", "check the georeference and the orientation of both images")
+        return Refusal(failure.reason.value, _cause(failure), tries)
+    side_px = float(np.ptp(common_corners(pair.reference, pair.target), axis=0).min())
+    if side_px < _SMALL_SIDE_PX:
+        cause = f"the common ground is {side_px:.0f} px wide at the matched size, and {_SMALL_SIDE_PX} px are needed"
+        return Refusal(TOO_SMALL, cause, (*_finer(pair), _MORE_GROUND))
+    clouds = _cloud(pair.shown[0]), _cloud(pair.shown[1])
+    clear = _clear_share(pair, clouds)
+    if clear < _LITTLE_CLEAR:
+        return Refusal(LITTLE_CLEAR_GROUND, _hidden(pair, clouds, clear), _clearer(pair, ()))
+    advice = (*_weaker(pair), *_finer(pair), *_clearer(pair, clouds))
+    if failure.reason is Reason.ONE_CLUSTER:
+        advice = (*advice, _MORE_GROUND)
+    if failure.reason is Reason.HARDLY_ANY_MATCHES:
+        advice = (*advice, "check that both images show one place, at about one scale and orientation")
+    return Refusal(failure.reason.value, _cause(failure), advice)
+
+
+def _cause(failure: FitFailure, points: str = "matches") -> str:
+    """The cause that the points tell."""
+    match failure.reason:
+        case Reason.HARDLY_ANY_MATCHES:
+            if failure.matches == 0:
+                return f"there are no {points}: nothing in common is seen in the two images"
+            found = f"are only {failure.matches} {points}" if failure.matches > 1 else "is only one"
+            return f"there {found}, and {failure.required} must agree"
+        case Reason.TOO_FEW_AGREE:
+            return f"only {failure.agreeing} of {failure.matches} {points} agree, and {failure.required} must"
+        case Reason.ONE_CLUSTER:
+            return (
+                f"the {failure.agreeing} {points} that agree lie in one small part of the common ground, as wrong "
+                "ones do"
+            )
+    if failure.mirrored or failure.scale is None:
+        return f"{failure.agreeing} of {failure.matches} {points} agree on a model that mirrors the target"
+    low, high = failure.scale
+    return (
+        f"{failure.agreeing} of {failure.matches} {points} agree on a model that scales the target by {low:.2f} to "
+        f"{high:.2f} times what is expected: 0.5 to 2 is plausible"
+    )
+
+
+def _weaker(pair: RefusedPair) -> tuple[str, ...]:
+    lower = pair.origin.confidence > LOW_CONFIDENCE and pair.failure.matches > 0
+    return (f"a lower confidence, such as {LOW_CONFIDENCE}, for more matches",) if lower else ()
+
+
+def _finer(pair: RefusedPair) -> tuple[str, ...]:
+    finer = max(n / m for n, m in zip(pair.reference.native_size, pair.reference.size, strict=True)) > _FINER
+    return ("a larger size, or --image_size native",) if finer else ()
+
+
+def _clearer(pair: RefusedPair, clouds: tuple[Mask, ...]) -> tuple[str, ...]:
+    cloudy = any(cloud.mean() > _CLOUDY for cloud in clouds)
+    masked = any(raster.masked_share - raster.cloud_share > _LITTLE_CLEAR for raster in pair.shown)
+    return (
+        "another date, with less cloud or of the same season",
+        *(("--mask_clouds, to leave thick cloud out",) if cloudy else ()),
+        *(("masks that cover less",) if masked else ()),
+    )
+
+
+def _hidden(pair: RefusedPair, clouds: tuple[Mask, Mask], clear: float) -> str:
+    """How much of each image cannot be matched."""
+    parts = []
+    for role, raster, cloud in zip(("reference", "target"), pair.shown, clouds, strict=True):
+        shares = {
+            "nodata": raster.nodata_share,
+            "masked": raster.masked_share,
+            "thick cloud or snow": float(cloud.mean()),
+        }
+        told = ", ".join(f"{share:.0%} {name}" for name, share in shares.items() if share >= _WORTH_TELLING)
+        parts.append(f"{role} {told or 'clear'}")
+    return f"only {clear:.0%} of the common ground is clear in both images ({'; '.join(parts)})"
+
+
+def _cloud(raster: Raster) -> Mask:
+    """H×W bool, where thick cloud is that is not masked; nowhere if it cannot be told from the image."""
+    level = None if raster.radiometry is None else raster.radiometry.saturated
+    if level is None or raster.masking.clouds or not (georeferenced(raster) and ground_axes(raster).in_metres):
+        return np.zeros(raster.valid.shape, np.bool_)
+    pixel_m = math.sqrt(math.prod(pixel_sides_m(raster, raster.transform)))
+    return np.asarray(saturated_cloud(raster.image, pixel_m, level) & raster.valid)
+
+
+def _clear_share(pair: RefusedPair, clouds: tuple[Mask, Mask]) -> float:
+    """Share of the common ground that is valid and without thick cloud in both images."""
+    reference, target = pair.reference, pair.target
+
+    def carried(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        if comparable(reference, target):
+            return predict(xy, reference, target)
+        return xy * target.size / reference.size
+
+    ground = common_ground(reference, target, pair.shown)
+    everywhere = np.ones((1, 1), np.bool_)
+    clear = replace(ground, valid=ground.valid & ~clouds[0], target_valid=ground.target_valid & ~clouds[1])
+    common = replace(ground, valid=everywhere, target_valid=everywhere).cells(carried)
+    return clear.cells(carried) / max(common, 1.0)

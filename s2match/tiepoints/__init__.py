@@ -1,0 +1,1 @@
+"""Matches as tie points and their file formats."""

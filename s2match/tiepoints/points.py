@@ -1,0 +1,135 @@
+"""Tie points: the matches of a pair in pixels of the original files, and in map coordinates."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2match.core.file_pixels import file_pixels_per_pixel, from_file, to_file, whole_file
+from s2match.core.georeference import apply_transform, comparable, predict
+from s2match.core.grid import Grid, Placed, georeferenced
+from s2match.core.ground_errors import ground_errors
+from s2match.core.matches import Matches, Origin
+from s2match.result import PairResult
+
+
+@dataclass(frozen=True)
+class TiePoints:
+    """Points that two image files show.
+
+    A shift is what a point of the target must be moved by to come to where the reference has it, the georeference of
+    both granted: the opposite of :class:`s2match.core.ground_errors.GroundErrors`.
+
+    Attributes:
+        reference: Every pixel of its file.
+        target: Likewise.
+        xy0_px: (N, 2) positions (x, y) in the file of the reference, pixels, GDAL frame.
+        xy1_px: (N, 2) positions in the file of the target, likewise.
+        confidence: (N,) 0 to 1.
+        similarity: (N,) see :class:`s2match.core.matches.Matches`; None where the points were not refined.
+        scatter_px: (N,) likewise, in pixels of the target's file.
+        correlated: (N,) likewise; None where none was sought.
+        residual_xy_px: (N, 2) from each point of the target to where the model places it, (x, y) in pixels of the
+            target's file; None without a model.
+        outlier: (N,) bool, further from the model than its threshold; None without a model.
+    """
+
+    reference: Grid
+    target: Grid
+    xy0_px: NDArray[np.float64]
+    xy1_px: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+    similarity: NDArray[np.float64] | None = None
+    scatter_px: NDArray[np.float64] | None = None
+    correlated: NDArray[np.bool_] | None = None
+    residual_xy_px: NDArray[np.float64] | None = None
+    outlier: NDArray[np.bool_] | None = None
+
+    def __len__(self) -> int:
+        """Number of points."""
+        return len(self.confidence)
+
+    @property
+    def reference_map(self) -> NDArray[np.float64] | None:
+        """(N, 2) map coordinates of the reference's points in its own CRS; None without a georeference."""
+        return _on_map(self.reference, self.xy0_px)
+
+    @property
+    def target_map(self) -> NDArray[np.float64] | None:
+        """(N, 2) map coordinates of the target's points in its own CRS; None without a georeference."""
+        return _on_map(self.target, self.xy1_px)
+
+    @property
+    def shift_px(self) -> NDArray[np.float64] | None:
+        """(N, 2) shifts (right, down) in pixels of the target's file.
+
+        Against the georeference, or without one against equal pixel positions; None between files of different sizes
+        without one.
+        """
+        if comparable(self.reference, self.target):
+            return predict(self.xy0_px, self.reference, self.target) - self.xy1_px
+        return self.xy0_px - self.xy1_px if self.reference.size == self.target.size else None
+
+    @property
+    def shift_m(self) -> NDArray[np.float64] | None:
+        """(N, 2) shifts (east, north) in metres, as ground errors are measured; None without a CRS."""
+        errors = ground_errors(self.reference, self.target, self.xy0_px, self.xy1_px)
+        if errors is None or not errors.axes.in_metres:
+            return None
+        return -np.stack([errors.east_m, errors.north_m], axis=1)
+
+    @property
+    def residual_m(self) -> NDArray[np.float64] | None:
+        """(N,) distances from the model in metres; None without a model or a CRS of the target."""
+        if self.residual_xy_px is None:
+            return None
+        errors = ground_errors(self.target, self.target, self.xy1_px, self.xy1_px + self.residual_xy_px)
+        return None if errors is None or not errors.axes.in_metres else errors.distance_m
+
+
+def tie_points_of(result: PairResult) -> TiePoints:
+    """The matches of a result, all of them, as tie points; the files are not opened."""
+    matches, registration = result.matches, result.registration
+    xy1_px = to_file(result.target, matches.xy1)
+    residual_xy_px = None
+    if registration is not None:
+        residual_xy_px = to_file(result.target, registration.apply(matches.xy0)) - xy1_px
+    return TiePoints(
+        whole_file(result.reference),
+        whole_file(result.target),
+        to_file(result.reference, matches.xy0),
+        xy1_px,
+        matches.confidence,
+        matches.similarity,
+        None if matches.scatter_px is None else matches.scatter_px * file_pixels_per_pixel(result.target),
+        matches.correlated,
+        residual_xy_px,
+        None if registration is None else ~registration.inliers,
+    )
+
+
+def as_matches(points: TiePoints, reference: Placed, target: Placed, origin: Origin) -> Matches:
+    """Tie points as matches of the grids that a model is to be fitted on: the inverse of :func:`tie_points_of`.
+
+    Args:
+        points: Of the files of both grids.
+        reference: Its grid.
+        target: Its grid.
+        origin: Where the points come from.
+    """
+    return Matches(
+        from_file(reference, points.xy0_px),
+        from_file(target, points.xy1_px),
+        points.confidence,
+        origin,
+        None if points.scatter_px is None else points.scatter_px / file_pixels_per_pixel(target),
+        points.similarity,
+        points.correlated,
+    )
+
+
+def _on_map(grid: Grid, xy: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    if not georeferenced(grid):
+        return None
+    assert grid.transform is not None
+    return apply_transform(grid.transform, xy)

@@ -1,0 +1,207 @@
+"""Tie points as columns of a table, and columns as tie points. docs/tie_points.md says what each column means."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2match.core.grid import Grid, georeferenced
+from s2match.errors import TiePointError
+from s2match.registration.estimators import SMALLEST_SAMPLE
+from s2match.tiepoints.points import TiePoints
+
+# Stands for what is not known in tables of AROSICS, and is read as such; what is written here is left empty.
+_AROSICS_UNKNOWN = -9999
+
+# Columns of 0 and 1.
+FLAGS = ("OUTLIER", "CORRELATED", "ENABLED")
+
+# Decimals of positions and of what else goes into a fit, in pixels: with seven a fit to them may be 1e-6 px off.
+_FIT_DECIMALS = 8
+
+# Decimals of other pixels, of metres, of degrees and percent, and of ratios.
+_PX_DECIMALS, _M_DECIMALS, _ANGLE_DECIMALS, _RATIO_DECIMALS = 4, 4, 2, 4
+
+# Of a pixel, how much the last decimal of a map coordinate is at most.
+_MAP_STEP_PX = 1e-5
+
+# What tie points are made of again.
+_PIXELS = ("X_IM", "Y_IM", "X_IM_REF", "Y_IM_REF")
+READ = (
+    *_PIXELS,
+    *("X_MAP", "Y_MAP", "X_MAP_REF", "Y_MAP_REF"),
+    *("CONFIDENCE", "SIMILARITY", "SCATTER_PX", "CORRELATED", "ENABLED"),
+)
+
+Column = NDArray[np.float64] | NDArray[np.int64]
+
+# How far off the pixel that a table gives beside them map coordinates may lie.
+_TOLERANCE_PX = 0.01
+
+# How far beyond the edges of its image a point may lie, as a share of its sides: a match at a slanted edge may.
+_BEYOND = 0.01
+
+
+def columns_of(points: TiePoints) -> dict[str, Column]:
+    """Tie points as columns of (N,) numbers, whole ones where they are known flags and counts.
+
+    Numbers have the decimals that mean something; what is not known is not a number.
+    """
+    count = len(points)
+    shift_px, shift_m, residual_px = points.shift_px, points.shift_m, points.residual_xy_px
+    angle = None if shift_px is None else _angle(shift_px)
+    return {
+        "POINT_ID": np.arange(count, dtype=np.int64),
+        **_pair("X_IM", "Y_IM", points.xy1_px, count, _FIT_DECIMALS),
+        **_pair("X_MAP", "Y_MAP", points.target_map, count, map_decimals(points.target, _MAP_STEP_PX)),
+        **_pair("X_SHIFT_PX", "Y_SHIFT_PX", shift_px, count, _PX_DECIMALS),
+        **_pair("X_SHIFT_M", "Y_SHIFT_M", shift_m, count, _M_DECIMALS),
+        "ABS_SHIFT": _rounded(_length(shift_m), count, _M_DECIMALS),
+        "ANGLE": _rounded(angle, count, _ANGLE_DECIMALS) % 360,
+        "RELIABILITY": _rounded(points.confidence * 100, count, _ANGLE_DECIMALS),
+        "OUTLIER": _flags(points.outlier, count),
+        **_pair("X_IM_REF", "Y_IM_REF", points.xy0_px, count, _FIT_DECIMALS),
+        **_pair("X_MAP_REF", "Y_MAP_REF", points.reference_map, count, map_decimals(points.reference, _MAP_STEP_PX)),
+        "CONFIDENCE": _rounded(points.confidence, count, _RATIO_DECIMALS),
+        "SIMILARITY": _rounded(points.similarity, count, _RATIO_DECIMALS),
+        "SCATTER_PX": _rounded(points.scatter_px, count, _FIT_DECIMALS),
+        "CORRELATED": _flags(points.correlated, count),
+        **_pair("X_RESIDUAL_PX", "Y_RESIDUAL_PX", residual_px, count, _PX_DECIMALS),
+        "RESIDUAL_PX": _rounded(_length(residual_px), count, _PX_DECIMALS),
+        "RESIDUAL_M": _rounded(points.residual_m, count, _M_DECIMALS),
+        "ENABLED": np.ones(count, np.int64),
+    }
+
+
+def map_decimals(grid: Grid, step_px: float) -> int:
+    """Decimals of map coordinates of which the last is at most so much of a pixel; of pixels without a georeference."""
+    side = 1.0 if grid.transform is None else math.sqrt(abs(grid.transform.determinant))
+    return max(0, math.ceil(-math.log10(side * step_px) - 1e-9))
+
+
+def points_of(table: Mapping[str, NDArray[np.float64]], reference: Grid, target: Grid) -> TiePoints:
+    """Tie points from the columns of a table, without the rows that are not enabled.
+
+    Args:
+        table: Columns of (N,) numbers by name, see :data:`READ`. The positions in pixels must be there. Without ENABLED
+            all rows are, and without CONFIDENCE it is 1. What is not a number or -9999 is not known.
+        reference: Every pixel of its file.
+        target: Likewise.
+
+    Raises:
+        TiePointError: A column is missing, a number is none or out of range, a point lies outside of its image or the
+            map coordinates beside it elsewhere, or too few points are enabled.
+    """
+    missing = [name for name in _PIXELS if name not in table]
+    if missing:
+        raise TiePointError(f"The tie points lack the columns {', '.join(missing)}.")
+    table = {name: np.where(values == _AROSICS_UNKNOWN, np.nan, values) for name, values in table.items()}
+    flags = _or_one(table.get("ENABLED"), len(table["X_IM"]))
+    if not np.isin(flags, (0, 1)).all():
+        raise TiePointError("The column ENABLED of the tie points holds something other than 0 and 1.")
+    enabled = np.asarray(flags == 1)
+    if enabled.sum() < SMALLEST_SAMPLE:
+        raise TiePointError(
+            f"Only {enabled.sum()} of {len(enabled)} tie points are enabled: a model needs {SMALLEST_SAMPLE} or more."
+        )
+    rows = {name: values[enabled] for name, values in table.items()}
+    xy0_px = _positions(rows, "X_IM_REF", "Y_IM_REF", reference)
+    xy1_px = _positions(rows, "X_IM", "Y_IM", target)
+    _check_map(rows, "X_MAP_REF", "Y_MAP_REF", xy0_px, reference)
+    _check_map(rows, "X_MAP", "Y_MAP", xy1_px, target)
+    confidence = _or_one(rows.get("CONFIDENCE"), len(xy0_px))
+    if not ((confidence >= 0) & (confidence <= 1)).all():
+        raise TiePointError("A CONFIDENCE of the tie points is not 0 to 1.")
+    return TiePoints(
+        reference,
+        target,
+        xy0_px,
+        xy1_px,
+        confidence,
+        _optional(rows, "SIMILARITY"),
+        _optional(rows, "SCATTER_PX"),
+        _marks(rows),
+    )
+
+
+def _pair(x: str, y: str, values: NDArray[np.float64] | None, count: int, decimals: int) -> dict[str, Column]:
+    first, second = (None, None) if values is None else values.T
+    return {x: _rounded(first, count, decimals), y: _rounded(second, count, decimals)}
+
+
+def _rounded(values: NDArray[np.float64] | None, count: int, decimals: int) -> NDArray[np.float64]:
+    """(N,) rounded; not a number where nothing is known."""
+    if values is None:
+        return np.full(count, np.nan)
+    # adding 0 leaves no -0
+    return np.where(np.isfinite(values), np.round(values, decimals) + 0.0, np.nan)
+
+
+def _flags(values: NDArray[np.bool_] | None, count: int) -> Column:
+    return np.full(count, np.nan) if values is None else values.astype(np.int64)
+
+
+def _or_one(values: NDArray[np.float64] | None, count: int) -> NDArray[np.float64]:
+    """(N,) values, 1 where one is not known."""
+    return np.ones(count) if values is None else np.where(np.isnan(values), 1.0, values)
+
+
+def _length(vectors: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    return None if vectors is None else np.asarray(np.hypot(vectors[:, 0], vectors[:, 1]))
+
+
+def _angle(shift_px: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) degrees clockwise from up, of the way from where the reference has the points to where the target has."""
+    return np.asarray(np.degrees(np.arctan2(-shift_px[:, 0], shift_px[:, 1])) % 360)
+
+
+def _positions(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, grid: Grid) -> NDArray[np.float64]:
+    xy = np.stack([rows[x], rows[y]], axis=1)
+    beyond = _BEYOND * np.array(grid.size)
+    # what is no number is outside, too
+    outside = ~((xy >= -beyond) & (xy <= grid.size + beyond)).all(axis=1)
+    if outside.any():
+        first = xy[outside][0]
+        raise TiePointError(
+            f"{outside.sum()} tie points lie outside of {grid.scene.path.name}, {grid.size[0]} x {grid.size[1]} px: "
+            f"the first at {x} {first[0]:g}, {y} {first[1]:g}."
+        )
+    return xy
+
+
+def _check_map(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, xy: NDArray[np.float64], grid: Grid) -> None:
+    """Refuse points whose map coordinates, where the table has them, are not those of their pixels."""
+    if not (x in rows and y in rows and georeferenced(grid)):
+        return
+    assert grid.transform is not None
+    known = ~(np.isnan(rows[x]) & np.isnan(rows[y]))
+    px, py = ~grid.transform @ (rows[x], rows[y])
+    apart = np.hypot(px - xy[:, 0], py - xy[:, 1])
+    # what is no number is apart, too
+    if not (apart[known] <= _TOLERANCE_PX).all():
+        raise TiePointError(
+            f"The tie points are not of {grid.scene.path.name}: {x} and {y} lie elsewhere than their pixels do. Where "
+            "pixels were moved by hand, leave the columns of map coordinates out."
+        )
+
+
+def _marks(rows: Mapping[str, NDArray[np.float64]]) -> NDArray[np.bool_] | None:
+    """Which points are correlated, None where none is said to be or not to be; points added by hand are not."""
+    values = rows.get("CORRELATED")
+    if values is None or np.isnan(values).all():
+        return None
+    unsaid = np.isnan(values)
+    if not np.isin(values[~unsaid], (0, 1)).all():
+        raise TiePointError("The column CORRELATED of the tie points holds something other than 0 and 1.")
+    return np.asarray(values == 1)
+
+
+def _optional(rows: Mapping[str, NDArray[np.float64]], name: str) -> NDArray[np.float64] | None:
+    """A column, None where it says nothing."""
+    if name not in rows or np.isnan(rows[name]).all():
+        return None
+    values = rows[name]
+    if not np.isfinite(values).all():
+        raise TiePointError(f"The column {name} of the tie points lacks numbers in some rows.")
+    return values
