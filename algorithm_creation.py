@@ -70,7 +70,7 @@ def match_loftr(
     progress: Callable[[float], None] | None = None,
 ) -> Matches:
     """Prepare and match two images; keep the matches above the confidence."""
-    return match_rasters(matcher, reference, target, settings.confidence, progress, settings.finishing)
+    return match_rasters(matcher, reference, target, settings.confidence, progress, settings.postprocessing)
 
 
 def draw_matches(result: PairResult, path: str | Path | None = None, figure: Figure | None = None) -> Figure:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from s2match.core.mask import Masking
     from s2match.core.raster import Raster
-    from s2match.correction.request import Order
+    from s2match.correction.request import CorrectionRequest
     from s2match.outputs.targets import Outputs
     from s2match.result import PairResult
 
@@ -400,7 +400,7 @@ def _outputs(arguments: argparse.Namespace) -> "Outputs":
     )
 
 
-def _order(arguments: argparse.Namespace) -> "Order | None":
+def _order(arguments: argparse.Namespace) -> "CorrectionRequest | None":
     """What is to be corrected.
 
     Raises:
@@ -411,10 +411,10 @@ def _order(arguments: argparse.Namespace) -> "Order | None":
             if getattr(arguments, name):
                 raise OptionError(f"--{name} says how to correct: give --coregister OUT.tif, too.")
         return None
-    from s2match.correction.request import CUBIC, Order
+    from s2match.correction.request import CUBIC, CorrectionRequest
 
     resampling = None if arguments.no_resample else arguments.resampling or CUBIC
-    return Order(arguments.coregister, tuple(arguments.apply_to), resampling, arguments.overwrite)
+    return CorrectionRequest(arguments.coregister, tuple(arguments.apply_to), resampling, arguments.overwrite)
 
 
 def _match(reference: Scene, target: Scene, arguments: argparse.Namespace, outputs: "Outputs") -> int:
@@ -484,12 +484,12 @@ def _require_screen() -> None:
 
 def _write_out(result: "PairResult", wanted: bool | None, outputs: "Outputs") -> int:
     from s2match.outputs.screen import has_screen, screen_figure, show_screen
-    from s2match.outputs.write import deliver
+    from s2match.outputs.write import write_outputs
 
     show = wanted is not False and has_screen()
-    print(deliver(result, outputs, screen_figure() if show else None))
+    print(write_outputs(result, outputs, screen_figure() if show else None))
     if show:
-        plot_images(*result.shown, screen_figure())
+        plot_images(*result.previews, screen_figure())
         show_screen()
     return 0 if result.registration is not None else NO_REGISTRATION
 
@@ -508,7 +508,7 @@ def _list(arguments: argparse.Namespace) -> int:
         check_writable(arguments.json)
     with ThreadPoolExecutor(_LIST_READERS) as readers:
         found = readers.map(listed, range(len(scenes)), scenes)
-        images = list(tqdm(found, desc="Reading", total=len(scenes), leave=False, disable=None))
+        images = list(tqdm(found, desc="MatchingConfig", total=len(scenes), leave=False, disable=None))
     print(image_table(images))
     if arguments.json is not None:
         write_list(images, arguments.json)

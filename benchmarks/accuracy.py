@@ -34,8 +34,8 @@ from s2match.matching.greyscale import prepare
 from s2match.matching.single_pass import match_rasters
 from s2match.outputs.figures.saving import save_figure
 from s2match.outputs.match_figure import plot_pair
-from s2match.util.atomic_write import written_whole
-from s2match.util.threads import share_processor
+from s2match.util.atomic_write import atomic_write
+from s2match.util.threads import limit_threads
 
 OFFSETS = ((0.0, 0.0), (3.0, 5.0), (1.0, 2.0), (4.0, 4.0), (0.5, 0.5), (2.4, 6.7))
 DEFAULT_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "ukraine"
@@ -88,7 +88,7 @@ def draw_unregistered(data: Path, size: int, runs: list[Run], folder: Path) -> N
         save_figure(plot_pair(pair[0], pair[1]), folder / f"{names[0][:15]}_{names[1][:15]}.png")
 
 
-@share_processor()
+@limit_threads()
 def main() -> None:
     """Measure, print the tables, write the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -126,7 +126,7 @@ def main() -> None:
     if arguments.figures is not None:
         draw_unregistered(arguments.data, arguments.size, result["runs"], arguments.figures)
     arguments.json.parent.mkdir(exist_ok=True)
-    with written_whole(arguments.json) as partial:
+    with atomic_write(arguments.json) as partial:
         partial.write_text(json.dumps(result, indent=1) + "\n")
 
 

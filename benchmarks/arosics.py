@@ -21,7 +21,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from s2match.core.matches import Matches, Origin
+from s2match.core.matches import Matches, Provenance
 from s2match.core.raster import Raster
 
 _SCRIPT = Path(__file__).with_name("arosics_points.py")
@@ -60,7 +60,7 @@ def match_arosics(python: Path, reference: Raster, target: Raster) -> Matches:
             raise RuntimeError(f"AROSICS does not run in {python}:\n{done.stderr}")
         matches = read_points(paths[-1])
     # AROSICS also puts points on the edges, which their shifts may carry out of the image
-    return matches.of(_inside(matches.xy0, reference) & _inside(matches.xy1, target))
+    return matches.subset(_inside(matches.xy0, reference) & _inside(matches.xy1, target))
 
 
 def version_of(python: Path) -> str:
@@ -80,7 +80,7 @@ def read_points(path: Path) -> Matches:
     x0, y0, x1, y1, reliability = (
         np.array([float(row[name]) for row in rows]) for name in ("x0", "y0", "x1", "y1", "reliability")
     )
-    origin = Origin("AROSICS local", "cpu", 0.0)
+    origin = Provenance("AROSICS local", "cpu", 0.0)
     return Matches(np.stack([x0, y0], axis=1), np.stack([x1, y1], axis=1), reliability / 100, origin)
 
 

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.registration import phase_cross_correlation
 
-from s2match.core.matches import GreyImage, Matches, Origin
+from s2match.core.matches import GreyImage, Matches, Provenance
 
 _FEATURES = 8000
 _CONTRAST = 0.01
@@ -20,7 +20,7 @@ _AGREE_PX = 0.75
 # Windows with less of their pixels valid are not correlated.
 _LEAST_VALID = 0.75
 
-_ORIGIN = Origin("OpenCV SIFT", "cpu", 1 - _RATIO)
+_ORIGIN = Provenance("OpenCV SIFT", "cpu", 1 - _RATIO)
 
 
 def match_sift(image0: GreyImage, image1: GreyImage) -> Matches:
@@ -131,7 +131,7 @@ def match_phase(image0: GreyImage, image1: GreyImage, side_px: int = 128, step_p
                 xy0.append((x, y))
                 xy1.append((x, y) + phase_shift(cut0, cut1))
     points0, points1 = (np.array(points, float).reshape(-1, 2) for points in (xy0, xy1))
-    return Matches(points0, points1, np.ones(len(points0)), Origin("phase correlation", "cpu", 0.0))
+    return Matches(points0, points1, np.ones(len(points0)), Provenance("phase correlation", "cpu", 0.0))
 
 
 def _faded(image: GreyImage, size: NDArray[np.int64]) -> NDArray[np.float64]:

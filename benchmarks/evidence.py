@@ -28,7 +28,7 @@ from s2match.registration.estimators import FIELD, MODELS, best_model
 from s2match.registration.evidence import common_ground, patches, weight
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration
-from s2match.util.threads import share_processor
+from s2match.util.threads import limit_threads
 
 _SEED = 0
 
@@ -117,7 +117,7 @@ def report(model: str, found: list[Call]) -> str:
     )
 
 
-@share_processor()
+@limit_threads()
 def main() -> None:
     """Match all pairs and print the closest calls of each model."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

@@ -30,8 +30,8 @@ from s2match.io.reader import read_raster
 from s2match.loftr.device import pick_device
 from s2match.registration.evidence import FitFailure
 from s2match.registration.fit import fit
-from s2match.util.atomic_write import written_whole
-from s2match.util.threads import share_processor
+from s2match.util.atomic_write import atomic_write
+from s2match.util.threads import limit_threads
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "months.json"
 _METHODS = ("LoFTR, refined", "phase correlation")
@@ -110,7 +110,7 @@ def table(months: list[str], found: list[Offsets]) -> str:
     return "\n".join(lines)
 
 
-@share_processor()
+@limit_threads()
 def main() -> None:
     """Measure, print, write the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -124,7 +124,7 @@ def main() -> None:
     found, months = measure([read_raster(path) for path in paths], arguments.weights), [p.stem[-3:] for p in paths]
     print(table(months, found))
     result = {"environment": environment(pick_device("auto")), "months": months, "found": [asdict(o) for o in found]}
-    with written_whole(arguments.json) as file:
+    with atomic_write(arguments.json) as file:
         file.write_text(json.dumps(result, indent=1) + "\n")
 
 

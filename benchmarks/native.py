@@ -27,9 +27,9 @@ from benchmarks.networks import ROOT
 from benchmarks.tables import row
 from s2match.loftr.device import pick_device
 from s2match.registration.file_model import ControlPoints, FrameModel
-from s2match.synthetic import Take, make_ground, render
-from s2match.util.atomic_write import written_whole
-from s2match.util.threads import share_processor
+from s2match.synthetic import SceneSpec, make_ground, render
+from s2match.util.atomic_write import atomic_write
+from s2match.util.threads import limit_threads
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "native.json"
 SIZES = (2745, 5490, 10_980)
@@ -38,8 +38,8 @@ SIZES = (2745, 5490, 10_980)
 _GROUND_PX = 2745
 _SEED = 3
 _DATES = (
-    Take("B", datetime(2024, 8, 13, 10, 36, 31)),
-    Take("B", datetime(2023, 4, 21, 10, 36, 21), clouds=0.15),
+    SceneSpec("B", datetime(2024, 8, 13, 10, 36, 31)),
+    SceneSpec("B", datetime(2023, 4, 21, 10, 36, 21), clouds=0.15),
 )
 _NAMES = ("T31NEA_20240813T103631_TCI.jp2", "T31NEA_20230421T103621_TCI.jp2")
 _PLACE = rasterio.Affine(10, 0, 500_000, 0, -10, 109_800)
@@ -158,7 +158,7 @@ def _carried(registration: dict[str, Any], xy: NDArray[np.float64]) -> NDArray[n
     return FrameModel(matrix, control).apply(xy)
 
 
-@share_processor()
+@limit_threads()
 def main() -> None:
     """Measure, print, write the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -174,7 +174,7 @@ def main() -> None:
             print(table(found[-1:]).splitlines()[-1], flush=True)
     print(table(found))
     result = {"environment": environment(pick_device("auto")), "found": [asdict(n) for n in found]}
-    with written_whole(arguments.json) as partial:
+    with atomic_write(arguments.json) as partial:
         partial.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -23,7 +23,7 @@ from s2match.loftr.checkpoints import load_network
 from s2match.loftr.device import best_precision, pick_device
 from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching.single_pass import match_rasters
-from s2match.util.threads import share_processor
+from s2match.util.threads import limit_threads
 
 CONFIDENCE = 0.2
 _OFFSET = (3.0, 5.0)
@@ -50,7 +50,7 @@ class Agreement:
 
 def agreement(reference: Raster, target: Raster, full: Matches, half: Matches) -> Agreement:
     """Compare the matches of two precisions on georeferenced images."""
-    sure = full.of(full.confidence > SURE)
+    sure = full.subset(full.confidence > SURE)
     # points of the reference lie on one grid: equal points are the same match
     _, one, other = np.intersect1d(_key(sure.xy0), _key(half.xy0), return_indices=True)
     away = np.linalg.norm(sure.xy1[one] - half.xy1[other], axis=1)
@@ -66,7 +66,7 @@ def _key(xy: NDArray[np.float64]) -> NDArray[np.complex128]:
     return np.asarray(xy[:, 0] + 1j * xy[:, 1])
 
 
-@share_processor()
+@limit_threads()
 def main() -> None:
     """Match every pair in both precisions and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

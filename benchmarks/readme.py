@@ -25,7 +25,7 @@ from benchmarks.registration import table as registration_table
 from benchmarks.speed_tables import table
 from benchmarks.tables import offsets_of, per_pair, totals
 from s2match.outputs.figures.saving import save_figure
-from s2match.util.atomic_write import written_whole
+from s2match.util.atomic_write import atomic_write
 
 README = ROOT / "README.md"
 PICTURE = ROOT / "docs" / "result.jpg"
@@ -114,7 +114,7 @@ def main() -> None:
     text = replace_block(text, "months", months_tables())
     text = replace_block(text, "summary", sample_summary(PICTURE))
     for path, content in ((README, text), (ALL_TABLES, all_tables()), (ALL_DEFORMATIONS, all_deformations())):
-        with written_whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.write_text(content, encoding="utf-8")
     save_figure(plot_accuracy(json.loads(DEFAULT_JSON.read_text())), CURVES)
 

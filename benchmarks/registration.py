@@ -35,12 +35,12 @@ from s2match.loftr.checkpoints import load_network
 from s2match.loftr.device import pick_device
 from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching.greyscale import prepare
-from s2match.matching.postprocess import Finishing
+from s2match.matching.postprocess import PostProcessing
 from s2match.matching.single_pass import match_rasters
 from s2match.registration.evidence import FitFailure
 from s2match.registration.fit import fit
-from s2match.util.atomic_write import written_whole
-from s2match.util.threads import share_processor
+from s2match.util.atomic_write import atomic_write
+from s2match.util.threads import limit_threads
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "registration.json"
 
@@ -96,12 +96,12 @@ class Outcome:
 def methods(weights: str, arosics: Path | None = None) -> dict[str, Method]:
     """Everything that finds points; AROSICS where an interpreter that has it is given."""
     matcher = LoftrMatcher(load_network(weights), pick_device("auto"))
-    refined = Finishing(max_points=5000, refined=True)
+    refined = PostProcessing(max_points=5000, refined=True)
     every: dict[str, Method] = {
         "phase correlation": lambda a, b: match_phase(prepare(a), prepare(b)),
         "OpenCV SIFT": lambda a, b: match_sift(prepare(a), prepare(b)),
         "LoFTR": lambda a, b: match_rasters(matcher, a, b, 0.8),
-        "LoFTR, refined": lambda a, b: match_rasters(matcher, a, b, 0.8, finishing=refined),
+        "LoFTR, refined": lambda a, b: match_rasters(matcher, a, b, 0.8, postprocessing=refined),
     }
     if arosics is not None:
         every["AROSICS local"] = partial(match_arosics, arosics)
@@ -124,7 +124,7 @@ def measure(pair: DatePair, deformation: Deformation, name: str, method: Method)
     xy = lattice(pair)
     error = found.apply(xy) - deformation.forward(xy, pair.reference.size)
     inliers = matches.xy0[found.inliers]
-    marked = matches.of(matches.marks)
+    marked = matches.subset(matches.marks)
     off_px = np.linalg.norm(marked.xy1 - deformation.forward(marked.xy0, pair.reference.size), axis=1)
     squares = np.unique(np.floor(inliers / np.array(pair.reference.size) * _SQUARES), axis=0)
     return Outcome(
@@ -217,7 +217,7 @@ def _close(outcomes: Sequence[Outcome], method: str) -> str:
     return f"{sum(o.rmse_px is not None and o.rmse_px <= 0.1 for o in of_method)} of {len(of_method)}"
 
 
-@share_processor()
+@limit_threads()
 def main() -> None:
     """Measure, print, write the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -237,7 +237,7 @@ def main() -> None:
             outcomes += [measure(pair, deformation, name, method) for name, method in every.items()]
     print(table(outcomes), overview(outcomes), correlated(outcomes), sep="\n\n")
     result = {"environment": versions, "outcomes": [asdict(o) for o in outcomes]}
-    with written_whole(arguments.json) as file:
+    with atomic_write(arguments.json) as file:
         file.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -33,8 +33,8 @@ from s2match.loftr.checkpoints import Network
 from s2match.loftr.device import best_precision, pick_device
 from s2match.loftr.engine import Engine
 from s2match.matching.greyscale import prepare
-from s2match.util.atomic_write import written_whole
-from s2match.util.threads import share_processor
+from s2match.util.atomic_write import atomic_write
+from s2match.util.threads import limit_threads
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "speed.json"
 CONFIDENCE = 0.2
@@ -122,7 +122,7 @@ def stock_pass(net: LoFTR, clock: Clock) -> Callable[[list[torch.Tensor]], int]:
 
 def engine_pass(given: Network, precision: torch.dtype, clock: Clock) -> Callable[[list[torch.Tensor]], int]:
     """The engine on two images, read as the weights say."""
-    engine = Engine(given.net, pick_device("auto"), precision, given.reading)
+    engine = Engine(given.net, pick_device("auto"), precision, given.config)
     stages = {"extract": "backbone", "_transformed": "transformer", "_coarse_matches": "matching"}
     for method, stage in stages.items():
         setattr(engine, method, clock.timed(stage, getattr(engine, method)))
@@ -205,7 +205,7 @@ def flops(name: str, size: int) -> dict[str, float]:
     }
 
 
-@share_processor()
+@limit_threads()
 def main() -> None:
     """Measure, print the tables, write the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -237,7 +237,7 @@ def main() -> None:
         "network": [asdict(in_own_process(case)) for case in cases],
         "tiles": [] if arguments.skip_tiles else time_tiles(max(3, arguments.repeats // 2)),
     }
-    with written_whole(arguments.json) as partial:
+    with atomic_write(arguments.json) as partial:
         partial.write_text(json.dumps(result, indent=1) + "\n")
     print(table(result))
 

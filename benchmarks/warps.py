@@ -29,8 +29,8 @@ from s2match.matching.greyscale import prepare
 from s2match.registration.evidence import FitFailure
 from s2match.registration.fit import fit
 from s2match.registration.model import apply_matrix
-from s2match.util.atomic_write import written_whole
-from s2match.util.threads import share_processor
+from s2match.util.atomic_write import atomic_write
+from s2match.util.threads import limit_threads
 
 DEFAULT_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "native10m"
 DEFAULT_JSON = Path(__file__).resolve().parent / "results" / "warps.json"
@@ -146,7 +146,7 @@ def _px(value: float | None) -> str:
     return "     –   " if value is None else f"{value:6.2f} px"
 
 
-@share_processor()
+@limit_threads()
 def main() -> None:
     """Measure, print, write the JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -166,7 +166,7 @@ def main() -> None:
     }
     print("\n\n".join(table(some) for some in rows.values()))
     result = {"environment": environment(matcher.device), "confidence": arguments.confidence}
-    with written_whole(arguments.json) as partial:
+    with atomic_write(arguments.json) as partial:
         listed = {name: [asdict(r) for r in some] for name, some in rows.items()}
         partial.write_text(json.dumps(result | listed, indent=1) + "\n")
 

@@ -11,13 +11,13 @@ from tqdm import tqdm
 
 from s2match.core.file_pixels import whole_file
 from s2match.core.georeference import expected_linear
-from s2match.core.grid import Grid, Placed
+from s2match.core.grid import Grid, HasGrid
 from s2match.core.mask import UNMASKED, Masking
-from s2match.core.matches import Matches, Origin
+from s2match.core.matches import Matches, Provenance
 from s2match.core.raster import Raster
 from s2match.core.scene import Scene, pair_of, scene_of
 from s2match.correction.evaluation import Improvement, measure_improvement
-from s2match.correction.request import Order, correct
+from s2match.correction.request import CorrectionRequest, correct
 from s2match.io.masking import masked_grids
 from s2match.io.pair_grid import grids_of
 from s2match.matching.single_pass import match_rasters
@@ -28,9 +28,9 @@ from s2match.result import PairResult, assemble
 from s2match.settings import Choices, Settings
 from s2match.tiepoints.formats import read_tie_points
 from s2match.tiepoints.points import as_matches
-from s2match.util.background import begun
+from s2match.util.background import run_in_background
 from s2match.util.optional import no_garbage
-from s2match.util.threads import share_processor
+from s2match.util.threads import limit_threads
 
 if TYPE_CHECKING:
     from s2match.loftr.matcher import LoftrMatcher
@@ -65,7 +65,7 @@ def match_files(
     return match_scenes(*pair_of(reference, target), settings, show_progress, masking)
 
 
-@share_processor()
+@limit_threads()
 def match_scenes(
     reference: Scene,
     target: Scene,
@@ -92,7 +92,7 @@ def match_scenes(
     if masking:
         grids = masked_grids(*grids, masking)
     with (
-        begun(lambda: previews_of(*grids)) as reading,
+        run_in_background(lambda: previews_of(*grids)) as reading,
         tqdm(total=1.0, bar_format=_BAR, leave=False, disable=None if show_progress else True) as bar,
     ):
 
@@ -102,13 +102,13 @@ def match_scenes(
         bar.set_description("Loading weights")
         matcher = create_matcher(settings)
         bar.set_description("Reading images")
-        shown = reading.result()
+        previews = reading.result()
         bar.set_description(f"Matching on {matcher.device}")
-        matches = match_images(*grids, shown, matcher, settings, advance)
-    return register(*grids, matches, settings, shown)
+        matches = match_images(*grids, previews, matcher, settings, advance)
+    return register(*grids, matches, settings, previews)
 
 
-@share_processor()
+@limit_threads()
 def fit_tie_points(
     tie_points: str | Path,
     reference: str | Path | Scene,
@@ -133,7 +133,7 @@ def fit_tie_points(
     first, second = (image if isinstance(image, Scene) else scene_of(image) for image in (reference, target))
     grids = grids_of(first, second, settings.image_size, settings.overlap_only, settings.read_options)
     points = read_tie_points(tie_points, whole_file(grids[0]), whole_file(grids[1]))
-    matches = as_matches(points, *grids, Origin(f"tie points of {Path(tie_points).name}", "cpu", 0.0, given=True))
+    matches = as_matches(points, *grids, Provenance(f"tie points of {Path(tie_points).name}", "cpu", 0.0, given=True))
     return register(*grids, matches, settings, previews_of(*grids))
 
 
@@ -150,59 +150,61 @@ def create_matcher(settings: Settings) -> "LoftrMatcher":
     return LoftrMatcher(load_network(settings.weights), pick_device(settings.device), precision)
 
 
-@share_processor()
+@limit_threads()
 def match_images(
     reference: Grid,
     target: Grid,
-    shown: tuple[Raster, Raster],
+    previews: tuple[Raster, Raster],
     matcher: "LoftrMatcher",
     settings: Settings,
     progress: Callable[[float], None] | None = None,
 ) -> Matches:
     """Match two images of any size: in one pass where they are shown as they are, or else in windows."""
-    if (reference.size, target.size) == (shown[0].size, shown[1].size):
-        return match_rasters(matcher, *shown, settings.confidence, progress, settings.finishing, settings.fit_options)
+    if (reference.size, target.size) == (previews[0].size, previews[1].size):
+        return match_rasters(
+            matcher, *previews, settings.confidence, progress, settings.postprocessing, settings.fit_options
+        )
     return match_grids(
         matcher,
         reference,
         target,
-        shown,
+        previews,
         settings.confidence,
         settings.search_radius_m,
         progress,
-        settings.finishing,
+        settings.postprocessing,
         settings.coverage,
         settings.fit_options,
     )
 
 
-@share_processor()
+@limit_threads()
 def register(
-    reference: Placed,
-    target: Placed,
+    reference: HasGrid,
+    target: HasGrid,
     matches: Matches,
     settings: Settings,
-    shown: tuple[Raster, Raster] | None = None,
+    previews: tuple[Raster, Raster] | None = None,
 ) -> PairResult:
     """Fit a model to the matches, and measure the matches in metres against the georeference.
 
     Figures show the two images themselves where they are rasters, or else what is given for them.
     """
-    if shown is None:
+    if previews is None:
         assert isinstance(reference, Raster) and isinstance(target, Raster), "grids have no pixels to show"
-        shown = (reference, target)
+        previews = (reference, target)
     fitted = fit(
         matches,
         settings.geometry,
         settings.ransac_threshold_px,
         settings.seed,
         expected_linear(reference, target),
-        ground=common_ground(reference, target, shown),
+        ground=common_ground(reference, target, previews),
     )
-    return assemble(reference, target, shown, matches, fitted, settings)
+    return assemble(reference, target, previews, matches, fitted, settings)
 
 
-def correct_and_evaluate(result: PairResult, order: Order) -> Improvement | None:
+def correct_and_evaluate(result: PairResult, order: CorrectionRequest) -> Improvement | None:
     """Write the corrected files and measure what it brought; None where nothing is known of before."""
     correct(result, order)
     # given points are no matches of a network, and are measured as they are

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from s2match.core.footprint import common_corners
-from s2match.core.grid import Placed
+from s2match.core.grid import HasGrid
 from s2match.core.ground_errors import GroundErrors, ground_errors
 from s2match.core.matches import Matches
 from s2match.core.raster import Raster
@@ -24,7 +24,7 @@ class PairResult:
     Attributes:
         reference: The image whose points are ``matches.xy0``, at the size it was matched at.
         target: The image whose points are ``matches.xy1``.
-        shown: Both as figures show them; smaller than they were matched where that was in windows.
+        previews: Both as figures show them; smaller than they were matched where that was in windows.
         matches: All matches above the confidence.
         registration: The model, or None when there is not enough evidence for one.
         errors: Errors of all matches against the georeference; None when an image has none.
@@ -32,9 +32,9 @@ class PairResult:
         failure: Why there is no registration; None with one.
     """
 
-    reference: Placed
-    target: Placed
-    shown: tuple[Raster, Raster]
+    reference: HasGrid
+    target: HasGrid
+    previews: tuple[Raster, Raster]
     matches: Matches
     registration: Registration | None
     errors: GroundErrors | None
@@ -46,7 +46,7 @@ class PairResult:
         """Errors of the inliers alone; None without a registration or a georeference."""
         if self.errors is None or self.registration is None:
             return None
-        return self.errors.of(self.registration.inliers)
+        return self.errors.subset(self.registration.inliers)
 
     @cached_property
     def uncertainty_px(self) -> float | None:
@@ -70,7 +70,7 @@ class PairResult:
         """Why there is no registration, in words, and what to try; None with one."""
         if self.failure is None:
             return None
-        pair = RefusedPair(self.reference, self.target, self.shown, self.failure, self.matches.origin)
+        pair = RefusedPair(self.reference, self.target, self.previews, self.failure, self.matches.origin)
         return explain(pair)
 
     @property
@@ -83,9 +83,9 @@ class PairResult:
 
 
 def assemble(
-    reference: Placed,
-    target: Placed,
-    shown: tuple[Raster, Raster],
+    reference: HasGrid,
+    target: HasGrid,
+    previews: tuple[Raster, Raster],
     matches: Matches,
     fitted: Registration | FitFailure,
     settings: Settings,
@@ -93,4 +93,4 @@ def assemble(
     """Gather the parts of a result and measure its matches against the georeference."""
     errors = ground_errors(reference, target, matches.xy0, matches.xy1)
     registration, failure = (None, fitted) if isinstance(fitted, FitFailure) else (fitted, None)
-    return PairResult(reference, target, shown, matches, registration, errors, settings, failure)
+    return PairResult(reference, target, previews, matches, registration, errors, settings, failure)

@@ -10,7 +10,7 @@ from s2match.loftr.names import BUNDLED
 
 if TYPE_CHECKING:
     from s2match.core.radiometry import ReadOptions
-    from s2match.matching.postprocess import Finishing
+    from s2match.matching.postprocess import PostProcessing
     from s2match.registration.model import FitOptions
 
 
@@ -65,8 +65,8 @@ class Settings:
         max_points: Matches to keep at most, spread evenly over the image.
         search_radius_m: How far from where it is expected a window's ground is sought, metres on the ground; None suits
             what tells where to expect it. Images that are matched in one pass are searched as a whole.
-        refine: Measure matches again on the pixels, see :class:`s2match.matching.postprocess.Finishing`; None: where
-            ``image_size`` is None.
+        refine: Measure matches again on the pixels, see :class:`s2match.matching.postprocess.PostProcessing`; None:
+            where ``image_size`` is None.
         coverage: Share of the common ground to look at, where images are matched in windows; above 0, up to 1.
         image_size: Width and height to match at, in pixels; None for every pixel of the reference, the target at the
             same pixel size on the ground. Large images are matched in windows.
@@ -172,8 +172,8 @@ class Settings:
         return FitOptions(self.ransac_threshold_px, self.seed)
 
     @property
-    def finishing(self) -> "Finishing":
+    def postprocessing(self) -> "PostProcessing":
         """What is done with the matches of a pass."""
-        from s2match.matching.postprocess import Finishing
+        from s2match.matching.postprocess import PostProcessing
 
-        return Finishing(self.max_points, self.refined, self.fit_options)
+        return PostProcessing(self.max_points, self.refined, self.fit_options)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from conftest import GRID, UTM, make_raster, texture
 
-from s2match.core.matches import Matches, Origin
+from s2match.core.matches import Matches, Provenance
 from s2match.correction.evaluation import Agreement, Improvement
 from s2match.registration.fit import fit
 from s2match.result import PairResult, assemble
@@ -34,7 +34,7 @@ def shifted_pair(
         make_raster(moved, **place, name=name.format(20190606)),
     )
     confidence = rng.uniform(0.8, 1, right + wrong)
-    matches = Matches(xy0, xy1, confidence, Origin("sentinel2", "cpu", 0.8))
+    matches = Matches(xy0, xy1, confidence, Provenance("sentinel2", "cpu", 0.8))
     return assemble(reference, target, (reference, target), matches, fit(matches), Settings(device="cpu"))
 
 
@@ -44,7 +44,7 @@ POOR = Agreement(420, 20.4, 10.1, 22.5, 23.2, 0.35, 0.4)
 
 def corrected(result: PairResult, better: bool = True) -> Improvement:
     """A correction that put the target onto the reference, or the other way round."""
-    reference, target = result.shown
+    reference, target = result.previews
     after = replace(reference, scene=target.scene)
     if better:
         return Improvement(POOR, GOOD, (reference, target, after))

@@ -18,7 +18,7 @@ from s2match.loftr.checkpoints import load_network, save_weights
 from s2match.loftr.device import pick_device
 from s2match.loftr.engine import Engine
 from s2match.loftr.local_affine import evidence
-from s2match.util.threads import share_processor
+from s2match.util.threads import limit_threads
 from training.pairs import apply
 from training.scenes import list_images
 from training.validate import HELD_OUT, RIGHT_PX, SAME_PLACE, Check, held_out_checks, match, points
@@ -68,17 +68,17 @@ def logistic(known: torch.Tensor, right: torch.Tensor, weights: torch.Tensor) ->
 def calibrate(weights: Path, checks: Sequence[Check]) -> tuple[float, float, float] | None:
     """Calibrate a file of weights in place; None where they match nothing, and the file stays as it was."""
     network = load_network(str(weights))
-    plain = replace(network.reading, calibration=None)
-    engine = Engine(network.net, pick_device("auto"), reading=plain)
+    plain = replace(network.config, calibration=None)
+    engine = Engine(network.net, pick_device("auto"), config=plain)
     known, right, counts = gather(engine, checks)
     if not 0 < right.sum() < len(right):
         return None
-    reading = replace(plain, calibration=logistic(known, right, counts))
-    save_weights(network.net.cpu(), network.pixel_centre, weights, reading)
-    return reading.calibration
+    config = replace(plain, calibration=logistic(known, right, counts))
+    save_weights(network.net.cpu(), network.pixel_centre, weights, config)
+    return config.calibration
 
 
-@share_processor()
+@limit_threads()
 def main() -> None:
     """Calibrate and print the factors."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import torch
 
-from s2match.util.threads import share_processor
+from s2match.util.threads import limit_threads
 from training.losses import Batch
 from training.pairs import CELL_PX, Pair, apply, sample_pair, truth_of
 from training.scenes import Stack
@@ -141,7 +141,7 @@ def _count(start: int, stride: int = 1) -> Iterator[int]:
         start += stride
 
 
-@share_processor()
+@limit_threads()
 def _produce(queue: Any, stacks: Sequence[Stack], recipe: Recipe, start: int, stride: int) -> None:
     cv2.setNumThreads(1)
     parent = mp.parent_process()

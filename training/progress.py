@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from s2match.outputs.figures.saving import save_figure
 from s2match.outputs.figures.style import BLUE, GREEN, VERMILION, label_axes, new_figure
-from s2match.util.atomic_write import written_whole
+from s2match.util.atomic_write import atomic_write
 from training.losses import Step
 
 # What the fields of a step are called.
@@ -58,7 +58,7 @@ def read_rows(path: Path) -> list[Row]:
 
 def write_rows(rows: Sequence[Row], path: Path) -> None:
     """Write the table as CSV, and its curves beside it as ``.png``."""
-    with written_whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([_COLUMNS, *((row.step, row.minutes, *row.figures) for row in rows)])
     if rows:
         save_figure(plot_rows(rows), path.with_suffix(".png"))

@@ -21,10 +21,10 @@ from kornia.feature import LoFTR
 from kornia.feature.loftr.loftr import default_cfg
 
 from s2match.loftr.checkpoints import load_network, save_weights
-from s2match.loftr.config import Reading
+from s2match.loftr.config import MatchingConfig
 from s2match.loftr.device import best_precision, pick_device, wide_half
-from s2match.util.atomic_write import written_whole
-from s2match.util.threads import share_processor
+from s2match.util.atomic_write import atomic_write
+from s2match.util.threads import limit_threads
 from training.calibrate import calibrate
 from training.loading import Recipe, batches
 from training.losses import Step, run
@@ -36,7 +36,7 @@ FINE_LAYERS = ("fine_preprocess", "loftr_fine", "backbone.layer1_outconv", "back
 _RESTARTED = ("fine_preprocess.merge_feat", "loftr_fine")
 PIXEL_CENTRE = 0.0
 # What the losses teach: sums over neighbouring cells, and further looks of the fine stage.
-READING = Reading(neighbourhood=True, looks=3)
+CONFIG = MatchingConfig(neighbourhood=True, fine_iterations=3)
 SCRATCH = "scratch"
 _WATCH_EVERY = 5
 # From scratch the fine stage begins anew after this share of the training.
@@ -177,7 +177,7 @@ def _optimizer(net: LoFTR, plan: Plan) -> torch.optim.Optimizer:
 
 def save(state: State, out: Path) -> None:
     """Write the checkpoint, and the averaged weights beside it as ``.safetensors``."""
-    with written_whole(out) as partial:
+    with atomic_write(out) as partial:
         torch.save(
             {
                 "config": state.net.config,
@@ -190,7 +190,7 @@ def save(state: State, out: Path) -> None:
             },
             partial,
         )
-    save_weights(state.average, PIXEL_CENTRE, out.with_suffix(".safetensors"), READING)
+    save_weights(state.average, PIXEL_CENTRE, out.with_suffix(".safetensors"), CONFIG)
 
 
 def resume(path: Path, plan: Plan, device: torch.device) -> State:
@@ -208,7 +208,7 @@ def resume(path: Path, plan: Plan, device: torch.device) -> State:
     return state
 
 
-@share_processor()
+@limit_threads()
 def train(
     state: State,
     stacks: Sequence[Stack],

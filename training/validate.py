@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from s2match.loftr.checkpoints import load_network
 from s2match.loftr.device import pick_device
 from s2match.loftr.engine import Engine, EngineMatches
-from s2match.util.threads import share_processor
+from s2match.util.threads import limit_threads
 from training.pairs import Matrix, apply, cut, translation
 from training.photometry import repaint, stretch
 from training.scenes import Stack, list_images, load_stacks, matches_any
@@ -196,7 +196,7 @@ def table(figures: Sequence[Figures]) -> str:
     return "\n".join(lines)
 
 
-@share_processor()
+@limit_threads()
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -208,7 +208,7 @@ def main() -> None:
     checks = held_out_checks(list_images(a.data), a.hold_out, a.same_place)
     for weights in a.weights:
         network = load_network(weights)
-        engine = Engine(network.net, pick_device("auto"), reading=network.reading)
+        engine = Engine(network.net, pick_device("auto"), config=network.config)
         print(f"{weights}\n{table([measure(engine, check) for check in checks])}\n", flush=True)
 
 

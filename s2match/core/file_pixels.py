@@ -5,10 +5,10 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from s2match.core.georeference import predict
-from s2match.core.grid import Grid, Placed, native_transform
+from s2match.core.grid import Grid, HasGrid, native_transform
 
 
-def whole_file(placed: Placed) -> Grid:
+def whole_file(placed: HasGrid) -> Grid:
     """The grid of every pixel of an image's file.
 
     Args:
@@ -25,7 +25,7 @@ def whole_file(placed: Placed) -> Grid:
     return Grid(size, transform, placed.crs, size, placed.scene, radiometry=placed.radiometry)
 
 
-def to_file(placed: Placed, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+def to_file(placed: HasGrid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """Carry (N, 2) pixels (x, y) of an image, GDAL frame, to pixels of its file, likewise.
 
     Args:
@@ -38,7 +38,7 @@ def to_file(placed: Placed, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(xy * scale + corner)
 
 
-def from_file(placed: Placed, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+def from_file(placed: HasGrid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """Carry (N, 2) pixels (x, y) of an image's file to pixels of the image: the inverse of :func:`to_file`."""
     if isinstance(placed, Grid) and placed.source is not None:
         return predict(from_file(placed.source, xy), placed.source, placed)
@@ -46,7 +46,7 @@ def from_file(placed: Placed, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray((xy - corner) / scale)
 
 
-def file_affine(placed: Placed) -> Affine | None:
+def file_affine(placed: HasGrid) -> Affine | None:
     """Affine map from pixels of an image to pixels of its file, GDAL frame; None where there is none.
 
     There is none where the file has another reference system than the image, which lies on another one's pixels.
@@ -59,13 +59,13 @@ def file_affine(placed: Placed) -> Affine | None:
     return Affine(*map(float, (across[0], along[0], origin[0], across[1], along[1], origin[1])))
 
 
-def file_pixels_per_pixel(placed: Placed) -> float:
+def file_pixels_per_pixel(placed: HasGrid) -> float:
     """Pixels of the file along a pixel of the image in its middle, the mean of both axes."""
     middle = np.array(placed.size) / 2
     origin, right, down = to_file(placed, middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
     return float(np.sqrt(abs(np.linalg.det(np.stack([right - origin, down - origin])))))
 
 
-def _scale_and_corner(placed: Placed) -> tuple[NDArray[np.float64], tuple[int, int]]:
+def _scale_and_corner(placed: HasGrid) -> tuple[NDArray[np.float64], tuple[int, int]]:
     scale = np.array(placed.native_size) / np.array(placed.size)
     return scale, placed.corner if isinstance(placed, Grid) else (0, 0)

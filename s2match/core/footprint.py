@@ -3,13 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.core.georeference import SIDE_POINTS, apply_transform, comparable, full_turn, reproject, wrapped
-from s2match.core.grid import Placed
+from s2match.core.georeference import comparable
+from s2match.core.grid import HasGrid
 from s2match.core.lattice import LATTICE_POINTS, lattice, middle_of, middle_x
+from s2match.core.projection import SIDE_POINTS, apply_transform, full_turn, reproject, wrapped
 from s2match.errors import NoOverlapError
 
 
-def footprint(placed: Placed, onto: Placed) -> NDArray[np.float64] | None:
+def footprint(placed: HasGrid, onto: HasGrid) -> NDArray[np.float64] | None:
     """(2, 2) lowest and highest (x, y), in pixels of another image, of what an image shows.
 
     Where a CRS expresses a part of it only, it is the box about that part. None where it expresses nothing.
@@ -35,13 +36,13 @@ def footprint(placed: Placed, onto: Placed) -> NDArray[np.float64] | None:
     return box + np.array([[-1.0], [1.0]]) * beyond
 
 
-def share_ground(reference: Placed, target: Placed) -> bool:
+def share_ground(reference: HasGrid, target: HasGrid) -> bool:
     """Whether the footprints of two comparable images overlap."""
     box = footprint(target, reference)
     return box is not None and bool((box[0] < reference.size).all() and (box[1] > 0).all())
 
 
-def require_overlap(reference: Placed, target: Placed) -> None:
+def require_overlap(reference: HasGrid, target: HasGrid) -> None:
     """Refuse two georeferenced images whose footprints share no ground; accept any other pair.
 
     Raises:
@@ -51,7 +52,7 @@ def require_overlap(reference: Placed, target: Placed) -> None:
         raise NoOverlapError(f"The footprints of {reference.scene.title} and {target.scene.title} share no ground.")
 
 
-def common_corners(reference: Placed, target: Placed) -> NDArray[np.float64]:
+def common_corners(reference: HasGrid, target: HasGrid) -> NDArray[np.float64]:
     """(4, 2) corners, in reference pixels, of the box around the ground that both images show.
 
     Without a georeference these are the corners of the reference.
@@ -64,7 +65,7 @@ def common_corners(reference: Placed, target: Placed) -> NDArray[np.float64]:
     return np.array([[low[0], low[1]], [high[0], low[1]], [low[0], high[1]], [high[0], high[1]]])
 
 
-def outline(raster: Placed) -> NDArray[np.float64]:
+def outline(raster: HasGrid) -> NDArray[np.float64]:
     """(N, 2) points around the edge of an image, closed."""
     width, height = raster.size
     along = np.linspace(0, 1, SIDE_POINTS)

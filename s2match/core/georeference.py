@@ -1,112 +1,20 @@
 """What the georeference says: where a pixel lies in another image, and how far apart points are on the ground."""
 
-import math
-
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
-from rasterio import Env
-from rasterio._err import CPLE_BaseError, CPLE_NotSupportedError
-from rasterio.crs import CRS
-from rasterio.errors import CRSError, RasterioError
-from rasterio.warp import transform as warp_points
-from rasterio.warp import transform_bounds
 
-from s2match.core.bounds import Bounds
-from s2match.core.grid import Placed, georeferenced
+from s2match.core.grid import HasGrid, georeferenced
 from s2match.core.lattice import lattice, middle_x
-
-# Points along each image side when a footprint is carried into another CRS, where straight sides bend.
-SIDE_POINTS = 33
-
-# No map coordinates of a planet are larger.
-_FARTHEST = 1e10
+from s2match.core.projection import apply_transform, reproject, wrapped
 
 
-def crs_named(name: str) -> CRS | None:
-    """The CRS of a code, WKT or PROJ string; None where it is unknown or damaged."""
-    try:
-        # GDAL's own words for a damaged name go to its log, not to the terminal
-        with Env():
-            return CRS.from_user_input(name)
-    except (CRSError, ValueError):
-        return None
-
-
-def apply_transform(transform: Affine, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Apply an affine transform to (N, 2) points (x, y)."""
-    matrix = np.array([[transform.a, transform.b], [transform.d, transform.e]])
-    return np.asarray(xy @ matrix.T + (transform.c, transform.f))
-
-
-def reproject(xy: NDArray[np.float64], source: CRS | None, target: CRS | None) -> NDArray[np.float64]:
-    """Carry (N, 2) map coordinates (x, y), geographic ones as (longitude, latitude), from one CRS to another.
-
-    Points that a CRS cannot express come back as NaN. Longitudes may come back a full turn off, see :func:`wrapped`.
-    """
-    if source == target or len(xy) == 0:
-        return xy
-    # PROJ takes minutes to bring longitudes of absurd coordinates into range
-    if (np.abs(xy) > _FARTHEST).any():
-        xy = np.where((np.abs(xy) > _FARTHEST).any(axis=1, keepdims=True), np.nan, xy)
-    try:
-        carried = np.stack(warp_points(source, target, xy[:, 0], xy[:, 1]), axis=1)
-    except CPLE_NotSupportedError:
-        # nothing leads from one to the other: they are of two planets, for one
-        return np.full(xy.shape, np.nan)
-    except (CPLE_BaseError, RasterioError):
-        # GDAL gives no point at all where it cannot carry one of them
-        if len(xy) == 1:
-            return np.full((1, 2), np.nan)
-        half = len(xy) // 2
-        return np.concatenate([reproject(part, source, target) for part in (xy[:half], xy[half:])])
-    carried[~np.isfinite(carried).all(axis=1)] = np.nan
-    return carried
-
-
-def full_turn(crs: CRS | None) -> float | None:
-    """360 degrees in the unit of a geographic CRS; None for others, whose x does not start again."""
-    return 2 * math.pi / float(crs.units_factor[1]) if crs is not None and crs.is_geographic else None
-
-
-def wrapped(xy: NDArray[np.float64], crs: CRS | None, near: float) -> NDArray[np.float64]:
-    """(N, 2) map coordinates, those of a geographic CRS with longitudes within half a turn of a given one."""
-    turn = full_turn(crs)
-    if turn is None:
-        return xy
-    return np.stack([xy[:, 0] + turn * np.round((near - xy[:, 0]) / turn), xy[:, 1]], axis=1)
-
-
-def to_pixels(placed: Placed, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+def to_pixels(placed: HasGrid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 2) pixels (x, y) of a georeferenced image at map coordinates (N, 2) of its CRS, whatever turn they are of."""
     assert placed.transform is not None
     return apply_transform(~placed.transform, wrapped(xy, placed.crs, middle_x(placed)))
 
 
-def reproject_bounds(bounds: Bounds, source: CRS, target: CRS) -> list[Bounds]:
-    """The box in another CRS about a box, none where it cannot be expressed.
-
-    In a geographic CRS there are several: longitudes may be given from -180 to 180 or from 0 to 360 degrees, and a box
-    that the 180th meridian cuts is two.
-    """
-    boxes = [bounds]
-    if source != target:
-        try:
-            left, bottom, right, top = transform_bounds(source, target, *bounds, densify_pts=SIDE_POINTS)
-        except (CPLE_BaseError, RasterioError):
-            return []
-        if not np.isfinite([left, bottom, right, top]).all():
-            return []
-        turn = full_turn(target)
-        # unbroken, beyond the meridian
-        boxes = [(left, bottom, right + turn if turn is not None and left > right else right, top)]
-    turn = full_turn(target)
-    if turn is None:
-        return boxes
-    return [(box[0] + k * turn, box[1], box[2] + k * turn, box[3]) for box in boxes for k in (-1, 0, 1)]
-
-
-def predict(xy: NDArray[np.float64], reference: Placed, target: Placed) -> NDArray[np.float64]:
+def predict(xy: NDArray[np.float64], reference: HasGrid, target: HasGrid) -> NDArray[np.float64]:
     """Where the georeference of both images places points of the reference in the target.
 
     Args:
@@ -122,7 +30,7 @@ def predict(xy: NDArray[np.float64], reference: Placed, target: Placed) -> NDArr
     return to_pixels(target, reproject(apply_transform(reference.transform, xy), reference.crs, target.crs))
 
 
-def comparable(reference: Placed, target: Placed) -> bool:
+def comparable(reference: HasGrid, target: HasGrid) -> bool:
     """Whether the georeferences of two images tell how they lie to each other.
 
     They do where both have a CRS, or where none has: then both are taken to be on one map.
@@ -130,7 +38,7 @@ def comparable(reference: Placed, target: Placed) -> bool:
     return georeferenced(reference) and georeferenced(target) and (reference.crs is None) == (target.crs is None)
 
 
-def expected_linear(reference: Placed, target: Placed) -> NDArray[np.float64]:
+def expected_linear(reference: HasGrid, target: HasGrid) -> NDArray[np.float64]:
     """2×2 linear part of the map from reference to target pixels in the middle of the reference.
 
     By the georeference; images without one are expected to have the same scale and orientation.

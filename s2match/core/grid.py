@@ -12,7 +12,7 @@ from s2match.core.scene import Scene
 from s2match.core.window import Window
 
 
-class Placed(Protocol):
+class HasGrid(Protocol):
     """An image that has a size and perhaps a place on the ground: a :class:`Raster` or a :class:`Grid`."""
 
     @property
@@ -96,12 +96,12 @@ class Grid:
         return replace(self, size=size, native_size=size, transform=transform, corner=corner, file_size=whole)
 
 
-def georeferenced(placed: Placed) -> bool:
+def georeferenced(placed: HasGrid) -> bool:
     """Whether pixel positions can be turned into map coordinates, of a reference system or of a map without one."""
     return placed.transform is not None
 
 
-def native_transform(placed: Placed) -> Affine | None:
+def native_transform(placed: HasGrid) -> Affine | None:
     """Transform of the pixels of the file that an image covers."""
     if placed.transform is None:
         return None

@@ -9,9 +9,9 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from s2match.core.georeference import apply_transform, reproject
-from s2match.core.grid import Placed
+from s2match.core.grid import HasGrid
 from s2match.core.lattice import WGS84, middle_of
+from s2match.core.projection import apply_transform, reproject
 
 # How much longer or shorter than on the ground a length on a map may be, for the map's axes to be measured along.
 _TRUE_TO_SCALE = 0.005
@@ -57,7 +57,7 @@ class GroundAxes:
 IN_METRES = GroundAxes()
 
 
-def ground_axes(placed: Placed) -> GroundAxes:
+def ground_axes(placed: HasGrid) -> GroundAxes:
     """The axes that distances on the ground of a georeferenced image are measured along.
 
     Those of its own CRS where that is projected, in metres, and in the middle of the image true to scale within half a
@@ -101,7 +101,7 @@ def _true_to_scale(crs: CRS, middle: NDArray[np.float64], geographic: tuple[floa
     return bool(true and abs(axes[0, 1]) < _TURNED and axes[0, 0] > 0)
 
 
-def pixel_sides_m(raster: Placed, transform: Affine | None) -> tuple[float, float]:
+def pixel_sides_m(raster: HasGrid, transform: Affine | None) -> tuple[float, float]:
     """Width and height on the ground of a pixel in the middle of a georeferenced image, in metres.
 
     In units of the map where :func:`ground_axes` has no metres.
@@ -117,6 +117,6 @@ def pixel_sides_m(raster: Placed, transform: Affine | None) -> tuple[float, floa
     return math.dist(origin, right), math.dist(origin, down)
 
 
-def pixel_m(placed: Placed) -> float:
+def pixel_m(placed: HasGrid) -> float:
     """Side of a square as large as a pixel in the middle of a georeferenced image, in metres."""
     return math.sqrt(math.prod(pixel_sides_m(placed, placed.transform)))

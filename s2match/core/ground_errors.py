@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.core.georeference import apply_transform, comparable, reproject, wrapped
-from s2match.core.grid import Placed, native_transform
+from s2match.core.georeference import comparable
+from s2match.core.grid import HasGrid, native_transform
 from s2match.core.ground_axes import IN_METRES, GroundAxes, ground_axes, pixel_sides_m
+from s2match.core.projection import apply_transform, reproject, wrapped
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,15 @@ class GroundErrors:
     def known(self) -> "GroundErrors":
         """The errors of the points that have one."""
         finite = np.isfinite(self.east_m) & np.isfinite(self.north_m)
-        return self if finite.all() else self.of(np.asarray(finite))
+        return self if finite.all() else self.subset(np.asarray(finite))
 
-    def of(self, chosen: NDArray[np.bool_]) -> "GroundErrors":
+    def subset(self, chosen: NDArray[np.bool_]) -> "GroundErrors":
         """The errors of some of the matches, chosen by an (N,) mask."""
         return GroundErrors(self.east_m[chosen], self.north_m[chosen], self.native_pixel_m, self.axes)
 
 
 def ground_errors(
-    reference: Placed, target: Placed, xy0: NDArray[np.float64], xy1: NDArray[np.float64]
+    reference: HasGrid, target: HasGrid, xy0: NDArray[np.float64], xy1: NDArray[np.float64]
 ) -> GroundErrors | None:
     """Measure matches against the georeference of both images.
 

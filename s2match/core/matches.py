@@ -38,7 +38,7 @@ class GreyImage:
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """How matches were found.
 
     Attributes:
@@ -76,7 +76,7 @@ class Matches:
     xy0: NDArray[np.float64]
     xy1: NDArray[np.float64]
     confidence: NDArray[np.float64]
-    origin: Origin
+    origin: Provenance
     scatter_px: NDArray[np.float64] | None = None
     similarity: NDArray[np.float64] | None = None
     correlated: NDArray[np.bool_] | None = None
@@ -90,7 +90,7 @@ class Matches:
         """(N,) :attr:`correlated`; where none was sought, none is."""
         return np.zeros(len(self), np.bool_) if self.correlated is None else self.correlated
 
-    def of(self, chosen: NDArray[np.bool_]) -> "Matches":
+    def subset(self, chosen: NDArray[np.bool_]) -> "Matches":
         """Some of the matches, chosen by an (N,) mask."""
         return Matches(
             self.xy0[chosen],
@@ -105,10 +105,10 @@ class Matches:
     def above(self, confidence: float) -> "Matches":
         """Those with a confidence above a threshold."""
         origin = replace(self.origin, confidence=confidence)
-        return replace(self.of(self.confidence > confidence), origin=origin)
+        return replace(self.subset(self.confidence > confidence), origin=origin)
 
     @classmethod
-    def joined(cls, parts: Sequence["Matches"]) -> "Matches":
+    def concatenate(cls, parts: Sequence["Matches"]) -> "Matches":
         """All matches of at least one part; the parts are of one origin, and know the same of their matches.
 
         Raises:

@@ -16,14 +16,14 @@ from s2match.core.mask import Masking
 from s2match.core.matches import Matches
 from s2match.core.raster import Patch, Raster
 from s2match.core.window import Window
-from s2match.correction.image_similarity import MARGIN_PX, Likeness, Pieces, likeness
+from s2match.correction.image_similarity import MARGIN_PX, ImagePairs, SimilarityMetrics, similarity_metrics
 from s2match.io.pair_grid import read_pair, resampled_onto
-from s2match.io.reader import held, measured, read_grid, read_whole, read_window
+from s2match.io.reader import keep_open, measured, read_grid, read_whole, read_window
 from s2match.registration.evidence import FitFailure, common_ground
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration
 from s2match.result import PairResult
-from s2match.util.threads import share_processor
+from s2match.util.threads import limit_threads
 
 # Longest side of what is shown; likeness is measured at the matched size, in windows of this side where it is larger.
 _SHOWN_PX = 2048
@@ -62,8 +62,8 @@ class Improvement:
     Attributes:
         before: How the target agreed, where its georeference puts it.
         after: How the corrected target agrees.
-        shown: The reference, the target before and the target after, on one grid of the reference's: as large as they
-            were matched, but at most 2048 px along the longer side.
+        previews: The reference, the target before and the target after, on one grid of the reference's: as large as
+            they were matched, but at most 2048 px along the longer side.
         same_points: Whether both were measured at the points that the model was fitted to. If not, the corrected
             target was matched again.
         axes: What east and north are, and the unit.
@@ -71,7 +71,7 @@ class Improvement:
 
     before: Agreement
     after: Agreement
-    shown: tuple[Raster, Raster, Raster]
+    previews: tuple[Raster, Raster, Raster]
     same_points: bool = False
     axes: GroundAxes = IN_METRES
 
@@ -87,7 +87,7 @@ class Improvement:
         return self.after.rmse_m < self.before.rmse_m and self.after.similarity > self.before.similarity
 
 
-@share_processor()
+@limit_threads()
 def measure_improvement(
     result: PairResult, corrected: str | Path, rematch: Callable[[Grid, Grid], Matches] | None
 ) -> Improvement | None:
@@ -116,17 +116,17 @@ def measure_improvement(
     # drawn masks of the target lie where it was: only what is told by the pixels themselves moves with them
     after = resampled_onto(reference, _read_alike(corrected, before), Masking(clouds=target.masking.clouds))
     grids = (reference, before, after)
-    shown = _shown(grids)
-    common = np.logical_and.reduce([raster.valid for raster in shown])
-    with held(*grids):
-        alike = [likeness(_pieces(grids, shown, which)) for which in (1, 2)]
+    previews = _shown(grids)
+    common = np.logical_and.reduce([raster.valid for raster in previews])
+    with keep_open(*grids):
+        alike = [similarity_metrics(_pieces(grids, previews, which)) for which in (1, 2)]
     assert result.registration is not None, "nothing was corrected"
     first = result.registration.inliers
     if rematch is None:
         matches, second = _moved(result.matches, result.registration), first
     else:
         matches = rematch(reference, after)
-        settings, ground = result.settings, common_ground(reference, after, (shown[0], shown[2]))
+        settings, ground = result.settings, common_ground(reference, after, (previews[0], previews[2]))
         again = fit(matches, settings.geometry, settings.ransac_threshold_px, settings.seed, ground=ground)
         second = np.ones(len(matches), np.bool_) if isinstance(again, FitFailure) else again.inliers
     found = ground_errors(reference, after, matches.xy0, matches.xy1)
@@ -134,7 +134,7 @@ def measure_improvement(
     return Improvement(
         _agreement(result.errors, first & _on(common, reference, result.matches), alike[0]),
         _agreement(found, second & _on(common, reference, matches), alike[1]),
-        shown,
+        previews,
         same_points=rematch is None,
         axes=result.errors.axes,
     )
@@ -161,11 +161,13 @@ def _shown(grids: tuple[Grid, Grid, Grid]) -> tuple[Raster, Raster, Raster]:
     return first, second, third
 
 
-def _pieces(grids: tuple[Grid, Grid, Grid], shown: tuple[Raster, Raster, Raster], which: int) -> Iterator[Pieces]:
+def _pieces(
+    grids: tuple[Grid, Grid, Grid], previews: tuple[Raster, Raster, Raster], which: int
+) -> Iterator[ImagePairs]:
     """The reference and one of the others, window by window where they are larger than shown."""
     width, height = grids[0].size
-    if (width, height) == shown[0].size:
-        yield _piece(shown, which, (slice(None), slice(None)))
+    if (width, height) == previews[0].size:
+        yield _piece(previews, which, (slice(None), slice(None)))
         return
     side = _SHOWN_PX - 2 * MARGIN_PX
     for top in range(0, height, side):
@@ -177,10 +179,10 @@ def _pieces(grids: tuple[Grid, Grid, Grid], shown: tuple[Raster, Raster, Raster]
             yield _piece([read_window(grid, window) for grid in grids], which, core)
 
 
-def _piece(images: "tuple[Raster, ...] | list[Patch]", which: int, core: tuple[slice, slice]) -> Pieces:
+def _piece(images: "tuple[Raster, ...] | list[Patch]", which: int, core: tuple[slice, slice]) -> ImagePairs:
     common = np.logical_and.reduce([image.valid for image in images])
     first, second = (images[k].image.mean(axis=2, dtype=np.float32) for k in (0, which))
-    return Pieces(first, second, np.asarray(common), core)
+    return ImagePairs(first, second, np.asarray(common), core)
 
 
 def _on(common: NDArray[np.bool_], reference: Grid, matches: Matches) -> NDArray[np.bool_]:
@@ -191,8 +193,8 @@ def _on(common: NDArray[np.bool_], reference: Grid, matches: Matches) -> NDArray
     return np.asarray(common[y, x])
 
 
-def _agreement(all_errors: GroundErrors, counted: NDArray[np.bool_], alike: Likeness) -> Agreement:
-    chosen = all_errors.of(counted).known
+def _agreement(all_errors: GroundErrors, counted: NDArray[np.bool_], alike: SimilarityMetrics) -> Agreement:
+    chosen = all_errors.subset(counted).known
     count = len(chosen.east_m)
     if count == 0:
         return Agreement(0, math.nan, math.nan, math.nan, math.nan, alike.similarity, alike.mutual_information)

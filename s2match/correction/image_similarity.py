@@ -20,7 +20,7 @@ MARGIN_PX = _SIDE_PX // 2
 
 
 @dataclass(frozen=True)
-class Likeness:
+class SimilarityMetrics:
     """How alike two images are.
 
     Attributes:
@@ -33,7 +33,7 @@ class Likeness:
 
 
 @dataclass(frozen=True)
-class Pieces:
+class ImagePairs:
     """A part of two images, with a margin around it.
 
     Attributes:
@@ -49,7 +49,7 @@ class Pieces:
     core: tuple[slice, slice]
 
 
-def likeness(parts: Iterable[Pieces]) -> Likeness:
+def similarity_metrics(parts: Iterable[ImagePairs]) -> SimilarityMetrics:
     """Measure two images part by part, in memory for one part."""
     total, count = 0.0, 0
     joint = np.zeros((_LEVELS, _LEVELS))
@@ -59,8 +59,8 @@ def likeness(parts: Iterable[Pieces]) -> Likeness:
         count += int(counted.sum())
         joint += _joint_histogram(part.first[part.core][counted], part.second[part.core][counted])
     if count == 0:
-        return Likeness(float("nan"), float("nan"))
-    return Likeness(total / count, _mutual_information(joint / count))
+        return SimilarityMetrics(float("nan"), float("nan"))
+    return SimilarityMetrics(total / count, _mutual_information(joint / count))
 
 
 def structural_similarity(
@@ -85,8 +85,8 @@ def structural_similarity(
     mean1, mean2 = mean(one), mean(two)
     variance1, variance2 = mean(one**2) - mean1**2, mean(two**2) - mean2**2
     covariance = mean(one * two) - mean1 * mean2
-    likeness = (2 * mean1 * mean2 + _C1) * (2 * covariance + _C2)
-    return np.asarray(likeness / ((mean1**2 + mean2**2 + _C1) * (variance1 + variance2 + _C2)))
+    similarity_metrics = (2 * mean1 * mean2 + _C1) * (2 * covariance + _C2)
+    return np.asarray(similarity_metrics / ((mean1**2 + mean2**2 + _C1) * (variance1 + variance2 + _C2)))
 
 
 def _blurred(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from s2match.core.file_pixels import from_file, to_file
 from s2match.core.footprint import outline
-from s2match.core.georeference import apply_transform, comparable, full_turn
-from s2match.core.grid import Grid, Placed, georeferenced
+from s2match.core.georeference import comparable
+from s2match.core.grid import Grid, HasGrid, georeferenced
 from s2match.core.ground_axes import pixel_sides_m
+from s2match.core.projection import apply_transform, full_turn
 from s2match.errors import CorrectionError
 from s2match.registration.model import Registration
 
@@ -28,7 +29,7 @@ _MORE_THAN_A_SHIFT = "--no_resample needs a pure translation, and this {} does m
 
 
 @dataclass(frozen=True)
-class Lattice:
+class OutputGrid:
     """The pixels of a corrected file.
 
     Attributes:
@@ -52,13 +53,13 @@ class Correction:
         target_file: Every pixel of the target's.
     """
 
-    reference: Placed
-    target: Placed
+    reference: HasGrid
+    target: HasGrid
     registration: Registration
     reference_file: Grid
     target_file: Grid
 
-    def lattice(self, source: Grid | None = None) -> Lattice:
+    def lattice(self, source: Grid | None = None) -> OutputGrid:
         """The pixels of a corrected file.
 
         Args:
@@ -70,7 +71,7 @@ class Correction:
         """
         whole, target = self.reference_file, self.target_file
         if source is None:
-            return Lattice(whole, (1.0, 1.0))
+            return OutputGrid(whole, (1.0, 1.0))
         ratio = np.ones(2)
         if comparable(whole, target):
             ratio = np.divide(pixel_sides_m(target, target.transform), pixel_sides_m(whole, whole.transform))
@@ -81,9 +82,9 @@ class Correction:
         height = math.ceil(whole.size[1] / down - 10**-_DECIMALS)
         transform = None if whole.transform is None else whole.transform @ Affine.scale(across, down)
         grid = replace(whole, size=(width, height), native_size=(width, height), transform=transform)
-        return Lattice(grid, (across, down))
+        return OutputGrid(grid, (across, down))
 
-    def source_pixels(self, source: Grid, lattice: Lattice, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    def source_pixels(self, source: Grid, lattice: OutputGrid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
         """Carry (N, 2) pixels (x, y) of a corrected file to pixels of the file it is made of, GDAL frame.
 
         Args:

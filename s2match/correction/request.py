@@ -12,13 +12,13 @@ from s2match.io.pair_grid import read_pair
 from s2match.io.reader import measured, read_grid
 from s2match.resampling.kernels import RESAMPLINGS
 from s2match.result import PairResult
-from s2match.util.threads import share_processor
+from s2match.util.threads import limit_threads
 
 CUBIC = "cubic"
 
 
 @dataclass(frozen=True)
-class Order:
+class CorrectionRequest:
     """What to correct, and how.
 
     Attributes:
@@ -50,7 +50,7 @@ class Order:
         return self.out, *(self.out.parent / f"{path.stem}_coregistered.tif" for path in self.siblings)
 
 
-def check_order(order: Order, target: Scene) -> None:
+def check_request(order: CorrectionRequest, target: Scene) -> None:
     """Refuse what cannot be done, before any work.
 
     Raises:
@@ -66,8 +66,8 @@ def check_order(order: Order, target: Scene) -> None:
         require_same_footprint(read_grid(path), read_grid(target))
 
 
-@share_processor()
-def correct(result: PairResult, order: Order) -> None:
+@limit_threads()
+def correct(result: PairResult, order: CorrectionRequest) -> None:
     """Write the corrected files; with a pure translation alone where pixels are to stay.
 
     Raises:

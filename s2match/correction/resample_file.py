@@ -15,7 +15,7 @@ from rasterio.windows import Window as RasterioWindow
 from s2match.core.grid import Grid
 from s2match.core.radiometry import AS_FILES_SAY, Radiometry
 from s2match.core.window import Window
-from s2match.correction.pixel_map import Correction, Lattice
+from s2match.correction.pixel_map import Correction, OutputGrid
 from s2match.errors import CorrectionError
 from s2match.io.cog import BLOCK_PX, Block, Layout, has_own_mask, write_cog
 from s2match.io.nodata import (
@@ -30,7 +30,7 @@ from s2match.io.nodata import (
 )
 from s2match.io.open_file import opened
 from s2match.io.radiometry import radiometry_of
-from s2match.resampling.kernels import NEAREST, Spots, reach_px, sample
+from s2match.resampling.kernels import NEAREST, SamplePoints, reach_px, sample
 
 # Output pixels of a side that are resampled at a time, for each source pixel along it.
 _SIDE_PX = 1024
@@ -71,7 +71,7 @@ class _Source:
     stretch: tuple[float, float]
 
 
-def write_resampled(correction: Correction, source: Grid, lattice: Lattice, out: Path, resampling: str) -> None:
+def write_resampled(correction: Correction, source: Grid, lattice: OutputGrid, out: Path, resampling: str) -> None:
     """Write a file corrected, as a Cloud Optimized GeoTIFF; every pixel is resampled once, from the original.
 
     What is nodata in the file is not mixed with anything. Where it shows nothing, its nodata value is written, or what
@@ -134,7 +134,7 @@ def write_moved(correction: Correction, source: Grid, out: Path) -> None:
         write_cog(file, layout, pixels, out, _SIDE_PX)
 
 
-def _resampled(correction: Correction, source: _Source, lattice: Lattice, window: Window) -> Block:
+def _resampled(correction: Correction, source: _Source, lattice: OutputGrid, window: Window) -> Block:
     """The pixels of a window of the corrected file."""
     file, dtype = source.file, np.dtype(source.file.dtypes[0])
     shape = (file.count, window.height, window.width)
@@ -146,7 +146,7 @@ def _resampled(correction: Correction, source: _Source, lattice: Lattice, window
         return Block(window, values, valid[0])
     bands = file.read(window=part)
     known = _read_valid(source, bands, part)
-    spots = Spots(x - part.col_off, y - part.row_off, source.stretch)
+    spots = SamplePoints(x - part.col_off, y - part.row_off, source.stretch)
     for band, colour in enumerate(file.colorinterp):
         if colour is ColorInterp.alpha:
             values[band], _ = sample(bands[band], np.ones_like(known[band]), spots, NEAREST)
@@ -157,7 +157,7 @@ def _resampled(correction: Correction, source: _Source, lattice: Lattice, window
 
 
 def _positions(
-    correction: Correction, source: Grid, lattice: Lattice, window: Window
+    correction: Correction, source: Grid, lattice: OutputGrid, window: Window
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Where the centres of a window's pixels lie in the source file, H×W x and H×W y, GDAL frame."""
     knots = [np.arange(0, side + _KNOT_PX, _KNOT_PX, dtype=float) for side in (window.width, window.height)]
@@ -191,8 +191,8 @@ def _part(source: _Source, x: NDArray[np.float64], y: NDArray[np.float64]) -> Ra
     return RasterioWindow.from_slices(*slices)
 
 
-def _stretch(correction: Correction, source: Grid, lattice: Lattice) -> tuple[float, float]:
-    """See :class:`s2match.resampling.kernels.Spots`, in the middle of the corrected file."""
+def _stretch(correction: Correction, source: Grid, lattice: OutputGrid) -> tuple[float, float]:
+    """See :class:`s2match.resampling.kernels.SamplePoints`, in the middle of the corrected file."""
     middle = np.array(lattice.grid.size) / 2
     origin, right, down = correction.source_pixels(
         source, lattice, middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])

@@ -8,7 +8,7 @@ from pathlib import Path
 from s2match.core.scene import Scene
 from s2match.errors import S2MatchError
 from s2match.io.reader import image_size, nodata_share, read_grid
-from s2match.util.atomic_write import written_whole
+from s2match.util.atomic_write import atomic_write
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def write_list(images: Sequence[ListedImage], path: Path) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(json.dumps([asdict(image) for image in images], indent=2) + "\n", encoding="utf-8")
 
 

@@ -28,7 +28,7 @@ from s2match.dataset.kaggle import (
 )
 from s2match.errors import DatasetError, PreparationError, UnreadableImageError
 from s2match.io.jp2_integrity import image_damage, is_whole
-from s2match.util.atomic_write import written_whole
+from s2match.util.atomic_write import atomic_write
 
 KAGGLE_SOURCE = "kaggle"
 _CHUNK_BYTES = 1 << 20
@@ -323,7 +323,7 @@ def _is_present(offer: Offer, target: Path) -> bool:
 def _place(offer: Offer, target: Path) -> str | None:
     """Copy and check an offer; return why it was refused, or None."""
     try:
-        with written_whole(target) as copy:
+        with atomic_write(target) as copy:
             with offer.open() as stream, copy.open("wb") as out:
                 shutil.copyfileobj(stream, out, _CHUNK_BYTES)
             size = copy.stat().st_size

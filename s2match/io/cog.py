@@ -19,7 +19,7 @@ from s2match.core.window import Window
 from s2match.errors import OutputError
 from s2match.io.gdal import GDAL_ERRORS, what_gdal_says
 from s2match.io.quiet import create_geotiff
-from s2match.util.atomic_write import written_whole
+from s2match.util.atomic_write import atomic_write
 
 SUFFIXES = (".tif", ".tiff")
 BLOCK_PX = 512
@@ -97,7 +97,7 @@ def write_cog(
         OutputError: The file cannot be written.
     """
     with (
-        written_whole(path) as partial,
+        atomic_write(path) as partial,
         tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder,
         rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES, GDAL_TIFF_INTERNAL_MASK=True),
     ):

@@ -17,10 +17,10 @@ from rasterio.features import rasterize
 from rasterio.windows import Window as RasterioWindow
 
 from s2match.core.bounds import Bounds
-from s2match.core.georeference import apply_transform, reproject, reproject_bounds, wrapped
 from s2match.core.grid import Grid, georeferenced
 from s2match.core.ground_axes import pixel_sides_m
 from s2match.core.mask import Mask
+from s2match.core.projection import apply_transform, reproject, reproject_bounds, wrapped
 from s2match.core.raster import Patch
 from s2match.core.window import Window
 from s2match.errors import MaskError

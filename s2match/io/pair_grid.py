@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from s2match.core.file_pixels import whole_file
 from s2match.core.footprint import common_corners, footprint, require_overlap, share_ground
 from s2match.core.georeference import comparable
-from s2match.core.grid import Grid, Placed, georeferenced
+from s2match.core.grid import Grid, HasGrid, georeferenced
 from s2match.core.ground_axes import GroundAxes, pixel_sides_m
 from s2match.core.image_size import MAX_SIDE_PX, MIN_SIDE_PX, check_size
 from s2match.core.mask import Masking
@@ -163,7 +163,7 @@ def resampled_onto(reference: Grid, file: Grid, masking: Masking) -> Grid:
     )
 
 
-def _shrunk(grid: Grid, reference: Placed) -> Grid:
+def _shrunk(grid: Grid, reference: HasGrid) -> Grid:
     """A grid at about a reference's pixel size, but no finer than its file."""
     width, height = (min(n, most) for n, most in zip(_at_pixel_of(grid, reference), grid.native_size, strict=True))
     return grid.resized((width, height))
@@ -239,7 +239,7 @@ def _overlap(grid: Grid, other: Grid) -> Grid:
     return grid.cropped(Window(int(low[0]), int(low[1]), width, height))
 
 
-def _at_pixel_of(grid: Grid, reference: Placed) -> tuple[int, int]:
+def _at_pixel_of(grid: Grid, reference: HasGrid) -> tuple[int, int]:
     """The size at which pixels of an image are as large on the ground as those of a reference."""
     if grid.crs == reference.crs and _upright(grid, reference):
         # in map units: those of degrees are as long on the ground of both images only where they overlap
@@ -250,19 +250,19 @@ def _at_pixel_of(grid: Grid, reference: Placed) -> tuple[int, int]:
     return width, height
 
 
-def _upright(grid: Placed, other: Placed) -> bool:
+def _upright(grid: HasGrid, other: HasGrid) -> bool:
     """Whether the axes of two grids of one reference system point the same way."""
     axes, others = (_steps(one) / np.linalg.norm(_steps(one), axis=1, keepdims=True) for one in (grid, other))
     return bool(np.allclose(axes, others, atol=1e-6))
 
 
-def _map_sides(grid: Placed) -> tuple[float, float]:
+def _map_sides(grid: HasGrid) -> tuple[float, float]:
     """Width and height of a pixel in units of the map."""
     across, down = np.linalg.norm(_steps(grid), axis=1)
     return float(across), float(down)
 
 
-def _steps(grid: Placed) -> NDArray[np.float64]:
+def _steps(grid: HasGrid) -> NDArray[np.float64]:
     """(2, 2) steps on the map, (x, y), to the next column and to the next row."""
     assert grid.transform is not None
     return np.array([[grid.transform.a, grid.transform.d], [grid.transform.b, grid.transform.e]])

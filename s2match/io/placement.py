@@ -7,7 +7,7 @@ import rasterio
 from affine import Affine
 from rasterio.crs import CRS
 
-from s2match.core.georeference import apply_transform, wrapped
+from s2match.core.projection import apply_transform, wrapped
 
 # A fit to ground control points that is further off than this, pixels in the root mean square, is not used: shifts
 # are measured against it.

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from s2match.core.bounds import Bounds
-from s2match.core.georeference import crs_named, reproject, reproject_bounds, wrapped
 from s2match.core.polygons import Drawing
+from s2match.core.projection import crs_named, reproject, reproject_bounds, wrapped
 from s2match.errors import MaskError
 from s2match.io.quiet import without_warnings
 from s2match.util.optional import extra

@@ -213,7 +213,7 @@ def image_size(scene: Scene) -> tuple[int, int]:
 
 
 @contextmanager
-def held(*grids: Grid) -> Iterator[None]:
+def keep_open(*grids: Grid) -> Iterator[None]:
     """Keep the files of grids open, so that blocks which several windows share are decoded once; for this thread alone.
 
     Raises:

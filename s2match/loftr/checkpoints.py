@@ -25,9 +25,9 @@ from safetensors.torch import save_file
 from s2match import data
 from s2match.errors import CorruptWeightsError, UnknownWeightsError, WeightsDownloadError
 from s2match.io.quiet import without_warnings
-from s2match.loftr.config import KORNIA, Reading
+from s2match.loftr.config import KORNIA, MatchingConfig
 from s2match.loftr.names import BUNDLED
-from s2match.util.atomic_write import written_whole
+from s2match.util.atomic_write import atomic_write
 
 DOWNLOADED = ("outdoor", "indoor", "indoor_new")
 
@@ -45,13 +45,13 @@ class Network:
         pixel_centre: The coordinate that the weights give to the centre of the first pixel: 0.5 in the GDAL frame, 0.0
             where pixel centres lie at integers.
         title: Its name in summaries and figures.
-        reading: How its matches are read; as kornia does where the weights say nothing.
+        config: How its matches are read; as kornia does where the weights say nothing.
     """
 
     net: LoFTR
     pixel_centre: float
     title: str
-    reading: Reading = KORNIA
+    config: MatchingConfig = KORNIA
 
 
 def load_network(name: str) -> Network:
@@ -75,22 +75,22 @@ def load_network(name: str) -> Network:
     )
 
 
-def save_weights(net: LoFTR, pixel_centre: float, path: str | Path, reading: Reading = KORNIA) -> None:
+def save_weights(net: LoFTR, pixel_centre: float, path: str | Path, config: MatchingConfig = KORNIA) -> None:
     """Write a network as float16 ``.safetensors``, with all else that must be known of it in the metadata.
 
     Args:
         net: The network.
         pixel_centre: See :class:`Network`.
         path: The file to write.
-        reading: See :class:`Network`.
+        config: See :class:`Network`.
     """
     tensors = {key: value.half() if value.is_floating_point() else value for key, value in net.state_dict().items()}
     metadata = {
         "config": json.dumps(net.config),
         "pixel_centre": str(pixel_centre),
-        "reading": json.dumps(asdict(reading)),
+        "matching_config": json.dumps(asdict(config)),
     }
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         save_file({key: value.contiguous() for key, value in tensors.items()}, partial, metadata)
 
 
@@ -125,7 +125,7 @@ def _load_file(path: Path, title: str) -> Network:
         net = LoFTR(None, config)
         net.load_state_dict({key: value.float() for key, value in state.items()})
         centre = float(metadata.get("pixel_centre", _KORNIA_PIXEL_CENTRE))
-        reading = _reading(json.loads(metadata.get("reading", "{}")))
+        matching_config = _matching_config(json.loads(metadata.get("matching_config", "{}")))
     except OSError as error:
         raise CorruptWeightsError(f"Cannot read the weights {path}: {error.strerror or error}.") from error
     except (
@@ -140,15 +140,15 @@ def _load_file(path: Path, title: str) -> Network:
         SafetensorError,
     ) as error:
         raise CorruptWeightsError(f"{path} is not a LoFTR checkpoint that can be loaded.") from error
-    return Network(net.eval(), centre, title, reading)
+    return Network(net.eval(), centre, title, matching_config)
 
 
-def _reading(held: dict[str, Any]) -> Reading:
-    calibration = held.get("calibration")
+def _matching_config(written: dict[str, Any]) -> MatchingConfig:
+    calibration = written.get("calibration")
     if calibration is not None:
-        constant, support, share = map(float, calibration)
-        held = held | {"calibration": (constant, support, share)}
-    return Reading(**held)
+        constant, precision, inlier_fraction = map(float, calibration)
+        written = written | {"calibration": (constant, precision, inlier_fraction)}
+    return MatchingConfig(**written)
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:

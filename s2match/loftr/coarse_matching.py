@@ -64,7 +64,7 @@ class CoarseMatches:
     columns: Tensor
     confidence: Tensor
 
-    def of(self, chosen: Tensor) -> "CoarseMatches":
+    def subset(self, chosen: Tensor) -> "CoarseMatches":
         """Some of them, chosen by an (N,) mask."""
         return CoarseMatches(self.rows[chosen], self.columns[chosen], self.confidence[chosen])
 
@@ -175,7 +175,7 @@ def dual_softmax_matches(
     best_of_row = confidence.new_zeros(len(tokens0)).scatter_reduce_(0, row, confidence, "amax")
     best_of_column = confidence.new_zeros(len(tokens1)).scatter_reduce_(0, column, confidence, "amax")
     best = (confidence == best_of_row[row]) & (confidence == best_of_column[column]) & (confidence > threshold)
-    return CoarseMatches(row, column, confidence).of(best)
+    return CoarseMatches(row, column, confidence).subset(best)
 
 
 def neighbourhood_matches(
@@ -216,7 +216,7 @@ def neighbourhood_matches(
     confidence = _shares_around(image0.values[row] * scale, row_log[row], image1, column)
     confidence = confidence * _shares_around(image1.values[column] * scale, column_log, image0, row)
     chosen = (confidence > threshold) & _near_the_best(image0, row, column, top[row] - column_log)
-    return CoarseMatches(row, column, confidence.clamp(max=1)).of(chosen)
+    return CoarseMatches(row, column, confidence.clamp(max=1)).subset(chosen)
 
 
 def _products(some: Tensor, others: Tensor) -> Tensor:

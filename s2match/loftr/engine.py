@@ -33,10 +33,10 @@ from s2match.loftr.coarse_matching import (
     dual_softmax_matches,
     neighbourhood_matches,
 )
-from s2match.loftr.config import KORNIA, Reading
+from s2match.loftr.config import KORNIA, MatchingConfig
 from s2match.loftr.device import wide_half
 from s2match.loftr.feature_patches import upsampled_windows, windows, windows_between
-from s2match.loftr.fine_matching import Candidates, FineStage, is_kept
+from s2match.loftr.fine_matching import FineQueries, FineStage, is_kept
 from s2match.loftr.fine_transformer import FineNetwork
 from s2match.loftr.heatmaps import STRIDE_PX
 from s2match.loftr.linear_attention import SequenceLayer, Transformer
@@ -94,7 +94,7 @@ class Engine:
     """A ``kornia.feature.LoFTR`` of any (8, 2) configuration with dual softmax, ready to run on one device."""
 
     def __init__(
-        self, net: LoFTR, device: torch.device, precision: torch.dtype = torch.float32, reading: Reading = KORNIA
+        self, net: LoFTR, device: torch.device, precision: torch.dtype = torch.float32, config: MatchingConfig = KORNIA
     ) -> None:
         """Copy, fold and convert the backbone, and move the rest of the network to the device.
 
@@ -103,19 +103,19 @@ class Engine:
             device: Where to run.
             precision: Of the backbone. The transformers run in bfloat16 where it is a half (float16 has too small a
                 range for sums over all cells), and the scores always in float32.
-            reading: How matches are read from the scores and the heatmaps.
+            config: How matches are read from the scores and the heatmaps.
         """
-        config = net.config
-        if tuple(config["resolution"]) != (8, 2) or config["match_coarse"]["match_type"] != "dual_softmax":
+        architecture = net.config
+        if tuple(architecture["resolution"]) != (8, 2) or architecture["match_coarse"]["match_type"] != "dual_softmax":
             raise ValueError("the engine runs LoFTRs of resolution (8, 2) with dual-softmax matching")
-        if {config[stage]["attention"] for stage in ("coarse", "fine")} != {"linear"}:
+        if {architecture[stage]["attention"] for stage in ("coarse", "fine")} != {"linear"}:
             raise ValueError("the engine runs LoFTRs with linear attention")
         self.device = device
         self.precision = precision
-        self.reading = reading
-        self._border = int(config["match_coarse"]["border_rm"])
-        self._scale = 1 / (config["coarse"]["d_model"] * config["match_coarse"]["dsmax_temperature"])
-        self.bytes_per_pixel = _MAPS_ALIVE * int(config["resnetfpn"]["block_dims"][0]) * precision.itemsize // 4
+        self.config = config
+        self._border = int(architecture["match_coarse"]["border_rm"])
+        self._scale = 1 / (architecture["coarse"]["d_model"] * architecture["match_coarse"]["dsmax_temperature"])
+        self.bytes_per_pixel = _MAPS_ALIVE * int(architecture["resnetfpn"]["block_dims"][0]) * precision.itemsize // 4
         self._backbone = folded(net.backbone).to(device, precision, memory_format=torch.channels_last)
         self._position = net.pos_encoding.to(device)
         self._attention = torch.float32 if precision == torch.float32 else wide_half(device)
@@ -169,11 +169,11 @@ class Engine:
             The matches, in the order of the cells of image 0.
         """
         tokens0, tokens1 = self._transformed(image0.tokens, image1.tokens)
-        alone = self.reading.looks == 1
+        alone = self.config.fine_iterations == 1
         # where neighbours are asked, even weak matches tell something
         coarse = self._coarse_matches(tokens0, tokens1, threshold if alone else MIN_THRESHOLD, bands)
         points1 = self._pixels(tokens1.cells[coarse.columns], tokens1.grid)
-        found = Candidates(
+        found = FineQueries(
             tokens0.cells[coarse.rows],
             self._pixels(tokens0.cells[coarse.rows], tokens0.grid),
             coarse.confidence,
@@ -185,26 +185,28 @@ class Engine:
             return EngineMatches(found.points0, points1, coarse.confidence, nothing, nothing, nothing)
         fine = self._fine_stage(image0, image1, found)
         if alone:
-            return EngineMatches(found.points0, fine.look(points1).points, coarse.confidence, nothing, nothing, nothing)
+            return EngineMatches(
+                found.points0, fine.predict(points1).points, coarse.confidence, nothing, nothing, nothing
+            )
         return self._agreed(fine, found, points1, tokens0.grid, threshold)
 
     def _agreed(
-        self, fine: FineStage, found: Candidates, points1: Tensor, grid: tuple[int, int], threshold: float
+        self, fine: FineStage, found: FineQueries, points1: Tensor, grid: tuple[int, int], threshold: float
     ) -> EngineMatches:
         """Keep what the neighbours of each match support."""
-        agreed = fine.agree(points1, grid, self.reading.looks)
+        local_fit = fine.iterate(points1, grid, self.config.fine_iterations)
         confidence = found.confidence
-        if self.reading.calibration is not None:
-            confidence = calibrated(agreed, self.reading.calibration)
-        kept = is_kept(agreed) & (confidence > threshold)
-        points1 = found.points0 + agreed.displacement
+        if self.config.calibration is not None:
+            confidence = calibrated(local_fit, self.config.calibration)
+        kept = is_kept(local_fit) & (confidence > threshold)
+        points1 = found.points0 + local_fit.displacement
         return EngineMatches(
             found.points0[kept],
             points1[kept],
             confidence[kept],
-            agreed.scatter[kept],
-            agreed.support[kept],
-            agreed.share[kept],
+            local_fit.scatter[kept],
+            local_fit.support[kept],
+            local_fit.share[kept],
         )
 
     def _transformed(self, tokens0: Tokens, tokens1: Tokens) -> tuple[Tokens, Tokens]:
@@ -221,12 +223,12 @@ class Engine:
             none = torch.empty(0, device=self.device)
             return CoarseMatches(none.long(), none.long(), none)
         compared = None if bands is None else blocks_in_bands(tokens0, tokens1, bands.to(self.device))
-        if self.reading.neighbourhood:
+        if self.config.neighbourhood:
             found = neighbourhood_matches(tokens0, tokens1, self._scale, threshold, compared)
         else:
             found = dual_softmax_matches(tokens0.values, tokens1.values, self._scale, threshold, compared)
         inside = self._off_border(tokens0.cells[found.rows], tokens0.grid)
-        return found.of(inside & self._off_border(tokens1.cells[found.columns], tokens1.grid))
+        return found.subset(inside & self._off_border(tokens1.cells[found.columns], tokens1.grid))
 
     def _off_border(self, cells: Tensor, grid: tuple[int, int]) -> Tensor:
         row, column, border = cells // grid[1], cells % grid[1], self._border
@@ -257,12 +259,12 @@ class Engine:
         fine: Tensor = self._backbone.layer1_outconv2(merged)
         return fine
 
-    def _fine_stage(self, image0: ImageFeatures, image1: ImageFeatures, found: Candidates) -> FineStage:
+    def _fine_stage(self, image0: ImageFeatures, image1: ImageFeatures, found: FineQueries) -> FineStage:
         """The fine stage about some matches."""
         count = len(found.points0)
         cut0 = self._window_cutter(image0, count)
         prepared0 = self._fine.prepare_all(lambda points: cut0(_places(points)), found.points0, found.context0)
-        if self.reading.looks == 1:
+        if self.config.fine_iterations == 1:
             cut1 = self._window_cutter(image1, count)
             return FineStage(self._fine, prepared0, lambda points: cut1(_places(points)), found)
         # what is looked at several times, and between the samples, is worth the whole map

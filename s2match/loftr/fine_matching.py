@@ -8,7 +8,7 @@ from torch import Tensor
 
 from s2match.loftr.fine_transformer import FineNetwork, blocks_of_windows
 from s2match.loftr.heatmaps import expectation_px, variance_px2
-from s2match.loftr.local_affine import Consensus, find_consensus, weights_of
+from s2match.loftr.local_affine import LocalFit, fit_locally, weights_of
 
 # A match looks where its neighbours say when it is this near to that and they support it by this much.
 _LED_PX, _LED_SUPPORT = 6.0, 0.08
@@ -21,7 +21,7 @@ _MOVED_PX = 0.1
 
 
 @dataclass(frozen=True)
-class Candidates:
+class FineQueries:
     """Coarse matches, whose points are to be found.
 
     Attributes:
@@ -40,7 +40,7 @@ class Candidates:
 
 
 @dataclass(frozen=True)
-class Seen:
+class FinePrediction:
     """What the fine stage saw.
 
     Attributes:
@@ -68,24 +68,24 @@ class FineStage:
     network: FineNetwork
     prepared0: Tensor
     cut1: Callable[[Tensor], Tensor]
-    found: Candidates
+    found: FineQueries
 
-    def agree(self, points1: Tensor, grid: tuple[int, int], looks: int) -> Consensus:
+    def iterate(self, points1: Tensor, grid: tuple[int, int], fine_iterations: int) -> LocalFit:
         """Look again and again where the neighbours of each match say.
 
         Args:
             points1: (N, 2) points (x, y) of image 1 to begin with.
             grid: Rows and columns of the cells of image 0.
-            looks: How often.
+            fine_iterations: How often.
         """
-        seen = self.look(points1)
-        agreed = self._ask(seen, grid)
-        for _ in range(looks - 1):
-            seen = self._look_again(seen, self._led(seen, agreed))
-            agreed = self._ask(seen, grid)
-        return agreed
+        prediction = self.predict(points1)
+        local_fit = self._fit_locally(prediction, grid)
+        for _ in range(fine_iterations - 1):
+            prediction = self._predict_moved(prediction, self._led(prediction, local_fit))
+            local_fit = self._fit_locally(prediction, grid)
+        return local_fit
 
-    def look(self, middles: Tensor, some: Tensor | None = None) -> Seen:
+    def predict(self, middles: Tensor, some: Tensor | None = None) -> FinePrediction:
         """Look about (N, 2) points (x, y) of image 1, for all matches or some, (N,) their indices."""
         prepared0, context1 = (
             values if some is None else values[some] for values in (self.prepared0, self.found.context1)
@@ -97,28 +97,28 @@ class FineStage:
             expected = expectation_px(heatmap)
             points[block] += expected
             variance[block] = variance_px2(heatmap, expected)
-        return Seen(middles, points, variance)
+        return FinePrediction(middles, points, variance)
 
-    def _look_again(self, seen: Seen, middles: Tensor) -> Seen:
+    def _predict_moved(self, prediction: FinePrediction, middles: Tensor) -> FinePrediction:
         """Look about (N, 2) points; where they have hardly moved, what was seen stands."""
-        moved = ((middles - seen.middles).abs().amax(1) > _MOVED_PX).nonzero()[:, 0]
-        again = self.look(middles[moved], moved)
-        return Seen(
-            seen.middles.index_copy(0, moved, again.middles),
-            seen.points.index_copy(0, moved, again.points),
-            seen.variance_px2.index_copy(0, moved, again.variance_px2),
+        moved = ((middles - prediction.middles).abs().amax(1) > _MOVED_PX).nonzero()[:, 0]
+        again = self.predict(middles[moved], moved)
+        return FinePrediction(
+            prediction.middles.index_copy(0, moved, again.middles),
+            prediction.points.index_copy(0, moved, again.points),
+            prediction.variance_px2.index_copy(0, moved, again.variance_px2),
         )
 
-    def _ask(self, seen: Seen, grid: tuple[int, int]) -> Consensus:
-        weights = weights_of(self.found.confidence, seen.variance_px2)
-        return find_consensus(self.found.cells, seen.points - self.found.points0, weights, grid)
+    def _fit_locally(self, prediction: FinePrediction, grid: tuple[int, int]) -> LocalFit:
+        weights = weights_of(self.found.confidence, prediction.variance_px2)
+        return fit_locally(self.found.cells, prediction.points - self.found.points0, weights, grid)
 
-    def _led(self, seen: Seen, agreed: Consensus) -> Tensor:
+    def _led(self, prediction: FinePrediction, local_fit: LocalFit) -> Tensor:
         """(N, 2) points (x, y) of image 1 to look about next: where the neighbours say, else what was seen."""
-        led = (agreed.scatter < _LED_PX) & (agreed.support > _LED_SUPPORT)
-        return torch.where(led[:, None], self.found.points0 + agreed.displacement, seen.points)
+        led = (local_fit.scatter < _LED_PX) & (local_fit.support > _LED_SUPPORT)
+        return torch.where(led[:, None], self.found.points0 + local_fit.displacement, prediction.points)
 
 
-def is_kept(agreed: Consensus) -> Tensor:
+def is_kept(local_fit: LocalFit) -> Tensor:
     """(N,) whether the neighbours support a match."""
-    return (agreed.scatter < _KEPT_PX) & (agreed.support > _KEPT_SUPPORT)
+    return (local_fit.scatter < _KEPT_PX) & (local_fit.support > _KEPT_SUPPORT)

@@ -32,7 +32,7 @@ _LEAST_VARIANCE_PX2 = 0.3
 
 
 @dataclass(frozen=True)
-class Consensus:
+class LocalFit:
     """What was agreed on around each of N matches.
 
     Attributes:
@@ -54,7 +54,7 @@ def weights_of(confidence: Tensor, variance_px2: Tensor) -> Tensor:
     return confidence / (variance_px2 + _LEAST_VARIANCE_PX2)
 
 
-def find_consensus(cells: Tensor, displacement: Tensor, weights: Tensor, grid: tuple[int, int]) -> Consensus:
+def fit_locally(cells: Tensor, displacement: Tensor, weights: Tensor, grid: tuple[int, int]) -> LocalFit:
     """Fit the displacements around every match.
 
     Args:
@@ -82,8 +82,8 @@ def find_consensus(cells: Tensor, displacement: Tensor, weights: Tensor, grid: t
     counted, weight = counted * others, weight * others
     support = torch.linalg.inv(_known(design, counted))[:, 0, 0].reciprocal()
     share = counted.sum(1) / weight.sum(1).clamp(min=_LEAST_KNOWN)
-    agreed = model[:, 0]
-    return Consensus(agreed, (displacement - agreed).norm(dim=1), support, share)
+    local_fit = model[:, 0]
+    return LocalFit(local_fit, (displacement - local_fit).norm(dim=1), support, share)
 
 
 def _median(values: Tensor, there: Tensor) -> Tensor:
@@ -104,7 +104,7 @@ def _known(design: Tensor, counted: Tensor) -> Tensor:
     return (counted @ products).view(-1, *prior.shape) + prior
 
 
-def calibrated(agreed: Consensus, calibration: tuple[float, float, float]) -> Tensor:
+def calibrated(local_fit: LocalFit, calibration: tuple[float, float, float]) -> Tensor:
     """How likely matches are right by what their neighbours do; beside that the network's own confidence tells nothing.
 
     Args:
@@ -115,7 +115,7 @@ def calibrated(agreed: Consensus, calibration: tuple[float, float, float]) -> Te
     Returns:
         (N,) in [0, 1].
     """
-    known = evidence(agreed.support, agreed.share)
+    known = evidence(local_fit.support, local_fit.share)
     return torch.sigmoid(calibration[0] + known @ known.new_tensor(calibration[1:]))
 
 

@@ -12,17 +12,17 @@ import psutil
 import torch
 from numpy.typing import NDArray
 
-from s2match.core.matches import GreyImage, Matches, Origin
+from s2match.core.matches import GreyImage, Matches, Provenance
 from s2match.errors import ImageSizeError
 from s2match.loftr.checkpoints import Network
 from s2match.loftr.device import best_precision, is_out_of_memory
 from s2match.loftr.engine import Engine, ImageFeatures
 from s2match.util.containers import free_memory
-from s2match.util.threads import share_processor
+from s2match.util.threads import limit_threads
 
 
 @dataclass(frozen=True)
-class Seen:
+class EncodedImage:
     """An image as a network sees it.
 
     Attributes:
@@ -33,9 +33,9 @@ class Seen:
     image: GreyImage
     features: ImageFeatures
 
-    def within(self, cells: NDArray[np.bool_]) -> "Seen":
+    def within(self, cells: NDArray[np.bool_]) -> "EncodedImage":
         """The same of those cells alone that a (rows, columns) mask over the grid of 8 px chooses."""
-        return Seen(self.image, self.features.within(torch.from_numpy(cells)))
+        return EncodedImage(self.image, self.features.within(torch.from_numpy(cells)))
 
 
 class LoftrMatcher:
@@ -45,7 +45,7 @@ class LoftrMatcher:
         """Move the network to the device.
 
         Args:
-            network: The network, its pixel frame and its reading.
+            network: The network, its pixel frame and its matching configuration.
             device: Where to run.
             precision: Of the network's backbone; None: the fastest of the device, see
                 :func:`s2match.loftr.device.best_precision`.
@@ -53,9 +53,9 @@ class LoftrMatcher:
         self.device = device
         self._title = network.title
         self._to_gdal = 0.5 - network.pixel_centre
-        self._agrees = network.reading.looks > 1
+        self._agrees = network.config.fine_iterations > 1
         self._precision = precision or best_precision(device)
-        self._engine = Engine(network.net, device, self._precision, network.reading)
+        self._engine = Engine(network.net, device, self._precision, network.config)
 
     @property
     def bytes_per_pixel(self) -> int:
@@ -81,11 +81,11 @@ class LoftrMatcher:
     def match(
         self, image0: GreyImage, image1: GreyImage, confidence: float, bands: NDArray[np.int64] | None = None
     ) -> Matches:
-        """Match two images in one pass: :meth:`see` both, and :meth:`compare` them."""
-        return self.compare(self.see(image0), self.see(image1), confidence, bands)
+        """Match two images in one pass: :meth:`encode` both, and :meth:`compare` them."""
+        return self.match_encoded(self.encode(image0), self.encode(image1), confidence, bands)
 
-    @share_processor()
-    def see(self, image: GreyImage) -> Seen:
+    @limit_threads()
+    def encode(self, image: GreyImage) -> EncodedImage:
         """What the backbone makes of an image, for any number of comparisons; any size, multiples of 8 or not.
 
         Raises:
@@ -93,10 +93,12 @@ class LoftrMatcher:
         """
         valid = None if image.valid.all() else torch.from_numpy(image.valid)
         with self._in_memory():
-            return Seen(image, self._engine.extract(torch.from_numpy(image.grey), valid))
+            return EncodedImage(image, self._engine.extract(torch.from_numpy(image.grey), valid))
 
-    @share_processor()
-    def compare(self, seen0: Seen, seen1: Seen, confidence: float, bands: NDArray[np.int64] | None = None) -> Matches:
+    @limit_threads()
+    def match_encoded(
+        self, seen0: EncodedImage, seen1: EncodedImage, confidence: float, bands: NDArray[np.int64] | None = None
+    ) -> Matches:
         """Match two images.
 
         Nothing is matched where an image is not valid, nor within the border of its edge that the weights ask for, of
@@ -122,11 +124,11 @@ class LoftrMatcher:
         confidences, scatter_px = (v.cpu().double().numpy() for v in (found.confidence, found.scatter))
         matches = Matches(xy0, xy1, confidences, self._origin(confidence), scatter_px if self._agrees else None)
         # the fine stage moves some off
-        return matches.of(seen0.image.shows(xy0) & seen1.image.shows(xy1))
+        return matches.subset(seen0.image.shows(xy0) & seen1.image.shows(xy1))
 
-    def _origin(self, confidence: float) -> Origin:
+    def _origin(self, confidence: float) -> Provenance:
         precision = str(self._precision).removeprefix("torch.")
-        return Origin(self._title, str(self.device), confidence, precision=precision)
+        return Provenance(self._title, str(self.device), confidence, precision=precision)
 
     @contextmanager
     def _in_memory(self) -> Iterator[None]:

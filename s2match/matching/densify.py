@@ -129,7 +129,7 @@ def _find(
     if len(clear) == 0:
         return xy0[clear], xy0[clear], height[clear].double()
     start = (expected + step.double() @ linear.double().T)[clear]
-    found = settle(known.of(clear), target, start, linear)
+    found = settle(known.subset(clear), target, start, linear)
     kept = found.sound & ((found.xy1 - start).norm(dim=1) <= _FURTHEST_PX)
     return xy0[clear][kept], found.xy1[kept], found.after[kept].double()
 

@@ -65,7 +65,7 @@ class Template:
     energy: Tensor
     seen: Tensor
 
-    def of(self, some: Tensor) -> "Template":
+    def subset(self, some: Tensor) -> "Template":
         """Some of them, by their indices."""
         return Template(self.edges[some], self.energy[some], self.seen[some])
 
@@ -122,7 +122,7 @@ def settle(known: Template, target: Pixels, start: Tensor, linear: Tensor, first
     for turn in range(_ROUNDS):
         reach = first_px if turn == 0 else _SHIFTS_PX
         around, valid = edges(target, xy1[some], linear, len(weights), reach)
-        surface, seen[some] = _correlation(known.of(some), around, valid, weights)
+        surface, seen[some] = _correlation(known.subset(some), around, valid, weights)
         step, after[some] = peak(surface)
         before = surface[:, reach, reach] if turn == 0 else before
         moved[some] = step.double()

@@ -12,14 +12,14 @@ from s2match.matching.thinning import thin, thin_mask
 from s2match.registration.estimators import best_model
 from s2match.registration.evidence import failure_of
 from s2match.registration.model import DEFAULT_FIT, FitOptions
-from s2match.util.threads import share_processor
+from s2match.util.threads import limit_threads
 
 # How far matches may lie from the model that tells scale and turn: the ground is not flat, and bends.
 _ROUGH_PX = 3.0
 
 
 @dataclass(frozen=True)
-class Finishing:
+class PostProcessing:
     """How matches are finished.
 
     Attributes:
@@ -33,7 +33,7 @@ class Finishing:
     refined: bool
     fit_options: FitOptions = DEFAULT_FIT
 
-    @share_processor()
+    @limit_threads()
     def apply(
         self,
         matches: Matches,
@@ -60,8 +60,8 @@ class Finishing:
         core = core or Window(0, 0, width, height)
         most = math.ceil(self.max_points * share)
         kept = core.holds(matches.xy0)
-        kept[kept] = thin_mask(matches.of(kept), most)
-        chosen = matches.of(kept)
+        kept[kept] = thin_mask(matches.subset(kept), most)
+        chosen = matches.subset(kept)
         if not self.refined:
             return chosen
         # PyTorch takes a second to import: not before the images are being read
@@ -77,12 +77,12 @@ class Finishing:
             return refined
         beside = np.concatenate([refined.xy0, matches.xy0[~kept]])
         found = _shown(fill(refined, beside, *images, told, core), reference, target)
-        return Matches.joined([refined, thin(found, room)])
+        return Matches.concatenate([refined, thin(found, room)])
 
 
 def _shown(matches: Matches, reference: GreyImage, target: GreyImage) -> Matches:
     """Those on valid pixels: what measures them moves some of them off."""
-    return matches.of(reference.shows(matches.xy0) & target.shows(matches.xy1))
+    return matches.subset(reference.shows(matches.xy0) & target.shows(matches.xy1))
 
 
 def _linear(matches: Matches, options: FitOptions) -> NDArray[np.float64] | None:

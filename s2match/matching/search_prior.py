@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from s2match.core.footprint import common_corners
 from s2match.core.georeference import comparable, expected_linear, predict
-from s2match.core.grid import Placed
+from s2match.core.grid import HasGrid
 from s2match.core.matches import CELL_PX, Matches
 from s2match.registration.evidence import FitFailure, common_ground
 from s2match.registration.fit import AUTO, fit
@@ -26,31 +26,33 @@ _STANDARD_ERRORS = 3.0
 _WORTHWHILE = 0.5
 
 # Points (x, y) of the reference to those of the target.
-Carry = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+PointMap = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True)
-class Expectation:
+class SearchPrior:
     """Where points of the reference lie in the target.
 
     Attributes:
-        carry: (N, 2) reference pixels (x, y) to target pixels.
-        off_px: How far off that may be, target pixels.
+        map_points: (N, 2) reference pixels (x, y) to target pixels.
+        search_radius_px: How far off that may be, target pixels.
     """
 
-    carry: Carry
-    off_px: float
+    map_points: PointMap
+    search_radius_px: float
 
-    def resized(self, sizes: tuple[Placed, Placed], onto: tuple[Placed, Placed]) -> "Expectation":
+    def resized(self, sizes: tuple[HasGrid, HasGrid], onto: tuple[HasGrid, HasGrid]) -> "SearchPrior":
         """The same for the reference and the target at other sizes than it was found at."""
         (small0, small1), (large0, large1) = ((np.array(image.size) for image in pair) for pair in (sizes, onto))
         out = large1 / small1
-        return Expectation(lambda xy: self.carry(xy * (small0 / large0)) * out, self.off_px * float(out.max()))
+        return SearchPrior(
+            lambda xy: self.map_points(xy * (small0 / large0)) * out, self.search_radius_px * float(out.max())
+        )
 
 
 def by_matches(
-    matches: Matches, reference: Placed, target: Placed, options: FitOptions = DEFAULT_FIT
-) -> Expectation | None:
+    matches: Matches, reference: HasGrid, target: HasGrid, options: FitOptions = DEFAULT_FIT
+) -> SearchPrior | None:
     """What matches tell; None where they are no evidence.
 
     Args:
@@ -65,18 +67,18 @@ def by_matches(
     if isinstance(found, FitFailure):
         return None
     off = float(uncertainty_px(found, matches, common_corners(reference, target)).max())
-    return Expectation(found.apply, max(_MODEL_OFF_PX, _STANDARD_ERRORS * off))
+    return SearchPrior(found.apply, max(_MODEL_OFF_PX, _STANDARD_ERRORS * off))
 
 
-def by_georeference(reference: Placed, target: Placed) -> Expectation | None:
+def by_georeference(reference: HasGrid, target: HasGrid) -> SearchPrior | None:
     """What the georeference of both tells; None where one has none."""
     if not comparable(reference, target):
         return None
-    return Expectation(lambda xy: predict(xy, reference, target), _GEOREFERENCE_OFF_PX)
+    return SearchPrior(lambda xy: predict(xy, reference, target), _GEOREFERENCE_OFF_PX)
 
 
 def common_cells(
-    reference: tuple[int, int], target: tuple[int, int], expected: Expectation
+    reference: tuple[int, int], target: tuple[int, int], expected: SearchPrior
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
     """The cells of 8 px of two images that may show ground of the other.
 
@@ -90,8 +92,8 @@ def common_cells(
     """
     columns, rows = (-(-side // CELL_PX) for side in reference)
     x, y = np.meshgrid(np.arange(columns), np.arange(rows))
-    there = expected.carry((np.stack([x, y], -1).reshape(-1, 2).astype(np.float64) + 0.5) * CELL_PX)
-    margin_px = expected.off_px + CELL_PX
+    there = expected.map_points((np.stack([x, y], -1).reshape(-1, 2).astype(np.float64) + 0.5) * CELL_PX)
+    margin_px = expected.search_radius_px + CELL_PX
     here = ((there >= -margin_px) & (there <= np.array(target) + margin_px)).all(axis=1)
     if not here.any():
         return None

@@ -9,23 +9,23 @@ from s2match.core.raster import Raster
 from s2match.matching.confidence import WEAK_CONFIDENCE, check_confidence
 from s2match.matching.greyscale import prepare
 from s2match.matching.memory import check_memory
-from s2match.matching.postprocess import Finishing
+from s2match.matching.postprocess import PostProcessing
 from s2match.matching.search_prior import by_georeference, by_matches, common_cells
 from s2match.registration.model import DEFAULT_FIT, FitOptions
-from s2match.util.threads import share_processor
+from s2match.util.threads import limit_threads
 
 if TYPE_CHECKING:
     from s2match.loftr.matcher import LoftrMatcher
 
 
-@share_processor()
+@limit_threads()
 def match_rasters(
     matcher: "LoftrMatcher",
     reference: Raster,
     target: Raster,
     confidence: float,
     progress: Callable[[float], None] | None = None,
-    finishing: Finishing | None = None,
+    postprocessing: PostProcessing | None = None,
     fit_options: FitOptions = DEFAULT_FIT,
 ) -> Matches:
     """Match two images at once.
@@ -39,7 +39,7 @@ def match_rasters(
         target: Image whose points come out as ``xy1``.
         confidence: Keep matches with a confidence above this.
         progress: Called with the share done, 0 to 1.
-        finishing: What to do with what the network found; None leaves it as it is.
+        postprocessing: What to do with what the network found; None leaves it as it is.
         fit_options: Of the fit that tells which ground both show.
 
     Returns:
@@ -53,9 +53,9 @@ def match_rasters(
     check_memory(matcher, reference.size, target.size)
     grey0, grey1 = prepare(reference), prepare(target)
     matches = _on_common_ground(matcher, reference, target, (grey0, grey1), confidence, progress, fit_options)
-    if finishing is None:
+    if postprocessing is None:
         return matches
-    return finishing.apply(matches, grey0, grey1, expected_linear(reference, target))
+    return postprocessing.apply(matches, grey0, grey1, expected_linear(reference, target))
 
 
 def _on_common_ground(
@@ -69,18 +69,18 @@ def _on_common_ground(
 ) -> Matches:
     """The matches of a pass over all that there is, or else of a second one over what both images show."""
     report = progress or (lambda share: None)
-    seen0 = matcher.see(grey[0])
+    seen0 = matcher.encode(grey[0])
     report(0.3)
-    seen1 = matcher.see(grey[1])
+    seen1 = matcher.encode(grey[1])
     report(0.6)
     # weak matches, too, tell where the common ground is
-    first = matcher.compare(seen0, seen1, min(confidence, WEAK_CONFIDENCE))
+    first = matcher.match_encoded(seen0, seen1, min(confidence, WEAK_CONFIDENCE))
     report(0.9)
     expected = by_matches(first, reference, target, fit_options) or by_georeference(reference, target)
     cells = None if expected is None else common_cells(reference.size, target.size, expected)
     if cells is None:
         found = first.above(confidence)
     else:
-        found = matcher.compare(seen0.within(cells[0]), seen1.within(cells[1]), confidence)
+        found = matcher.match_encoded(seen0.within(cells[0]), seen1.within(cells[1]), confidence)
     report(1.0)
     return found

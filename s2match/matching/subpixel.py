@@ -63,7 +63,7 @@ def refine(matches: Matches, reference: Pixels, target: Pixels, linear: NDArray[
         return found.xy1, found.after.double(), (found.sound & near & better).double()
 
     xy1, similarity, kept = in_blocks(measure, xy0, start, _BLOCK)
-    return replace(matches, xy0=xy0, xy1=xy1, similarity=similarity).of(kept > 0)
+    return replace(matches, xy0=xy0, xy1=xy1, similarity=similarity).subset(kept > 0)
 
 
 def _at_structure(xy: NDArray[np.float64], image: GreyImage) -> NDArray[np.float64]:

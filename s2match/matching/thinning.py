@@ -15,7 +15,7 @@ def thin(matches: Matches, most: int) -> Matches:
         matches: The matches.
         most: Matches to keep at most, 1 or more.
     """
-    return matches if len(matches) <= most else matches.of(thin_mask(matches, most))
+    return matches if len(matches) <= most else matches.subset(thin_mask(matches, most))
 
 
 def thin_mask(matches: Matches, most: int) -> NDArray[np.bool_]:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.core.grid import Placed
+from s2match.core.grid import HasGrid
 from s2match.core.matches import CELL_PX
 from s2match.core.window import Window
-from s2match.matching.search_prior import Carry, Expectation
+from s2match.matching.search_prior import PointMap, SearchPrior
 
 # Around what is kept of a window: its border of a cell, and the cells that the outermost matches look around at.
 OVERLAP_PX = 48
@@ -57,9 +57,9 @@ class WindowPair:
 
 
 def plan(
-    reference: Placed,
-    target: Placed,
-    expected: Expectation,
+    reference: HasGrid,
+    target: HasGrid,
+    expected: SearchPrior,
     longest_px: int = LONGEST_PX,
     coverage: float = 1.0,
 ) -> list[WindowPair]:
@@ -75,18 +75,18 @@ def plan(
     Returns:
         The windows, row by row.
     """
-    carry, search_px = expected.carry, expected.off_px
+    map_points, search_px = expected.map_points, expected.search_radius_px
     pairs = []
-    for core in _cores(_common(reference, target, carry, search_px), longest_px, coverage):
+    for core in _cores(_common(reference, target, map_points, search_px), longest_px, coverage):
         box = _box(core.x, core.y, core.x + core.width, core.y + core.height)
         around = _within(box, reference.size, OVERLAP_PX, CELL_PX)
         if around is None:
             continue
-        edge = carry(_outline(around))
+        edge = map_points(_outline(around))
         sought = _within(edge, target.size, search_px + OVERLAP_PX) if np.isfinite(edge).all() else None
         if sought is not None:
             bands = _bands(around, sought, expected)
-            pairs.append(WindowPair(core, around, sought, bands, _expected(carry, box.mean(axis=0)), 0.0))
+            pairs.append(WindowPair(core, around, sought, bands, _expected(map_points, box.mean(axis=0)), 0.0))
     ground = sum(pair.core.width * pair.core.height for pair in pairs)
     return [replace(pair, share=pair.core.width * pair.core.height / ground) for pair in pairs]
 
@@ -113,33 +113,33 @@ def _middle(cell: Window, share: float) -> Window:
     return Window(x, y, min(width, cell.width), min(height, cell.height))
 
 
-def _bands(reference: Window, target: Window, expected: Expectation) -> NDArray[np.int64]:
+def _bands(reference: Window, target: Window, expected: SearchPrior) -> NDArray[np.int64]:
     """(R, 2) rows of cells of a window of the target that rows of cells of one of the reference may match."""
     rows, most = (-(-window.height // CELL_PX) for window in (reference, target))
     across = reference.x + np.linspace(0, reference.width, _ALONG)
     edges = reference.y + np.arange(rows + 1) * CELL_PX
-    there = expected.carry(np.stack(np.meshgrid(across, edges), -1).reshape(-1, 2).astype(np.float64))
+    there = expected.map_points(np.stack(np.meshgrid(across, edges), -1).reshape(-1, 2).astype(np.float64))
     y = there[:, 1].reshape(rows + 1, _ALONG) - target.y
     # a cell has neighbours that take part
-    margin_px = expected.off_px + CELL_PX
+    margin_px = expected.search_radius_px + CELL_PX
     first = np.floor((np.minimum(y[:-1], y[1:]).min(axis=1) - margin_px) / CELL_PX)
     after = np.ceil((np.maximum(y[:-1], y[1:]).max(axis=1) + margin_px) / CELL_PX)
     return np.asarray(np.clip(np.stack([first, after], axis=1), 0, most), np.int64)
 
 
-def _expected(carry: Carry, middle: NDArray[np.float64]) -> NDArray[np.float64]:
+def _expected(map_points: PointMap, middle: NDArray[np.float64]) -> NDArray[np.float64]:
     """2×2, steps (x, y) around a point to steps where it is carried."""
-    origin, right, down = carry(middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+    origin, right, down = map_points(middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
     return np.stack([right - origin, down - origin], axis=1)
 
 
-def _common(reference: Placed, target: Placed, carry: Carry, search_px: float) -> NDArray[np.int64]:
+def _common(reference: HasGrid, target: HasGrid, map_points: PointMap, search_px: float) -> NDArray[np.int64]:
     """(2, 2) lowest and highest (x, y) of the reference's pixels that the target may show, on the network's grid."""
     width, height = reference.size
     # a lattice fine enough to find any common ground that is worth a pass
     x, y = (np.linspace(0, side, max(2, math.ceil(side / _LEAST_PX) + 1)) for side in (width, height))
     points = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
-    there = carry(points)
+    there = map_points(points)
     inside = ((there >= -search_px) & (there <= np.array(target.size) + search_px)).all(axis=1)
     if not inside.any():
         return np.zeros((2, 2), np.int64)

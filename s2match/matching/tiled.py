@@ -16,17 +16,17 @@ from s2match.core.matches import Matches
 from s2match.core.raster import Raster
 from s2match.core.window import Window
 from s2match.errors import OptionError
-from s2match.io.reader import held, read_whole, read_window
+from s2match.io.reader import keep_open, read_whole, read_window
 from s2match.matching.confidence import WEAK_CONFIDENCE, check_confidence
 from s2match.matching.greyscale import prepare
 from s2match.matching.memory import check_window_memory
-from s2match.matching.postprocess import Finishing
-from s2match.matching.search_prior import Expectation, by_georeference, by_matches
+from s2match.matching.postprocess import PostProcessing
+from s2match.matching.search_prior import SearchPrior, by_georeference, by_matches
 from s2match.matching.single_pass import match_rasters
 from s2match.matching.thinning import thin
 from s2match.matching.tile_plan import WindowPair, plan
 from s2match.registration.model import DEFAULT_FIT, FitOptions
-from s2match.util.threads import share_processor
+from s2match.util.threads import limit_threads
 
 if TYPE_CHECKING:
     from s2match.loftr.matcher import LoftrMatcher
@@ -61,7 +61,7 @@ def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
     return first, second
 
 
-@share_processor()
+@limit_threads()
 def match_grids(
     matcher: "LoftrMatcher",
     reference: Grid,
@@ -70,7 +70,7 @@ def match_grids(
     confidence: float,
     search_radius_m: float | None = None,
     progress: Callable[[float], None] | None = None,
-    finishing: Finishing | None = None,
+    postprocessing: PostProcessing | None = None,
     coverage: float = 1.0,
     fit_options: FitOptions = DEFAULT_FIT,
 ) -> Matches:
@@ -85,7 +85,7 @@ def match_grids(
         confidence: Keep matches with a confidence above this.
         search_radius_m: How far from there, on the ground; None suits what told it.
         progress: Called with the share done, 0 to 1.
-        finishing: What to do with what the network found in each window; None leaves it as it is.
+        postprocessing: What to do with what the network found in each window; None leaves it as it is.
         coverage: Share of the common ground that windows look at, see :func:`s2match.matching.tile_plan.plan`.
         fit_options: Of the fit to the matches of the previews.
 
@@ -104,22 +104,22 @@ def match_grids(
     expected = _expectation(matcher, reference, target, previews, fit_options)
     report(_COARSE_SHARE)
     if expected is not None and search_radius_m is not None and georeferenced(target):
-        expected = replace(expected, off_px=search_radius_m / min(pixel_sides_m(target, target.transform)))
+        expected = replace(expected, search_radius_px=search_radius_m / min(pixel_sides_m(target, target.transform)))
     pairs = [] if expected is None else plan(reference, target, expected, coverage=coverage)
     found = [matcher.nothing(confidence)]
     if pairs:
         check_window_memory(matcher, max((pair.sizes for pair in pairs), key=_pixels))
-    with held(reference, target):
+    with keep_open(reference, target):
         for done, pair in enumerate(pairs, 1):
-            found.append(_match_window(matcher, reference, target, pair, confidence, finishing))
+            found.append(_match_window(matcher, reference, target, pair, confidence, postprocessing))
             report(_COARSE_SHARE + (1 - _COARSE_SHARE) * done / len(pairs))
-    matches = Matches.joined(found)
-    return matches if finishing is None else thin(matches, finishing.max_points)
+    matches = Matches.concatenate(found)
+    return matches if postprocessing is None else thin(matches, postprocessing.max_points)
 
 
 def _expectation(
     matcher: "LoftrMatcher", reference: Grid, target: Grid, previews: tuple[Raster, Raster], options: FitOptions
-) -> Expectation | None:
+) -> SearchPrior | None:
     """Where points of the reference are expected in the target."""
     coarse = match_rasters(matcher, *previews, WEAK_CONFIDENCE, fit_options=options)
     told = by_matches(coarse, *previews, options)
@@ -132,7 +132,7 @@ def _match_window(
     target: Grid,
     pair: WindowPair,
     confidence: float,
-    finishing: Finishing | None,
+    postprocessing: PostProcessing | None,
 ) -> Matches:
     """The matches of a window's core, in pixels of the grids."""
     patches = read_window(reference, pair.reference), read_window(target, pair.target)
@@ -141,10 +141,10 @@ def _match_window(
     grey0, grey1 = prepare(patches[0]), prepare(patches[1])
     matches = matcher.match(grey0, grey1, confidence, pair.bands)
     core = Window(pair.core.x - pair.reference.x, pair.core.y - pair.reference.y, pair.core.width, pair.core.height)
-    if finishing is None:
-        matches = matches.of(core.holds(matches.xy0))
+    if postprocessing is None:
+        matches = matches.subset(core.holds(matches.xy0))
     else:
-        matches = finishing.apply(matches, grey0, grey1, pair.expected, core, pair.share)
+        matches = postprocessing.apply(matches, grey0, grey1, pair.expected, core, pair.share)
     return replace(matches, xy0=matches.xy0 + _corner(pair.reference), xy1=matches.xy1 + _corner(pair.target))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from s2match.core.ground_axes import GroundAxes
 from s2match.correction.evaluation import Agreement, Improvement
-from s2match.correction.request import Order
+from s2match.correction.request import CorrectionRequest
 from s2match.outputs.ground_text import unit_key
 from s2match.registration.verdict import Decision
 from s2match.result import PairResult
@@ -37,7 +37,7 @@ def warning_line(improvement: Improvement | None) -> str | None:
     return f"{'warning':<14}the correction did not make it better: {', '.join(compared)}"
 
 
-def correction_lines(result: PairResult, order: Order, improvement: Improvement | None) -> list[str]:
+def correction_lines(result: PairResult, order: CorrectionRequest, improvement: Improvement | None) -> list[str]:
     """What was corrected, and a table of before and after."""
     how = "pixels unchanged, georeference moved" if order.resampling is None else f"{order.resampling} resampling"
     if result.verdict.decision is Decision.REGISTERED:
@@ -59,7 +59,7 @@ def measured_by(improvement: Improvement) -> str:
     return "errors of matches: those of the pair before, those of the corrected image, matched again, after"
 
 
-def correction_facts(order: Order, improvement: Improvement | None) -> dict[str, Any]:
+def correction_facts(order: CorrectionRequest, improvement: Improvement | None) -> dict[str, Any]:
     """The same as JSON types."""
     return {
         "correction": {

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from s2match import __version__
-from s2match.core.grid import Placed
+from s2match.core.grid import HasGrid
 from s2match.core.ground_axes import MAP_UNITS
 from s2match.core.ground_errors import GroundErrors
 from s2match.core.radiometry import Radiometry
@@ -20,7 +20,7 @@ from s2match.registration.file_model import FileModel, FrameModel
 from s2match.registration.residual_profiles import Profile, profiles
 from s2match.registration.verdict import Displacement
 from s2match.result import PairResult
-from s2match.util.atomic_write import written_whole
+from s2match.util.atomic_write import atomic_write
 
 # What the ends of names in the JSON mean; the longest that fits counts.
 _UNITS = {
@@ -42,8 +42,8 @@ def facts(result: PairResult) -> dict[str, Any]:
         "units": dict(_UNITS),
         "verdict": str(verdict.decision),
         "displacement": None if verdict.displacement is None else _displacement_facts(verdict.displacement),
-        "reference": _image_facts(result.reference, result.shown[0]),
-        "target": _image_facts(result.target, result.shown[1]),
+        "reference": _image_facts(result.reference, result.previews[0]),
+        "target": _image_facts(result.target, result.previews[1]),
         "weights": origin.weights,
         "device": origin.device,
         "precision": origin.precision,
@@ -92,7 +92,7 @@ def write_json(result: PairResult, path: str | Path, more: Mapping[str, Any] | N
     Raises:
         OutputError: The file cannot be written.
     """
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         told = _without_nan(facts(result) | dict(more or {}))
         partial.write_text(json.dumps(told, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
@@ -161,7 +161,7 @@ def _profile_facts(profile: Profile) -> dict[str, Any]:
     }
 
 
-def _image_facts(raster: Placed, shown: Raster) -> dict[str, Any]:
+def _image_facts(raster: HasGrid, shown: Raster) -> dict[str, Any]:
     return {
         "file": raster.scene.path.name,
         "tile": raster.scene.tile,

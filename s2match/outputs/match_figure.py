@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from s2match.core.footprint import common_corners, outline
 from s2match.core.georeference import predict
-from s2match.core.grid import Placed
+from s2match.core.grid import HasGrid
 from s2match.core.raster import Raster
 from s2match.outputs.figures.style import CONFIDENCE, DPI, MAX_DOTS, VERMILION, inliers_of, spread, stretched
 from s2match.result import PairResult
@@ -58,7 +58,7 @@ def plot_matches(result: PairResult, figure: Figure | None = None) -> Figure:
     axes = figure.add_subplot(grid[0, :])
     reference, target = result.reference, result.target
     offset = np.array([reference.size[0] + 0.04 * max(reference.size[0], target.size[0]), 0.0])
-    for raster, shown, left in ((reference, result.shown[0], 0.0), (target, result.shown[1], float(offset[0]))):
+    for raster, shown, left in ((reference, result.previews[0], 0.0), (target, result.previews[1], float(offset[0]))):
         axes.imshow(stretched(shown), extent=(left, left + raster.size[0], raster.size[1], 0))
         axes.add_patch(Rectangle((left, 0), *raster.size, fill=False, color="0.5", lw=0.8))
         middle = left + raster.size[0] / 2
@@ -86,7 +86,7 @@ def _title(result: PairResult) -> str:
 
 def _draw_matches(axes: Axes, result: PairResult, offset: NDArray[np.float64]) -> None:
     dots = spread(len(result.matches), MAX_DOTS)
-    matches, inlier = result.matches.of(dots), inliers_of(result)[dots]
+    matches, inlier = result.matches.subset(dots), inliers_of(result)[dots]
     colours = CONFIDENCE(_norm(result)(matches.confidence))
     colours[~inlier] = to_rgba(VERMILION)
     drawn = spread(len(matches), _MAX_LINES)
@@ -122,7 +122,7 @@ def _norm(result: PairResult) -> Normalize:
     return Normalize(min(result.matches.origin.confidence, 0.99), 1.0)
 
 
-def _draw_common_footprint(axes: Axes, reference: Placed, target: Placed, offset: NDArray[np.float64]) -> None:
+def _draw_common_footprint(axes: Axes, reference: HasGrid, target: HasGrid, offset: NDArray[np.float64]) -> None:
     """Outline on each image what the georeference says the other one shows."""
     if not _footprints_differ(reference, target):
         return
@@ -132,6 +132,6 @@ def _draw_common_footprint(axes: Axes, reference: Placed, target: Placed, offset
         line.set_clip_path(frame)
 
 
-def _footprints_differ(reference: Placed, target: Placed) -> bool:
+def _footprints_differ(reference: HasGrid, target: HasGrid) -> bool:
     corners = common_corners(reference, target)
     return bool(np.abs(np.ptp(corners, axis=0) - reference.size).max() > 1)

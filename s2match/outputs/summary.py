@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from s2match.core.grid import Placed, georeferenced
+from s2match.core.grid import HasGrid, georeferenced
 from s2match.core.ground_axes import ground_axes, pixel_sides_m
 from s2match.core.matches import Matches
 from s2match.core.raster import Raster
@@ -28,11 +28,11 @@ def summary_rows(result: PairResult) -> list[tuple[str, str]]:
     settings, registration, origin = result.settings, result.registration, result.matches.origin
     rows = [
         ("verdict", in_words(result.verdict)),
-        ("reference", _describe(result.reference, result.shown[0])),
+        ("reference", _describe(result.reference, result.previews[0])),
         *(("", note) for note in result.reference.notes),
-        ("target", _describe(result.target, result.shown[1])),
+        ("target", _describe(result.target, result.previews[1])),
         *(("", note) for note in result.target.notes),
-        *assumption_rows(result.shown),
+        *assumption_rows(result.previews),
         ("weights", f"{origin.weights} on {origin.device}" + (f" in {origin.precision}" if origin.precision else "")),
         ("matches", _count(result.matches)),
     ]
@@ -88,7 +88,7 @@ def _count(matches: Matches) -> str:
     return f"{found}, {correlated} of them by the edges alone, where no match was left" if correlated else found
 
 
-def _describe(raster: Placed, shown: Raster) -> str:
+def _describe(raster: HasGrid, shown: Raster) -> str:
     width, height = raster.size
     pixel = ""
     if georeferenced(raster):

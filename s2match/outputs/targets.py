@@ -13,7 +13,7 @@ from s2match.tiepoints.formats import check_tie_point_format
 from s2match.util.atomic_write import check_folder, check_writable
 
 if TYPE_CHECKING:
-    from s2match.correction.request import Order
+    from s2match.correction.request import CorrectionRequest
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Outputs:
     figure: Path
     json: Path | None = None
     tie_points: tuple[Path, ...] = ()
-    order: "Order | None" = None
+    order: "CorrectionRequest | None" = None
     report: Path | None = None
     command: tuple[str, ...] = ()
 
@@ -78,6 +78,6 @@ def check_outputs(outputs: Outputs, inputs: Iterable[Path], target: Scene) -> No
         check_folder(outputs.report)
     if outputs.order is not None:
         # most runs correct nothing, and need not wait for what corrects
-        from s2match.correction.request import check_order
+        from s2match.correction.request import check_request
 
-        check_order(outputs.order, target)
+        check_request(outputs.order, target)

@@ -13,11 +13,11 @@ from s2match.pipeline import correct_and_evaluate
 from s2match.result import PairResult
 from s2match.tiepoints.formats import write_tie_points
 from s2match.tiepoints.points import tie_points_of
-from s2match.util.threads import share_processor
+from s2match.util.threads import limit_threads
 
 
-@share_processor()
-def deliver(result: PairResult, outputs: Outputs, figure: Figure | None = None) -> str:
+@limit_threads()
+def write_outputs(result: PairResult, outputs: Outputs, figure: Figure | None = None) -> str:
     """Write a result, and give the summary with what was written.
 
     Without a registration nothing is corrected, and the last line says so.

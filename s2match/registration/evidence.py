@@ -8,7 +8,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.core.grid import Placed
+from s2match.core.grid import HasGrid
 from s2match.core.matches import CELL_PX, PATCH_PX, Matches
 from s2match.core.raster import Raster
 from s2match.registration.model import Registration
@@ -92,15 +92,15 @@ class CommonGround:
         return float(common.mean()) * math.prod(self.size) / CELL_PX**2
 
 
-def common_ground(reference: Placed, target: Placed, shown: tuple[Raster, Raster] | None = None) -> CommonGround:
+def common_ground(reference: HasGrid, target: HasGrid, previews: tuple[Raster, Raster] | None = None) -> CommonGround:
     """The common ground of two images.
 
     Args:
         reference: Reference at the size of the matches.
         target: Target, likewise.
-        shown: Both with pixels, at any size; None where the two are rasters, or all of their pixels count as valid.
+        previews: Both with pixels, at any size; None where the two are rasters, or all of their pixels count as valid.
     """
-    first, second = shown or (reference, target)
+    first, second = previews or (reference, target)
     return CommonGround(reference.size, target.size, _valid(first), _valid(second))
 
 
@@ -145,7 +145,7 @@ def weight(matches: Matches, inliers: NDArray[np.bool_]) -> float:
         matches: All matches.
         inliers: (N,) those that count.
     """
-    chosen = matches.of(inliers)
+    chosen = matches.subset(inliers)
     scatter_px = np.zeros(len(chosen)) if chosen.scatter_px is None else chosen.scatter_px
     each = chosen.confidence / (1 + (scatter_px / _SCATTER_PX) ** 2)
     cells, cell = np.unique(np.floor(chosen.xy0 / CELL_PX), axis=0, return_inverse=True)
@@ -159,7 +159,7 @@ def _fill(ground: CommonGround, matches: Matches, found: Registration) -> bool:
     return weight(matches, found.inliers) >= max(SMALL_WEIGHT, SMALL_SHARE * ground.cells(found.apply))
 
 
-def _valid(image: Placed) -> NDArray[np.bool_]:
+def _valid(image: HasGrid) -> NDArray[np.bool_]:
     return image.valid if isinstance(image, Raster) else np.ones((1, 1), np.bool_)
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from s2match.core.file_pixels import file_affine
-from s2match.core.grid import Placed, georeferenced
+from s2match.core.grid import HasGrid, georeferenced
 from s2match.registration.bspline_field import Field
 from s2match.registration.model import Registration, apply_matrix
 
@@ -74,7 +74,7 @@ class FileModel:
     target_crs: CRS | None
 
 
-def file_model_of(reference: Placed, target: Placed, registration: Registration) -> FileModel:
+def file_model_of(reference: HasGrid, target: HasGrid, registration: Registration) -> FileModel:
     """A registration in pixels of the files and in map coordinates; exact, but for rounding.
 
     Args:

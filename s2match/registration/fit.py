@@ -12,7 +12,7 @@ from s2match.registration.estimators import FIELD, MODELS, best_model
 from s2match.registration.evidence import CommonGround, FitFailure, Reason, failure_of, in_one_cluster, required_inliers
 from s2match.registration.model import Registration
 from s2match.registration.model_selection import CANDIDATES, choose
-from s2match.util.threads import share_processor
+from s2match.util.threads import limit_threads
 
 # A model may shrink the ground to this share of what is expected, and enlarge it as much.
 _LEAST_SCALE = 0.5
@@ -30,7 +30,7 @@ _BENDING = {"homography", FIELD}
 AUTO = "auto"
 
 
-@share_processor()
+@limit_threads()
 def fit(
     matches: Matches,
     model: str = AUTO,

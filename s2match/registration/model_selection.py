@@ -87,7 +87,7 @@ def _some(matches: Matches, seed: int) -> Matches:
         return matches
     chosen = np.zeros(len(matches), bool)
     chosen[np.random.default_rng(seed).permutation(len(matches))[:_MOST_MATCHES]] = True
-    return matches.of(chosen)
+    return matches.subset(chosen)
 
 
 def _asks_for_a_field(matches: Matches) -> bool:
@@ -104,7 +104,7 @@ def _agreeing(matches: Matches, candidates: Sequence[str], threshold_px: float, 
         found = best_model(matches, model, threshold_px, seed, SMOOTHNESS[-1])
         if found is not None:
             fits |= found.inliers
-    return matches.of(fits)
+    return matches.subset(fits)
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _held_out_errors(
     """(S, B) for each smoothness the median residual in every block, of models fitted apart from it."""
     worst, columns = 2 * threshold_px, []
     for fold in folds:
-        found = best_models(matches.of(fold.apart), model, threshold_px, seed, smoothness)
+        found = best_models(matches.subset(fold.apart), model, threshold_px, seed, smoothness)
         for block in fold.blocks:
             off = (np.linalg.norm(each.apply(matches.xy0[block]) - matches.xy1[block], axis=1) for each in found)
             medians = [float(np.median(residual_px)) for residual_px in off]

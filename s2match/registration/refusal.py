@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from s2match.core.footprint import common_corners
 from s2match.core.georeference import comparable, predict
-from s2match.core.grid import Placed, georeferenced
+from s2match.core.grid import HasGrid, georeferenced
 from s2match.core.ground_axes import ground_axes, pixel_sides_m
-from s2match.core.matches import Origin
+from s2match.core.matches import Provenance
 from s2match.core.raster import Raster
 from s2match.io.cloud_mask import saturated_cloud
 from s2match.registration.evidence import FitFailure, Reason, common_ground
@@ -65,16 +65,16 @@ class RefusedPair:
     Attributes:
         reference: Reference, at the size it was matched at.
         target: Target, likewise.
-        shown: Both with pixels, perhaps smaller.
+        previews: Both with pixels, perhaps smaller.
         failure: Why no model was fitted.
         origin: Where the matches come from.
     """
 
-    reference: Placed
-    target: Placed
-    shown: tuple[Raster, Raster]
+    reference: HasGrid
+    target: HasGrid
+    previews: tuple[Raster, Raster]
     failure: FitFailure
-    origin: Origin
+    origin: Provenance
 
 
 def explain(pair: RefusedPair) -> Refusal:
@@ -89,7 +89,7 @@ def explain(pair: RefusedPair) -> Refusal:
     if side_px < _SMALL_SIDE_PX:
         cause = f"the common ground is {side_px:.0f} px wide at the matched size, and {_SMALL_SIDE_PX} px are needed"
         return Refusal(TOO_SMALL, cause, (*_finer(pair), _MORE_GROUND))
-    clouds = _cloud(pair.shown[0]), _cloud(pair.shown[1])
+    clouds = _cloud(pair.previews[0]), _cloud(pair.previews[1])
     clear = _clear_share(pair, clouds)
     if clear < _LITTLE_CLEAR:
         return Refusal(LITTLE_CLEAR_GROUND, _hidden(pair, clouds, clear), _clearer(pair, ()))
@@ -137,7 +137,7 @@ def _finer(pair: RefusedPair) -> tuple[str, ...]:
 
 def _clearer(pair: RefusedPair, clouds: tuple[Mask, ...]) -> tuple[str, ...]:
     cloudy = any(cloud.mean() > _CLOUDY for cloud in clouds)
-    masked = any(raster.masked_share - raster.cloud_share > _LITTLE_CLEAR for raster in pair.shown)
+    masked = any(raster.masked_share - raster.cloud_share > _LITTLE_CLEAR for raster in pair.previews)
     return (
         "another date, with less cloud or of the same season",
         *(("--mask_clouds, to leave thick cloud out",) if cloudy else ()),
@@ -148,7 +148,7 @@ def _clearer(pair: RefusedPair, clouds: tuple[Mask, ...]) -> tuple[str, ...]:
 def _hidden(pair: RefusedPair, clouds: tuple[Mask, Mask], clear: float) -> str:
     """How much of each image cannot be matched."""
     parts = []
-    for role, raster, cloud in zip(("reference", "target"), pair.shown, clouds, strict=True):
+    for role, raster, cloud in zip(("reference", "target"), pair.previews, clouds, strict=True):
         shares = {
             "nodata": raster.nodata_share,
             "masked": raster.masked_share,
@@ -177,7 +177,7 @@ def _clear_share(pair: RefusedPair, clouds: tuple[Mask, Mask]) -> float:
             return predict(xy, reference, target)
         return xy * target.size / reference.size
 
-    ground = common_ground(reference, target, pair.shown)
+    ground = common_ground(reference, target, pair.previews)
     everywhere = np.ones((1, 1), np.bool_)
     clear = replace(ground, valid=ground.valid & ~clouds[0], target_valid=ground.target_valid & ~clouds[1])
     common = replace(ground, valid=everywhere, target_valid=everywhere).cells(carried)

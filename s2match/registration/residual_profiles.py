@@ -38,7 +38,7 @@ def profiles(registration: Registration, matches: Matches, size: tuple[int, int]
         matches: The matches it was fitted to.
         size: Width and height of the reference, pixels.
     """
-    inliers = matches.of(registration.inliers)
+    inliers = matches.subset(registration.inliers)
     residual = inliers.xy1 - registration.apply(inliers.xy0)
     return binned(inliers, residual, size)
 

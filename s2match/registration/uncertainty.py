@@ -5,10 +5,10 @@ from numpy.typing import NDArray
 
 from s2match.core.matches import Matches
 from s2match.registration.model import Registration
-from s2match.util.threads import share_processor
+from s2match.util.threads import limit_threads
 
 
-@share_processor()
+@limit_threads()
 def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """How far off the model may be at some places, by the residuals of its inliers and by where they lie.
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from s2match.core.footprint import common_corners
 from s2match.core.georeference import comparable
-from s2match.core.grid import Placed
+from s2match.core.grid import HasGrid
 from s2match.core.ground_axes import MAP_UNITS, METRES, pixel_m
 from s2match.core.ground_errors import ground_errors
 from s2match.core.matches import Matches
@@ -82,7 +82,7 @@ class Verdict:
     georeferenced: bool = False
 
 
-def judge(reference: Placed, target: Placed, matches: Matches, registration: Registration | None) -> Verdict:
+def judge(reference: HasGrid, target: HasGrid, matches: Matches, registration: Registration | None) -> Verdict:
     """Whether a pair needs what its model does.
 
     A model that moves the common ground, in the root mean square, by no more than its own errors would, says that the
@@ -145,7 +145,7 @@ def _digits(found: Displacement) -> int:
 
 
 def _displacement(
-    reference: Placed, target: Placed, matches: Matches, registration: Registration
+    reference: HasGrid, target: HasGrid, matches: Matches, registration: Registration
 ) -> Displacement | None:
     """See :class:`Displacement`; None without georeference between images of different sizes.
 

@@ -53,7 +53,7 @@ RESAMPLINGS = (NEAREST, *KERNELS)
 
 
 @dataclass(frozen=True)
-class Spots:
+class SamplePoints:
     """Where an image is sampled.
 
     Attributes:
@@ -74,7 +74,7 @@ def reach_px(resampling: str, stretch: float) -> int:
 
 
 def sample(
-    image: NDArray[np.generic], valid: NDArray[np.bool_], spots: Spots, resampling: str
+    image: NDArray[np.generic], valid: NDArray[np.bool_], spots: SamplePoints, resampling: str
 ) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
     """Sample one band.
 
@@ -98,13 +98,13 @@ def sample(
     return _convolved(image, valid, spots, there, KERNELS[resampling]), there
 
 
-def _inside(spots: Spots, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _inside(spots: SamplePoints, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     # false for positions that are not finite, too
     return np.asarray((spots.x >= 0) & (spots.y >= 0) & (spots.x < shape[1]) & (spots.y < shape[0]))
 
 
 def _convolved(
-    image: NDArray[np.generic], valid: NDArray[np.bool_], spots: Spots, there: NDArray[np.bool_], kernel: Kernel
+    image: NDArray[np.generic], valid: NDArray[np.bool_], spots: SamplePoints, there: NDArray[np.bool_], kernel: Kernel
 ) -> Floats:
     exact = image.dtype.itemsize <= 2 or image.dtype == np.float32
     clean: Floats = np.where(valid, image, 0).astype(np.float32 if exact else np.float64)

@@ -7,8 +7,8 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 
 from s2match.core.footprint import footprint
-from s2match.core.georeference import full_turn
 from s2match.core.grid import Grid
+from s2match.core.projection import full_turn
 from s2match.core.raster import Patch
 from s2match.core.window import Window
 

@@ -8,7 +8,7 @@ and cut into tiles, so that overlapping tiles of one date agree exactly.
 
 from s2match.synthetic.dates import render
 from s2match.synthetic.ground import make_ground
-from s2match.synthetic.takes import TAKES, Take
+from s2match.synthetic.takes import SCENES, SceneSpec
 from s2match.synthetic.write import EAST_PX, SIZE_PX, write_sample
 
-__all__ = ["EAST_PX", "SIZE_PX", "TAKES", "Take", "make_ground", "render", "write_sample"]
+__all__ = ["EAST_PX", "SCENES", "SIZE_PX", "SceneSpec", "make_ground", "render", "write_sample"]

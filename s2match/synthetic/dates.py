@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 from s2match.synthetic.colours import palette_on
 from s2match.synthetic.ground import Ground
 from s2match.synthetic.shapes import noise
-from s2match.synthetic.takes import Take
+from s2match.synthetic.takes import SceneSpec
 from s2match.synthetic.units import Floats
 from s2match.synthetic.weather import cast_shadow, make_clouds, snowed, sun_at, sunward
 
 
-def render(ground: Ground, take: Take, seed: int) -> NDArray[np.uint8]:
+def render(ground: Ground, take: SceneSpec, seed: int) -> NDArray[np.uint8]:
     """Render the whole ground on one date.
 
     Args:
@@ -37,7 +37,7 @@ def render(ground: Ground, take: Take, seed: int) -> NDArray[np.uint8]:
     return np.asarray(np.clip(np.round(image), 12, 255), np.uint8)
 
 
-def _surface(rng: np.random.Generator, ground: Ground, take: Take, seed: int) -> Floats:
+def _surface(rng: np.random.Generator, ground: Ground, take: SceneSpec, seed: int) -> Floats:
     """The ground (H, W, 3) in px of 10 m on a date, without the air above it."""
     colours, shows = palette_on(ground, seed, take.sensed)
     azimuth, elevation = sun_at(take.sensed)

@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True)
-class Take:
+class SceneSpec:
     """One scene of the sample and the weather it was taken in.
 
     Attributes:
@@ -30,23 +30,23 @@ class Take:
         return f"SYNTHETIC-{self.tile}_{self.sensed:%Y%m%dT%H%M%S}_TCI.jp2"
 
 
-TAKES = (
-    Take("A", datetime(2022, 10, 13, 10, 38, 51)),
-    Take("A", datetime(2023, 2, 20, 10, 40, 29), haze=0.06),
-    Take("A", datetime(2023, 6, 15, 10, 36, 31)),
-    Take("A", datetime(2023, 9, 13, 10, 36, 29), clouds=0.07),
-    Take("A", datetime(2024, 8, 13, 10, 36, 31)),
-    Take("B", datetime(2022, 8, 29, 10, 36, 41), clouds=0.1),
-    Take("B", datetime(2022, 10, 13, 10, 38, 51)),
-    Take("B", datetime(2022, 12, 2, 10, 43, 59), haze=0.08),
-    Take("B", datetime(2023, 1, 26, 10, 42, 51), snow=0.93),
-    Take("B", datetime(2023, 3, 12, 10, 38, 39)),
-    Take("B", datetime(2023, 4, 21, 10, 36, 21), clouds=0.6),
-    Take("B", datetime(2023, 5, 31, 10, 36, 29)),
-    Take("B", datetime(2023, 7, 5, 10, 36, 31), swath=True),
-    Take("B", datetime(2023, 8, 9, 10, 36, 29), haze=0.42),
-    Take("B", datetime(2023, 10, 23, 10, 40, 51), clouds=0.25),
-    Take("B", datetime(2024, 5, 10, 10, 36, 21)),
-    Take("B", datetime(2024, 6, 29, 10, 36, 31), clouds=0.04),
-    Take("B", datetime(2024, 8, 13, 10, 36, 31)),
+SCENES = (
+    SceneSpec("A", datetime(2022, 10, 13, 10, 38, 51)),
+    SceneSpec("A", datetime(2023, 2, 20, 10, 40, 29), haze=0.06),
+    SceneSpec("A", datetime(2023, 6, 15, 10, 36, 31)),
+    SceneSpec("A", datetime(2023, 9, 13, 10, 36, 29), clouds=0.07),
+    SceneSpec("A", datetime(2024, 8, 13, 10, 36, 31)),
+    SceneSpec("B", datetime(2022, 8, 29, 10, 36, 41), clouds=0.1),
+    SceneSpec("B", datetime(2022, 10, 13, 10, 38, 51)),
+    SceneSpec("B", datetime(2022, 12, 2, 10, 43, 59), haze=0.08),
+    SceneSpec("B", datetime(2023, 1, 26, 10, 42, 51), snow=0.93),
+    SceneSpec("B", datetime(2023, 3, 12, 10, 38, 39)),
+    SceneSpec("B", datetime(2023, 4, 21, 10, 36, 21), clouds=0.6),
+    SceneSpec("B", datetime(2023, 5, 31, 10, 36, 29)),
+    SceneSpec("B", datetime(2023, 7, 5, 10, 36, 31), swath=True),
+    SceneSpec("B", datetime(2023, 8, 9, 10, 36, 29), haze=0.42),
+    SceneSpec("B", datetime(2023, 10, 23, 10, 40, 51), clouds=0.25),
+    SceneSpec("B", datetime(2024, 5, 10, 10, 36, 21)),
+    SceneSpec("B", datetime(2024, 6, 29, 10, 36, 31), clouds=0.04),
+    SceneSpec("B", datetime(2024, 8, 13, 10, 36, 31)),
 )

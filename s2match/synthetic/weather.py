@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from s2match.synthetic.ground import Ground
 from s2match.synthetic.materials import HEIGHT_M, INDEX, SNOW_SHARE
 from s2match.synthetic.shapes import noise
-from s2match.synthetic.takes import Take
+from s2match.synthetic.takes import SceneSpec
 from s2match.synthetic.units import CELL_M, PIXEL_M, Floats, Paint
 
 CLOUD_HEIGHT_M = 600.0
@@ -52,7 +52,7 @@ def snowed(rng: np.random.Generator, colour: Floats, ground: Ground, share: floa
     return np.asarray(colour + cover[..., None] * (white + 0.5 * (colour - 80) - colour), np.float32)
 
 
-def make_clouds(rng: np.random.Generator, shape: tuple[int, int], take: Take) -> tuple[Floats, Floats, Floats]:
+def make_clouds(rng: np.random.Generator, shape: tuple[int, int], take: SceneSpec) -> tuple[Floats, Floats, Floats]:
     """Opacity of the cumulus, its brightness and the light left in its shadow, each (H, W) in px."""
     azimuth, elevation = sun_at(take.sensed)
     reach = CLOUD_HEIGHT_M / PIXEL_M / np.tan(np.radians(elevation))

@@ -12,9 +12,9 @@ from rasterio.enums import ColorInterp
 from s2match.errors import OutputError
 from s2match.synthetic.dates import render
 from s2match.synthetic.ground import make_ground
-from s2match.synthetic.takes import TAKES, Take
+from s2match.synthetic.takes import SCENES, SceneSpec
 from s2match.synthetic.units import PIXEL_M
-from s2match.util.atomic_write import written_whole
+from s2match.util.atomic_write import atomic_write
 
 ORIGIN_M = (500_000.0, 20_980.0)
 CRS = "EPSG:32631"
@@ -23,7 +23,9 @@ SIZE_PX = 1098
 EAST_PX = 763
 
 
-def write_sample(folder: Path, size: int = SIZE_PX, seed: int = 11, takes: Sequence[Take] = TAKES) -> tuple[Path, ...]:
+def write_sample(
+    folder: Path, size: int = SIZE_PX, seed: int = 11, takes: Sequence[SceneSpec] = SCENES
+) -> tuple[Path, ...]:
     """Make the sample: five dates of a western tile and thirteen of an eastern one that overlaps it.
 
     Args:
@@ -75,6 +77,6 @@ def _write_jp2(path: Path, image: NDArray[np.uint8], left_m: float, lossless: bo
     }
     # lossy wavelets ring across the edge of nodata, and 0 must stay 0
     codec = {"QUALITY": 100, "REVERSIBLE": "YES"} if lossless else {"QUALITY": 7, "REVERSIBLE": "NO"}
-    with written_whole(path) as partial, rasterio.open(partial, "w", **profile, **codec) as file:
+    with atomic_write(path) as partial, rasterio.open(partial, "w", **profile, **codec) as file:
         file.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
         file.write(image.transpose(2, 0, 1))

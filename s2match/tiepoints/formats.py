@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from s2match.core.georeference import apply_transform, crs_named, reproject, to_pixels, wrapped
+from s2match.core.georeference import to_pixels
 from s2match.core.grid import Grid, georeferenced
+from s2match.core.projection import apply_transform, crs_named, reproject, wrapped
 from s2match.errors import OutputError, TiePointError
 from s2match.io.missing_paths import url_of
 from s2match.tiepoints.points import TiePoints
 from s2match.tiepoints.table import FLAGS, READ, columns_of, map_decimals, points_of
-from s2match.util.atomic_write import written_whole
+from s2match.util.atomic_write import atomic_write
 from s2match.util.optional import extra
 
 _LAYER = "tie_points"
@@ -57,7 +58,7 @@ def write_tie_points(points: TiePoints, path: str | Path) -> None:
     """
     check_tie_point_format(path)
     path = Path(path)
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         _FORMATS[path.suffix.lower()].write(points, partial)
 
 

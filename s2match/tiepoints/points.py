@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.core.file_pixels import file_pixels_per_pixel, from_file, to_file, whole_file
-from s2match.core.georeference import apply_transform, comparable, predict
-from s2match.core.grid import Grid, Placed, georeferenced
+from s2match.core.georeference import comparable, predict
+from s2match.core.grid import Grid, HasGrid, georeferenced
 from s2match.core.ground_errors import ground_errors
-from s2match.core.matches import Matches, Origin
+from s2match.core.matches import Matches, Provenance
+from s2match.core.projection import apply_transform
 from s2match.result import PairResult
 
 
@@ -108,7 +109,7 @@ def tie_points_of(result: PairResult) -> TiePoints:
     )
 
 
-def as_matches(points: TiePoints, reference: Placed, target: Placed, origin: Origin) -> Matches:
+def as_matches(points: TiePoints, reference: HasGrid, target: HasGrid, origin: Provenance) -> Matches:
     """Tie points as matches of the grids that a model is to be fitted on: the inverse of :func:`tie_points_of`.
 
     Args:

@@ -11,7 +11,7 @@ from s2match.errors import OutputError
 
 
 @contextmanager
-def written_whole(path: str | Path) -> Iterator[Path]:
+def atomic_write(path: str | Path) -> Iterator[Path]:
     """Give a temporary path beside ``path`` to write to; move it into place when the block ends well.
 
     The temporary file carries the suffix of ``path``, because writers choose their format by it. When the block raises,

@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def begun(work: Callable[[], Result]) -> Iterator[Future[Result]]:
+def run_in_background(work: Callable[[], Result]) -> Iterator[Future[Result]]:
     """Begin work in a thread, to be asked for its result within the block, or for the error it met.
 
     Who leaves the block early, by an error or by Ctrl-C, does not wait for it; only the end of the process does.

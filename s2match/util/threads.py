@@ -19,8 +19,8 @@ _LOAD_INTERVAL_S = 0.05
 
 
 @contextmanager
-def share_processor() -> Iterator[None]:
-    """Limit the threads of NumPy's BLAS and of PyTorch within the block; also a decorator, ``@share_processor()``.
+def limit_threads() -> Iterator[None]:
+    """Limit the threads of NumPy's BLAS and of PyTorch within the block; also a decorator, ``@limit_threads()``.
 
     Threads that spin while they wait for each other take the core from the thread that they wait for wherever anything
     else runs, and the work takes several times as long. BLAS, whose products here are small, gets one thread. PyTorch

@@ -35,7 +35,7 @@ def plot_swipe(improvement: Improvement) -> Figure:
 
 def _plot(improvement: Improvement, join: Callable[[Image, Image], Image], told: str) -> Figure:
     part = detail(improvement)
-    reference, before, after = (_cut(stretched(raster), part) for raster in improvement.shown)
+    reference, before, after = (_cut(stretched(raster), part) for raster in improvement.previews)
     figure = new_figure(13, 7.3)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, target, name, agreement in zip(
@@ -48,7 +48,7 @@ def _plot(improvement: Improvement, join: Callable[[Image, Image], Image], told:
         _title(axes, name, agreement)
         label_axes(axes, "column of the reference (px)")
     label_axes(panels[0], "column of the reference (px)", "row of the reference (px)")
-    figure.suptitle(f"{improvement.shown[0].scene.title}: {told}", fontsize=TITLE_PT, parse_math=False)
+    figure.suptitle(f"{improvement.previews[0].scene.title}: {told}", fontsize=TITLE_PT, parse_math=False)
     return figure
 
 
@@ -59,12 +59,12 @@ def _title(axes: Axes, name: str, agreement: Agreement) -> None:
 
 def detail(improvement: Improvement) -> Window:
     """The square part of the reference with most straight edges, among those that all three images show best."""
-    reference = improvement.shown[0]
+    reference = improvement.previews[0]
     width, height = reference.size
     side = min(_DETAIL_PX, width, height)
-    valid = np.logical_and.reduce([raster.valid for raster in improvement.shown]).astype(np.float32)
+    valid = np.logical_and.reduce([raster.valid for raster in improvement.previews]).astype(np.float32)
     grey = cv2.cvtColor(stretched(reference), cv2.COLOR_RGB2GRAY).astype(np.float32)
-    for raster in (reference, improvement.shown[2]):
+    for raster in (reference, improvement.previews[2]):
         valid *= stretched(raster).min(axis=2) < _SATURATED
     edges = _straight_edges(grey) * valid
     places = [(x, y) for y in _steps(height, side) for x in _steps(width, side)]

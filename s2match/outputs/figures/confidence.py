@@ -42,7 +42,7 @@ def plot_confidence(result: PairResult) -> Figure:
     errors, matches = result.errors, result.matches
     assert errors is not None and len(errors.known.east_m), "errors need matches and two georeferenced images"
     known = np.asarray(np.isfinite(errors.distance_m))
-    matches, errors = matches.of(known), errors.of(known)
+    matches, errors = matches.subset(known), errors.subset(known)
     off_px = np.linalg.norm(predict(matches.xy0, result.reference, result.target) - matches.xy1, axis=1)
     bands = _bands(matches.confidence)
     figure = new_figure(13, 6.2)

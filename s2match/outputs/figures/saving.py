@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from s2match.errors import OutputError
 from s2match.outputs.figures.style import DPI
-from s2match.util.atomic_write import written_whole
+from s2match.util.atomic_write import atomic_write
 
 
 def save_figure(figure: Figure, path: str | Path) -> None:
@@ -22,7 +22,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     check_format(path)
     # images of the ground hold no repetitions worth looking for: a fifth of the time, for files as large
     options = {"compress_type": zlib.Z_RLE} if Path(path).suffix.lower() == ".png" else {}
-    with written_whole(path) as partial, _laid_out(figure):
+    with atomic_write(path) as partial, _laid_out(figure):
         figure.savefig(partial, dpi=DPI, pil_kwargs=options)
 
 

@@ -26,7 +26,7 @@ def plot_shifts(result: PairResult) -> Figure:
     chosen = np.asarray(np.isfinite(errors.distance_m))
     if registration is not None:
         chosen = chosen & registration.inliers
-    matches, errors = result.matches.of(chosen), errors.of(chosen)
+    matches, errors = result.matches.subset(chosen), errors.subset(chosen)
     names = ("to the east", "to the north") if errors.axes.in_metres else ("in x", "in y")
     shift_m = np.stack([errors.east_m, errors.north_m], axis=1)
     figure = new_figure(13, 6)

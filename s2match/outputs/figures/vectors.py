@@ -39,12 +39,12 @@ def plot_vectors(result: PairResult) -> Figure:
     assert registration is not None, "residuals need a registration"
     width, height = result.reference.size
     square_px = max(width, height) / _SQUARES
-    inliers = result.matches.of(registration.inliers)
-    drawn = inliers.of(_middles(inliers, square_px))
+    inliers = result.matches.subset(registration.inliers)
+    drawn = inliers.subset(_middles(inliers, square_px))
     residual_px = drawn.xy1 - registration.apply(drawn.xy0)
     figure = new_figure(10, 9 * height / width + 1.9)
     axes = figure.subplots()
-    axes.imshow(_pale(stretched(result.shown[0])), extent=(0, width, height, 0))
+    axes.imshow(_pale(stretched(result.previews[0])), extent=(0, width, height, 0))
     length_px = np.linalg.norm(residual_px, axis=1)
     key_px = _round(float(np.percentile(length_px, 90)))
     exaggeration = _round(1.2 * square_px / max(float(np.percentile(length_px, 90)), 1e-3))

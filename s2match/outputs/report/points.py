@@ -8,7 +8,7 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 from numpy.typing import NDArray
 
 from s2match.core.georeference import predict
-from s2match.core.grid import Placed, georeferenced
+from s2match.core.grid import HasGrid, georeferenced
 from s2match.core.ground_axes import ground_axes, pixel_m
 from s2match.core.raster import Raster
 from s2match.matching.thinning import thin_mask
@@ -58,8 +58,8 @@ def map_data(result: PairResult) -> dict[str, Any]:
         "count": int(shown.sum()),
         "total": len(result.matches),
         "points": base64.b64encode(columns.tobytes()).decode(),
-        "reference": _image(result.reference, result.shown[0]),
-        "target": _image(result.target, result.shown[1]),
+        "reference": _image(result.reference, result.previews[0]),
+        "target": _image(result.target, result.previews[1]),
         "registered": registration is not None,
         "least_confidence": result.matches.origin.confidence,
         "native_pixel_m": errors.native_pixel_m if errors is not None and errors.axes.in_metres else None,
@@ -100,7 +100,7 @@ def _shift_px(result: PairResult) -> NDArray[np.float64]:
     return np.full((len(matches), 2), np.nan)
 
 
-def _image(placed: Placed, shown: Raster) -> dict[str, Any]:
+def _image(placed: HasGrid, shown: Raster) -> dict[str, Any]:
     known = georeferenced(placed)
     metric = known and ground_axes(placed).in_metres
     return {

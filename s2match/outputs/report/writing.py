@@ -20,13 +20,13 @@ from s2match.outputs.report.names import FIGURES, PAGE, figure_file
 from s2match.outputs.report.points import map_data
 from s2match.outputs.report.versions import versions
 from s2match.result import PairResult
-from s2match.util.atomic_write import written_whole
-from s2match.util.threads import share_processor
+from s2match.util.atomic_write import atomic_write
+from s2match.util.threads import limit_threads
 
 _SCRIPTS = ("viewer.js", "map.js", "swipe.js", "start.js")
 
 
-@share_processor()
+@limit_threads()
 def write_report(
     result: PairResult, directory: str | Path, command: Sequence[str], improvement: Improvement | None = None
 ) -> Path:
@@ -60,7 +60,7 @@ def write_report(
     for name in set(FIGURES) - written:
         figure_file(directory, name).unlink(missing_ok=True)
     page = directory / PAGE
-    with written_whole(page) as partial:
+    with atomic_write(page) as partial:
         partial.write_text(_page(result, "".join(figures), command, improvement), encoding="utf-8")
     return page
 
@@ -111,10 +111,10 @@ def _figure(chart: Chart, png: bytes) -> str:
 def _swipe_data(improvement: Improvement, points: dict[str, Any]) -> dict[str, Any]:
     """What the swipe shows; an image that the map shows, too, by its name there."""
     known = {points[role]["image"]: role for role in ("target", "reference")}
-    images = [embedding.photo(stretched(raster)) for raster in improvement.shown]
+    images = [embedding.photo(stretched(raster)) for raster in improvement.previews]
     part = detail(improvement)
     return {
-        "size": improvement.shown[0].size,
+        "size": improvement.previews[0].size,
         "images": [known.get(image, image) for image in images],
         "detail": [part.x, part.y, part.width, part.height],
     }

@@ -1,0 +1,222 @@
+"""The benchmark scores what it says, and the README shows what was measured last."""
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import GRID, REAL, make_raster, texture
+
+from benchmarks import months, registration
+from benchmarks.accuracy import DEFAULT_JSON, OFFSETS, identity, measure, phase_correlation, sift
+from benchmarks.baselines import match_sift
+from benchmarks.deformations import Deformation, deformations, deformed, field
+from benchmarks.pairs import date_pairs
+from benchmarks.precision import Agreement, agreement, total
+from benchmarks.readme import (
+    ALL_DEFORMATIONS,
+    ALL_TABLES,
+    README,
+    accuracy_tables,
+    all_deformations,
+    all_tables,
+    months_tables,
+    native_tables,
+    registration_tables,
+    replace_block,
+    sample_summary,
+    speed_tables,
+)
+from benchmarks.scoring import Score, moved, score
+from benchmarks.speed import Case, in_own_process
+from benchmarks.speed_tables import REST
+from benchmarks.speed_tables import table as speed_table
+from benchmarks.warps import WARPS, row, warp_matrix, warped
+from s2match.core.matches import Matches, Provenance
+from s2match.matching.greyscale import prepare
+from s2match.registration.evidence import required_inliers
+
+ORIGIN = Provenance("test", "cpu", 0.2)
+RASTER = make_raster(texture(200, 200))
+
+
+def matches(error_px: float, count: int = 100) -> Matches:
+    xy0 = np.random.default_rng(0).uniform(10, 190, (count, 2))
+    return Matches(xy0, xy0 - [3, 5] + [error_px, 0], np.linspace(0.5, 1, count), ORIGIN)
+
+
+def test_right_matches_count_and_their_model_is_registered() -> None:
+    target = moved(RASTER, (3, 5))
+    assert target.size == (197, 195) and target.transform == GRID @ GRID.translation(3, 5)
+    found = score(RASTER, target, matches(0.4))
+    assert (found.matches, found.right) == (100, 100)
+    assert found.above_08 == found.right_above_08 == 40
+    assert found.median_px == pytest.approx(0.4) and found.corner_px == pytest.approx(0.4, abs=1e-3)
+    assert found.within == [0, 100, 100, 100, 100]
+    assert found.by_confidence[0] == found.by_confidence[1] and sum(found.by_confidence[0]) == 100
+    assert found.registered
+
+
+def test_wrong_matches_count_as_wrong_and_a_wrong_model_is_not_registered() -> None:
+    found = score(RASTER, moved(RASTER, (3, 5)), matches(2.0))
+    assert (found.matches, found.right, found.median_px) == (100, 0, None)
+    assert found.corner_px == pytest.approx(2.0, abs=1e-3) and not found.registered
+    assert score(RASTER, moved(RASTER, (3, 5)), matches(0.0, required_inliers(0) - 1)).corner_px is None
+
+
+def test_precisions_agree_where_both_find_a_match() -> None:
+    """Of the 40 above 0.8 one is gone, one lies 2 px off, and the others have moved by 0.1 px."""
+    target, full = moved(RASTER, (3, 5)), matches(0.4)
+    shift = np.full((100, 2), [0.1, 0.0])
+    shift[70] = [2, 0]
+    half = replace(full, xy1=full.xy1 + shift).subset(np.arange(100) != 80)
+    found = agreement(RASTER, target, full, half)
+    assert (found.sure, found.common, found.right, found.right_half) == (40, 38, 100, 98)
+    assert found.moved_px == pytest.approx(0.1)
+    assert total([found, found]) == Agreement(80, 76, 200, 196, found.moved_px)
+
+
+def test_a_model_alone_is_scored_by_its_corners() -> None:
+    target = moved(RASTER, (3, 5))
+    found = score(RASTER, target, identity(RASTER, target))
+    assert (found.matches, found.right, found.median_px) == (0, 0, None)
+    assert found.corner_px == pytest.approx(34**0.5) and not found.registered
+    assert score(RASTER, target, None).corner_px is None
+
+
+@pytest.mark.parametrize("offset", [(3, 5), (2.4, 6.7)])
+def test_phase_correlation_finds_a_shift_of_one_image(offset: tuple[float, float]) -> None:
+    target = moved(RASTER, offset)
+    assert score(RASTER, target, phase_correlation(RASTER, target)).corner_px == pytest.approx(0, abs=0.1)
+
+
+def test_a_fraction_of_a_pixel_moves_the_image_with_its_georeference() -> None:
+    """SIFT, which knows nothing of the georeference, finds each point where that says it is."""
+    target = moved(RASTER, (2.5, 6.25))
+    assert target.transform == GRID @ GRID.translation(2.5, 6.25) and target.size == (198, 194)
+    found = score(RASTER, target, sift(RASTER, target))
+    assert found.right > 30 and found.median_px is not None and found.median_px < 0.15
+    assert found.slope is None
+
+
+@pytest.mark.parametrize(("share", "slope"), [(1.0, 1.0), (0.5, 0.5), (0.0, 0.0)])
+def test_slope_is_the_share_of_the_offset_from_the_grid_that_is_found(share: float, slope: float) -> None:
+    target = moved(RASTER, (3, 2))
+    xy0 = np.stack(np.meshgrid(np.arange(16, 180, 8), np.arange(16, 180, 8)), -1).reshape(-1, 2) + 0.5
+    grid = xy0 - np.array([3, 2]) * share
+    assert score(RASTER, target, Matches(xy0, grid, np.ones(len(xy0)), ORIGIN)).slope == pytest.approx(slope, abs=1e-6)
+
+
+def test_warps_carry_points_where_their_matrix_says() -> None:
+    image = prepare(RASTER)
+    truth = warp_matrix(WARPS[2], (200, 200))
+    matches = match_sift(image, warped(image, truth))
+    found = row("turned", matches, truth, (200, 200))
+    assert found.right > 20 and found.median_px is not None and found.median_px < 0.15
+    assert found.corner_px is not None and found.corner_px < 0.3
+
+
+@pytest.mark.slow
+def test_speed_is_measured_of_stock_and_engine() -> None:
+    timings = [in_own_process(Case("sentinel2", path, 256, 1)) for path in ("stock", "float32")]
+    for timing in timings:
+        assert timing.matches > 50 and timing.total_s == pytest.approx(sum(timing.stages_s.values()))
+        assert set(timing.stages_s) == {"backbone", "transformer", "matching", REST} and timing.peak_gb > 0.2
+    result = {
+        "gemm_gflops": {"float32": 100.0, "bfloat16": 200.0},
+        "half": "bfloat16",
+        "gflop": {"sentinel2 256": {"backbone": 10.0}},
+        "network": [asdict(timing) for timing in timings],
+        "tiles": [],
+    }
+    assert f"({timings[0].total_s / timings[1].total_s:.1f}×)" in speed_table(result)
+
+
+def test_corners_are_those_of_the_common_ground() -> None:
+    """A model that turns by a thousandth is 0.1 px off 100 px away: the strip in common is short, the tile is not."""
+    target = replace(RASTER, transform=GRID @ GRID.translation(150, 0))
+    xy0 = np.random.default_rng(0).uniform([150, 0], [200, 200], (100, 2))
+    xy1 = xy0 - [150, 0]
+    xy1 = xy1 + 1e-3 * np.stack([-(xy0[:, 1] - 100), xy0[:, 0] - 175], axis=1)
+    found = score(RASTER, target, Matches(xy0, xy1, np.ones(100), ORIGIN))
+    assert found.corner_px == pytest.approx(0.103, abs=0.01)
+
+
+def test_blocks_are_replaced_empty_ones_too() -> None:
+    text = "a\n<!-- x -->\n<!-- /x -->\n<!-- y -->\nold\nlines\n<!-- /y -->\nb\n"
+    filled = replace_block(replace_block(text, "x", "new"), "y", "two\nlines")
+    assert filled == "a\n<!-- x -->\nnew\n<!-- /x -->\n<!-- y -->\ntwo\nlines\n<!-- /y -->\nb\n"
+    with pytest.raises(ValueError, match="0 blocks named z"):
+        replace_block(text, "z", "")
+
+
+def test_readme_shows_the_last_measurement() -> None:
+    readme = README.read_text(encoding="utf-8")
+    assert accuracy_tables() in readme and speed_tables() in readme
+    assert native_tables() in readme and registration_tables() in readme and months_tables() in readme
+    assert all_tables() == ALL_TABLES.read_text(encoding="utf-8")
+    assert all_deformations() == ALL_DEFORMATIONS.read_text(encoding="utf-8")
+    runs = json.loads(DEFAULT_JSON.read_text())["runs"]
+    assert {tuple(run["offset_px"]) for run in runs} == set(OFFSETS)
+    assert all(len(run["scores"]) == 16 and Score(**run["scores"][0]) for run in runs)
+
+
+@pytest.mark.slow
+def test_readme_shows_what_the_command_prints(tmp_path: Path) -> None:
+    """The number of matches differs by a few between processors that run the network in float32 and in bfloat16."""
+    text = README.read_text(encoding="utf-8")
+    printed = {line.split()[0]: line for line in sample_summary(tmp_path / "result.jpg").splitlines()}
+    assert printed["reference"] in text and printed["target"] in text
+    shown = next(line for line in text.splitlines() if line.startswith("    matches"))
+    assert int(printed["matches"].split()[1]) == pytest.approx(int(shown.split()[1]), rel=0.01)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_sift_registers_the_clear_pairs() -> None:
+    scores = measure(REAL / "ukraine", sift, 1024, (0, 0), "SIFT")
+    assert len(scores) == 16
+    assert sum(s.registered for s in scores) >= 7
+    clear = scores[5]
+    assert clear.right > 200 and clear.corner_px is not None and clear.corner_px < 0.3
+
+
+@pytest.mark.parametrize("deformation", deformations(), ids=lambda d: d.name)
+def test_known_deformations_are_what_they_say(deformation: Deformation) -> None:
+    xy = np.random.default_rng(0).uniform(0, 400, (500, 2))
+    there = deformation.forward(xy, (400, 400))
+    assert np.allclose(deformation.backward(there, (400, 400)), xy, atol=1e-9)
+    assert 0 < np.linalg.norm(there - xy, axis=1).max() <= 2.0
+    image = texture(400, 400, seed=1, detail_px=3)
+    moved = deformed(image, deformation)
+    at, to = (np.rint(points - 0.5).astype(int) for points in (xy, there))
+    inside = ((at > 5) & (at < 394)).all(axis=1)
+    gaps = moved[to[inside, 1], to[inside, 0]].astype(int) - image[at[inside, 1], at[inside, 0]]
+    unmoved = moved[at[inside, 1], at[inside, 0]].astype(int) - image[at[inside, 1], at[inside, 0]]
+    assert np.abs(gaps).mean() < 1.2 * np.abs(unmoved).mean()
+
+
+def test_refined_matches_recover_a_known_field_of_the_sample() -> None:
+    """Within 0.15 px all over the scene, where doing nothing leaves 1.3 px."""
+    pair = next(iter(date_pairs(Path("nowhere"))))
+    before = registration.identity(pair, field())
+    found = registration.measure(pair, field(), "LoFTR, refined", registration.methods("sentinel2")["LoFTR, refined"])
+    assert found.model == "field" and found.coverage == 1 and found.rmse_px is not None
+    assert found.rmse_px < 0.15 < 1 < (before.rmse_px or 0)
+    assert "| field 0.3 to 2 px |" in registration.table([before, found])
+    counted = registration.overview([before, found])
+    assert "| identity | – | 0 of 1 |" in counted and "| LoFTR, refined | 1 of 1 | 1 of 1 |" in counted
+
+
+def test_months_are_explained_by_one_offset_each() -> None:
+    """A pair without a model is told by the others; one that says something else is left over."""
+    true = np.array([[0.0, 0.0], [0.1, -0.1], [1.0, 0.5], [0.0, 0.0], [0.0, 0.1]])
+    pairs = [(a, b) for a in range(5) for b in range(a + 1, 5)]
+    moved = {(a, b): true[b] - true[a] for a, b in pairs}
+    found = months.explained("test", 5, moved | {(0, 1): None})
+    assert (found.registered, found.pairs) == (9, 10) and found.left_px < 1e-9
+    assert np.allclose(found.offset_px, true - np.median(true, axis=0))
+    assert months.explained("test", 5, moved | {(0, 1): true[1] + 1.0}).left_px > 0.2
+    shown = months.table(["Jan", "Feb", "Mar", "Apr", "May"], [found])
+    assert "| Mar | +1.00, +0.50 px |" in shown and "| 9 of 10 |" in shown

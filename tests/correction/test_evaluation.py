@@ -1,0 +1,173 @@
+"""Before and after: from the original target and the corrected file, on one grid, and said when it did not help."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+from conftest import GRID, Writer, texture
+
+from s2match.core.grid import Grid
+from s2match.core.mask import Mask, Masking
+from s2match.core.matches import Matches, Provenance
+from s2match.core.scene import scene_of
+from s2match.correction.evaluation import Agreement, Improvement, measure_improvement
+from s2match.correction.request import CorrectionRequest, correct
+from s2match.io.pair_grid import grids_of
+from s2match.matching.tiled import previews_of
+from s2match.outputs.correction_text import correction_facts, correction_lines, warning_line
+from s2match.registration.fit import fit
+from s2match.result import PairResult, assemble
+from s2match.settings import Settings
+
+SIDE = 300
+
+
+def matches_of(reference: Grid, by: tuple[float, float]) -> Matches:
+    """A lattice of right matches of a target that shows the ground so many pixels further right and down."""
+    random = np.random.default_rng(0)
+    xy = random.uniform(20, np.array(reference.size) - 20, (400, 2))
+    noise = random.normal(0, 0.1, xy.shape)
+    return Matches(xy, xy + by + noise, np.ones(len(xy)), Provenance("known", "cpu", 0.5))
+
+
+@pytest.fixture
+def pair(write_image: Writer) -> Callable[..., PairResult]:
+    """A reference and a target whose georeference is wrong, matched."""
+
+    def make(
+        by: tuple[int, int] = (3, 5), transform: Affine | None = GRID, size: tuple[int, int] | None = None
+    ) -> PairResult:
+        scene = texture(SIDE + 40, SIDE + 40, seed=1, detail_px=3)
+        cut = slice(20, 20 + SIDE)
+        reference = write_image("reference.tif", scene[cut, cut])
+        seen = scene[20 - by[1] : 20 - by[1] + SIDE, 20 - by[0] : 20 - by[0] + SIDE]
+        target = write_image("target.tif", seen, transform)
+        grids = grids_of(scene_of(reference), scene_of(target), size)
+        scale = grids[0].size[0] / SIDE
+        matches = matches_of(grids[0], (by[0] * scale, by[1] * scale))
+        return assemble(*grids, previews_of(*grids), matches, fit(matches, "translation"), Settings())
+
+    return make
+
+
+def right(reference: Grid, corrected: Grid) -> Matches:
+    return matches_of(reference, (0.0, 0.0))
+
+
+@pytest.mark.parametrize("size", [None, (150, 150)])
+@pytest.mark.parametrize("resampling", ["cubic", None])
+def test_a_correction_that_helps(
+    pair: Callable[..., PairResult], tmp_path: Path, size: tuple[int, int] | None, resampling: str | None
+) -> None:
+    result = pair(size=size)
+    order = CorrectionRequest(tmp_path / "out.tif", resampling=resampling)
+    correct(result, order)
+    found = measure_improvement(result, order.out, right)
+    assert found is not None and found.better and warning_line(found) is None
+    assert found.before.matches > 300 and found.before.east_m == pytest.approx(30, abs=1)
+    assert found.before.north_m == pytest.approx(-50, abs=1) and found.before.rmse_m == pytest.approx(58.3, abs=2)
+    assert abs(found.after.east_m) < 1 and found.after.rmse_m < 4 and found.after.ce90_m < 6
+    assert found.before.similarity < 0.9 and found.after.similarity > 0.98
+    assert found.after.mutual_information > found.before.mutual_information + 1
+    reference, before, after = found.previews
+    assert {raster.size for raster in found.previews} == {result.reference.size}
+    assert {raster.transform for raster in found.previews} == {result.reference.transform}
+    inner = (slice(20, -20), slice(20, -20))
+    off = [np.abs(reference.image[inner].astype(int) - raster.image[inner]).mean() for raster in (before, after)]
+    assert off[1] < 0.1 * off[0]
+    lines = correction_lines(result, order, found)
+    assert lines[0].startswith(f"corrected     {order.out}") and "registered already" not in lines[0]
+    assert lines[2].split() == ["matches", str(found.before.matches), str(found.after.matches)]
+    facts = correction_facts(order, found)["correction"]
+    assert facts["better"] is True and facts["after"]["similarity"] == found.after.similarity
+
+
+def test_a_correction_that_does_not_help_is_said(pair: Callable[..., PairResult], tmp_path: Path) -> None:
+    """The model is wrong: it moves a target that lies where it should."""
+    result = pair(by=(0, 0))
+    wrong = matches_of(result.reference, (4.0, 0.0))
+    result = replace(result, registration=fit(wrong, "translation"))
+    assert result.registration is not None
+    order = CorrectionRequest(tmp_path / "out.tif")
+    correct(result, order)
+    found = measure_improvement(result, order.out, lambda reference, corrected: matches_of(reference, (-4.0, 0.0)))
+    assert found is not None and not found.better
+    assert found.before.similarity > 0.99 > found.after.similarity
+    line = warning_line(found)
+    assert line is not None and line.startswith("warning       the correction did not make it better: RMSE")
+    assert correction_facts(order, found)["correction"]["better"] is False
+
+
+def test_points_of_a_field_are_moved_to_where_the_corrected_file_shows_them(
+    pair: Callable[..., PairResult], tmp_path: Path
+) -> None:
+    """After the correction only the noise of the points is left, some pixels of bending are not."""
+    result = pair()
+    matches = result.matches
+    wave = 2 * np.stack([np.sin(matches.xy0[:, 1] / 50), np.cos(matches.xy0[:, 0] / 50)], axis=1)
+    matches = replace(matches, xy1=matches.xy1 + wave)
+    registration = fit(matches, "field")
+    assert registration is not None and registration.field is not None
+    np.testing.assert_allclose(registration.invert(registration.apply(matches.xy0)), matches.xy0, rtol=0, atol=1e-7)
+    result = assemble(result.reference, result.target, result.previews, matches, registration, Settings())
+    correct(result, CorrectionRequest(tmp_path / "out.tif"))
+    found = measure_improvement(result, tmp_path / "out.tif", None)
+    assert found is not None and found.same_points
+    assert found.before.matches == found.after.matches > 380
+    assert found.before.rmse_m > 55 and found.after.rmse_m < 2
+    lines = correction_lines(result, CorrectionRequest(tmp_path / "out.tif"), found)
+    assert "the same tie points" in lines[-1]
+    assert (
+        "matched again"
+        in correction_lines(result, CorrectionRequest(tmp_path / "o.tif"), replace(found, same_points=False))[-1]
+    )
+
+
+def test_masked_ground_does_not_count(pair: Callable[..., PairResult], tmp_path: Path, write_image: Writer) -> None:
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[:, : SIDE // 2] = 1
+    result = pair()
+    assert isinstance(result.reference, Grid)
+    masking = Masking((Mask(write_image("half_mask.tif", mask)),))
+    result = replace(result, reference=replace(result.reference, masking=masking))
+    order = CorrectionRequest(tmp_path / "out.tif")
+    correct(result, order)
+    found = measure_improvement(result, order.out, right)
+    assert found is not None and 120 < found.after.matches < 250 and found.better
+    assert not found.previews[0].valid[:, : SIDE // 2].any()
+
+
+def test_large_images_are_measured_in_windows(
+    pair: Callable[..., PairResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = pair()
+    order = CorrectionRequest(tmp_path / "out.tif")
+    correct(result, order)
+    whole = measure_improvement(result, order.out, right)
+    monkeypatch.setattr("s2match.correction.evaluation._SHOWN_PX", 128)
+    parts = measure_improvement(result, order.out, right)
+    assert whole is not None and parts is not None
+    assert parts.after.similarity == pytest.approx(whole.after.similarity, abs=2e-3)
+    assert parts.before.mutual_information == pytest.approx(whole.before.mutual_information, abs=0.05)
+    assert {raster.size for raster in parts.previews} == {(128, 128)}
+
+
+def test_nothing_is_known_without_georeference(pair: Callable[..., PairResult], tmp_path: Path) -> None:
+    result = pair(transform=None)
+    order = CorrectionRequest(tmp_path / "out.tif")
+    correct(result, order)
+    assert measure_improvement(result, order.out, right) is None
+    assert "unknown" in correction_lines(result, order, None)[1] and warning_line(None) is None
+
+
+def test_no_match_after_is_no_improvement() -> None:
+    before = Agreement(50, 1.0, 2.0, 3.0, 4.0, 0.5, 1.0)
+    after = Agreement(0, math.nan, math.nan, math.nan, math.nan, 0.6, 1.1)
+    found = Improvement(before, after, ())  # type: ignore[arg-type]
+    assert not found.better and "RMSE 3.00 m before and unknown after" in (warning_line(found) or "")
+    facts = correction_facts(CorrectionRequest(Path("out.tif")), found)["correction"]
+    assert facts["after"]["rmse_m"] is None and facts["after"]["matches"] == 0

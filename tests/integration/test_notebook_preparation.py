@@ -1,0 +1,100 @@
+"""The preparation notebook runs from top to bottom without a network, and writes nowhere but into its dataset."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pytest
+import rasterio
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOK = ROOT / "dataset_preparation.ipynb"
+NAMES = ("T36UXA_20180731T083601_TCI.jp2", "T36UYA_20160212T084052_TCI.jp2")
+
+
+def write_image(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(1, 255, (3, 96, 96), dtype=np.uint8)
+    with rasterio.open(path, "w", driver="JP2OpenJPEG", width=96, height=96, count=3, dtype="uint8") as file:
+        file.write(pixels)
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: str) -> Any:
+    """Run a copy of the notebook in a folder of its own; return it with its outputs."""
+    for name in ("S2MATCH_SOURCE", "S2MATCH_DATASET"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    # no way out, should a cell try
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(name, str(folder.parent / "jupyter"))
+    copy = Path(shutil.copy(NOTEBOOK, folder))
+    notebook = nbformat.read(copy, as_version=4)  # type: ignore[no-untyped-call]
+    client = NotebookClient(notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    return client.execute()
+
+
+def text_of(notebook: Any) -> str:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return "".join(output.get("text", "") for output in outputs)
+
+
+def images_of(notebook: Any) -> list[str]:
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [output.data["image/jpeg"] for output in outputs if "image/jpeg" in output.get("data", {})]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "work"
+    path.mkdir()
+    return path
+
+
+def test_without_a_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed, name in enumerate(NAMES):
+        write_image(folder / "dataset" / "sample" / name, seed)
+    before = files_below(folder)
+    notebook = run(folder, monkeypatch)
+    text = text_of(notebook)
+    assert "No source is set, so nothing was downloaded: these are the bundled synthetic images." in text
+    assert "dataset/sample: 2 images" in text
+    assert all(name in text for name in NAMES)
+    assert len(images_of(notebook)) == 1
+    assert files_below(folder) == sorted([*before, NOTEBOOK.name])
+
+
+def test_with_a_folder(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "downloads"
+    for seed, name in enumerate(NAMES):
+        write_image(source / "product.SAFE" / "GRANULE" / "granule" / "IMG_DATA" / name, seed)
+    offered, project = files_below(source), files_below(ROOT / "dataset")
+    notebook = run(folder, monkeypatch, S2MATCH_SOURCE=str(source), S2MATCH_DATASET="images")
+    assert "images: 2 images, 2 copied now and 0 there already." in text_of(notebook)
+    assert len(images_of(notebook)) == 1
+    assert files_below(folder) == sorted([NOTEBOOK.name, *(f"images/{name}" for name in NAMES)])
+    assert (files_below(source), files_below(ROOT / "dataset")) == (offered, project)
+
+
+def test_stored_notebook_is_clean() -> None:
+    text = NOTEBOOK.read_text(encoding="utf-8")
+    notebook = json.loads(text)
+    assert len(text) < 400_000
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    assert not [output for output in outputs if output["output_type"] == "error"]
+    shown = json.dumps([output for output in outputs if "image/jpeg" not in output.get("data", {})])
+    assert not [path for path in (str(ROOT), "/home/", "/root/", "/tmp/", "/Users/") if path in shown]
+    assert all("execution" not in cell["metadata"] for cell in notebook["cells"])

@@ -1,0 +1,170 @@
+"""Points where the network finds none: right ones, where edges show them, and none where nothing does."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import texture
+from numpy.typing import NDArray
+from test_subpixel import Image, errors, grey, refined, rough_matches, shifted, through, turned
+
+from s2match.core.matches import GreyImage, Matches, Provenance
+from s2match.core.window import Window
+from s2match.matching import densify
+from s2match.matching.densify import CONFIDENCE, STEP_PX, fill
+from s2match.matching.orientation_correlation import pixels
+from s2match.matching.postprocess import PostProcessing
+
+SIDE = 400
+WHOLE = Window(0, 0, SIDE, SIDE)
+STILL = np.eye(2)
+
+
+def known(reference: Image, target: Image, matrix: NDArray[np.float64], right: float = 150) -> Matches:
+    """Refined matches in the left part of two images."""
+    matches = rough_matches(matrix)
+    return refined(matches.subset(matches.xy0[:, 0] < right), grey(reference), grey(target), matrix[:2, :2])
+
+
+def added(
+    matches: Matches,
+    reference: GreyImage,
+    target: GreyImage,
+    linear: NDArray[np.float64] = STILL,
+    core: Window = WHOLE,
+) -> Matches:
+    """What is found beside some matches."""
+    new = fill(matches, matches.xy0, pixels(reference), pixels(target), linear, core)
+    assert new.correlated is not None and new.correlated.all() and len(new.correlated) == len(new)
+    return new
+
+
+def filled(found: Matches) -> Matches:
+    assert found.correlated is not None
+    return found.subset(found.correlated)
+
+
+@pytest.mark.parametrize("odd", [False, True])
+@pytest.mark.parametrize(
+    "matrix", [shifted(0.3, -2.6), turned(0.6, 1.01), turned(10, 1.0)], ids=["shift", "turn and scale", "turn"]
+)
+def test_empty_ground_is_filled_with_the_contrast_as_it_is_or_inverted(matrix: NDArray[np.float64], odd: bool) -> None:
+    image = texture(SIDE, SIDE, seed=1, detail_px=2)
+    target = through(image, matrix)
+    matches = known(image, target, matrix)
+    matches = replace(matches, scatter_px=np.full(len(matches), 0.2))
+    new = added(matches, grey(image), grey(255 - target if odd else target), matrix[:2, :2])
+    assert len(new) > 40
+    assert np.median(errors(new, matrix)) < 0.05 and errors(new, matrix).max() < 0.3
+    assert (new.confidence == CONFIDENCE).all() and new.similarity is not None and new.similarity.min() > 0.5
+    assert new.scatter_px is not None and (new.scatter_px == 0.2).all()
+    columns, rows = np.unique(new.xy0[:, 0]), np.unique(new.xy0[:, 1])
+    assert (np.diff(columns) == STEP_PX).all() and columns.max() > SIDE - 2 * STEP_PX and len(rows) >= 10
+    assert np.abs(new.xy0[:, None] - matches.xy0).max(axis=2).min() >= STEP_PX - 2
+
+
+def test_a_target_is_followed_where_it_drifts_away_from_its_matches() -> None:
+    """Far from the matches it lies 4 px off from where the nearest of them lead to expect it."""
+    image = texture(SIDE, SIDE, seed=2, detail_px=2)
+    matrix = np.array([[1.03, 0, 0], [0, 1, 0], [0, 0, 1]])
+    target = through(image, matrix)
+    found = added(known(image, target, matrix, 250), grey(image), grey(target))
+    assert found.xy0[:, 0].max() > SIDE - STEP_PX and errors(found, matrix).max() < 0.5
+
+
+def test_ground_that_changed_cloud_and_nodata_stay_empty() -> None:
+    image, matrix = texture(SIDE, SIDE, seed=3, detail_px=2), shifted(0.4, 0.2)
+    target = through(image, matrix)
+    matches = known(image, target, matrix)
+    changed, other = target.copy(), texture(SIDE, SIDE, seed=4, detail_px=2)
+    changed[:200, 150:] = other[:200, 150:]
+    changed[200:, 150:] = 250
+    valid = np.ones((SIDE, SIDE), bool)
+    valid[:, 330:] = False
+    new = added(matches, grey(image, valid), grey(changed))
+    assert not ((new.xy0[:, 0] > 230) & (np.abs(new.xy0[:, 1] - 200) > 70)).any()
+    assert errors(new, matrix).max(initial=0) < 0.5
+    everywhere = added(matches, grey(image, valid), grey(target))
+    assert 230 < everywhere.xy0[:, 0].max() < 330
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+@pytest.mark.parametrize("flat", ["reference", "target", "both"])
+def test_flat_ground_has_no_edges_to_find(flat: str, value: int) -> None:
+    """Dark water and saturated cloud, to the last digit."""
+    image = texture(SIDE, SIDE, seed=3, detail_px=2)
+    matches = known(image, image, np.eye(3))
+    plain = image.copy()
+    plain[:, 150:] = value
+    pair = grey(image if flat == "target" else plain), grey(image if flat == "reference" else plain)
+    new = added(matches, *pair)
+    assert not (new.xy0[:, 0] > 230).any() and errors(new, np.eye(3)).max(initial=0) < 1.5
+
+
+def test_masked_ground_of_either_image_gets_no_point() -> None:
+    image, matrix = texture(SIDE, SIDE, seed=10, detail_px=2), shifted(3.0, 0.0)
+    target = through(image, matrix)
+    valid0, valid1 = np.ones((2, SIDE, SIDE), bool)
+    # narrower than what is compared: the edges around it show the points
+    valid0[200:212], valid1[:, 300:310] = False, False
+    left = rough_matches(matrix)
+    left = left.subset(left.xy0[:, 0] < 150)
+    pair = grey(image * valid0, valid0), grey(target * valid1, valid1)
+    found = PostProcessing(1000, refined=True).apply(left, *pair, STILL)
+    assert len(filled(found)) > 30 and pair[0].shows(found.xy0).all() and pair[1].shows(found.xy1).all()
+    without = PostProcessing(1000, refined=True).apply(left, grey(image), grey(target), STILL)
+    assert not (pair[0].shows(without.xy0) & pair[1].shows(without.xy1)).all()
+
+
+def test_only_the_part_that_is_asked_for() -> None:
+    image = texture(SIDE, SIDE, seed=5, detail_px=2)
+    new = added(known(image, image, np.eye(3)), grey(image), grey(image), core=Window(200, 100, 150, 60))
+    assert len(new) == 10 and (new.xy0 > (200, 100)).all() and (new.xy0 < (350, 160)).all()
+
+
+def test_nothing_is_sought_where_all_is_covered_or_the_confidence_asked_for_is_higher() -> None:
+    image = texture(SIDE, SIDE, seed=6, detail_px=2)
+    matches, pair = known(image, image, np.eye(3)), (grey(image), grey(image))
+    strict = replace(matches, origin=replace(matches.origin, confidence=0.995))
+    assert len(added(matches, *pair)) > 0 and len(added(strict, *pair)) == 0
+    assert len(added(matches, *pair, core=Window(70, 70, 70, 260))) == 0
+    assert len(added(matches.subset(np.zeros(len(matches), bool)), *pair)) == 0
+
+
+def test_matches_that_are_no_evidence_lead_nowhere() -> None:
+    """Of different places chance finds some, and they must not be followed."""
+    image = grey(texture(SIDE, SIDE, seed=7, detail_px=2))
+    few = rough_matches(np.eye(3)).subset(np.arange(289) < 5)
+    found = PostProcessing(1000, refined=True).apply(few, image, image, STILL)
+    assert len(found) > 0 and found.correlated is None
+
+
+def test_matches_that_were_thinned_out_or_lie_beyond_the_core_are_not_replaced() -> None:
+    image = grey(texture(SIDE, SIDE, seed=8, detail_px=2))
+    matches = rough_matches(np.eye(3))
+    thinned = PostProcessing(30, refined=True).apply(matches, image, image, STILL, Window(64, 64, 272, 272))
+    assert 10 < len(thinned) < 30 and len(filled(thinned)) == 0
+    core = Window(64, 64, 128, 272)
+    torn = matches.subset((matches.xy0[:, 0] < 100) | (matches.xy0[:, 0] > 192))
+    found = filled(PostProcessing(1000, refined=True).apply(torn, image, image, STILL, core))
+    assert np.unique(found.xy0[:, 0]).tolist() == [144.5]
+
+
+def test_no_more_points_than_asked_for() -> None:
+    image = grey(texture(SIDE, SIDE, seed=9, detail_px=2))
+    matches = rough_matches(np.eye(3))
+    left = matches.subset(matches.xy0[:, 0] < 150)
+    found = PostProcessing(len(left) + 28, refined=True).apply(left, image, image, STILL)
+    assert len(found) <= len(left) + 28 and 15 < len(filled(found)) < 40
+
+
+@pytest.mark.parametrize("count", [1, 5, 300])
+def test_what_is_expected_is_the_middle_of_the_nearest_matches(count: int) -> None:
+    rng = np.random.default_rng(count)
+    xy0, places = rng.uniform(0, 900, (count, 2)), rng.uniform(-50, 950, (200, 2))
+    linear = np.array([[1.01, 0.02], [-0.02, 0.99]])
+    moved = xy0 @ linear.T + rng.normal(0, 3, (count, 2))
+    matches = Matches(xy0, moved, np.ones(count), Provenance("", "cpu", 0.0))
+    nearest = np.argsort(((places[:, None] - xy0) ** 2).sum(axis=2), axis=1)[:, :8]
+    offset = np.median((moved - xy0 @ linear.T)[nearest], axis=1)
+    assert np.array_equal(densify._expected(matches, places, linear), places @ linear.T + offset)

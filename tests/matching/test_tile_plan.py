@@ -1,0 +1,88 @@
+"""Windows cover the common ground once, and know where it is in the other image."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+from conftest import GRID, UTM
+from numpy.typing import NDArray
+
+from s2match.core.georeference import predict
+from s2match.core.grid import Grid
+from s2match.core.scene import scene_of
+from s2match.matching.search_prior import SearchPrior
+from s2match.matching.tile_plan import OVERLAP_PX, WindowPair, plan
+
+
+def grid(width: int, height: int, moved: tuple[float, float] = (0, 0)) -> Grid:
+    place = GRID @ Affine.translation(*moved)
+    return Grid((width, height), place, UTM, (width, height), scene_of(Path("T36UXA_20180820T083601_TCI.jp2")))
+
+
+def plan_of(reference: Grid, target: Grid, search_px: float = 20, longest_px: int = 512) -> list[WindowPair]:
+    return plan(reference, target, SearchPrior(lambda xy: predict(xy, reference, target), search_px), longest_px)
+
+
+def covered(pairs: list[WindowPair], size: tuple[int, int]) -> NDArray[np.int64]:
+    """How many cores lie on each pixel."""
+    count = np.zeros(size[::-1], np.int64)
+    for pair in pairs:
+        count[pair.core.y : pair.core.y + pair.core.height, pair.core.x : pair.core.x + pair.core.width] += 1
+    return count
+
+
+@pytest.mark.parametrize("size", [(512, 512), (1098, 1098), (2000, 700), (3001, 1537)])
+def test_cores_cover_every_pixel_once(size: tuple[int, int]) -> None:
+    pairs = plan_of(grid(*size), grid(*size))
+    assert (covered(pairs, size) == 1).all()
+    for pair in pairs:
+        assert pair.reference.x % 8 == pair.reference.y % 8 == pair.core.x % 8 == pair.core.y % 8 == 0
+        assert max(pair.reference.width, pair.reference.height) <= 512
+        assert pair.core.x - pair.reference.x in (0, OVERLAP_PX)
+
+
+@pytest.mark.parametrize("moved", [(0, 0), (300.3, -200.7), (1500, 100)])
+def test_the_target_window_holds_the_ground_of_the_reference_window(moved: tuple[float, float]) -> None:
+    reference, target = grid(1700, 1300), grid(1700, 1300, moved)
+    for pair in plan_of(reference, target):
+        window, sought = pair.reference, pair.target
+        corners = np.array([[window.x, window.y], [window.x + window.width, window.y + window.height]], float)
+        wanted = np.clip(predict(corners, reference, target) + [[-20, -20], [20, 20]], 0, target.size)
+        assert (np.array([sought.x, sought.y]) <= wanted[0]).all()
+        assert (np.array([sought.x + sought.width, sought.y + sought.height]) >= wanted[1]).all()
+        assert sought.width <= window.width + 2 * (20 + OVERLAP_PX) + 2
+
+
+def test_bands_hold_the_ground_of_their_rows_and_little_else() -> None:
+    """A target that is turned and scaled: its rows run across those of the reference."""
+    reference, target = grid(1000, 900), grid(1000, 900)
+    matrix = np.array([[1.04, 0.05], [-0.05, 1.04]])
+
+    def map_points(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(xy @ matrix.T + [30.3, -20.7])
+
+    pairs = plan(reference, target, SearchPrior(map_points, 6.0), 512)
+    assert len(pairs) == 9
+    for pair in pairs:
+        window, sought, rows = pair.reference, pair.target, -(-pair.reference.height // 8)
+        assert pair.bands.shape == (rows, 2) and 0 <= pair.bands.min() <= pair.bands.max() <= -(-sought.height // 8)
+        y, x = np.mgrid[: window.height, : window.width].reshape(2, -1)
+        there = map_points(np.stack([x, y], 1) + [window.x + 0.5, window.y + 0.5]) - [sought.x, sought.y]
+        for off in (-6, 6):
+            cell = np.floor((there[:, 1] + off) / 8)
+            shown = (cell >= 0) & (cell < -(-sought.height // 8))
+            first, after = pair.bands[y[shown] // 8].T
+            assert ((cell[shown] >= first) & (cell[shown] < after)).all()
+        assert (pair.bands[:, 1] - pair.bands[:, 0]).max() * 8 < 0.05 * window.width + 1.04 * 8 + 2 * (6 + 8) + 2 * 8
+
+
+def test_ground_of_one_image_alone_costs_nothing() -> None:
+    """A strip of 100 px in common: the windows hold little else."""
+    pairs = plan_of(grid(1000, 1000), grid(1000, 1000, (900, 0)))
+    count = covered(pairs, (1000, 1000))
+    assert (count[:, 900:] == 1).all() and (count[:, : 900 - 3 * 64] == 0).all()
+
+
+def test_images_that_share_no_ground_have_no_windows() -> None:
+    assert plan_of(grid(600, 600), grid(600, 600, (5000, 0))) == []

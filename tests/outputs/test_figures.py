@@ -1,0 +1,131 @@
+"""Every figure shows what is there, names its units, and is left out where there is nothing to show."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.quiver import Quiver
+from matplotlib.text import Text
+from pairs import corrected, shifted_pair
+
+from s2match.outputs.figures.before_after import detail, plot_checkerboard, plot_swipe
+from s2match.outputs.figures.charts import charts
+from s2match.outputs.figures.confidence import plot_confidence
+from s2match.outputs.figures.errors import plot_errors
+from s2match.outputs.figures.saving import save_figure
+from s2match.outputs.figures.shifts import plot_shifts
+from s2match.outputs.figures.vectors import plot_vectors
+from s2match.outputs.report.names import FIGURES
+from s2match.result import PairResult
+
+
+def words(figure: Figure) -> str:
+    return " | ".join(text.get_text() for text in figure.findobj(Text))
+
+
+def names(result: PairResult, *improvement: object) -> set[str]:
+    return {chart.name for chart in charts(result, *improvement)}  # type: ignore[arg-type]
+
+
+def test_which_figures_there_are() -> None:
+    assert names(shifted_pair()) == {"vectors", "errors", "shifts", "residuals"}
+    registered = shifted_pair(shift=(0, 0))
+    assert names(registered) == {"vectors", "errors", "shifts", "residuals", "confidence"}
+    assert names(registered, corrected(registered)) == set(FIGURES)
+    assert names(shifted_pair(georeferenced=False)) == {"vectors", "residuals"}
+    assert names(shifted_pair(right=5, wrong=5)) == {"errors", "shifts"}
+    assert names(shifted_pair(right=0, wrong=0)) == set()
+
+
+def test_every_figure_is_written_in_letters_for_a_slide(tmp_path: Path) -> None:
+    result = shifted_pair(shift=(0, 0))
+    for chart in charts(result, corrected(result)):
+        save_figure(chart.figure, tmp_path / f"{chart.name}.png")
+        image = cv2.imread(str(tmp_path / f"{chart.name}.png"))
+        assert image is not None and image.shape[1] >= 1300
+        for axes in chart.figure.axes:
+            assert "(" in axes.get_xlabel() and axes.xaxis.label.get_size() >= 14, chart.name
+        sizes = [text.get_size() for text in chart.figure.findobj(Text) if text.get_text()]
+        # on a slide of 13 inches
+        assert min(sizes) * 13 / max(chart.figure.get_figwidth(), 9) >= 11, chart.name
+
+
+def test_arrows_are_as_long_as_they_say() -> None:
+    """Over what they are exaggerated by, they are the residuals; of each square there is one."""
+    figure = plot_vectors(shifted_pair(noise=0.1))
+    (arrows,) = figure.findobj(Quiver)
+    said = words(figure)
+    times = float(said.split("exaggerated ")[1].split("×")[0])
+    pixels = float(said.split(" px = ")[0].rsplit("| ", 1)[-1])
+    assert f"{pixels:g} px = {10 * pixels:g} m, exaggerated {times:g}×" in said
+    result = shifted_pair(noise=0.1)
+    assert result.registration is not None
+    lengths = np.hypot(arrows.U, arrows.V) / times
+    inliers = result.registration.residual_px[result.registration.inliers]
+    assert abs(np.median(lengths) - np.median(inliers)) < 0.02
+    assert 150 < len(lengths) < len(inliers)
+    squares = {tuple(square) for square in np.floor(np.stack([arrows.X, arrows.Y], 1) / (240 / 26))}
+    assert len(squares) == len(lengths)
+
+
+def test_shifts_by_column_and_row_in_metres() -> None:
+    result = shifted_pair()
+    figure = plot_shifts(result)
+    said = words(figure)
+    assert "shift of the target (m)" in said and "to the east" in said and "2 standard errors" in said
+    for axes in figure.axes:
+        east, north = (np.asarray(line.get_ydata()) for line in axes.get_lines() if line.get_marker() in "os")
+        np.testing.assert_allclose(east[np.isfinite(east)], 20, atol=0.5)
+        np.testing.assert_allclose(north[np.isfinite(north)], 10, atol=0.5)
+
+
+def test_ce90_circle_and_what_it_is_drawn_of() -> None:
+    result = shifted_pair()
+    figure = plot_errors(result)
+    errors = result.inlier_errors
+    assert errors is not None
+    said = words(figure)
+    assert f"CE90 {errors.ce90_m:.1f} m ({errors.ce90_m / 10:.2f} px)" in said and f"RMSE {errors.rmse_m:.1f} m" in said
+    assert "mean 20.0 m east, 10.0 m north" in said
+    circles = sorted(patch.get_radius() for patch in figure.axes[0].patches)
+    assert circles == pytest.approx(sorted([errors.ce90_m, errors.rmse_m]))
+    (dots,) = [found for found in figure.axes[0].collections if isinstance(found, PathCollection)]
+    assert len(dots.get_offsets()) == len(errors.east_m)
+
+
+def test_confidence_against_what_is_right() -> None:
+    """All right matches beside 20 wrong ones: the shares lie near 95 %."""
+    figure = plot_confidence(shifted_pair(shift=(0, 0)))
+    assert "within 1.5 px of the georeference (%)" in words(figure)
+    shares = np.asarray(next(line for line in figure.axes[1].get_lines() if line.get_marker() == "o").get_ydata())
+    assert (shares > 85).all() and shares.mean() == pytest.approx(95, abs=3)
+
+
+def test_before_and_after_join_the_reference_with_each() -> None:
+    result = shifted_pair(shift=(6, -3))
+    improvement = corrected(result)
+    part = detail(improvement)
+    reference, before, _ = (raster.image for raster in improvement.previews)
+    assert part.width == part.height == 120
+    assert 0 <= part.x <= 240 - 120 and 0 <= part.y <= 180 - 120
+    left, right = (axes.images[0].get_array() for axes in plot_swipe(improvement).axes)
+    assert left is not None and right is not None
+    np.testing.assert_array_equal(left[:, :60], right[:, :60])
+    assert (left[:, 60:] != right[:, 60:]).mean() > 0.5 and (reference != before).any()
+    before_board, after_board = (axes.images[0].get_array() for axes in plot_checkerboard(improvement).axes)
+    assert before_board is not None and after_board is not None
+    np.testing.assert_array_equal(before_board[:24, :24], after_board[:24, :24])
+    assert (before_board[:24, 24:48] != after_board[:24, 24:48]).mean() > 0.5
+    # where the target lies on the reference, the joined image is the reference
+    np.testing.assert_array_equal(after_board, right)
+
+
+def test_the_detail_avoids_what_shows_nothing() -> None:
+    result = shifted_pair(shift=(0, 0))
+    improvement = corrected(result)
+    for raster in improvement.previews:
+        raster.valid[:, :110] = False
+    assert detail(improvement).x >= 110

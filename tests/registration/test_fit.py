@@ -1,0 +1,146 @@
+"""Models are found among wrong matches, in the right direction, and refused where there is no evidence."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from s2match.core.matches import PATCH_PX, REACH_CELLS, Matches, Provenance
+from s2match.errors import OptionError
+from s2match.registration.estimators import MODELS
+from s2match.registration.evidence import MIN_INLIERS, FitFailure, required_inliers
+from s2match.registration.fit import fit
+from s2match.registration.model import Registration, apply_matrix
+from s2match.registration.uncertainty import uncertainty_px
+
+TRUTH = {
+    "translation": np.array([[1, 0, 13.3], [0, 1, -7.7], [0, 0, 1]]),
+    "similarity": np.array([[1.02, -0.05, 13.3], [0.05, 1.02, -7.7], [0, 0, 1]]),
+    "affine": np.array([[1.02, -0.05, 13.3], [0.01, 0.97, -7.7], [0, 0, 1]]),
+    "homography": np.array([[1.02, -0.05, 13.3], [0.01, 0.97, -7.7], [2e-5, -1e-5, 1]]),
+    "field": np.array([[1.02, -0.05, 13.3], [0.01, 0.97, -7.7], [0, 0, 1]]),
+}
+
+
+def made(matrix: NDArray[np.float64], right: int = 300, wrong: int = 300, noise: float = 0.3, seed: int = 0) -> Matches:
+    rng = np.random.default_rng(seed)
+    xy0 = rng.uniform(0, 1000, (right + wrong, 2))
+    xy1 = apply_matrix(matrix, xy0) + rng.normal(0, noise, xy0.shape)
+    xy1[right:] = rng.uniform(0, 1000, (wrong, 2))
+    return Matches(xy0, xy1, np.full(len(xy0), 0.9), Provenance("test", "cpu", 0.8))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_recovers_its_truth(model: str) -> None:
+    matches = made(TRUTH[model])
+    found = fit(matches, model)
+    assert isinstance(found, Registration) and found.model == model
+    corners = np.array([[0, 0], [1000, 0], [0, 1000], [1000, 1000.0]])
+    assert np.abs(found.apply(corners) - apply_matrix(TRUTH[model], corners)).max() < 0.3
+    assert found.inliers[:300].mean() > 0.98 and found.inliers[300:].mean() < 0.02
+    residual = np.linalg.norm(found.apply(matches.xy0) - matches.xy1, axis=1)
+    np.testing.assert_allclose(found.residual_px, residual)
+    assert (found.inliers == (residual <= 1.5)).all()
+
+
+def test_a_translation_stays_one() -> None:
+    found = fit(made(TRUTH["affine"]), "translation", threshold_px=40)
+    assert isinstance(found, Registration)
+    np.testing.assert_array_equal(found.matrix[:, :2], np.eye(3)[:, :2])
+
+
+def test_the_threshold_counts_in_pixels() -> None:
+    matches = made(TRUTH["affine"], wrong=0, noise=0.8)
+    narrow, wide = fit(matches, threshold_px=0.6), fit(matches, threshold_px=5)
+    assert isinstance(narrow, Registration) and isinstance(wide, Registration)
+    assert narrow.inliers.sum() < 0.4 * wide.inliers.sum()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_same_seed_same_result(model: str) -> None:
+    first, second = (fit(made(TRUTH["affine"]), model, threshold_px=20, seed=3) for _ in range(2))
+    assert isinstance(first, Registration) and isinstance(second, Registration)
+    np.testing.assert_array_equal(first.matrix, second.matrix)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("count", [0, 1, 3, MIN_INLIERS - 1])
+def test_too_few_matches_are_no_registration(model: str, count: int) -> None:
+    assert isinstance(fit(made(TRUTH[model], right=count, wrong=0, noise=0), model), FitFailure)
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("count", [30, 300, 1000])
+def test_wrong_matches_are_no_registration(model: str, count: int) -> None:
+    for seed in range(5):
+        assert isinstance(fit(made(np.eye(3), right=0, wrong=count, seed=seed), model), FitFailure)
+
+
+def test_more_wrong_matches_ask_for_more_right_ones() -> None:
+    assert required_inliers(0) == MIN_INLIERS
+    assert isinstance(fit(made(TRUTH["affine"], right=30, wrong=100)), Registration)
+    assert isinstance(fit(made(TRUTH["affine"], right=30, wrong=400)), FitFailure)
+
+
+@pytest.mark.parametrize("matrix", [np.diag([-1.0, 1, 1]), np.diag([3.0, 3, 1]), np.diag([1.0, 0.3, 1])])
+def test_models_that_no_ground_could_follow(matrix: NDArray[np.float64]) -> None:
+    assert isinstance(fit(made(matrix, wrong=0)), FitFailure)
+    assert isinstance(fit(made(matrix, wrong=0), expected=matrix[:2, :2]), Registration)
+
+
+@pytest.mark.parametrize("model", ["translation", "affine"])
+def test_uncertainty_is_the_spread_of_repeated_fits(model: str) -> None:
+    """Points in a corner of the image: at the far corner a plane fitted again and again swings as far as predicted."""
+    far, swings, predicted = np.array([[900.0, 900.0]]), [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        xy0 = rng.uniform(0, 200, (60, 2))
+        matches = Matches(xy0, xy0 + rng.normal(0, 0.3, xy0.shape), np.ones(60), Provenance("test", "cpu", 0.8))
+        found = fit(matches, model, threshold_px=3)
+        assert isinstance(found, Registration)
+        swings.append(np.sum((apply_matrix(found.matrix, far)[0] - far[0]) ** 2))
+        predicted.append(uncertainty_px(found, matches, far)[0])
+        assert uncertainty_px(found, matches, np.array([[100.0, 100.0]]))[0] < 0.1
+    assert np.median(predicted) == pytest.approx(np.sqrt(np.mean(swings)), rel=0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "word"), [(("spline",), "spline"), (("affine", 0.0), "0"), (("affine", 1, -1), "-1")]
+)
+def test_options_out_of_range(options: tuple[object, ...], word: str) -> None:
+    with pytest.raises(OptionError, match=word):
+        fit(made(np.eye(3)), *options)  # type: ignore[arg-type]
+    with pytest.raises(OptionError):
+        fit(made(np.eye(3)), "affine", float("nan"))
+
+
+def test_uncertainty_of_averaged_points_is_that_of_what_they_average() -> None:
+    """Points that are what neighbours agree on scatter less than each alone; the model is as uncertain as by those."""
+    rng = np.random.default_rng(0)
+    xy0 = rng.uniform(0, 1000, (400, 2))
+    noise = rng.normal(0, 0.5, (400, 2))
+    alone = Matches(xy0, xy0 + noise, np.ones(400), Provenance("test", "cpu", 0.8))
+    together = Matches(
+        xy0, xy0 + noise / 20, np.ones(400), Provenance("test", "cpu", 0.8), np.linalg.norm(noise, axis=1)
+    )
+    corner = np.array([[1000.0, 1000.0]])
+    wanted, found, naive = (
+        float(uncertainty_px(fitted, matches, corner)[0])
+        for matches in (alone, together, replace(together, scatter_px=None))
+        if isinstance(fitted := fit(matches, threshold_px=3.0), Registration)
+    )
+    assert found == pytest.approx(wanted, rel=0.15) and naive < 0.1 * wanted
+
+
+@pytest.mark.parametrize(("spread_px", "registers"), [(80, False), (500, True)])
+def test_one_patch_that_agrees_with_itself_is_no_evidence(spread_px: float, registers: bool) -> None:
+    """However many matches it has, and wherever it lies, where points are what their neighbours agree on."""
+    xy0 = np.random.default_rng(0).uniform(0, spread_px, (400, 2)) + [130, 220]
+    alone = Matches(xy0, xy0 + [3, 4], np.ones(400), Provenance("test", "cpu", 0.8))
+    assert isinstance(fit(alone), Registration)
+    assert isinstance(fit(replace(alone, scatter_px=np.full(400, 0.1))), Registration) == registers
+
+
+def test_a_patch_is_as_large_as_the_neighbours_that_are_asked() -> None:
+    assert PATCH_PX == 8 * (2 * REACH_CELLS + 1)

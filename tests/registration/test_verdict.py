@@ -1,0 +1,104 @@
+"""What a person is told to do with a pair."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from affine import Affine
+from conftest import GRID, UTM
+
+from s2match.core.grid import Grid
+from s2match.core.matches import Matches, Provenance
+from s2match.core.scene import scene_of
+from s2match.registration.fit import fit
+from s2match.registration.model import Registration
+from s2match.registration.verdict import SYSTEMATIC_PX, Decision, Verdict, in_words, judge
+
+REFERENCE = Grid((800, 600), GRID, UTM, (1600, 1200), scene_of(Path("T36UXA_20180820T083601_TCI.jp2")))
+BARE = replace(REFERENCE, transform=None, crs=None)
+
+
+def seen(shift_px: tuple[float, float], count: int = 400, turn: float = 0.0) -> Matches:
+    rng = np.random.default_rng(0)
+    xy0 = rng.uniform(0, 1, (count, 2)) * REFERENCE.size
+    turned = (xy0 - [400, 300]) @ np.array([[0, turn], [-turn, 0]])
+    return Matches(
+        xy0, xy0 + turned + shift_px + rng.normal(0, 0.1, xy0.shape), np.ones(count), Provenance("test", "cpu", 0.8)
+    )
+
+
+def judged(matches: Matches, reference: Grid = REFERENCE, target: Grid = REFERENCE) -> Verdict:
+    fitted = fit(matches)
+    return judge(reference, target, matches, fitted if isinstance(fitted, Registration) else None)
+
+
+def test_what_lies_where_the_georeference_says_is_registered() -> None:
+    found = judged(seen((0, 0)))
+    assert found.decision is Decision.REGISTERED and found.displacement is not None
+    assert found.displacement.noise == pytest.approx(10 * SYSTEMATIC_PX, rel=0.2)
+    assert in_words(found).startswith("already registered: the model moves the target by 0.")
+    assert in_words(found).endswith("within the noise")
+
+
+@pytest.mark.parametrize(("shift_px", "words"), [((3, 1), "further east and 10.0 m further south"), ((-3, -1), "west")])
+def test_thirty_metres_are_to_be_registered(shift_px: tuple[float, float], words: str) -> None:
+    found = judged(seen(shift_px))
+    assert found.decision is Decision.REGISTER and found.displacement is not None
+    assert found.displacement.shift == pytest.approx((10 * shift_px[0], -10 * shift_px[1]), abs=0.2)
+    assert found.displacement.rms == pytest.approx(found.displacement.largest, rel=0.01)
+    assert in_words(found).startswith("register with this translation: the target shows the ground ")
+    # native pixels are half as large
+    assert words in in_words(found) and "6.3 ± 0.5 native px" in in_words(found)
+
+
+def test_a_shift_that_the_georeference_knows_of_is_none() -> None:
+    target = replace(REFERENCE, transform=GRID @ Affine.translation(-30, 20))
+    assert judged(seen((30, -20)), target=target).decision is Decision.REGISTERED
+    assert judged(seen((0, 0)), target=target).decision is Decision.REGISTER
+
+
+def test_a_turn_is_judged_over_all_of_the_ground() -> None:
+    found = judged(seen((0, 0), turn=0.005)).displacement
+    assert found is not None and found.largest == pytest.approx(25, abs=1) and found.rms == pytest.approx(15, abs=1)
+    assert np.hypot(*found.shift) < 1
+    assert judged(seen((0, 0), turn=0.005)).decision is Decision.REGISTER
+
+
+def test_few_matches_are_not_enough() -> None:
+    found = judged(seen((0, 0), count=11))
+    assert found.decision is Decision.UNKNOWN and found.displacement is None
+    assert in_words(found) == (
+        "not enough evidence: the georeference alone tells how the images lie; the matches do not confirm it"
+    )
+    assert in_words(judged(seen((0, 0), count=11), BARE, BARE)) == (
+        "not enough evidence: neither the matches nor a georeference tell how the images lie"
+    )
+
+
+def test_an_uncertain_model_is_no_reason_to_move_the_image() -> None:
+    """A dozen matches in a corner fix no turn over the whole image."""
+    matches = seen((0, 0), count=2000)
+    corner = matches.subset((matches.xy0 < 60).all(axis=1))
+    registration = fit(corner, "affine")
+    assert len(corner) >= 12 and isinstance(registration, Registration)
+    found = judge(REFERENCE, REFERENCE, corner, registration)
+    assert found.displacement is not None and found.displacement.noise > 10 * 2 * SYSTEMATIC_PX
+
+
+def test_without_georeference_equal_grids_are_compared_pixel_by_pixel() -> None:
+    same = judged(seen((0, 0)), BARE, BARE)
+    assert same.decision is Decision.REGISTERED and in_words(same).endswith("0.0 ± 0.5 px, within the noise")
+    moved = judged(seen((3, 1)), BARE, BARE)
+    assert moved.decision is Decision.REGISTER and moved.displacement is not None
+    assert moved.displacement.shift == pytest.approx((6, 2), abs=0.05)
+    assert "6.0 px further right and 2.0 px further down" in in_words(moved)
+
+
+@pytest.mark.parametrize("target", [replace(BARE, size=(700, 600)), replace(BARE, native_size=(3200, 2400))])
+def test_without_georeference_other_grids_are_never_called_registered(target: Grid) -> None:
+    found = judged(seen((0, 0)), BARE, target)
+    assert found.decision is Decision.REGISTER and found.displacement is None
+    assert in_words(found) == (
+        "register with this translation: without georeference there is nothing to compare it with"
+    )

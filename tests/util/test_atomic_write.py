@@ -1,0 +1,48 @@
+"""Files appear whole or not at all."""
+
+from pathlib import Path
+
+import pytest
+
+from s2match.errors import OutputError
+from s2match.util.atomic_write import atomic_write, check_writable
+
+
+def test_file_appears_whole(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "a.txt") as partial:
+        partial.write_text("new")
+        assert not (tmp_path / "a.txt").exists()
+        assert partial.suffix == ".txt"
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic_write(tmp_path / "a.txt") as partial:
+        partial.write_text("half")
+        raise ZeroDivisionError
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    with atomic_write(tmp_path / "careful"):
+        pass
+    assert (tmp_path / "careful").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("where", ["nowhere/a.txt", "file/a.txt", "folder"])
+def test_places_that_cannot_be_written(tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="Cannot write"):
+        check_writable(tmp_path / where)
+    with pytest.raises(OutputError, match="Cannot write"), atomic_write(tmp_path / where):
+        pass
+
+
+def test_check_leaves_nothing(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a.png")
+    assert not list(tmp_path.iterdir())

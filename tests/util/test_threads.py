@@ -1,0 +1,238 @@
+"""Whoever calls, the libraries' threads are limited while the work lasts, and left as they were."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.linalg  # noqa: F401, brings a BLAS of its own, which must not come in the middle of a test
+import torch
+from conftest import ROOT, Writer, texture
+from threadpoolctl import OpenBLASController, threadpool_info, threadpool_limits
+
+from s2match import match_files
+from s2match.core.matches import Matches, Provenance
+from s2match.registration.fit import fit
+from s2match.util import containers, threads
+from s2match.util.threads import limit_threads, processors
+
+
+def blas_threads() -> set[int]:
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+def limits() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "s2match-limit"]
+
+
+@pytest.fixture
+def many_threads() -> None:
+    """BLAS with two threads, however many processors there are."""
+    threadpool_limits(2, user_api="blas")
+    # no thread of the test's has the say: whoever limits next has it
+    OpenBLASController.clear_controlling_thread(force=True)
+
+
+def test_blas_has_one_thread_within_fits_alone(many_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    within: list[set[int]] = []
+    kept = np.linalg.norm
+
+    def norm(*given: object, **named: object) -> object:
+        within.append(blas_threads())
+        return kept(*given, **named)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(np.linalg, "norm", norm)
+    xy = np.random.default_rng(0).uniform(0, 500, (40, 2))
+    assert fit(Matches(xy, xy + 3, np.ones(40), Provenance("", "cpu", 0.0)), "affine") is not None
+    assert within and all(threads == {1} for threads in within)
+    assert blas_threads() == {2}
+
+
+def test_the_library_limits_as_the_command_does(
+    many_threads: None, write_image: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network's threads, too."""
+    from s2match.loftr.engine import Engine
+
+    within: list[tuple[set[int], int]] = []
+    kept = Engine.extract
+
+    def extract(self: Engine, *given: object) -> object:
+        within.append((blas_threads(), len(limits())))
+        return kept(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Engine, "extract", extract)
+    path = write_image("a.tif", texture(128, 128))
+    other = write_image("b.tif", texture(128, 128, seed=2))
+    match_files(path, other, image_size=None)
+    assert within == [({1}, 2)] * 2
+    assert blas_threads() == {2} and torch.get_num_threads() > 0
+    assert not limits()
+
+
+def test_blocks_that_overlap_in_threads(many_threads: None) -> None:
+    """The first to begin is not the last to end: what was limited stays so until the last has ended."""
+    begun, first_ended = threading.Event(), threading.Event()
+    seen: list[set[int]] = []
+
+    def second() -> None:
+        with limit_threads():
+            begun.set()
+            first_ended.wait(60)
+            seen.append(blas_threads())
+
+    thread = threading.Thread(target=second)
+    with limit_threads(), limit_threads():
+        thread.start()
+        begun.wait(60)
+    first_ended.set()
+    thread.join()
+    assert seen == [{1}] and blas_threads() == {2}
+
+
+def test_pytorch_has_no_more_threads_than_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = torch.get_num_threads()
+    torch.set_num_threads(5)
+    try:
+        monkeypatch.setattr(threads, "processors", lambda: 3)
+        with limit_threads():
+            assert torch.get_num_threads() == 3
+        assert torch.get_num_threads() == 5
+        monkeypatch.setattr(threads, "processors", lambda: 8)
+        with limit_threads():
+            assert torch.get_num_threads() == 5
+    finally:
+        torch.set_num_threads(kept)
+
+
+def openmp_groups() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "s2match-openmp"]
+
+
+def wait_for(condition: Callable[[], bool]) -> bool:
+    """Whether the condition came true within a minute."""
+    end = time.monotonic() + 60
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
+def test_pytorch_s_threads_sleep_while_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second group of threads makes OpenMP's more than there are processors, while it is of use."""
+    busy = threading.Event()
+    monkeypatch.setattr(threads, "others_run", busy.is_set)
+    with limit_threads():
+        time.sleep(0.3)
+        assert not openmp_groups()
+        busy.set()
+        assert wait_for(lambda: len(openmp_groups()) == 1)
+        busy.clear()
+        assert wait_for(lambda: not openmp_groups())
+        busy.set()
+        assert wait_for(lambda: len(openmp_groups()) == 1)
+    assert not openmp_groups()
+
+
+@pytest.mark.parametrize(
+    ("loadavg", "busy"),
+    [
+        ("0.44 1.07 1.46 5/80 24151\n", False),
+        ("0.44 1.07 1.46 6/80 24151\n", True),
+        ("0.44 1.07", True),
+        ("a b c d/e f", True),
+        (None, True),
+    ],
+)
+def test_load_of_the_machine(loadavg: str | None, busy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that want to run, without the one that asks, against the threadss."""
+    monkeypatch.setattr(threads, "processors", lambda: 4)
+    if loadavg is not None:
+        (tmp_path / "proc").mkdir()
+        (tmp_path / "proc" / "loadavg").write_text(loadavg)
+    assert threads.others_run(tmp_path) is busy
+
+
+def test_an_error_ends_the_limits(many_threads: None) -> None:
+    with pytest.raises(ZeroDivisionError), limit_threads():
+        raise ZeroDivisionError
+    assert blas_threads() == {2}
+
+
+def test_the_command_sets_nothing_in_the_environment() -> None:
+    """What is limited is limited where the work is, so that every caller has it."""
+    code = (
+        "import os; before = dict(os.environ)\nimport model_inference\n"
+        "try: model_inference.main(['--version'])\nexcept SystemExit: pass\n"
+        "import benchmarks, training\nassert dict(os.environ) == before"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+V1 = "4:memory:/jobs/mine\n1:cpu,cpuacct:/jobs/mine\n0::/\n"
+V2 = "0::/jobs/mine\n"
+LIMITED = {
+    "version 2": (
+        V2,
+        {
+            "jobs/mine/memory.max": "max",
+            "jobs/mine/memory.current": "50",
+            "jobs/memory.max": "1000",
+            "jobs/memory.current": "700",
+            "jobs/memory.stat": "anon 5\ninactive_file 100\nactive_file 7",
+            "jobs/mine/cpu.max": "150000 100000",
+            "jobs/cpu.max": "max 100000",
+        },
+        400,
+        1.5,
+    ),
+    "version 1, the container's own view": (
+        V1,
+        {
+            "memory/memory.limit_in_bytes": "2000",
+            "memory/memory.usage_in_bytes": "700",
+            "memory/memory.stat": "total_inactive_file 200",
+            "cpu/cpu.cfs_quota_us": "200000",
+            "cpu/cpu.cfs_period_us": "100000",
+        },
+        1500,
+        2.0,
+    ),
+    "version 1, no limit": (
+        V1,
+        {
+            "memory/memory.limit_in_bytes": "9223372036854771712",
+            "memory/memory.usage_in_bytes": "700",
+            "cpu/cpu.cfs_quota_us": "-1",
+            "cpu/cpu.cfs_period_us": "100000",
+        },
+        None,
+        None,
+    ),
+    "no control groups": ("", {}, None, None),
+}
+
+
+@pytest.mark.parametrize("case", LIMITED)
+def test_limits_of_containers(case: str, tmp_path: Path) -> None:
+    group, files, memory, processors_ = LIMITED[case]
+    (tmp_path / "proc" / "self").mkdir(parents=True)
+    (tmp_path / "proc" / "self" / "cgroup").write_text(group)
+    for name, text in files.items():
+        path = tmp_path / "sys" / "fs" / "cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{text}\n")
+    assert containers.free_memory(tmp_path) == memory
+    assert containers.cpu_quota(tmp_path) == processors_
+
+
+def test_processors_are_those_of_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
+    for quota, count in ((None, 8), (1.5, 2), (0.5, 1), (64.0, 8)):
+        monkeypatch.setattr(threads, "cpu_quota", lambda quota=quota: quota)
+        assert processors() == count
