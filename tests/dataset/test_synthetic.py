@@ -14,7 +14,7 @@ from s2match.dataset.catalog import list_scenes
 from s2match.errors import OutputError
 from s2match.synthetic import EAST_PX, SCENES, SIZE_PX, SceneSpec, make_ground, render, write_sample
 
-BUNDLED = Path(__file__).parents[1] / "dataset" / "sample"
+BUNDLED = Path(__file__).parents[2] / "dataset" / "sample"
 SMALL = 192
 SMALL_EAST = round(SMALL * EAST_PX / SIZE_PX)
 

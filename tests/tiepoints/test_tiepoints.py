@@ -88,7 +88,7 @@ def pair(write_image: Writer) -> Pair:
             write_image("b.tif", IMAGE, transform1, crs1),
         )
         reference, target = grids_of(*scenes, size, overlap)
-        return scenes, register(reference, target, matches_on(reference, target), settings_of(), shown=shown())
+        return scenes, register(reference, target, matches_on(reference, target), settings_of(), previews=shown())
 
     return make
 
@@ -177,7 +177,7 @@ def test_shifts_are_what_the_target_must_be_moved_by(write_image: Writer, tmp_pa
     grids = grids_of(*scenes, None)
     xy = np.random.default_rng(0).uniform(20, 130, (60, 2))
     matches = Matches(xy, xy + (3, 2), np.ones(60), Provenance("test", "cpu", 0.0))
-    result = register(*grids, matches, settings_of("translation"), shown=shown())
+    result = register(*grids, matches, settings_of("translation"), previews=shown())
     write_tie_points(tie_points_of(result), tmp_path / "t.csv")
     table = read_rows(tmp_path / "t.csv")
     errors = result.errors
@@ -223,7 +223,7 @@ def test_without_a_model_or_a_place_nothing_is_known(suffix: str, write_image: W
     scenes = pair_of(write_image("a.tif", IMAGE, None), write_image("b.tif", IMAGE[:, :HEIGHT], None))
     xy = np.random.default_rng(0).uniform(20, 140, (30, 2))
     matches = Matches(xy, xy[::-1], np.ones(30), Provenance("test", "cpu", 0.0))
-    result = register(*grids_of(*scenes, (200, 200)), matches, settings_of(), shown=shown())
+    result = register(*grids_of(*scenes, (200, 200)), matches, settings_of(), previews=shown())
     assert result.registration is None
     path = tmp_path / f"t{suffix}"
     write_tie_points(tie_points_of(result), path)
@@ -335,7 +335,7 @@ def test_a_fit_to_what_was_written_is_the_fit(suffix: str, case: str, model: str
     scenes, result = pair(case)
     size, overlap = CASES[case][4:]
     settings = settings_of(model)
-    result = register(result.reference, result.target, result.matches, settings, shown=shown())
+    result = register(result.reference, result.target, result.matches, settings, previews=shown())
     path = tmp_path / f"t{suffix}"
     write_tie_points(tie_points_of(result), path)
     again = fit_tie_points(path, *scenes, settings, image_size=size, overlap_only=overlap)
