@@ -486,8 +486,13 @@ def _write_out(result: "PairResult", wanted: bool | None, outputs: "Outputs") ->
     from s2match.outputs.screen import has_screen, screen_figure, show_screen
     from s2match.outputs.write import write_outputs
 
+    improvement = None
+    if outputs.order is not None and result.registration is not None:
+        from s2match.pipeline import correct_and_evaluate
+
+        improvement = correct_and_evaluate(result, outputs.order)
     show = wanted is not False and has_screen()
-    print(write_outputs(result, outputs, screen_figure() if show else None))
+    print(write_outputs(result, outputs, screen_figure() if show else None, improvement))
     if show:
         plot_images(*result.previews, screen_figure())
         show_screen()

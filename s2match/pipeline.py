@@ -204,13 +204,33 @@ def register(
     return assemble(reference, target, previews, matches, fitted, settings)
 
 
-def correct_and_evaluate(result: PairResult, order: CorrectionRequest) -> Improvement | None:
-    """Write the corrected files and measure what it brought; None where nothing is known of before."""
-    correct(result, order)
-    # given points are no matches of a network, and are measured as they are
-    rematch = None if result.matches.origin.given else partial(_rematch, result.settings)
-    return measure_improvement(result, order.out, rematch)
+def correct_and_evaluate(result: PairResult, request: CorrectionRequest) -> Improvement | None:
+    """Write the corrected files, and measure how well the target agrees with the reference before and after.
+
+    Matches of a network are found again on the corrected target. Tie points that a file gave are moved with it.
+
+    Args:
+        result: A pair with a registration.
+        request: The files to correct, and how.
+
+    Returns:
+        The agreement before and after; None where an image has no georeference to measure against.
+
+    Raises:
+        CorrectionError: There is no registration, or it does more than shift where pixels must stay.
+        S2MatchError: A file cannot be read or written; see :mod:`s2match.errors`.
+    """
+    correct(result, request)
+    again = None if result.matches.origin.given else partial(rematch, result.settings)
+    return measure_improvement(result, request.out, again)
 
 
-def _rematch(settings: Settings, reference: Grid, corrected: Grid) -> Matches:
+def rematch(settings: Settings, reference: Grid, corrected: Grid) -> Matches:
+    """Matches of the reference with the corrected target, found as those of the pair were.
+
+    Args:
+        settings: How the pair was matched.
+        reference: The reference at the size it was matched at.
+        corrected: The corrected target on the same pixels.
+    """
     return match_images(reference, corrected, previews_of(reference, corrected), create_matcher(settings), settings)

@@ -2,6 +2,7 @@
 
 from matplotlib.figure import Figure
 
+from s2match.correction.evaluation import Improvement
 from s2match.outputs.correction_text import correction_facts, correction_lines, warning_line
 from s2match.outputs.facts import write_json
 from s2match.outputs.figures.saving import save_figure
@@ -9,7 +10,6 @@ from s2match.outputs.match_figure import plot_matches
 from s2match.outputs.report.writing import write_report
 from s2match.outputs.summary import summary
 from s2match.outputs.targets import Outputs
-from s2match.pipeline import correct_and_evaluate
 from s2match.result import PairResult
 from s2match.tiepoints.formats import write_tie_points
 from s2match.tiepoints.points import tie_points_of
@@ -17,21 +17,24 @@ from s2match.util.threads import limit_threads
 
 
 @limit_threads()
-def write_outputs(result: PairResult, outputs: Outputs, figure: Figure | None = None) -> str:
-    """Write a result, and give the summary with what was written.
+def write_outputs(
+    result: PairResult, outputs: Outputs, figure: Figure | None = None, improvement: Improvement | None = None
+) -> str:
+    """Write a result, and return the summary with the files that were written.
 
-    Without a registration nothing is corrected, and the last line says so.
+    Corrected files are written before, by :func:`s2match.pipeline.correct_and_evaluate`. Without a registration there
+    are none, and the last line says so.
 
     Args:
-        result: The result; its images are grids where something is to be corrected.
-        outputs: What to write.
-        figure: To draw the matches in; None for one that is on no screen.
+        result: The result.
+        outputs: The files to write.
+        figure: The figure to draw the matches in; None for one that is on no screen.
+        improvement: The agreement before and after the correction; None where there was nothing to measure.
 
     Raises:
         S2MatchError: A file cannot be read or written; see :mod:`s2match.errors`.
     """
     order = outputs.order if result.registration is not None else None
-    improvement = None if order is None else correct_and_evaluate(result, order)
     save_figure(plot_matches(result, figure), outputs.figure)
     if outputs.tie_points:
         points = tie_points_of(result)

@@ -75,6 +75,7 @@ def test_paths_may_be_text_everywhere(tmp_path: Path, dataset: Path, monkeypatch
     from s2match.outputs.report.writing import write_report
     from s2match.outputs.targets import Outputs
     from s2match.outputs.write import write_outputs
+    from s2match.pipeline import correct_and_evaluate
 
     monkeypatch.chdir(tmp_path)
     images = [str(path) for path in sorted(dataset.iterdir())[:2]]
@@ -95,7 +96,9 @@ def test_paths_may_be_text_everywhere(tmp_path: Path, dataset: Path, monkeypatch
     s2match.save_figure(s2match.plot_matches(result), "r.png")
     write_report(result, "report", ["command"])
     order = CorrectionRequest("c.tif", resampling=None)  # type: ignore[arg-type]
-    assert "c.tif" in write_outputs(result, Outputs("d.png", "d.json", ("d.csv",), order, "e"))  # type: ignore[arg-type]
+    improvement = correct_and_evaluate(result, order)
+    outputs = Outputs("d.png", "d.json", ("d.csv",), order, "e")  # type: ignore[arg-type]
+    assert "c.tif" in write_outputs(result, outputs, improvement=improvement)
     assert all(Path(name).exists() for name in ("r.json", "r.png", "report/index.html", "c.tif", "d.csv", "e"))
 
 
