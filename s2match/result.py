@@ -1,7 +1,11 @@
-"""What is known about a matched pair, for people (a short table) and for machines (JSON)."""
+"""The result of a matched pair: matches, model, errors on the ground and verdict."""
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from s2match.core.footprint import common_corners
 from s2match.core.grid import HasGrid
@@ -13,11 +17,16 @@ from s2match.registration.file_model import FileModel, file_model_of
 from s2match.registration.model import Registration
 from s2match.registration.refusal import Refusal, RefusedPair, explain
 from s2match.registration.uncertainty import uncertainty_px
-from s2match.registration.verdict import Verdict, judge
+from s2match.registration.verdict import Verdict, in_words, judge
 from s2match.settings import Settings
+from s2match.tiepoints.geodataframe import geodataframe_of
+from s2match.tiepoints.points import tie_points_of
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PairResult:
     """A matched pair.
 
@@ -60,6 +69,16 @@ class PairResult:
         """The model in pixels of the two files and in map coordinates; None without a registration."""
         return None if self.registration is None else file_model_of(self.reference, self.target, self.registration)
 
+    @property
+    def matrix(self) -> NDArray[np.float64] | None:
+        """3×3 matrix from pixels of the reference's file to pixels of the target's file, GDAL frame.
+
+        ``matrix @ (x, y, 1)`` is the target's pixel, up to scale. None without a registration, where the model is a
+        field, and where the files have different reference systems, so that no matrix leads from one to the other.
+        """
+        model = None if self.file_model is None else self.file_model.file_px
+        return None if model is None or model.control is not None else model.matrix
+
     @cached_property
     def verdict(self) -> Verdict:
         """Whether the pair is registered already, needs the model, or cannot be told."""
@@ -75,11 +94,43 @@ class PairResult:
 
     @property
     def headline(self) -> str:
-        """The outcome in one line."""
-        found = f"{len(self.matches)} matches above {self.matches.origin.confidence:.2f}"
+        """Number of matches and of inliers in one line."""
+        matches = f"{len(self.matches)} matches above {self.matches.origin.confidence:.2f}"
         if self.registration is None:
-            return f"{found}, no registration"
-        return f"{found}, {self.registration.inliers.sum()} inliers"
+            return f"{matches}, no registration"
+        return f"{matches}, {self.registration.inliers.sum()} inliers"
+
+    def to_geodataframe(self) -> "GeoDataFrame":
+        """The matches as a table with a point each, at its place in the target.
+
+        The columns are those of files of tie points, in pixels of the files and in map coordinates:
+        docs/tie_points.md explains them. Points are in the CRS of the target; where it has no georeference, in that of
+        the reference; where neither has one, at the target's pixels with y upwards.
+
+        Raises:
+            MissingExtraError: geopandas is not installed.
+        """
+        return geodataframe_of(tie_points_of(self))
+
+    def __repr__(self) -> str:
+        """The pair, its matches, the model, the shift on the ground and the verdict, a line each."""
+        rows = {
+            "matches": self.headline,
+            "model": "none" if self.registration is None else self.registration.model,
+            "shift": self._shift_text(),
+            "verdict": in_words(self.verdict),
+        }
+        pair = f"PairResult: {self.reference.scene.path.name} (reference), {self.target.scene.path.name} (target)"
+        return "\n".join([pair, *(f"  {name:<9}{text}" for name, text in rows.items())])
+
+    def _shift_text(self) -> str:
+        """Median shift of the inliers against the georeference."""
+        errors = self.inlier_errors
+        if errors is None or not len(errors.known.east_m):
+            return "unknown"
+        (x, y), unit = errors.median_m, errors.axes.unit
+        east, north = ("east", "north") if errors.axes.in_metres else ("along x", "along y")
+        return f"{x:+.2f} {unit} {east}, {y:+.2f} {unit} {north} (median of the inliers)"
 
 
 def assemble(

@@ -19,6 +19,7 @@ from s2match.core.grid import Grid, georeferenced
 from s2match.core.projection import apply_transform, crs_named, reproject, wrapped
 from s2match.errors import OutputError, TiePointError
 from s2match.io.missing_paths import url_of
+from s2match.tiepoints.geodataframe import crs_text, map_position
 from s2match.tiepoints.points import TiePoints
 from s2match.tiepoints.table import FLAGS, READ, columns_of, map_decimals, points_of
 from s2match.util.atomic_write import atomic_write
@@ -116,7 +117,7 @@ def _read_csv(path: Path, reference: Grid, target: Grid) -> Table:
 
 def _write_geojson(points: TiePoints, path: Path) -> None:
     columns = columns_of(points)
-    place = _place(points)
+    place = map_position(points)
     places: list[Any] = [None] * len(points)
     if place is not None and place[1] is not None:
         degrees = np.round(wrapped(reproject(place[0], place[1], _WGS84), _WGS84, 0.0), _DEGREE_DECIMALS)
@@ -144,7 +145,7 @@ def _read_geojson(path: Path, reference: Grid, target: Grid) -> Table:
 def _write_gpkg(points: TiePoints, path: Path) -> None:
     pyogrio, shapely = _library("pyogrio"), _library("shapely")
     columns = columns_of(points)
-    xy, crs = _place(points) or (points.xy1_px * (1, -1), None)
+    xy, crs = map_position(points) or (points.xy1_px * (1, -1), None)
     # GDAL makes files, and does not fill empty ones
     path.unlink()
     try:
@@ -158,7 +159,7 @@ def _write_gpkg(points: TiePoints, path: Path) -> None:
                 layer=_LAYER,
                 driver="GPKG",
                 geometry_type="Point",
-                crs=_NOWHERE if crs is None else _name_of(crs),
+                crs=crs_text(crs) or _NOWHERE,
             )
     # all that pyogrio raises of itself
     except RuntimeError as error:
@@ -298,19 +299,6 @@ def _numbers(name: str, values: list[Any]) -> NDArray[np.float64]:
         return np.array([np.nan if value in (None, "") else float(value) for value in values])
     except (ValueError, TypeError, OverflowError):
         raise ValueError(f"its column {name} holds something that is no number") from None
-
-
-def _place(points: TiePoints) -> tuple[NDArray[np.float64], CRS | None] | None:
-    """(N, 2) map coordinates of the points and their CRS: the target's, or else the reference's, or else None."""
-    for xy, grid in ((points.target_map, points.target), (points.reference_map, points.reference)):
-        if xy is not None:
-            return xy, grid.crs
-    return None
-
-
-def _name_of(crs: CRS) -> str:
-    code = crs.to_epsg()
-    return str(crs.to_wkt()) if code is None else f"EPSG:{code}"
 
 
 def _crs_of(name: str) -> CRS:

@@ -1,6 +1,7 @@
 """Tie points: the matches of a pair in pixels of the original files, and in map coordinates."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,27 @@ from s2match.core.grid import Grid, HasGrid, georeferenced
 from s2match.core.ground_errors import ground_errors
 from s2match.core.matches import Matches, Provenance
 from s2match.core.projection import apply_transform
-from s2match.result import PairResult
+from s2match.registration.model import Registration
+
+
+class MatchedPair(Protocol):
+    """Two images, their matches and perhaps a model: a :class:`s2match.result.PairResult`."""
+
+    @property
+    def reference(self) -> HasGrid:
+        """The image whose points are ``matches.xy0``, at the size it was matched at."""
+
+    @property
+    def target(self) -> HasGrid:
+        """The image whose points are ``matches.xy1``, at the size it was matched at."""
+
+    @property
+    def matches(self) -> Matches:
+        """All matches."""
+
+    @property
+    def registration(self) -> Registration | None:
+        """The model fitted to the matches; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +109,7 @@ class TiePoints:
         return None if errors is None or not errors.axes.in_metres else errors.distance_m
 
 
-def tie_points_of(result: PairResult) -> TiePoints:
+def tie_points_of(result: MatchedPair) -> TiePoints:
     """The matches of a result, all of them, as tie points; the files are not opened."""
     matches, registration = result.matches, result.registration
     xy1_px = to_file(result.target, matches.xy1)

@@ -20,10 +20,10 @@ SAMPLE = ROOT / "dataset" / "sample"
 def test_importing_it_imports_nothing_large() -> None:
     code = (
         "import sys, s2match\n"
-        "large = {'torch', 'kornia', 'matplotlib', 'numpy', 'rasterio', 'cv2', 'xarray'}\n"
+        "large = {'torch', 'kornia', 'matplotlib', 'numpy', 'rasterio', 'cv2', 'xarray', 'geopandas'}\n"
         "assert not large & set(sys.modules)\n"
         "from s2match import Settings, fit_tie_points, match_arrays, match_files, tie_points_of, write_tie_points\n"
-        "assert not {'torch', 'kornia', 'matplotlib', 'xarray'} & set(sys.modules)"
+        "assert not {'torch', 'kornia', 'matplotlib', 'xarray', 'geopandas', 'pandas'} & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
@@ -105,5 +105,5 @@ def test_paths_may_be_text_everywhere(tmp_path: Path, dataset: Path, monkeypatch
 def test_the_readme_s_install_has_all_that_it_shows() -> None:
     """Drawn masks and GeoPackages, too."""
     pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    for name in ("pyogrio", "shapely", "scipy", "threadpoolctl"):
+    for name in ("geopandas", "pyogrio", "shapely", "scipy", "threadpoolctl"):
         assert re.search(rf"^{name}==\d", pinned, re.M)

@@ -1,0 +1,46 @@
+"""Tie points as a GeoDataFrame of geopandas."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+
+from s2match.tiepoints.points import TiePoints
+from s2match.tiepoints.table import columns_of
+from s2match.util.optional import extra
+
+if TYPE_CHECKING:
+    from geopandas import GeoDataFrame
+
+
+def geodataframe_of(points: TiePoints) -> "GeoDataFrame":
+    """A table of tie points with a point geometry each; docs/tie_points.md explains the columns.
+
+    Args:
+        points: The tie points.
+
+    Raises:
+        MissingExtraError: geopandas is not installed.
+    """
+    geopandas = extra("geopandas", "Tables of tie points", "requirements.txt")
+    xy, crs = map_position(points) or (points.xy1_px * (1, -1), None)
+    geometry = geopandas.points_from_xy(*xy.T)
+    table: GeoDataFrame = geopandas.GeoDataFrame(columns_of(points), geometry=geometry, crs=crs_text(crs))
+    return table
+
+
+def map_position(points: TiePoints) -> tuple[NDArray[np.float64], CRS | None] | None:
+    """(N, 2) map coordinates of the points and their CRS: the target's, or else the reference's, or else None."""
+    for xy, grid in ((points.target_map, points.target), (points.reference_map, points.reference)):
+        if xy is not None:
+            return xy, grid.crs
+    return None
+
+
+def crs_text(crs: CRS | None) -> str | None:
+    """A CRS as ``EPSG:n``, or as WKT where it has no code; None for none."""
+    if crs is None:
+        return None
+    code = crs.to_epsg()
+    return str(crs.to_wkt()) if code is None else f"EPSG:{code}"
