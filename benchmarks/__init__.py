@@ -1,1 +1,1 @@
-"""Measurements that the README quotes; each prints a table and writes JSON."""
+"""Measurements that docs/ shows; each prints a table and writes JSON."""

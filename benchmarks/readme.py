@@ -1,4 +1,6 @@
-"""Redraw what the README shows: its picture and summary, by running the command, and its tables, from the JSON.
+"""Write measured results into README.md and docs/: the summary of the sample, its picture, and the tables.
+
+The summary and the picture come from a run of the command, the tables from the JSON of the benchmarks.
 
 python -m benchmarks.readme
 """
@@ -7,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks.accuracy import DEFAULT_JSON
@@ -27,62 +30,75 @@ from benchmarks.tables import offsets_of, per_pair, totals
 from s2match.outputs.figures.saving import save_figure
 from s2match.util.atomic_write import atomic_write
 
-README = ROOT / "README.md"
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PICTURE = ROOT / "docs" / "result.jpg"
 CURVES = ROOT / "docs" / "accuracy.png"
 SPEED_JSON = DEFAULT_JSON.with_name("speed.json")
 ALL_TABLES = DEFAULT_JSON.with_suffix(".md")
 ALL_DEFORMATIONS = REGISTRATION_JSON.with_suffix(".md")
-# The offset whose pairs the README shows one by one.
+# The offset whose pairs docs/accuracy.md shows one by one.
 SHOWN = (3.0, 5.0)
 
 
-def replace_block(text: str, name: str, content: str) -> str:
-    """Replace what stands between ``<!-- name -->`` and ``<!-- /name -->``."""
-    pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-    replaced, count = pattern.subn(lambda found: f"{found[1]}{content}\n{found[2]}", text)
-    if count != 1:
-        raise ValueError(f"the README has {count} blocks named {name}")
-    return replaced
+_BLOCK = re.compile(r"^<!-- (?P<name>\w+) -->\n(?P<content>.*?)^<!-- /(?P=name) -->$", re.DOTALL | re.MULTILINE)
+
+
+def blocks_of(text: str) -> dict[str, str]:
+    """Contents of the blocks of a page, each between ``<!-- name -->`` and ``<!-- /name -->``, by name."""
+    return {block["name"]: block["content"].rstrip("\n") for block in _BLOCK.finditer(text)}
+
+
+def fill_blocks(text: str, contents: Mapping[str, str]) -> str:
+    """Replace the contents of every block of a page.
+
+    Raises:
+        ValueError: A block has no content.
+    """
+    unknown = blocks_of(text).keys() - contents.keys()
+    if unknown:
+        raise ValueError(f"no content for blocks named {', '.join(sorted(unknown))}")
+    return _BLOCK.sub(
+        lambda block: f"<!-- {block['name']} -->\n{contents[block['name']]}\n<!-- /{block['name']} -->", text
+    )
 
 
 def accuracy_tables() -> str:
-    """What the README shows of the last measurement."""
+    """Markdown tables of the accuracy on the 16 test pairs, as last measured."""
     result = json.loads(DEFAULT_JSON.read_text())
     return f"{totals(result)}\n\n{per_pair(result, SHOWN)}"
 
 
 def all_tables() -> str:
-    """Every pair at every offset."""
+    """A page with the accuracy of every pair at every offset."""
     result = json.loads(DEFAULT_JSON.read_text())
     tables = [per_pair(result, offset) for offset in offsets_of(result)]
     return "\n\n".join(["# Every test pair at every offset", *tables]) + "\n"
 
 
 def speed_tables() -> str:
-    """Time and memory of the last measurement."""
+    """Markdown tables of time and memory, as last measured."""
     return table(json.loads(SPEED_JSON.read_text()))
 
 
 def native_tables() -> str:
-    """Full tiles with a known field, as last measured."""
+    """Markdown table of full tiles with a known field, as last measured."""
     return native_table([Native(**found) for found in json.loads(NATIVE_JSON.read_text())["found"]])
 
 
 def registration_tables() -> str:
-    """Every method over all known deformations, and pair by pair for the field."""
+    """Markdown tables of every method over all known deformations, and pair by pair for the field."""
     outcomes = _outcomes()
     fields = [o for o in outcomes if o.deformation == field().name]
     return f"{overview(outcomes)}\n\n{correlated(outcomes)}\n\n{registration_table(fields)}"
 
 
 def all_deformations() -> str:
-    """Every deformation of every pair."""
+    """A page with the errors of every method for every deformation of every pair."""
     return f"# Root mean square error of the model, px\n\n{registration_table(_outcomes())}\n"
 
 
 def months_tables() -> str:
-    """What the months of one place are off each other, as last measured."""
+    """Markdown table of the offsets between months of one place, as last measured."""
     result = json.loads(MONTHS_JSON.read_text())
     return months_table(result["months"], [Offsets(**found) for found in result["found"]])
 
@@ -92,7 +108,11 @@ def _outcomes() -> list[Outcome]:
 
 
 def sample_summary(picture: Path) -> str:
-    """What the command prints for the sample, as a Markdown block; the picture is drawn on the way."""
+    """Summary that the command prints for the sample, as a Markdown block.
+
+    Args:
+        picture: File that the command draws the matches into.
+    """
     done = subprocess.run(
         [sys.executable, "model_inference.py", "--no-show", "--output", str(picture)],
         cwd=ROOT,
@@ -104,16 +124,20 @@ def sample_summary(picture: Path) -> str:
     return "\n".join(line for line in lines if not line.startswith("    written"))
 
 
+TABLES: Mapping[str, Callable[[], str]] = {
+    "accuracy": accuracy_tables,
+    "speed": speed_tables,
+    "native": native_tables,
+    "registration": registration_tables,
+    "months": months_tables,
+}
+
+
 def main() -> None:
-    """Redraw everything."""
-    text = README.read_text(encoding="utf-8")
-    text = replace_block(text, "accuracy", accuracy_tables())
-    text = replace_block(text, "speed", speed_tables())
-    text = replace_block(text, "native", native_tables())
-    text = replace_block(text, "registration", registration_tables())
-    text = replace_block(text, "months", months_tables())
-    text = replace_block(text, "summary", sample_summary(PICTURE))
-    for path, content in ((README, text), (ALL_TABLES, all_tables()), (ALL_DEFORMATIONS, all_deformations())):
+    """Write everything."""
+    contents = {name: tables() for name, tables in TABLES.items()} | {"summary": sample_summary(PICTURE)}
+    pages = {page: fill_blocks(page.read_text(encoding="utf-8"), contents) for page in PAGES}
+    for path, content in (pages | {ALL_TABLES: all_tables(), ALL_DEFORMATIONS: all_deformations()}).items():
         with atomic_write(path) as partial:
             partial.write_text(content, encoding="utf-8")
     save_figure(plot_accuracy(json.loads(DEFAULT_JSON.read_text())), CURVES)

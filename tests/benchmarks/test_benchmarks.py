@@ -1,4 +1,4 @@
-"""The benchmark scores what it says, and the README shows what was measured last."""
+"""The benchmark scores what it says, and the pages show the last measurement."""
 
 import json
 from dataclasses import asdict, replace
@@ -17,16 +17,13 @@ from benchmarks.precision import Agreement, agreement, total
 from benchmarks.readme import (
     ALL_DEFORMATIONS,
     ALL_TABLES,
-    README,
-    accuracy_tables,
+    PAGES,
+    TABLES,
     all_deformations,
     all_tables,
-    months_tables,
-    native_tables,
-    registration_tables,
-    replace_block,
+    blocks_of,
+    fill_blocks,
     sample_summary,
-    speed_tables,
 )
 from benchmarks.scoring import Score, moved, score
 from benchmarks.speed import Case, in_own_process
@@ -143,18 +140,21 @@ def test_corners_are_those_of_the_common_ground() -> None:
     assert found.corner_px == pytest.approx(0.103, abs=0.01)
 
 
-def test_blocks_are_replaced_empty_ones_too() -> None:
+def test_blocks_are_filled_empty_ones_too() -> None:
     text = "a\n<!-- x -->\n<!-- /x -->\n<!-- y -->\nold\nlines\n<!-- /y -->\nb\n"
-    filled = replace_block(replace_block(text, "x", "new"), "y", "two\nlines")
+    filled = fill_blocks(text, {"x": "new", "y": "two\nlines", "z": "of another page"})
     assert filled == "a\n<!-- x -->\nnew\n<!-- /x -->\n<!-- y -->\ntwo\nlines\n<!-- /y -->\nb\n"
-    with pytest.raises(ValueError, match="0 blocks named z"):
-        replace_block(text, "z", "")
+    assert blocks_of(text) == {"x": "", "y": "old\nlines"} and blocks_of(filled) == {"x": "new", "y": "two\nlines"}
+    with pytest.raises(ValueError, match="no content for blocks named y"):
+        fill_blocks(text, {"x": "new"})
 
 
-def test_readme_shows_the_last_measurement() -> None:
-    readme = README.read_text(encoding="utf-8")
-    assert accuracy_tables() in readme and speed_tables() in readme
-    assert native_tables() in readme and registration_tables() in readme and months_tables() in readme
+def test_pages_show_the_last_measurement() -> None:
+    shown = [block for page in PAGES for block in blocks_of(page.read_text(encoding="utf-8")).items()]
+    tables = {name: tables() for name, tables in TABLES.items()}
+    assert {name for name, _ in shown} == {*tables, "summary"}
+    assert all(content == tables.get(name, content) for name, content in shown)
+    assert len({content for name, content in shown if name == "summary"}) == 1
     assert all_tables() == ALL_TABLES.read_text(encoding="utf-8")
     assert all_deformations() == ALL_DEFORMATIONS.read_text(encoding="utf-8")
     runs = json.loads(DEFAULT_JSON.read_text())["runs"]
@@ -163,13 +163,17 @@ def test_readme_shows_the_last_measurement() -> None:
 
 
 @pytest.mark.slow
-def test_readme_shows_what_the_command_prints(tmp_path: Path) -> None:
+def test_pages_show_what_the_command_prints(tmp_path: Path) -> None:
     """The number of matches differs by a few between processors that run the network in float32 and in bfloat16."""
-    text = README.read_text(encoding="utf-8")
-    printed = {line.split()[0]: line for line in sample_summary(tmp_path / "result.jpg").splitlines()}
-    assert printed["reference"] in text and printed["target"] in text
-    shown = next(line for line in text.splitlines() if line.startswith("    matches"))
-    assert int(printed["matches"].split()[1]) == pytest.approx(int(shown.split()[1]), rel=0.01)
+    shown, printed = (
+        {line.split()[0]: line for line in summary.splitlines()}
+        for summary in (
+            blocks_of(PAGES[0].read_text(encoding="utf-8"))["summary"],
+            sample_summary(tmp_path / "result.jpg"),
+        )
+    )
+    assert printed["reference"] == shown["reference"] and printed["target"] == shown["target"]
+    assert int(printed["matches"].split()[1]) == pytest.approx(int(shown["matches"].split()[1]), rel=0.01)
 
 
 @pytest.mark.real

@@ -1,0 +1,90 @@
+"""Pages for people: links lead somewhere, and the options they describe are those of the command."""
+
+import argparse
+import re
+import unicodedata
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+from model_inference import INTERRUPTED, NO_REGISTRATION, build_parser
+from s2match import errors
+
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "training" / "README.md", ROOT / "dataset" / "README.md"]
+)
+CLI = ROOT / "docs" / "cli.md"
+
+
+def prose(page: Path) -> str:
+    """A page without blocks of code."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ +(.*?)$", prose(page), re.MULTILINE)
+    kept = [
+        "".join(c for c in heading.lower() if c in " -_" or unicodedata.category(c)[0] in "LN") for heading in headings
+    ]
+    return {heading.replace(" ", "-") for heading in kept}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists() and ROOT in [linked, *linked.parents], link
+        assert not anchor or anchor in anchors(linked), link
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"](docs/{page.name})" in text for page in PAGES if page.parent.name == "docs")
+
+
+def test_the_readme_is_short() -> None:
+    """And a test command that the continuous integration runs."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 150
+    assert len(re.findall(r"^    python3 -m venv .*-m pytest$", text, re.MULTILINE)) == 1
+    assert max(len(line) for line in text.splitlines() if not line.startswith(("    ", "|"))) <= 120
+
+
+def rows() -> dict[str, tuple[str, str]]:
+    """Meaning and default of every option in the tables of docs/cli.md."""
+    cells = [
+        line.strip("|").split(" |") for line in CLI.read_text(encoding="utf-8").splitlines() if line.startswith("| `-")
+    ]
+    return {
+        option: (meaning, default)
+        for names, meaning, default in cells
+        for option in re.findall(r"(?<![\w-])--?\w[\w-]*", names)
+    }
+
+
+def test_every_option_is_described_with_its_default() -> None:
+    actions = build_parser()._actions
+    described = rows()
+    assert set(described) == {option for action in actions for option in action.option_strings}
+    for action in actions:
+        meaning, default = described[action.option_strings[-1]]
+        if action.choices is not None and not isinstance(action, argparse.BooleanOptionalAction):
+            assert all(f"`{choice}`" in meaning for choice in action.choices), action.dest
+        if action.default in (None, False, [], argparse.SUPPRESS):
+            continue
+        values = action.default if isinstance(action.default, tuple) else (action.default,)
+        written = default.strip(" `").split()
+        assert [type(value)(word) for word, value in zip(written, values, strict=True)] == list(values), action.dest
+
+
+def test_every_exit_code_is_described() -> None:
+    described = dict(re.findall(r"^\| (\d+) \|(?: `(\w+)`)? \|", CLI.read_text(encoding="utf-8"), re.MULTILINE))
+    classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.S2MatchError)]
+    expected = {str(c.exit_code): c.__name__ for c in classes if c is not errors.S2MatchError}
+    expected |= {str(code): "" for code in (0, 2, NO_REGISTRATION, INTERRUPTED)}
+    assert described == expected
