@@ -15,7 +15,7 @@ from s2match.core.ground_axes import MAP_UNITS
 from s2match.core.ground_errors import GroundErrors
 from s2match.core.radiometry import Radiometry
 from s2match.core.raster import Raster
-from s2match.outputs.ground_text import axes_in_words, error_facts, unit_key
+from s2match.outputs.ground_text import axes_title, error_facts, unit_key
 from s2match.registration.file_model import FileModel, FrameModel
 from s2match.registration.residual_profiles import Profile, profiles
 from s2match.registration.verdict import Displacement
@@ -42,8 +42,8 @@ def facts(result: PairResult) -> dict[str, Any]:
         "units": dict(_UNITS),
         "verdict": str(verdict.decision),
         "displacement": None if verdict.displacement is None else _displacement_facts(verdict.displacement),
-        "reference": _image_facts(result.reference, result.previews[0]),
-        "target": _image_facts(result.target, result.previews[1]),
+        "reference": image_facts(result.reference, result.previews[0]),
+        "target": image_facts(result.target, result.previews[1]),
         "weights": origin.weights,
         "device": origin.device,
         "precision": origin.precision,
@@ -73,7 +73,7 @@ def facts(result: PairResult) -> dict[str, Any]:
         },
         "registration_failure": None if refusal is None else asdict(refusal),
         **_native_pixel_facts(result.errors),
-        "ground_axes": None if result.errors is None else axes_in_words(result.errors.axes),
+        "ground_axes": None if result.errors is None else axes_title(result.errors.axes),
         "ground_errors": {
             "all_matches": error_facts(result.errors),
             "inliers": error_facts(result.inlier_errors),
@@ -161,7 +161,8 @@ def _profile_facts(profile: Profile) -> dict[str, Any]:
     }
 
 
-def _image_facts(raster: HasGrid, shown: Raster) -> dict[str, Any]:
+def image_facts(raster: HasGrid, shown: Raster) -> dict[str, Any]:
+    """An image as JSON types: its file, sizes, radiometry, masks and georeference."""
     return {
         "file": raster.scene.path.name,
         "tile": raster.scene.tile,

@@ -1,4 +1,7 @@
-"""Errors on the ground in words and rows, shared by summary, JSON and report."""
+"""Ground errors as text and as JSON types, shared by summary, JSON and report."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from s2match.core.grid import georeferenced
 from s2match.core.ground_axes import GroundAxes
@@ -6,48 +9,58 @@ from s2match.core.ground_errors import GroundErrors
 from s2match.result import PairResult
 
 
-def why_no_errors(result: PairResult) -> str:
-    """Why no match has an error on the ground, though there are matches."""
+@dataclass(frozen=True)
+class GroundErrorTable:
+    """Ground errors as text.
+
+    Attributes:
+        columns: The matches that are measured: "all matches", "inliers".
+        rows: Name of each error, and per column its length on the ground and in native pixels of the reference.
+        notes: The size of a native pixel, the axes, and the number of matches without an error.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+    notes: tuple[str, ...]
+
+
+def ground_error_table(result: PairResult) -> GroundErrorTable | None:
+    """Ground errors of all matches and of the inliers; None where no match has one."""
+    if result.errors is None:
+        return None
+    measured = {"all matches": error_facts(result.errors), "inliers": error_facts(result.inlier_errors)}
+    columns = {title: values for title, values in measured.items() if values is not None}
+    if not columns:
+        return None
+    unit = result.errors.axes.unit
+    rows = tuple(
+        (
+            name,
+            tuple(
+                (f"{values[f'{key}_{unit_key(unit)}']:z.1f} {unit}", f"{values[f'{key}_native_px']:z.2f} px")
+                for values in columns.values()
+            ),
+        )
+        for name, key in _error_names(result.errors.axes)
+    )
+    return GroundErrorTable(tuple(columns), rows, tuple(_notes(result.errors)))
+
+
+def no_errors_reason(result: PairResult) -> str:
+    """The reason why no match has an error on the ground."""
     if result.errors is not None:
-        return "the matches lie where a reference system ends"
+        outside = "the matches lie outside the area of a reference system"
+        return outside if len(result.matches) else "there are no matches"
     if georeferenced(result.reference) and georeferenced(result.target):
         return "an image names no reference system"
     return "an image has no georeference"
-
-
-def error_rows(metric: bool) -> list[tuple[str, str]]:
-    """Names of the ground errors that are told, and how their facts begin."""
-    x, y = ("east", "north") if metric else ("x", "y")
-    return [(f"shift {x}", f"median_{x}"), (f"shift {y}", f"median_{y}"), ("RMSE", "rmse"), ("CE90", "ce90")]
-
-
-def unit_key(unit: str) -> str:
-    """A unit at the end of the name of a fact."""
-    return unit.replace(" ", "_")
-
-
-def ground_notes(errors: GroundErrors) -> list[str]:
-    """What the numbers of ground errors mean, and how many points have none."""
-    pixel = f"px: native pixels of {errors.native_pixel_m:.4g} {errors.axes.unit}"
-    told = [f"({pixel}; shifts are medians, {axes_in_words(errors.axes)})"]
-    nowhere = len(errors.east_m) - len(errors.known.east_m)
-    if nowhere:
-        told.append(f"({nowhere} of {len(errors.east_m)} matches lie where a reference system ends: they do not count)")
-    return told
-
-
-def axes_in_words(axes: GroundAxes) -> str:
-    """What the directions of ground errors are: "east and north along the axes of EPSG:3067"."""
-    if axes.in_metres:
-        return f"east and north along the axes of {axes.title}"
-    return f"x and y of {axes.title}, in units of it"
 
 
 def error_facts(errors: GroundErrors | None) -> dict[str, float] | None:
     """Ground errors by the names of the JSON; None where there are none."""
     if errors is None or not len(errors.known.east_m):
         return None
-    (x, y), (across, along) = errors.median_m, ("east", "north") if errors.axes.in_metres else ("x", "y")
+    (x, y), (across, along) = errors.median_m, _axis_names(errors.axes)
     lengths = {f"median_{across}": x, f"median_{along}": y, "rmse": errors.rmse_m, "ce90": errors.ce90_m}
     unit = unit_key(errors.axes.unit)
     return (
@@ -55,3 +68,35 @@ def error_facts(errors: GroundErrors | None) -> dict[str, float] | None:
         | {f"{name}_{unit}": value for name, value in lengths.items()}
         | {f"{name}_native_px": value / errors.native_pixel_m for name, value in lengths.items()}
     )
+
+
+def axes_title(axes: GroundAxes) -> str:
+    """The axes of the ground errors: "east and north along the axes of EPSG:3067"."""
+    if axes.in_metres:
+        return f"east and north along the axes of {axes.title}"
+    return f"x and y of {axes.title}, in units of it"
+
+
+def unit_key(unit: str) -> str:
+    """A unit as the end of a JSON key."""
+    return unit.replace(" ", "_")
+
+
+def _axis_names(axes: GroundAxes) -> tuple[str, str]:
+    return ("east", "north") if axes.in_metres else ("x", "y")
+
+
+def _error_names(axes: GroundAxes) -> Sequence[tuple[str, str]]:
+    """Name of each error for people, and how its JSON key begins."""
+    x, y = _axis_names(axes)
+    return ((f"shift {x}", f"median_{x}"), (f"shift {y}", f"median_{y}"), ("RMSE", "rmse"), ("CE90", "ce90"))
+
+
+def _notes(errors: GroundErrors) -> list[str]:
+    pixel = f"px: native pixels of {errors.native_pixel_m:.4g} {errors.axes.unit}"
+    notes = [f"({pixel}; shifts are medians, {axes_title(errors.axes)})"]
+    total = len(errors.east_m)
+    outside = total - len(errors.known.east_m)
+    if outside:
+        notes.append(f"({outside} of {total} matches lie outside the area of a reference system and do not count)")
+    return notes

@@ -8,7 +8,7 @@ from s2match.core.grid import HasGrid, georeferenced
 from s2match.core.ground_axes import ground_axes, pixel_sides_m
 from s2match.core.matches import Matches
 from s2match.core.raster import Raster
-from s2match.outputs.ground_text import error_facts, error_rows, ground_notes, unit_key, why_no_errors
+from s2match.outputs.ground_text import ground_error_table, no_errors_reason
 from s2match.registration.refusal import Refusal
 from s2match.registration.verdict import in_words
 from s2match.result import PairResult
@@ -112,18 +112,11 @@ def _masked(shown: Raster) -> str:
 
 
 def _error_lines(result: PairResult) -> list[str]:
-    if result.errors is None:
-        return [f"ground errors unknown: {why_no_errors(result)}"]
-    columns = [("all matches", result.errors), ("inliers", result.inlier_errors)]
-    shown = [(title, errors) for title, errors in columns if errors is not None and len(errors.known.east_m)]
-    if not shown:
-        return [f"ground errors unknown: {why_no_errors(result)}"] if len(result.errors.east_m) else []
-    metric, unit = result.errors.axes.in_metres, result.errors.axes.unit
-    wide = 25 + len(unit)
-    lines = [f"{'ground errors':<14}" + "".join(f"{title:>{wide}}" for title, _ in shown)]
-    cells = [error_facts(errors) or {} for _, errors in shown]
-    for name, key in error_rows(metric):
-        values = [(cell[f"{key}_{unit_key(unit)}"], cell[f"{key}_native_px"]) for cell in cells]
-        lines.append(f"  {name:<12}" + "".join(f"{length:>z12.1f} {unit} {px:>z8.2f} px " for length, px in values))
-    lines += [f"  {told}" for told in ground_notes(result.errors)]
-    return lines
+    errors = ground_error_table(result)
+    if errors is None or result.errors is None:
+        return [f"ground errors unknown: {no_errors_reason(result)}"]
+    width = len(result.errors.axes.unit)
+    lines = [f"{'ground errors':<14}" + "".join(f"{title:>{25 + width}}" for title in errors.columns)]
+    for name, cells in errors.rows:
+        lines.append(f"  {name:<12}" + "".join(f"{length:>{13 + width}} {pixels:>11} " for length, pixels in cells))
+    return [*lines, *(f"  {note}" for note in errors.notes)]

@@ -168,6 +168,6 @@ def test_no_match_after_is_no_improvement() -> None:
     before = Agreement(50, 1.0, 2.0, 3.0, 4.0, 0.5, 1.0)
     after = Agreement(0, math.nan, math.nan, math.nan, math.nan, 0.6, 1.1)
     found = Improvement(before, after, ())  # type: ignore[arg-type]
-    assert not found.better and "RMSE 3.00 m before and unknown after" in (warning_line(found) or "")
+    assert not found.better and "RMSE 3.00 m before, unknown after" in (warning_line(found) or "")
     facts = correction_facts(CorrectionRequest(Path("out.tif")), found)["correction"]
     assert facts["after"]["rmse_m"] is None and facts["after"]["matches"] == 0

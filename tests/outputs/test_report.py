@@ -14,6 +14,7 @@ import pytest
 from browser import Page, browser, find_chromium
 from matplotlib.text import Text
 from pairs import corrected, shifted_pair
+from rasterio.crs import CRS
 
 from s2match.correction.evaluation import Agreement, Improvement
 from s2match.errors import OutputError
@@ -90,7 +91,7 @@ def test_a_correction_that_cannot_be_compared_is_not_called_worse(tmp_path: Path
     unknown = replace(improvement, before=nothing)
     assert unknown.better is None
     said = Reader(write_report(result, tmp_path / "report", COMMAND, unknown)).said
-    assert "Whether the correction made it better is unknown" in said and "keep the image as it was" not in said
+    assert "Whether the correction helped is unknown" in said and "keep the image as it was" not in said
     line = warning_line(unknown)
     assert line is not None and "unknown" in line and "did not" not in line
 
@@ -131,9 +132,9 @@ def test_outcome_comes_first(page_of: PageOf, shift: tuple[float, float], better
     after_title = reader.said.split("match report", 1)[1].strip()
     assert after_title.startswith(first)
     if better is not None:
-        change = "23.2 m before, 1.9 m after" if better else "1.9 m before, 23.2 m after"
-        information = "0.400 bit 1.200 bit" if better else "1.200 bit 0.400 bit"
-        assert change in after_title and f"mutual information {information}" in after_title
+        change = "23.20 m before, 1.90 m after" if better else "1.90 m before, 23.20 m after"
+        information = "0.400 bits 1.200 bits" if better else "1.200 bits 0.400 bits"
+        assert change in after_title and f"mutual info {information}" in after_title
 
 
 def test_what_is_not_known_of_a_correction_is_called_unknown(tmp_path: Path) -> None:
@@ -143,10 +144,10 @@ def test_what_is_not_known_of_a_correction_is_called_unknown(tmp_path: Path) -> 
     improvement = replace(corrected(result, better=False), after=nothing)
     said = report(result, tmp_path, improvement).said
     assert not re.search(r"\bnan\b", said)
-    assert "CE90 1.9 m before, unknown after; structural similarity 0.81 before, unknown after" in said
-    assert "median shift east +0.3 m unknown" in said
+    assert "CE90 1.90 m before, unknown after; SSIM 0.8100 before, unknown after" in said
+    assert "shift east +0.30 m unknown" in said
     words = " ".join(text.get_text() for text in plot_swipe(improvement).findobj(Text))
-    assert "after: CE90 unknown, similarity unknown" in words and "nan" not in words
+    assert "after: CE90 unknown, SSIM unknown" in words and "nan" not in words
 
 
 def test_without_a_registration_it_says_why(tmp_path: Path) -> None:
@@ -181,11 +182,20 @@ def test_equal_results_write_equal_reports(page_of: PageOf, tmp_path: Path) -> N
     assert page_of(shift=(2, -1), better=None).read_bytes() == again.read_bytes()
 
 
-def test_names_of_files_are_no_markup(tmp_path: Path) -> None:
-    result = shifted_pair(name="<b>x<!--<script>$title{}.tif")
-    page = write_report(result, tmp_path / "report", ["</pre><script>alert(1)</script>"]).read_text(encoding="utf-8")
-    assert "<b>x" not in page and "<script>alert" not in page and page.count("</script>") == 2
-    assert "&lt;b&gt;x&lt;!--&lt;script&gt;" in page and "$title20180820.tif" in page
+def test_names_are_no_markup(tmp_path: Path) -> None:
+    """File names, the command and the name of a reference system are text, in the page and in its data."""
+    crs = CRS.from_wkt('LOCAL_CS["<i>map</i>",UNIT["metre",1]]')
+    result = shifted_pair(name="<b>x<!--<script>$title{}{{{{7*7}}}}.tif")
+    reference, target = (replace(image, crs=crs) for image in result.previews)
+    result = replace(result, reference=reference, target=target, previews=(reference, target))
+    path = write_report(result, tmp_path / "report", ["</pre><script>alert(1)</script>"])
+    page = path.read_text(encoding="utf-8")
+    for markup in ("<b>x", "<script>alert", "<i>map"):
+        assert markup not in page
+    assert page.count("</script>") == 2
+    assert "&lt;b&gt;x&lt;!--&lt;script&gt;" in page and "$title20180820{{7*7}}.tif" in page
+    said = Reader(path).said
+    assert "<b>x<!--<script>" in said and "</pre><script>alert(1)</script>" in said and "<i>map</i>" in said
 
 
 def test_where_no_report_can_be_written(tmp_path: Path) -> None:

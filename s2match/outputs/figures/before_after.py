@@ -4,13 +4,12 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from s2match.core.window import Window
-from s2match.correction.evaluation import Agreement, Improvement
-from s2match.outputs.correction_text import number_text
+from s2match.correction.evaluation import Improvement
+from s2match.outputs.agreement import measure_text
 from s2match.outputs.figures.style import LABEL_PT, TITLE_PT, label_axes, new_figure, stretched
 
 # A part of this side is shown, where errors of a pixel are seen.
@@ -45,16 +44,12 @@ def _plot(improvement: Improvement, join: Callable[[Image, Image], Image], told:
         axes.imshow(join(reference, target), extent=extent, interpolation="nearest")
         if join is _halved:
             axes.axvline(part.x + part.width / 2, color="white", lw=2.5)
-        _title(axes, name, agreement)
+        ce90, similarity = (measure_text(agreement, measure, improvement.axes) for measure in ("ce90_m", "similarity"))
+        axes.set_title(f"{name}: CE90 {ce90}, SSIM {similarity}", fontsize=LABEL_PT, pad=8)
         label_axes(axes, "column of the reference (px)")
     label_axes(panels[0], "column of the reference (px)", "row of the reference (px)")
     figure.suptitle(f"{improvement.previews[0].scene.title}: {told}", fontsize=TITLE_PT, parse_math=False)
     return figure
-
-
-def _title(axes: Axes, name: str, agreement: Agreement) -> None:
-    ce90, similarity = number_text(agreement.ce90_m, "{:.1f} m"), number_text(agreement.similarity, "{:.2f}")
-    axes.set_title(f"{name}: CE90 {ce90}, similarity {similarity}", fontsize=LABEL_PT, pad=8)
 
 
 def detail(improvement: Improvement) -> Window:

@@ -1,0 +1,70 @@
+"""Agreement of the target with the reference before and after its correction, as one table of text."""
+
+import math
+import re
+from dataclasses import dataclass
+
+from s2match.core.ground_axes import GroundAxes
+from s2match.correction.evaluation import Agreement, Improvement
+
+# Attribute of Agreement: name and format of its number.
+_MEASURES = {
+    "matches": ("matches", "{:d}"),
+    "east_m": ("shift east", "{:+z.2f} m"),
+    "north_m": ("shift north", "{:+z.2f} m"),
+    "rmse_m": ("RMSE", "{:.2f} m"),
+    "ce90_m": ("CE90", "{:.2f} m"),
+    "similarity": ("SSIM", "{:.4f}"),
+    "mutual_information": ("mutual info", "{:.3f} bits"),
+}
+
+
+@dataclass(frozen=True)
+class AgreementRow:
+    """A measure before and after the correction.
+
+    Attributes:
+        name: Its name, as "shift east".
+        before: Its value with the unit, or "unknown".
+        after: Likewise.
+    """
+
+    name: str
+    before: str
+    after: str
+
+    @property
+    def change(self) -> str:
+        """The row as a phrase: "CE90 23.20 m before, 1.90 m after"."""
+        return f"{self.name} {self.before} before, {self.after} after"
+
+
+def agreement_row(improvement: Improvement, measure: str) -> AgreementRow:
+    """One measure before and after the correction; ``measure`` is an attribute of :class:`Agreement`."""
+    before, after = (measure_text(each, measure, improvement.axes) for each in (improvement.before, improvement.after))
+    return AgreementRow(_in_units(_MEASURES[measure][0], improvement.axes), before, after)
+
+
+def agreement_rows(improvement: Improvement) -> list[AgreementRow]:
+    """Every measure before and after the correction."""
+    return [agreement_row(improvement, measure) for measure in _MEASURES]
+
+
+def measure_text(agreement: Agreement, measure: str, axes: GroundAxes) -> str:
+    """A measure as text with its unit; "unknown" where it is NaN."""
+    value = getattr(agreement, measure)
+    return "unknown" if math.isnan(value) else _in_units(_MEASURES[measure][1], axes).format(value)
+
+
+def evaluation_note(improvement: Improvement) -> str:
+    """The points that the errors before and after were measured at, as a sentence without full stop."""
+    if improvement.same_points:
+        return "errors of the same tie points before and after: those that the model was fitted to"
+    return "errors before: of the pair's matches; after: of the corrected image, matched again"
+
+
+def _in_units(text: str, axes: GroundAxes) -> str:
+    """A name or a format in the units of the ground errors and along their axes."""
+    if axes.in_metres:
+        return text
+    return re.sub(r" m$", f" {axes.unit}", text).replace("east", "x").replace("north", "y")

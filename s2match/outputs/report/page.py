@@ -1,0 +1,116 @@
+"""The page as HTML, rendered from its templates; autoescape keeps every text from being markup."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from s2match.correction.evaluation import Improvement
+from s2match.outputs.figures.before_after import detail
+from s2match.outputs.figures.style import stretched
+from s2match.outputs.ground_text import no_errors_reason
+from s2match.outputs.report import sections
+from s2match.outputs.report.embedding import photo
+from s2match.outputs.report.points import map_data
+from s2match.outputs.report.versions import versions
+from s2match.result import PairResult
+
+_PACKAGE = "s2match.outputs.report"
+_SCRIPTS = ("viewer.js", "map.js", "swipe.js", "start.js")
+
+# Figures less wide than this times their height share a row with another.
+_BROAD = 1.3
+
+
+@dataclass(frozen=True)
+class EmbeddedFigure:
+    """A figure in the page.
+
+    Attributes:
+        name: Its file name without suffix.
+        title: Its title.
+        caption: How to read it.
+        uri: The image as a data URI.
+        size: (width, height) in pixels.
+    """
+
+    name: str
+    title: str
+    caption: str
+    uri: str
+    size: tuple[int, int]
+
+    @property
+    def shape(self) -> str:
+        """Class of the figure in the page: ``square`` or ``broad``."""
+        return "square" if self.size[0] < _BROAD * self.size[1] else "broad"
+
+
+def render_page(
+    result: PairResult, figures: Sequence[EmbeddedFigure], command: Sequence[str], improvement: Improvement | None
+) -> str:
+    """HTML of the page, which needs no other file.
+
+    Args:
+        result: The result.
+        figures: Its figures, in their order on the page.
+        command: The words of the command line that made the result.
+        improvement: The target before and after its correction; None without one.
+    """
+    points = map_data(result)
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            pair=f"{result.reference.scene.title} → {result.target.scene.title}",
+            counts=result.headline,
+            outcome=sections.outcome(result, improvement),
+            agreement=sections.agreement_table(improvement),
+            summary=sections.summary_table(result),
+            errors=sections.errors_table(result),
+            no_errors_reason=no_errors_reason(result),
+            model=sections.model_section(result),
+            refusal=result.refusal,
+            figures=figures,
+            images=sections.images_table(result),
+            settings=sections.settings_table(result),
+            versions=sections.versions_table(result, versions()),
+            command=shlex.join(command),
+            data={"map": points, "swipe": None if improvement is None else _swipe_data(improvement, points)},
+            scripts=_SCRIPTS,
+        )
+    )
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(_PACKAGE, ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    environment.globals["source"] = _source
+    return environment
+
+
+def _source(name: str) -> Markup:
+    """The page's own style or script as it is."""
+    return Markup(files(_PACKAGE).joinpath(name).read_text(encoding="utf-8"))
+
+
+def _swipe_data(improvement: Improvement, points: dict[str, Any]) -> dict[str, Any]:
+    """Images of the swipe as JSON types; an image that the map shows, too, by its name there."""
+    on_map = {points[role]["image"]: role for role in ("target", "reference")}
+    images = [photo(stretched(raster)) for raster in improvement.previews]
+    window = detail(improvement)
+    return {
+        "size": improvement.previews[0].size,
+        "images": [on_map.get(image, image) for image in images],
+        "detail": [window.x, window.y, window.width, window.height],
+    }
