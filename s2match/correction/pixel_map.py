@@ -1,7 +1,8 @@
-"""Where the pixels of a corrected image come from: a map from the reference's pixels to those of a file to correct."""
+"""The map from pixels of a corrected file to pixels of the file that it is resampled from."""
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from affine import Affine
@@ -13,17 +14,25 @@ from s2match.core.georeference import comparable
 from s2match.core.grid import Grid, HasGrid, georeferenced
 from s2match.core.ground_axes import pixel_sides_m
 from s2match.core.projection import apply_transform, full_turn
+from s2match.core.window import Window
 from s2match.errors import CorrectionError
 from s2match.registration.model import Registration
 
-# How far a model may move what it only should shift, pixels of the target's file.
-_SHIFT_ALONE_PX = 0.01
+# Largest deviation of a model from a pure translation, pixels of the target's file.
+_TRANSLATION_TOLERANCE_PX = 0.01
 
-# How far the edges of a file may lie from the target's, in the larger of their pixels: sizes are whole numbers.
+# Largest distance between the edges of two files of one footprint, in the larger of their pixels: sizes are whole
+# numbers.
 _SAME_EDGE_PX = 1.0
 
-# Decimals of the ratio of two pixel sizes that are more than rounding.
-_DECIMALS = 6
+# Decimals of the ratio of two pixel sizes; further ones are rounding.
+_RATIO_DECIMALS = 6
+
+# Spacing of the pixels at which a model is evaluated; positions between them are interpolated linearly.
+_KNOT_PX = 4
+
+# A source with less than so many pixels per output pixel is not averaged.
+_SMALLEST_STRETCH = 1.1
 
 _MORE_THAN_A_SHIFT = "--no_resample needs a pure translation, and this {} does more: leave it out."
 
@@ -43,14 +52,14 @@ class OutputGrid:
 
 @dataclass(frozen=True)
 class Correction:
-    """What moves a target, and every file that shows the same ground, onto the reference.
+    """What moves a target, and every file with its footprint, onto the reference.
 
     Attributes:
         reference: The image whose pixels the model takes, at the size it was matched at.
-        target: The image whose pixels it gives, likewise.
+        target: The image whose pixels the model returns, at the size it was matched at.
         registration: The model.
         reference_file: Every pixel of the reference's file.
-        target_file: Every pixel of the target's.
+        target_file: Every pixel of the target's file.
     """
 
     reference: HasGrid
@@ -59,7 +68,7 @@ class Correction:
     reference_file: Grid
     target_file: Grid
 
-    def lattice(self, source: Grid | None = None) -> OutputGrid:
+    def output_grid(self, source: Grid | None = None) -> OutputGrid:
         """The pixels of a corrected file.
 
         Args:
@@ -75,35 +84,20 @@ class Correction:
         ratio = np.ones(2)
         if comparable(whole, target):
             ratio = np.divide(pixel_sides_m(target, target.transform), pixel_sides_m(whole, whole.transform))
-        onto = _onto_target(source, target)
-        sides = np.array([math.hypot(onto.a, onto.d), math.hypot(onto.b, onto.e)])
-        across, down = (float(step) for step in np.round(sides * ratio, _DECIMALS))
-        width = math.ceil(whole.size[0] / across - 10**-_DECIMALS)
-        height = math.ceil(whole.size[1] / down - 10**-_DECIMALS)
+        to_target = _to_target(source, target)
+        sides = np.array([math.hypot(to_target.a, to_target.d), math.hypot(to_target.b, to_target.e)])
+        across, down = (float(step) for step in np.round(sides * ratio, _RATIO_DECIMALS))
+        width = math.ceil(whole.size[0] / across - 10**-_RATIO_DECIMALS)
+        height = math.ceil(whole.size[1] / down - 10**-_RATIO_DECIMALS)
         transform = None if whole.transform is None else whole.transform @ Affine.scale(across, down)
         grid = replace(whole, size=(width, height), native_size=(width, height), transform=transform)
         return OutputGrid(grid, (across, down))
 
-    def source_pixels(self, source: Grid, lattice: OutputGrid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Carry (N, 2) pixels (x, y) of a corrected file to pixels of the file it is made of, GDAL frame.
+    def moved_transform(self, source: Grid) -> Affine:
+        """The transform, in the reference's CRS, that corrects a file without resampling it.
 
         Args:
             source: Every pixel of the target's file, or of one that passes :func:`require_same_footprint`.
-            lattice: The pixels of the corrected file.
-            xy: Positions.
-
-        Returns:
-            (N, 2) positions; they may lie outside of the file, and are not finite where a reference system ends.
-        """
-        matched = from_file(self.reference, xy * lattice.step_px)
-        target_xy = to_file(self.target, self.registration.apply(matched))
-        return apply_transform(~_onto_target(source, self.target_file), target_xy)
-
-    def moved_transform(self, source: Grid) -> Affine:
-        """The transform, in the reference's CRS, that puts a file in its place where the model only shifts it.
-
-        Args:
-            source: As for :meth:`source_pixels`.
 
         Raises:
             CorrectionError: The model does more than shift, or the reference has no georeference.
@@ -118,17 +112,66 @@ class Correction:
             raise more
         placed = target.transform or reference.transform
         edge = outline(reference)
-        said = apply_transform(placed, self.source_pixels(target, self.lattice(), edge))
-        shifts = apply_transform(reference.transform, edge) - said
+        before = apply_transform(placed, PixelMap(self, target, self.output_grid()).apply(edge))
+        shifts = apply_transform(reference.transform, edge) - before
         shift = shifts.mean(axis=0)
         pixel = math.sqrt(abs(placed.determinant))
-        if np.linalg.norm(shifts - shift, axis=1).max() > _SHIFT_ALONE_PX * pixel:
+        if np.linalg.norm(shifts - shift, axis=1).max() > _TRANSLATION_TOLERANCE_PX * pixel:
             raise more
-        return Affine.translation(*shift) @ placed @ _onto_target(source, target)
+        return Affine.translation(*shift) @ placed @ _to_target(source, target)
+
+
+@dataclass(frozen=True)
+class PixelMap:
+    """The map from pixels of a corrected file to pixels of its source, both in the GDAL frame.
+
+    Attributes:
+        correction: What moves the file.
+        source: Every pixel of the target's file, or of one that passes :func:`require_same_footprint`.
+        output: The pixels of the corrected file.
+    """
+
+    correction: Correction
+    source: Grid
+    output: OutputGrid
+
+    def apply(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Map positions in the corrected file to positions in its source.
+
+        Args:
+            xy: (N, 2) positions (x, y).
+
+        Returns:
+            (N, 2) positions (x, y); they may lie outside of the file, and are not finite where a reference system ends.
+        """
+        correction = self.correction
+        matched = from_file(correction.reference, xy * self.output.step_px)
+        target_xy = to_file(correction.target, correction.registration.apply(matched))
+        return apply_transform(~_to_target(self.source, correction.target_file), target_xy)
+
+    def positions(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Positions in the source of the centres of a window's pixels: H×W x and H×W y."""
+        knots = [np.arange(0, side + _KNOT_PX, _KNOT_PX, dtype=float) for side in (window.width, window.height)]
+        xy = np.stack(np.meshgrid(knots[0] + window.x, knots[1] + window.y), axis=-1)
+        mapped = self.apply(xy.reshape(-1, 2)).reshape(xy.shape)
+        with np.errstate(invalid="ignore"):
+            x, y = (_interpolated(_interpolated(mapped[..., axis], window.height).T, window.width).T for axis in (0, 1))
+        return x, y
+
+    @cached_property
+    def stretch(self) -> tuple[float, float]:
+        """Pixels of the source per pixel of the corrected file, along x and y, in its middle; 1 where fewer."""
+        middle = np.array(self.output.grid.size) / 2
+        origin, right, down = self.apply(middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+        sides = np.hypot(right - origin, down - origin)
+        if not np.isfinite(sides).all():
+            return 1.0, 1.0
+        along_x, along_y = (float(side) if side > _SMALLEST_STRETCH else 1.0 for side in sides)
+        return along_x, along_y
 
 
 def require_same_footprint(source: Grid, target: Grid) -> None:
-    """Refuse a file that the correction of a target says nothing about.
+    """Refuse a file that does not have the footprint of a target, and cannot be corrected with it.
 
     Args:
         source: Every pixel of the file.
@@ -143,9 +186,9 @@ def require_same_footprint(source: Grid, target: Grid) -> None:
         if source.crs != target.crs:
             raise CorrectionError(f"{name} has another reference system than the target: it cannot be moved with it.")
         corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-        onto = _onto_target(source, target)
-        off = apply_transform(onto, corners * source.size) - corners * target.size
-        pixel = max(1.0, math.sqrt(abs(onto.determinant)))
+        to_target = _to_target(source, target)
+        off = apply_transform(to_target, corners * source.size) - corners * target.size
+        pixel = max(1.0, math.sqrt(abs(to_target.determinant)))
         same = bool(np.abs(off).max() <= _SAME_EDGE_PX * pixel)
     elif georeferenced(source) or georeferenced(target):
         same = source.size == target.size
@@ -156,11 +199,19 @@ def require_same_footprint(source: Grid, target: Grid) -> None:
         raise CorrectionError(f"{name} does not have the footprint of the target: it cannot be moved with it.")
 
 
-def _onto_target(source: Grid, target: Grid) -> Affine:
-    """Pixels of a file with the target's footprint to pixels of the target's file."""
+def _to_target(source: Grid, target: Grid) -> Affine:
+    """Affine map from pixels of a file with the target's footprint to pixels of the target's file."""
     if source.transform is not None and target.transform is not None:
         turn = full_turn(target.crs) or 0.0
         turns = round((target.transform.c - source.transform.c) / turn) if turn else 0
-        onto: Affine = ~target.transform @ Affine.translation(turns * turn, 0) @ source.transform
-        return onto
+        to_target: Affine = ~target.transform @ Affine.translation(turns * turn, 0) @ source.transform
+        return to_target
     return Affine.scale(target.size[0] / source.size[0], target.size[1] / source.size[1])
+
+
+def _interpolated(knots: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """Values at the centres of ``size`` pixels along the first axis, linear between those at the knots."""
+    position = (np.arange(size) + 0.5) / _KNOT_PX
+    first = position.astype(np.intp)
+    part = (position - first)[:, None]
+    return np.asarray(knots[first] * (1 - part) + knots[first + 1] * part)

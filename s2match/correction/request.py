@@ -1,10 +1,10 @@
-"""What is corrected on a user's behalf: the target, files that go with it, and what must not be overwritten."""
+"""Requests to correct a target and files with its footprint: their checks, and their execution."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s2match.core.scene import Scene
-from s2match.correction.pixel_map import Correction, require_same_footprint
+from s2match.correction.pixel_map import Correction, PixelMap, require_same_footprint
 from s2match.correction.resample_file import write_moved, write_resampled
 from s2match.errors import CorrectionError, OptionError, OutputError
 from s2match.io.cog import check_cog
@@ -19,13 +19,14 @@ CUBIC = "cubic"
 
 @dataclass(frozen=True)
 class CorrectionRequest:
-    """What to correct, and how.
+    """The files to correct, and how.
 
     Attributes:
-        out: Where the corrected target goes.
-        siblings: Files that show the target's ground, to be corrected likewise, beside ``out``.
-        resampling: One of :data:`s2match.resampling.kernels.RESAMPLINGS`; None: pixels stay, the georeference is moved.
-        overwrite: Whether what is there may be replaced.
+        out: The corrected target, a GeoTIFF.
+        siblings: Files with the target's footprint, which are corrected with it.
+        resampling: One of :data:`s2match.resampling.kernels.RESAMPLINGS`; None keeps the pixels and moves the
+            georeference.
+        overwrite: Whether existing files may be replaced.
     """
 
     out: Path
@@ -34,10 +35,10 @@ class CorrectionRequest:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        """Take paths as text, too, and refuse an unknown resampling.
+        """Accept paths as text, and refuse an unknown resampling.
 
         Raises:
-            OptionError: It is.
+            OptionError: The resampling is unknown.
         """
         object.__setattr__(self, "out", Path(self.out))
         object.__setattr__(self, "siblings", tuple(map(Path, self.siblings)))
@@ -50,41 +51,49 @@ class CorrectionRequest:
         return self.out, *(self.out.parent / f"{path.stem}_coregistered.tif" for path in self.siblings)
 
 
-def check_request(order: CorrectionRequest, target: Scene) -> None:
-    """Refuse what cannot be done, before any work.
+def check_request(request: CorrectionRequest, target: Scene) -> None:
+    """Refuse a request that cannot be fulfilled, before any work.
+
+    Args:
+        request: The files to correct, and how.
+        target: The image that is corrected.
 
     Raises:
-        OutputError: An output is no GeoTIFF by its name, or is there and must not be replaced.
-        CorrectionError: A sibling does not show the target's ground.
+        OutputError: The name of an output is not that of a GeoTIFF, or it exists and must not be replaced.
+        CorrectionError: A sibling does not have the target's footprint.
         UnreadableImageError: A sibling or the target is missing or is not an image.
     """
-    check_cog(order.out)
-    for path in order.outputs:
-        if path.exists() and not order.overwrite:
+    check_cog(request.out)
+    for path in request.outputs:
+        if path.exists() and not request.overwrite:
             raise OutputError(f"{path} is there already: --overwrite replaces it.")
-    for path in order.siblings:
+    for path in request.siblings:
         require_same_footprint(read_grid(path), read_grid(target))
 
 
 @limit_threads()
-def correct(result: PairResult, order: CorrectionRequest) -> None:
-    """Write the corrected files; with a pure translation alone where pixels are to stay.
+def correct(result: PairResult, request: CorrectionRequest) -> None:
+    """Write the corrected files; where pixels must stay, with a moved georeference.
+
+    Args:
+        result: A pair with a registration.
+        request: The files to correct, and how.
 
     Raises:
-        CorrectionError: There is no registration, or it is more than a translation where pixels are to stay.
+        CorrectionError: There is no registration, or it is more than a translation where pixels must stay.
         UnreadableImageError: A file is missing, not an image, or damaged.
         OutputError: A file cannot be written.
     """
     if result.registration is None:
         raise CorrectionError("Nothing can be corrected without a registration.")
-    reference, target = read_pair(result.reference.scene, result.target.scene)
-    # what is no data was decided when the target was matched
-    files = reference, replace(target, radiometry=result.target.radiometry)
-    correction = Correction(result.reference, result.target, result.registration, *files)
-    siblings = [measured(read_grid(path), result.settings.read_options) for path in order.siblings]
-    for source, out in zip((files[1], *siblings), order.outputs, strict=True):
-        if order.resampling is None:
+    reference_file, target_file = read_pair(result.reference.scene, result.target.scene)
+    # the nodata of the target was decided when it was matched
+    target_file = replace(target_file, radiometry=result.target.radiometry)
+    correction = Correction(result.reference, result.target, result.registration, reference_file, target_file)
+    siblings = [measured(read_grid(path), result.settings.read_options) for path in request.siblings]
+    for source, out in zip((target_file, *siblings), request.outputs, strict=True):
+        if request.resampling is None:
             write_moved(correction, source, out)
         else:
-            lattice = correction.lattice(None if source is files[1] else source)
-            write_resampled(correction, source, lattice, out, order.resampling)
+            output = correction.output_grid(None if source is target_file else source)
+            write_resampled(PixelMap(correction, source, output), out, request.resampling)

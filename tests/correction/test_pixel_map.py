@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 
 from s2match.core.projection import apply_transform, reproject
 from s2match.core.scene import scene_of
-from s2match.correction.pixel_map import Correction, require_same_footprint
+from s2match.correction.pixel_map import Correction, PixelMap, require_same_footprint
 from s2match.correction.resample_file import write_resampled
 from s2match.io.pair_grid import grids_of
 from s2match.io.reader import read_grid
@@ -102,7 +102,8 @@ def correction_of_files(
 
 def corrected(correction: Correction, path: Path, out: Path, resampling: str = "cubic", sibling: bool = False) -> Path:
     source = read_grid(path)
-    write_resampled(correction, source, correction.lattice(source if sibling else None), out, resampling)
+    output = correction.output_grid(source if sibling else None)
+    write_resampled(PixelMap(correction, source, output), out, resampling)
     return out
 
 
@@ -265,7 +266,7 @@ def test_an_extent_that_whole_pixels_do_not_fill(tmp_path: Path, write_image: Wr
     band = write_image("B.tif", texture(42, 43), GRID @ Affine.scale(6))
     correction = correction_of_files(reference, target, known_shift())
     require_same_footprint(read_grid(band), read_grid(target))
-    grid = correction.lattice(read_grid(band)).grid
+    grid = correction.output_grid(read_grid(band)).grid
     assert grid.size == (42, 43) and grid.transform == GRID @ Affine.scale(6)
 
 

@@ -233,17 +233,17 @@ _FULL_TILE = """
 import re, sys
 import numpy as np, rasterio
 from pathlib import Path
-from s2match.dataset.catalog import scene_of
-from s2match.correction.pixel_map import Correction
+from s2match.core.scene import scene_of
+from s2match.correction.pixel_map import Correction, PixelMap
 from s2match.correction.resample_file import write_resampled
-from s2match.registration.estimators import Registration
+from s2match.registration.model import Registration
 from s2match.io.reader import read_grid
 path = Path(sys.argv[1])
 grid = read_grid(scene_of(path))
 matrix = np.array([[1.0001, 2e-5, -8997.7], [-3e-5, 0.9999, -9004.6], [0, 0, 1]])
 model = Registration("affine", matrix, np.ones(4, bool), np.zeros(4))
 correction = Correction(grid, grid, model, grid, grid)
-write_resampled(correction, grid, correction.lattice(), path.with_name("out.tif"), "cubic")
+write_resampled(PixelMap(correction, grid, correction.output_grid()), path.with_name("out.tif"), "cubic")
 print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
 
