@@ -6,7 +6,7 @@ What most scripts need is here, and imported when it is first asked for; ``impor
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from s2match.arrays import match_arrays

@@ -9,6 +9,8 @@ from conftest import Writer, texture
 
 import model_inference
 from s2match import Settings, facts, match_arrays, match_files
+from s2match.cli.arguments import parse
+from s2match.cli.pair import settings_of
 from s2match.errors import ImageSizeError, OptionError
 from s2match.settings import PRESETS, Choices
 
@@ -43,10 +45,10 @@ def test_a_preset_means_the_same_everywhere(pair: tuple[Path, Path], tmp_path: P
 
 @pytest.mark.parametrize("options", [[], ["--preset", "fast"], ["--preset", "thorough"], ["--image_size", "native"]])
 def test_the_command_has_the_defaults_of_the_library(options: list[str]) -> None:
-    arguments = model_inference._parse(options)
+    arguments = parse(options, "model_inference.py")
     chosen = Settings.preset(options[1]) if "--preset" in options else Settings()
     chosen = chosen if "native" not in options else chosen.but(image_size=None)
-    assert model_inference._settings(arguments) == chosen
+    assert settings_of(arguments) == chosen
     assert chosen.refined == (options != [])
 
 

@@ -142,7 +142,7 @@ REFUSED = {
 def test_refusals_come_before_the_work(
     files: tuple[Path, Path], case: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_inference, "make_prediction", None)
+    monkeypatch.setattr("s2match.pipeline.match_scenes", None)
     folder = files[0].parent
     arguments, error, words = REFUSED[case]
     before = sorted(folder.iterdir())

@@ -20,6 +20,7 @@ from rasterio.warp import transform as warp_points
 from rasterio.warp import transform_geom
 
 import model_inference
+from s2match import pipeline
 from s2match.core.grid import Grid
 from s2match.core.mask import Mask, Masking
 from s2match.core.scene import scene_of
@@ -473,10 +474,8 @@ def half_of_the_sample(tmp_path: Path, kind: str) -> Path:
 def matched(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The results that the command comes to."""
     results: list[Any] = []
-    kept = model_inference.make_prediction
-    monkeypatch.setattr(
-        model_inference, "make_prediction", lambda *given, **named: results.append(kept(*given, **named)) or results[0]
-    )
+    kept = pipeline.match_scenes
+    monkeypatch.setattr(pipeline, "match_scenes", lambda *given: results.append(kept(*given)) or results[0])
     return results
 
 

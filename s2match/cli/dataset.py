@@ -1,0 +1,69 @@
+"""The images that a command line names, and the ``list`` command."""
+
+import argparse
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm import tqdm
+
+from s2match.cli.arguments import refuse
+from s2match.core.scene import Scene, pair_of
+from s2match.dataset.catalog import open_dataset, pick_pair
+from s2match.errors import OutputError
+
+# Options of a list.
+_LISTING = frozenset({"list", "dataset_path", "json", "verbose", "debug", "quiet"})
+
+# Images that are read at once for a list: some formats take the memory of a whole image.
+_READERS = 4
+
+
+def choose_pair(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
+    """The reference and the target.
+
+    Raises:
+        S2MatchError: They do not exist, or the options contradict each other.
+    """
+    if arguments.images is None:
+        return pick_pair(_scenes(arguments), *arguments.indexes_of_images)
+    refuse(arguments, {"dataset_path"}, "is the folder of indexes, and --images names files: leave one of them out.")
+    return pair_of(*arguments.images)
+
+
+def list_images(arguments: argparse.Namespace) -> None:
+    """Print the images of a dataset, and write them as JSON where that is asked for.
+
+    Raises:
+        S2MatchError: The folder holds no image, the JSON cannot be written, or an option has no effect on a list.
+    """
+    from s2match.dataset.listing import image_table, listed, write_list
+    from s2match.util.atomic_write import check_writable
+
+    # a list is never shown on a screen, so --no-show is true of it
+    allowed = _LISTING if arguments.show else _LISTING | {"show"}
+    refuse(arguments, arguments.given - allowed, "says nothing about a list: leave it or --list out.")
+    scenes = _scenes(arguments)
+    if arguments.json is not None:
+        _check_json(arguments.json, scenes)
+        check_writable(arguments.json)
+    with ThreadPoolExecutor(_READERS) as readers:
+        rows = readers.map(listed, range(len(scenes)), scenes)
+        hidden = True if arguments.quiet else None
+        images = list(tqdm(rows, desc="Reading", total=len(scenes), leave=False, disable=hidden))
+    print(image_table(images))
+    if arguments.json is not None:
+        write_list(images, arguments.json)
+
+
+def _scenes(arguments: argparse.Namespace) -> tuple[Scene, ...]:
+    folder = arguments.dataset_path
+    opened, scenes = open_dataset(folder)
+    if opened != folder and not arguments.quiet:
+        print(f"{folder} holds no image of its own: using the synthetic sample in {opened}.", file=sys.stderr)
+    return scenes
+
+
+def _check_json(path: Path, scenes: tuple[Scene, ...]) -> None:
+    if path.resolve() in {scene.path.resolve() for scene in scenes}:
+        raise OutputError(f"Cannot write {path}: it is an input.")

@@ -1,0 +1,102 @@
+"""Entry of the command line: errors become one sentence on standard error and an exit code."""
+
+import argparse
+import io
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
+
+from s2match.cli.arguments import parse, words_of
+from s2match.cli.options import PROGRAM
+from s2match.errors import S2MatchError
+
+NO_REGISTRATION = 3
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
+    """Run a command line.
+
+    Args:
+        argv: The words after the program's name; None for those of the process.
+        program: Name of the program in help and messages.
+
+    Returns:
+        The exit code: 0, :data:`NO_REGISTRATION`, :data:`INTERRUPTED`, or that of an error (:mod:`s2match.errors`).
+
+    Raises:
+        SystemExit: Help or the version was printed, or the words are malformed.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a terminal that cannot spell a file's name is no reason to lose the result
+            stream.reconfigure(errors="replace")
+    try:
+        code = _run(words_of(argv), program)
+        # a reader that has gone shows here
+        sys.stdout.flush()
+        return code
+    except S2MatchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # nobody reads the output any more, and Python's own flush at exit must not complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return INTERRUPTED
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def run_and_exit(program: str = PROGRAM) -> NoReturn:
+    """Run the command line of the process and end the process."""
+    sys.unraisablehook = _unless_garbled
+    code = main(program=program)
+    sys.stderr.flush()
+    # everything is written, and unloading PyTorch would take a third of a second
+    os._exit(code)
+
+
+def _run(words: Sequence[str], program: str) -> int:
+    arguments = parse(words, program)
+    with _logging(_level(arguments)):
+        if arguments.list:
+            from s2match.cli.dataset import list_images
+
+            list_images(arguments)
+            return 0
+        from s2match.cli.pair import run_pair
+
+        return 0 if run_pair(arguments) else NO_REGISTRATION
+
+
+def _level(arguments: argparse.Namespace) -> int:
+    if arguments.debug:
+        return logging.DEBUG
+    if arguments.verbose:
+        return logging.INFO
+    return logging.ERROR if arguments.quiet else logging.WARNING
+
+
+@contextmanager
+def _logging(level: int) -> Iterator[None]:
+    """Send the package's log records to standard error within the block."""
+    logger, handler = logging.getLogger("s2match"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    previous = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(previous)
+
+
+def _unless_garbled(raised: "sys.UnraisableHookArgs") -> None:
+    """Hide GDAL's messages about damaged files that are not text: an error follows."""
+    if not isinstance(raised.exc_value, UnicodeDecodeError):
+        sys.__unraisablehook__(raised)

@@ -1,0 +1,318 @@
+"""Options of the command line: one function for each group, and one parser for each command."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from s2match import __version__
+from s2match.settings import PRECISIONS, PRESETS, Settings
+
+PROGRAM = "s2match"
+_ABOUT = "Match two Sentinel-2 images with LoFTR and measure the matches in metres."
+
+
+class _SizeAction(argparse.Action):
+    """Store a (width, height), or None for ``native``."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        size = None
+        if values != ["native"]:
+            try:
+                width, height = map(int, values)
+            except ValueError:
+                parser.error(f"argument {option}: give a width and a height in pixels, or native")
+            size = (width, height)
+        setattr(namespace, self.dest, size)
+
+
+def build_parser(program: str = "model_inference.py") -> argparse.ArgumentParser:
+    """Parser of the command without a sub-command: every option there is."""
+    parser = argparse.ArgumentParser(prog=program, description=_ABOUT)
+    pair = _add_pair(parser)
+    pair.add_argument("--list", action="store_true", help="list the images of the dataset and end")
+    parser.add_argument(
+        "--from_tie_points",
+        type=Path,
+        metavar="FILE",
+        help="do not match: fit the model to the tie points of a file that --tie_points wrote and you edited",
+    )
+    for add in (_add_masks, _add_numbers, _add_sizes, _add_matching, *_RESULT):
+        add(parser)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def command_parser(command: str, program: str = PROGRAM) -> argparse.ArgumentParser:
+    """Parser of a sub-command, one of :data:`COMMANDS`."""
+    about, groups = COMMANDS[command]
+    parser = argparse.ArgumentParser(prog=f"{program} {command}", description=about)
+    for add in groups:
+        add(parser)
+    return parser
+
+
+def overview(program: str = PROGRAM) -> str:
+    """Help text that lists the sub-commands."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        usage=f"{program} COMMAND [options]",
+        description=_ABOUT,
+        epilog=f"'{program} COMMAND --help' lists the options of a command. Without a command, {program} takes the "
+        "options of model_inference.py.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, (about, _) in COMMANDS.items():
+        commands.add_parser(name, help=about)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser.format_help()
+
+
+def _add_dataset(parser: argparse._ActionsContainer) -> None:
+    parser.add_argument("--dataset_path", type=Path, default=Path("./dataset"), help="folder of *_TCI.jp2 images")
+
+
+def _add_pair(parser: argparse.ArgumentParser) -> "argparse._MutuallyExclusiveGroup":
+    group = parser.add_argument_group("which images")
+    _add_dataset(group)
+    pair = group.add_mutually_exclusive_group()
+    pair.add_argument(
+        "--indexes_of_images",
+        type=int,
+        nargs=2,
+        default=(15, 5),
+        metavar=("REFERENCE", "TARGET"),
+        help="two positions in the folder sorted by name, counted from 0 (default: 15 5)",
+    )
+    pair.add_argument(
+        "--images", type=Path, nargs=2, metavar=("REFERENCE", "TARGET"), help="two image files instead of indexes"
+    )
+    return pair
+
+
+def _add_tie_point_inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "from_tie_points", type=Path, metavar="TIE_POINTS", help="file that --tie_points wrote, edited or not"
+    )
+    parser.add_argument("reference", type=Path, metavar="REFERENCE", help="image whose points the file calls reference")
+    parser.add_argument("target", type=Path, metavar="TARGET", help="image to correct")
+
+
+def _add_list_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the list as JSON, too")
+
+
+def _add_masks(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("where not to match")
+    group.add_argument(
+        "--mask",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="rasters (Scene Classification, or any that is not 0 where it masks) and polygons (GeoPackage, GeoJSON, "
+        "Shapefile) of ground that is not matched in either image",
+    )
+    group.add_argument(
+        "--mask_values",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="raster values that mask (default: 0 1 3 8 9 10 of a Scene Classification, else all but 0)",
+    )
+    group.add_argument("--mask_clouds", action="store_true", help="mask thick cloud: saturated white in the images")
+
+
+def _add_numbers(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("pixel values")
+    group.add_argument(
+        "--nodata",
+        type=float,
+        metavar="VALUE",
+        help="nodata value of both images, or nan for none (default: the value that the file declares, or else a value "
+        "that fills a part of the image)",
+    )
+    group.add_argument(
+        "--offset",
+        type=float,
+        metavar="VALUE",
+        help="pixel value of reflectance 0 in 16-bit images, such as 1000 in ESA's products since processing baseline "
+        "04.00 (default: from the file's tags, the product's metadata, or the darkest pixels)",
+    )
+
+
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("size to match at")
+    group.add_argument(
+        "--image_size",
+        nargs="+",
+        action=_SizeAction,
+        default=Settings.image_size,
+        metavar=("WIDTH", "HEIGHT"),
+        help="box in pixels that the reference is fitted into; the target gets the same ground pixel size (default: "
+        "1098 1098, 100 m per pixel on a full tile); or: native",
+    )
+    group.add_argument(
+        "--overlap_only",
+        action="store_true",
+        help="read only the ground that both images show; it gets all the pixels of --image_size",
+    )
+
+
+def _add_matching(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how to match")
+    group.add_argument(
+        "--confidence",
+        type=float,
+        default=Settings.confidence,
+        help="keep matches with a confidence above this, 0 to 1 (default: 0.8)",
+    )
+    group.add_argument(
+        "--preset",
+        choices=PRESETS,
+        help="fast: native pixels, in small tiles on a tenth of the ground; thorough: native pixels everywhere; both "
+        "with --refine",
+    )
+    group.add_argument(
+        "--search_radius_m",
+        type=float,
+        metavar="M",
+        help="search radius around the predicted position of a tile, when a large image is matched in tiles (default: "
+        "from the residuals of the coarse pass)",
+    )
+    group.add_argument(
+        "--coverage",
+        type=float,
+        default=Settings.coverage,
+        metavar="SHARE",
+        help="share of the common ground that is matched, when a large image is matched in tiles (default: 1)",
+    )
+    group.add_argument(
+        "--refine",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="measure every match again by correlating the pixels around it, drop those that get no better, and add "
+        "points by correlation where there are no matches (default: with --image_size native)",
+    )
+    group.add_argument(
+        "--max_points",
+        type=int,
+        default=Settings.max_points,
+        help="largest number of matches to keep, spread evenly (default: 100000)",
+    )
+    group.add_argument(
+        "--model_pretrained",
+        default=Settings.weights,
+        metavar="NAME_OR_PATH",
+        help="sentinel2 (bundled, default), outdoor, indoor, indoor_new (downloaded once), or a checkpoint file",
+    )
+    group.add_argument("--device", default=Settings.device, help="auto (default), cpu, cuda, cuda:N or mps")
+    group.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default=Settings.precision,
+        help="number format of the network: auto (default) is the fastest on the device; float32 gives the same "
+        "matches on every device",
+    )
+
+
+def _add_fit(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how to fit the model")
+    group.add_argument(
+        "--geometry",
+        default=Settings.geometry,
+        help="translation, similarity, affine, field (B-spline displacement field) or homography; auto (default) takes "
+        "the simplest of the first four whose error on held-out matches is as small as any",
+    )
+    group.add_argument(
+        "--ransac_threshold",
+        type=float,
+        default=Settings.ransac_threshold_px,
+        metavar="PX",
+        help="largest residual of an inlier, in pixels of the matched size (default: 1.5)",
+    )
+    group.add_argument("--seed", type=int, default=Settings.seed, help="seed of the robust fit (default: 0)")
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("files to write")
+    group.add_argument("--output", type=Path, default=Path("result.png"), help="figure (default: result.png)")
+    group.add_argument("--json", type=Path, metavar="FILE", help="write the result, or the list, as JSON, too")
+    group.add_argument(
+        "--tie_points",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="write the matches as tie points, in file pixels and map coordinates: .gpkg, .geojson, .csv, or .points "
+        "for QGIS' georeferencer",
+    )
+    group.add_argument(
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="write a report to a folder: index.html, one page that needs no network, and its figures",
+    )
+    group.add_argument(
+        "--show",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="show the figures on screen (default: where there is one)",
+    )
+
+
+def _add_correction(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("corrected files")
+    group.add_argument(
+        "--coregister",
+        type=Path,
+        metavar="OUT.tif",
+        help="write the corrected target on the reference's pixels, as a Cloud Optimized GeoTIFF",
+    )
+    group.add_argument(
+        "--apply_to",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="correct files with the target's footprint, too (other bands, pixel sizes, masks); each is written beside "
+        "OUT.tif in its own pixel size, as NAME_coregistered.tif",
+    )
+    pixels = group.add_mutually_exclusive_group()
+    pixels.add_argument(
+        "--resampling",
+        metavar="KERNEL",
+        help="nearest, bilinear, cubic (default) or lanczos; class values always take the nearest pixel",
+    )
+    pixels.add_argument(
+        "--no_resample",
+        action="store_true",
+        help="keep the original pixels and move the georeference; only where the model is a translation",
+    )
+    group.add_argument("--overwrite", action="store_true", help="replace corrected files that exist")
+
+
+def _add_log(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("-v", "--verbose", action="store_true", help="log the steps to standard error")
+    group.add_argument("--debug", action="store_true", help="log every detail to standard error")
+    group.add_argument("-q", "--quiet", action="store_true", help="print errors only: no summary, no progress bar")
+
+
+_Groups = Sequence[Callable[[argparse.ArgumentParser], object]]
+_RESULT: _Groups = (_add_fit, _add_outputs, _add_correction, _add_log)
+
+# Sub-commands: help text and groups of options.
+COMMANDS: dict[str, tuple[str, _Groups]] = {
+    "match": (
+        "match two images, fit a model, and write figure, JSON, tie points, report or corrected files",
+        (_add_pair, _add_masks, _add_numbers, _add_sizes, _add_matching, *_RESULT),
+    ),
+    "apply": (
+        "fit a model to a file of tie points, without matching, and correct files by it",
+        (_add_tie_point_inputs, _add_numbers, _add_sizes, *_RESULT),
+    ),
+    "list": ("list the images of a folder with the indexes that pick them", (_add_dataset, _add_list_json, _add_log)),
+}

@@ -1,0 +1,176 @@
+"""The ``match`` and ``apply`` commands: one pair of images to a result and its files."""
+
+import argparse
+import logging
+from typing import TYPE_CHECKING
+
+from s2match.cli.arguments import refuse
+from s2match.cli.dataset import choose_pair
+from s2match.core.scene import Scene
+from s2match.errors import OptionError, OutputError
+from s2match.settings import Settings
+
+if TYPE_CHECKING:
+    from s2match.correction.request import CorrectionRequest
+    from s2match.outputs.targets import Outputs
+    from s2match.result import PairResult
+
+_LOG = logging.getLogger(__name__)
+
+# Options of matching, without effect where tie points are given.
+_MATCHING = (
+    "preset",
+    "mask",
+    "mask_values",
+    "mask_clouds",
+    "confidence",
+    "search_radius_m",
+    "coverage",
+    "refine",
+    "max_points",
+    "model_pretrained",
+    "device",
+    "precision",
+)
+
+# Options of matching in tiles, without effect where one pass matches the images.
+_TILES = frozenset({"search_radius_m", "coverage"})
+
+
+def run_pair(arguments: argparse.Namespace) -> bool:
+    """Match a pair, or fit a model to its tie points, and write the outputs; whether there is a registration.
+
+    Raises:
+        S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
+    """
+    from s2match.outputs.targets import check_outputs
+
+    reference, target = choose_pair(arguments)
+    _LOG.info("reference %s, target %s", reference.path, target.path)
+    _LOG.debug("options %s", vars(arguments))
+    outputs = _outputs(arguments)
+    inputs = [reference.path, target.path, *arguments.mask, *arguments.apply_to]
+    if arguments.from_tie_points is not None:
+        inputs.append(arguments.from_tie_points)
+    check_outputs(outputs, inputs, target)
+    result = _result(reference, target, arguments)
+    _write(result, arguments, outputs)
+    return result.registration is not None
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """The choices of a command line.
+
+    Raises:
+        S2MatchError: One is out of range.
+    """
+    return Settings(
+        weights=arguments.model_pretrained,
+        device=arguments.device,
+        confidence=arguments.confidence,
+        geometry=arguments.geometry,
+        ransac_threshold_px=arguments.ransac_threshold,
+        seed=arguments.seed,
+        max_points=arguments.max_points,
+        search_radius_m=arguments.search_radius_m,
+        refine=arguments.refine,
+        coverage=arguments.coverage,
+        image_size=arguments.image_size,
+        overlap_only=arguments.overlap_only,
+        precision=arguments.precision,
+        nodata=arguments.nodata,
+        offset=arguments.offset,
+    )
+
+
+def _outputs(arguments: argparse.Namespace) -> "Outputs":
+    from s2match.outputs.targets import Outputs
+
+    return Outputs(
+        arguments.output,
+        arguments.json,
+        tuple(arguments.tie_points),
+        _request(arguments),
+        arguments.report,
+        tuple(arguments.command),
+    )
+
+
+def _request(arguments: argparse.Namespace) -> "CorrectionRequest | None":
+    """The files to correct; None for none.
+
+    Raises:
+        OptionError: Options say how to correct, and nothing is to be corrected; or a resampling is unknown.
+    """
+    if arguments.coregister is None:
+        for name in ("apply_to", "resampling", "no_resample", "overwrite"):
+            if getattr(arguments, name):
+                raise OptionError(f"--{name} says how to correct: give --coregister OUT.tif, too.")
+        return None
+    from s2match.correction.request import CUBIC, CorrectionRequest
+
+    resampling = None if arguments.no_resample else arguments.resampling or CUBIC
+    return CorrectionRequest(arguments.coregister, tuple(arguments.apply_to), resampling, arguments.overwrite)
+
+
+def _result(reference: Scene, target: Scene, arguments: argparse.Namespace) -> "PairResult":
+    # nothing here may import PyTorch or matplotlib, which takes seconds: the images are read meanwhile
+    from s2match.io.masking import masking_of
+    from s2match.pipeline import fit_tie_points, match_scenes
+
+    settings = settings_of(arguments)
+    masking = masking_of(arguments.mask, arguments.mask_values, arguments.mask_clouds)
+    if arguments.show:
+        _require_screen()
+    if arguments.from_tie_points is None:
+        show_progress = not (arguments.quiet or arguments.verbose or arguments.debug)
+        _refuse_tile_options(reference, target, arguments, settings)
+        return match_scenes(reference, target, settings, show_progress, masking)
+    reason = "says how to match, and --from_tie_points does not match: leave one of them out."
+    refuse(arguments, _MATCHING, reason)
+    return fit_tie_points(arguments.from_tie_points, reference, target, settings)
+
+
+def _refuse_tile_options(reference: Scene, target: Scene, arguments: argparse.Namespace, settings: Settings) -> None:
+    """Refuse options of matching in tiles where images are matched in one pass.
+
+    Raises:
+        OptionError: There is one.
+        S2MatchError: The images cannot be matched at all.
+    """
+    if not arguments.given & _TILES:
+        return
+    from s2match.io.pair_grid import grids_of
+    from s2match.matching.tiled import in_one_pass
+
+    grids = grids_of(reference, target, settings.image_size, settings.overlap_only)
+    if in_one_pass(*grids):
+        width, height = grids[0].size
+        reason = f"is about matching in tiles, and {width} x {height} px are matched in one pass: leave it out."
+        refuse(arguments, _TILES, reason)
+
+
+def _require_screen() -> None:
+    from s2match.outputs.screen import has_screen
+
+    if not has_screen():
+        raise OutputError("There is no screen to show figures on: leave --show out.")
+
+
+def _write(result: "PairResult", arguments: argparse.Namespace, outputs: "Outputs") -> None:
+    from s2match.outputs.match_figure import plot_pair
+    from s2match.outputs.screen import has_screen, screen_figure, show_screen
+    from s2match.outputs.write import write_outputs
+
+    improvement = None
+    if outputs.order is not None and result.registration is not None:
+        from s2match.pipeline import correct_and_evaluate
+
+        improvement = correct_and_evaluate(result, outputs.order)
+    show = arguments.show is not False and has_screen()
+    summary = write_outputs(result, outputs, screen_figure() if show else None, improvement)
+    if not arguments.quiet:
+        print(summary)
+    if show:
+        plot_pair(*result.previews, screen_figure())
+        show_screen()
