@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import tomllib
 import unicodedata
 from pathlib import Path
 
@@ -88,3 +89,26 @@ def test_every_exit_code_is_described() -> None:
     expected = {str(c.exit_code): c.__name__ for c in classes if c is not errors.S2MatchError}
     expected |= {str(code): "" for code in (0, 2, NO_REGISTRATION, INTERRUPTED)}
     assert described == expected
+
+
+def test_the_picture_of_the_house_is_the_contract() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    picture = text.split("## The house")[1].split("| room | task |")[0]
+    drawn = [re.split(r" {2,}", line.strip())[0] for line in picture.splitlines() if line.startswith("    ")]
+    assert drawn == layers
+    described = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert {room for layer in layers for room in layer.split(" | ")} <= {*described}
+
+
+def test_moved_modules_lie_where_the_changelog_says() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("### Moved modules")[1].split("###")[0]
+    moved = re.findall(r"^\| `([\w.*]+)` \| (.+) \|$", text, re.MULTILINE)
+    assert len(moved) > 60
+    for _, homes in moved:
+        for home in re.findall(r"`([\w.]+?)(?:\.\*)?`", homes):
+            path = ROOT / "s2match" / home.replace(".", "/")
+            assert path.is_dir() or path.with_suffix(".py").is_file(), home
