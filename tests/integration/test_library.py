@@ -4,7 +4,6 @@ import ast
 import re
 import subprocess
 import sys
-import tomllib
 from importlib import import_module
 from pathlib import Path
 
@@ -108,15 +107,3 @@ def test_the_readme_s_install_has_all_that_it_shows() -> None:
     pinned = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     for name in ("geopandas", "pyogrio", "shapely", "scipy", "threadpoolctl"):
         assert re.search(rf"^{name}==\d", pinned, re.M)
-
-
-def test_the_package_requires_what_the_pins_install() -> None:
-    """A wheel that is installed by itself lacks nothing."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    for file, required in {
-        "requirements.txt": [*project["dependencies"], *extras["notebooks"]],
-        "requirements-xarray.txt": extras["xarray"],
-    }.items():
-        pinned = re.findall(r"^([\w-]+)==", (ROOT / file).read_text(encoding="utf-8"), re.M)
-        assert sorted(pinned) == sorted(re.split("[<>=]", name)[0] for name in required)
