@@ -1,7 +1,7 @@
 """How one method did on one pair, against the georeference."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import cv2
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from s2match.core.footprint import common_corners
 from s2match.core.georeference import predict
+from s2match.core.grid import Grid
 from s2match.core.matches import Matches
 from s2match.core.raster import Raster
 from s2match.registration.evidence import FitFailure
@@ -79,12 +80,9 @@ def moved(raster: Raster, offset: tuple[float, float]) -> Raster:
         image = cv2.warpAffine(np.ascontiguousarray(image), shift, size, flags=flags, borderMode=cv2.BORDER_REFLECT)
         valid = cv2.erode(valid.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     assert raster.transform is not None
-    return replace(
-        raster,
-        image=np.ascontiguousarray(image),
-        valid=np.ascontiguousarray(valid),
-        transform=raster.transform @ Affine.translation(*offset),
-    )
+    size = (image.shape[1], image.shape[0])
+    grid = Grid(size, raster.transform @ Affine.translation(*offset), raster.crs, size, raster.scene)
+    return Raster(grid, np.ascontiguousarray(image), np.ascontiguousarray(valid))
 
 
 def score(reference: Raster, target: Raster, found: Matches | NDArray[np.float64] | None) -> Score:

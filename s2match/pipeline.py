@@ -11,10 +11,10 @@ from tqdm import tqdm
 
 from s2match.core.file_pixels import whole_file
 from s2match.core.georeference import expected_linear
-from s2match.core.grid import Grid, HasGrid
+from s2match.core.grid import Grid
 from s2match.core.mask import UNMASKED, Masking
 from s2match.core.matches import Matches, Provenance
-from s2match.core.raster import Raster
+from s2match.core.raster import HasGrid, Raster
 from s2match.core.scene import Scene, pair_of, scene_of
 from s2match.correction.evaluation import Improvement, measure_improvement
 from s2match.correction.request import CorrectionRequest, correct

@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.core.footprint import common_corners
-from s2match.core.grid import HasGrid
 from s2match.core.ground_errors import GroundErrors, ground_errors
 from s2match.core.matches import Matches
-from s2match.core.raster import Raster
+from s2match.core.raster import HasGrid, Raster
 from s2match.registration.evidence import FitFailure
 from s2match.registration.file_model import FileModel, file_model_of
 from s2match.registration.model import Registration

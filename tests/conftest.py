@@ -14,6 +14,7 @@ from browser import find_chromium
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
+from s2match.core.grid import Grid
 from s2match.core.raster import Raster
 from s2match.core.scene import scene_of
 
@@ -55,7 +56,8 @@ def make_raster(
     """A raster from a grey H×W image."""
     valid = np.ones(image.shape, np.bool_) if valid is None else valid
     colour = np.repeat(image[..., None], 3, axis=2)
-    return Raster(colour, valid, transform, crs, (image.shape[1], image.shape[0]), scene_of(Path(name)))
+    size = (image.shape[1], image.shape[0])
+    return Raster(Grid(size, transform, crs, size, scene_of(Path(name))), colour, valid)
 
 
 Writer = Callable[..., Path]

@@ -45,7 +45,7 @@ POOR = Agreement(420, 20.4, 10.1, 22.5, 23.2, 0.35, 0.4)
 def corrected(result: PairResult, better: bool = True) -> Improvement:
     """A correction that put the target onto the reference, or the other way round."""
     reference, target = result.previews
-    after = replace(reference, scene=target.scene)
+    after = replace(reference, grid=replace(reference.grid, scene=target.scene))
     if better:
         return Improvement(POOR, GOOD, (reference, target, after))
     return Improvement(GOOD, POOR, (reference, after, target))

@@ -1,71 +1,67 @@
-"""Where pixels of a grid lie in its file: grids may be cropped, resized, or on the lattice of another image."""
+"""Pixels of an image in pixels of its file: grids may be cropped, resized, or lie on the pixels of another image."""
 
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
 from s2match.core.georeference import predict
-from s2match.core.grid import Grid, HasGrid, native_transform
+from s2match.core.grid import Grid
+from s2match.core.raster import HasGrid, grid_of
 
 
-def whole_file(placed: HasGrid) -> Grid:
-    """The grid of every pixel of an image's file.
-
-    Args:
-        placed: A grid, or a raster that covers all of its file, as :func:`s2match.io.reader.read_raster` reads it.
-    """
-    if isinstance(placed, Grid) and placed.source is not None:
-        return whole_file(placed.source)
-    corner, size = (0, 0), placed.native_size
-    if isinstance(placed, Grid):
-        corner, size = placed.corner, placed.file_size or placed.native_size
-    transform = native_transform(placed)
+def whole_file(image: HasGrid) -> Grid:
+    """The grid of every pixel of an image's file."""
+    grid = stored_grid(image)
+    size, transform = grid.file_size or grid.native_size, grid.native_transform
     if transform is not None:
-        transform = transform @ Affine.translation(-corner[0], -corner[1])
-    return Grid(size, transform, placed.crs, size, placed.scene, radiometry=placed.radiometry)
+        transform = transform @ Affine.translation(-grid.corner[0], -grid.corner[1])
+    return Grid(size, transform, grid.crs, size, grid.scene, radiometry=grid.radiometry)
 
 
-def to_file(placed: HasGrid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Carry (N, 2) pixels (x, y) of an image, GDAL frame, to pixels of its file, likewise.
-
-    Args:
-        placed: See :func:`whole_file`.
-        xy: Positions.
-    """
-    if isinstance(placed, Grid) and placed.source is not None:
-        return to_file(placed.source, predict(xy, placed, placed.source))
-    scale, corner = _scale_and_corner(placed)
-    return np.asarray(xy * scale + corner)
+def stored_grid(image: HasGrid) -> Grid:
+    """The grid along the axes of its file that the pixels of an image come from."""
+    grid = grid_of(image)
+    return grid if grid.source is None else stored_grid(grid.source)
 
 
-def from_file(placed: HasGrid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+def to_file(image: HasGrid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Carry (N, 2) pixels (x, y) of an image to pixels of its file, both in the GDAL frame."""
+    grid = grid_of(image)
+    if grid.source is not None:
+        return to_file(grid.source, predict(xy, grid, grid.source))
+    return np.asarray(xy * _file_pixels(grid) + grid.corner)
+
+
+def from_file(image: HasGrid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """Carry (N, 2) pixels (x, y) of an image's file to pixels of the image: the inverse of :func:`to_file`."""
-    if isinstance(placed, Grid) and placed.source is not None:
-        return predict(from_file(placed.source, xy), placed.source, placed)
-    scale, corner = _scale_and_corner(placed)
-    return np.asarray((xy - corner) / scale)
+    grid = grid_of(image)
+    if grid.source is not None:
+        return predict(from_file(grid.source, xy), grid.source, grid)
+    return np.asarray((xy - grid.corner) / _file_pixels(grid))
 
 
-def file_affine(placed: HasGrid) -> Affine | None:
-    """Affine map from pixels of an image to pixels of its file, GDAL frame; None where there is none.
+def file_affine(image: HasGrid) -> Affine | None:
+    """Affine map from pixels of an image to pixels of its file, both in the GDAL frame.
 
-    There is none where the file has another reference system than the image, which lies on another one's pixels.
+    Returns:
+        The map; None where the file has another reference system than the image, which lies on another one's pixels.
     """
-    if isinstance(placed, Grid) and placed.source is not None and placed.source.crs != placed.crs:
+    grid = grid_of(image)
+    if grid.source is not None and grid.source.crs != grid.crs:
         return None
-    width, height = placed.size
-    origin, right, down = to_file(placed, np.array([[0.0, 0.0], [width, 0.0], [0.0, height]]))
+    width, height = grid.size
+    origin, right, down = to_file(grid, np.array([[0.0, 0.0], [width, 0.0], [0.0, height]]))
     across, along = (right - origin) / width, (down - origin) / height
     return Affine(*map(float, (across[0], along[0], origin[0], across[1], along[1], origin[1])))
 
 
-def file_pixels_per_pixel(placed: HasGrid) -> float:
+def file_pixels_per_pixel(image: HasGrid) -> float:
     """Pixels of the file along a pixel of the image in its middle, the mean of both axes."""
-    middle = np.array(placed.size) / 2
-    origin, right, down = to_file(placed, middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
+    middle = np.array(image.size) / 2
+    origin, right, down = to_file(image, middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
     return float(np.sqrt(abs(np.linalg.det(np.stack([right - origin, down - origin])))))
 
 
-def _scale_and_corner(placed: HasGrid) -> tuple[NDArray[np.float64], tuple[int, int]]:
-    scale = np.array(placed.native_size) / np.array(placed.size)
-    return scale, placed.corner if isinstance(placed, Grid) else (0, 0)
+def _file_pixels(grid: Grid) -> NDArray[np.float64]:
+    """(2,) pixels of the file for each pixel of a grid along its axes, (x, y)."""
+    return np.asarray(np.array(grid.native_size) / np.array(grid.size))

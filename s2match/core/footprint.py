@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.core.georeference import comparable
-from s2match.core.grid import HasGrid
 from s2match.core.lattice import LATTICE_POINTS, lattice, middle_of, middle_x
 from s2match.core.projection import SIDE_POINTS, apply_transform, full_turn, reproject, wrapped
+from s2match.core.raster import HasGrid
 from s2match.errors import NoOverlapError
 
 

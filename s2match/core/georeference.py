@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.core.grid import HasGrid, georeferenced
 from s2match.core.lattice import lattice, middle_x
 from s2match.core.projection import apply_transform, reproject, wrapped
+from s2match.core.raster import HasGrid
 
 
 def to_pixels(placed: HasGrid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -35,7 +35,7 @@ def comparable(reference: HasGrid, target: HasGrid) -> bool:
 
     They do where both have a CRS, or where none has: then both are taken to be on one map.
     """
-    return georeferenced(reference) and georeferenced(target) and (reference.crs is None) == (target.crs is None)
+    return reference.georeferenced and target.georeferenced and (reference.crs is None) == (target.crs is None)
 
 
 def expected_linear(reference: HasGrid, target: HasGrid) -> NDArray[np.float64]:

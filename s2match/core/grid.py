@@ -1,7 +1,6 @@
-"""Images as values: their pixels, their size, and where on the ground they lie."""
+"""Pixel grids: size, place on the ground, and the part of a file that they cover."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from affine import Affine
 from rasterio.crs import CRS
@@ -10,38 +9,6 @@ from s2match.core.mask import UNMASKED, Masking
 from s2match.core.radiometry import Radiometry
 from s2match.core.scene import Scene
 from s2match.core.window import Window
-
-
-class HasGrid(Protocol):
-    """An image that has a size and perhaps a place on the ground: a :class:`Raster` or a :class:`Grid`."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in pixels."""
-
-    @property
-    def native_size(self) -> tuple[int, int]:
-        """Width and height, in pixels of the file, of what the image covers."""
-
-    @property
-    def transform(self) -> Affine | None:
-        """Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference."""
-
-    @property
-    def crs(self) -> CRS | None:
-        """Coordinate reference system of the map coordinates; None where the file does not say, or has none."""
-
-    @property
-    def scene(self) -> Scene:
-        """The file and what its name says."""
-
-    @property
-    def radiometry(self) -> "Radiometry | None":
-        """How the numbers of the file become grey levels; None where that is not known."""
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What was assumed of where the image lies, for the user, a line each."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +42,19 @@ class Grid:
     radiometry: Radiometry | None = None
     notes: tuple[str, ...] = ()
 
+    @property
+    def georeferenced(self) -> bool:
+        """Whether pixel positions can be turned into map coordinates, of a reference system or of a map without one."""
+        return self.transform is not None
+
+    @property
+    def native_transform(self) -> Affine | None:
+        """Transform of the pixels of the file that the grid covers; None without a georeference."""
+        if self.transform is None:
+            return None
+        (width, height), native = self.size, self.native_size
+        return self.transform @ Affine.scale(width / native[0], height / native[1])
+
     def resized(self, size: tuple[int, int]) -> "Grid":
         """The same ground in another number of pixels, (width, height)."""
         scale = self.size[0] / size[0], self.size[1] / size[1]
@@ -94,16 +74,3 @@ class Grid:
         corner = (self.corner[0] + part.x, self.corner[1] + part.y)
         whole = self.file_size or self.native_size
         return replace(self, size=size, native_size=size, transform=transform, corner=corner, file_size=whole)
-
-
-def georeferenced(placed: HasGrid) -> bool:
-    """Whether pixel positions can be turned into map coordinates, of a reference system or of a map without one."""
-    return placed.transform is not None
-
-
-def native_transform(placed: HasGrid) -> Affine | None:
-    """Transform of the pixels of the file that an image covers."""
-    if placed.transform is None:
-        return None
-    (width, height), native = placed.size, placed.native_size
-    return placed.transform @ Affine.scale(width / native[0], height / native[1])

@@ -9,9 +9,9 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from s2match.core.grid import HasGrid
 from s2match.core.lattice import WGS84, middle_of
 from s2match.core.projection import apply_transform, reproject
+from s2match.core.raster import HasGrid
 
 # How much longer or shorter than on the ground a length on a map may be, for the map's axes to be measured along.
 _TRUE_TO_SCALE = 0.005

@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from s2match.core.grid import HasGrid
 from s2match.core.projection import apply_transform, reproject
+from s2match.core.raster import HasGrid
 
 # Points along each image side where a CRS expresses a part of the image only.
 LATTICE_POINTS = 17

@@ -7,8 +7,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from s2match.core.grid import georeferenced
-from s2match.core.mask import UNMASKED, Masking
+from s2match.core.grid import Grid
+from s2match.core.mask import Masking
 from s2match.core.radiometry import Radiometry
 from s2match.core.scene import Scene
 
@@ -32,38 +32,25 @@ class Patch:
 
 @dataclass(frozen=True)
 class Raster:
-    """An image in memory with its place on the ground.
+    """An image in memory: the pixels of a grid.
 
     Attributes:
+        grid: Its size, place on the ground and file; ``radiometry`` and ``masking`` are those it was read with.
         image: H×W×3 uint8, red green blue; 0 where not valid.
         valid: H×W bool, False where there is no data or it is masked.
-        transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
-        crs: Coordinate reference system of the map coordinates; None where the file does not say, or has none.
-        native_size: Width and height, in pixels of the file, of what the image covers.
-        scene: The file and what its name says.
-        masking: What is masked.
         masked_share: Share of the pixels, 0 to 1, that have data and are masked.
-        radiometry: How the numbers of the file became grey levels; None where the image was made in memory.
         cloud_share: Share of the pixels, 0 to 1, that have data and are masked as cloud.
-        notes: What was assumed of where it lies, for the user, a line each.
     """
 
+    grid: Grid
     image: NDArray[np.uint8]
     valid: NDArray[np.bool_]
-    transform: Affine | None
-    crs: CRS | None
-    native_size: tuple[int, int]
-    scene: Scene
-    masking: Masking = UNMASKED
     masked_share: float = 0.0
-    radiometry: Radiometry | None = None
     cloud_share: float = 0.0
-    notes: tuple[str, ...] = ()
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the image in pixels."""
-        return self.image.shape[1], self.image.shape[0]
+    def __post_init__(self) -> None:
+        """Check that the pixels are those of the grid."""
+        assert self.image.shape[:2] == self.grid.size[::-1], "the image must have the size of its grid"
 
     @property
     def nodata_share(self) -> float:
@@ -71,6 +58,60 @@ class Raster:
         return float((~self.valid).mean() - self.masked_share)
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.grid.size
+
+    @property
+    def native_size(self) -> tuple[int, int]:
+        """Width and height, in pixels of the file, of the part of the file that the image covers."""
+        return self.grid.native_size
+
+    @property
+    def transform(self) -> Affine | None:
+        """Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference."""
+        return self.grid.transform
+
+    @property
+    def crs(self) -> CRS | None:
+        """Coordinate reference system of the map coordinates; None where the file does not say, or has none."""
+        return self.grid.crs
+
+    @property
     def georeferenced(self) -> bool:
         """Whether pixel positions can be turned into map coordinates."""
-        return georeferenced(self)
+        return self.grid.georeferenced
+
+    @property
+    def native_transform(self) -> Affine | None:
+        """Transform of the pixels of the file that the image covers; None without a georeference."""
+        return self.grid.native_transform
+
+    @property
+    def scene(self) -> Scene:
+        """The file and what its name says."""
+        return self.grid.scene
+
+    @property
+    def masking(self) -> Masking:
+        """The masks that were applied."""
+        return self.grid.masking
+
+    @property
+    def radiometry(self) -> Radiometry | None:
+        """How the numbers of the file became grey levels; None where the image was made in memory."""
+        return self.grid.radiometry
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Assumptions about where the image lies, for the user, a line each."""
+        return self.grid.notes
+
+
+# An image by its grid: where pixels lie on the ground or in a file does not depend on their values.
+HasGrid = Grid | Raster
+
+
+def grid_of(image: HasGrid) -> Grid:
+    """The grid of an image: its own, or itself."""
+    return image.grid if isinstance(image, Raster) else image

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from s2match.core.file_pixels import from_file, to_file
 from s2match.core.footprint import outline
 from s2match.core.georeference import comparable
-from s2match.core.grid import Grid, HasGrid, georeferenced
+from s2match.core.grid import Grid
 from s2match.core.ground_axes import pixel_sides_m
 from s2match.core.projection import apply_transform, full_turn
+from s2match.core.raster import HasGrid
 from s2match.core.window import Window
 from s2match.errors import CorrectionError
 from s2match.registration.model import Registration
@@ -106,7 +107,7 @@ class Correction:
         if reference.transform is None:
             raise CorrectionError("--no_resample moves the georeference, and the reference has none: leave it out.")
         more = CorrectionError(_MORE_THAN_A_SHIFT.format(self.registration.model))
-        if georeferenced(target) and target.crs != reference.crs:
+        if target.georeferenced and target.crs != reference.crs:
             raise CorrectionError("--no_resample needs images of one reference system: leave it out.")
         if self.registration.field is not None:
             raise more
@@ -182,7 +183,7 @@ def require_same_footprint(source: Grid, target: Grid) -> None:
             has no georeference, its size is not the target's, nor, where neither has one, a multiple or a part.
     """
     name = source.scene.path.name
-    if georeferenced(source) and georeferenced(target):
+    if source.georeferenced and target.georeferenced:
         if source.crs != target.crs:
             raise CorrectionError(f"{name} has another reference system than the target: it cannot be moved with it.")
         corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
@@ -190,7 +191,7 @@ def require_same_footprint(source: Grid, target: Grid) -> None:
         off = apply_transform(to_target, corners * source.size) - corners * target.size
         pixel = max(1.0, math.sqrt(abs(to_target.determinant)))
         same = bool(np.abs(off).max() <= _SAME_EDGE_PX * pixel)
-    elif georeferenced(source) or georeferenced(target):
+    elif source.georeferenced or target.georeferenced:
         same = source.size == target.size
     else:
         (width, height), (across, down) = sorted([source.size, target.size])

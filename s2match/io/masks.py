@@ -17,7 +17,7 @@ from rasterio.features import rasterize
 from rasterio.windows import Window as RasterioWindow
 
 from s2match.core.bounds import Bounds
-from s2match.core.grid import Grid, georeferenced
+from s2match.core.grid import Grid
 from s2match.core.ground_axes import pixel_sides_m
 from s2match.core.mask import Mask
 from s2match.core.projection import apply_transform, reproject, reproject_bounds, wrapped
@@ -198,7 +198,7 @@ def _placed(file: rasterio.DatasetReader, grid: Grid) -> _Frame | None:
     place = placement_of(file)
     if place.transform is not None and place.crs is not None:
         return _Frame(place.transform, place.crs) if grid.crs is not None else None
-    if place.transform is not None and georeferenced(grid):
+    if place.transform is not None and grid.georeferenced:
         # without a CRS it is taken to be on the map of the image, if it then lies on its ground
         frame, whole = _Frame(place.transform, grid.crs or _PIXELS), Window(0, 0, *grid.size)
         if _part_under(file, frame, _bounds(_frame(grid, whole), whole), margin=0) is not None:

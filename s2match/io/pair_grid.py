@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from s2match.core.file_pixels import whole_file
 from s2match.core.footprint import common_corners, footprint, require_overlap, share_ground
 from s2match.core.georeference import comparable
-from s2match.core.grid import Grid, HasGrid, georeferenced
+from s2match.core.grid import Grid
 from s2match.core.ground_axes import GroundAxes, pixel_sides_m
 from s2match.core.image_size import MAX_SIDE_PX, MIN_SIDE_PX, check_size
 from s2match.core.mask import Masking
 from s2match.core.radiometry import AS_FILES_SAY, ReadOptions
+from s2match.core.raster import HasGrid
 from s2match.core.scene import Scene
 from s2match.core.window import Window
 from s2match.errors import ImageSizeError, OptionError
@@ -89,7 +90,7 @@ def read_pair(reference: Scene, target: Scene) -> tuple[Grid, Grid]:
         UnreadableImageError: A file is missing or is not an image.
     """
     first, second = read_grid(reference), read_grid(target)
-    if not (georeferenced(first) and georeferenced(second)):
+    if not (first.georeferenced and second.georeferenced):
         return first, second
     if first.crs is None and second.crs is None:
         if share_ground(first, second):

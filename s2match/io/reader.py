@@ -9,6 +9,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 
+from s2match.core.file_pixels import stored_grid
 from s2match.core.grid import Grid
 from s2match.core.image_size import MAX_SIDE_PX, check_size, fit_size
 from s2match.core.mask import UNMASKED, Masking
@@ -89,19 +90,7 @@ def read_whole(grid: Grid) -> Raster:
     if not patch.valid.any():
         also = " and what is masked" if patch.masked_share else ""
         raise NoValidPixelsError(f"{name} holds nothing but nodata{also}.")
-    return Raster(
-        patch.image,
-        patch.valid,
-        grid.transform,
-        grid.crs,
-        grid.native_size,
-        grid.scene,
-        grid.masking,
-        patch.masked_share,
-        grid.radiometry,
-        patch.cloud_share,
-        grid.notes,
-    )
+    return Raster(grid, patch.image, patch.valid, patch.masked_share, patch.cloud_share)
 
 
 def measured(grid: Grid, options: ReadOptions = AS_FILES_SAY) -> Grid:
@@ -222,18 +211,13 @@ def keep_open(*grids: Grid) -> Iterator[None]:
     """
     with rasterio.Env(GDAL_CACHEMAX=_HELD_BYTES), ExitStack() as files:
         for grid in grids:
-            stored = _stored_grid(grid)
+            stored = stored_grid(grid)
             files.enter_context(opened(stored.scene.path))
             files.enter_context(opened(stored.scene.path, level_of(stored).overview))
             for mask in grid.masking.masks:
                 if not is_vector(mask.path):
                     files.enter_context(opened_mask(mask.path))
         yield
-
-
-def _stored_grid(grid: Grid) -> Grid:
-    """The grid along the file's own axes that the pixels of a grid come from."""
-    return grid if grid.source is None else _stored_grid(grid.source)
 
 
 def _to_grey(values: NDArray[np.float32], valid: NDArray[np.bool_], gain: float, origin: float) -> NDArray[np.uint8]:

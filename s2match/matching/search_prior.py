@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from s2match.core.footprint import common_corners
 from s2match.core.georeference import comparable, expected_linear, predict
-from s2match.core.grid import HasGrid
 from s2match.core.matches import CELL_PX, Matches
+from s2match.core.raster import HasGrid
 from s2match.registration.evidence import FitFailure, common_ground
 from s2match.registration.fit import AUTO, fit
 from s2match.registration.model import DEFAULT_FIT, FitOptions

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.core.grid import HasGrid
 from s2match.core.matches import CELL_PX
+from s2match.core.raster import HasGrid
 from s2match.core.window import Window
 from s2match.matching.search_prior import PointMap, SearchPrior
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.core.grid import Grid, georeferenced
+from s2match.core.grid import Grid
 from s2match.core.ground_axes import ground_axes, pixel_sides_m
 from s2match.core.image_size import MIN_SIDE_PX, fit_size
 from s2match.core.matches import Matches
@@ -98,12 +98,12 @@ def match_grids(
         UnreadableImageError: A file is damaged.
     """
     check_confidence(confidence)
-    if search_radius_m is not None and georeferenced(target) and not ground_axes(target).in_metres:
+    if search_radius_m is not None and target.georeferenced and not ground_axes(target).in_metres:
         raise OptionError("A search radius in metres needs a reference system, and the images name none.")
     report = progress or (lambda share: None)
     expected = _expectation(matcher, reference, target, previews, fit_options)
     report(_COARSE_SHARE)
-    if expected is not None and search_radius_m is not None and georeferenced(target):
+    if expected is not None and search_radius_m is not None and target.georeferenced:
         expected = replace(expected, search_radius_px=search_radius_m / min(pixel_sides_m(target, target.transform)))
     pairs = [] if expected is None else plan(reference, target, expected, coverage=coverage)
     found = [matcher.nothing(confidence)]

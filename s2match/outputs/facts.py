@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from s2match import __version__
-from s2match.core.grid import HasGrid
 from s2match.core.ground_axes import MAP_UNITS
 from s2match.core.ground_errors import GroundErrors
 from s2match.core.radiometry import Radiometry
-from s2match.core.raster import Raster
+from s2match.core.raster import HasGrid, Raster
 from s2match.outputs.ground_text import axes_title, error_facts, unit_key
 from s2match.registration.file_model import FileModel, FrameModel
 from s2match.registration.residual_profiles import Profile, profiles

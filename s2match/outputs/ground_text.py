@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from s2match.core.grid import georeferenced
 from s2match.core.ground_axes import GroundAxes
 from s2match.core.ground_errors import GroundErrors
 from s2match.result import PairResult
@@ -51,7 +50,7 @@ def no_errors_reason(result: PairResult) -> str:
     if result.errors is not None:
         outside = "the matches lie outside the area of a reference system"
         return outside if len(result.matches) else "there are no matches"
-    if georeferenced(result.reference) and georeferenced(result.target):
+    if result.reference.georeferenced and result.target.georeferenced:
         return "an image names no reference system"
     return "an image has no georeference"
 

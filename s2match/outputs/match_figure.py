@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from s2match.core.footprint import common_corners, outline
 from s2match.core.georeference import predict
-from s2match.core.grid import HasGrid
-from s2match.core.raster import Raster
+from s2match.core.raster import HasGrid, Raster
 from s2match.outputs.figures.style import CONFIDENCE, DPI, MAX_DOTS, VERMILION, inliers_of, spread, stretched
 from s2match.result import PairResult
 

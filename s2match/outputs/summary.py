@@ -4,10 +4,9 @@ import math
 
 import numpy as np
 
-from s2match.core.grid import HasGrid, georeferenced
 from s2match.core.ground_axes import ground_axes, pixel_sides_m
 from s2match.core.matches import Matches
-from s2match.core.raster import Raster
+from s2match.core.raster import HasGrid, Raster
 from s2match.outputs.ground_text import ground_error_table, no_errors_reason
 from s2match.registration.refusal import Refusal
 from s2match.registration.verdict import in_words
@@ -91,7 +90,7 @@ def _count(matches: Matches) -> str:
 def _describe(raster: HasGrid, shown: Raster) -> str:
     width, height = raster.size
     pixel = ""
-    if georeferenced(raster):
+    if raster.georeferenced:
         across, down = pixel_sides_m(raster, raster.transform)
         oblong = abs(across / down - 1) > _OBLONG
         side = f"{across:.4g} x {down:.4g}" if oblong else f"{math.sqrt(across * down):.4g}"

@@ -8,9 +8,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.core.grid import HasGrid
 from s2match.core.matches import CELL_PX, PATCH_PX, Matches
-from s2match.core.raster import Raster
+from s2match.core.raster import HasGrid, Raster
 from s2match.registration.model import Registration
 
 # A registration needs MIN_INLIERS plus this share of the matches to agree: wrong matches agree by chance, the more of

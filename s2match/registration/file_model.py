@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from s2match.core.file_pixels import file_affine
-from s2match.core.grid import HasGrid, georeferenced
+from s2match.core.raster import HasGrid
 from s2match.registration.bspline_field import Field
 from s2match.registration.model import Registration, apply_matrix
 
@@ -86,7 +86,7 @@ def file_model_of(reference: HasGrid, target: HasGrid, registration: Registratio
     of_reference, of_target = file_affine(reference), file_affine(target)
     if of_reference is not None and of_target is not None:
         file_px = _between(~of_reference, registration, of_target)
-    known = georeferenced(reference) and georeferenced(target)
+    known = reference.georeferenced and target.georeferenced
     if known:
         assert reference.transform is not None and target.transform is not None
         on_map = _between(~reference.transform, registration, target.transform)

@@ -8,10 +8,9 @@ from numpy.typing import NDArray
 
 from s2match.core.footprint import common_corners
 from s2match.core.georeference import comparable, predict
-from s2match.core.grid import HasGrid, georeferenced
 from s2match.core.ground_axes import ground_axes, pixel_sides_m
 from s2match.core.matches import Provenance
-from s2match.core.raster import Raster
+from s2match.core.raster import HasGrid, Raster
 from s2match.io.cloud_mask import saturated_cloud
 from s2match.registration.evidence import FitFailure, Reason, common_ground
 
@@ -162,7 +161,7 @@ def _hidden(pair: RefusedPair, clouds: tuple[Mask, Mask], clear: float) -> str:
 def _cloud(raster: Raster) -> Mask:
     """H×W bool, where thick cloud is that is not masked; nowhere if it cannot be told from the image."""
     level = None if raster.radiometry is None else raster.radiometry.saturated
-    if level is None or raster.masking.clouds or not (georeferenced(raster) and ground_axes(raster).in_metres):
+    if level is None or raster.masking.clouds or not (raster.georeferenced and ground_axes(raster).in_metres):
         return np.zeros(raster.valid.shape, np.bool_)
     pixel_m = math.sqrt(math.prod(pixel_sides_m(raster, raster.transform)))
     return np.asarray(saturated_cloud(raster.image, pixel_m, level) & raster.valid)

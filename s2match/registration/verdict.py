@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from s2match.core.footprint import common_corners
 from s2match.core.georeference import comparable
-from s2match.core.grid import HasGrid
 from s2match.core.ground_axes import MAP_UNITS, METRES, pixel_m
 from s2match.core.ground_errors import ground_errors
 from s2match.core.matches import Matches
+from s2match.core.raster import HasGrid
 from s2match.registration.model import Registration
 from s2match.registration.uncertainty import uncertainty_px
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from s2match.core.georeference import to_pixels
-from s2match.core.grid import Grid, georeferenced
+from s2match.core.grid import Grid
 from s2match.core.projection import apply_transform, crs_named, reproject, wrapped
 from s2match.errors import OutputError, TiePointError
 from s2match.io.missing_paths import url_of
@@ -310,7 +310,7 @@ def _crs_of(name: str) -> CRS:
 
 def _shown_by_qgis(grid: Grid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 2) pixels of a file as coordinates of the layer that QGIS makes of it."""
-    if not georeferenced(grid):
+    if not grid.georeferenced:
         return xy * (1, -1)
     assert grid.transform is not None
     return apply_transform(grid.transform, xy)
@@ -318,6 +318,6 @@ def _shown_by_qgis(grid: Grid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _from_qgis(grid: Grid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """The inverse of :func:`_shown_by_qgis`."""
-    if not georeferenced(grid):
+    if not grid.georeferenced:
         return xy * (1, -1)
     return to_pixels(grid, xy)

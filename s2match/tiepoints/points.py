@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from s2match.core.file_pixels import file_pixels_per_pixel, from_file, to_file, whole_file
 from s2match.core.georeference import comparable, predict
-from s2match.core.grid import Grid, HasGrid, georeferenced
+from s2match.core.grid import Grid
 from s2match.core.ground_errors import ground_errors
 from s2match.core.matches import Matches, Provenance
 from s2match.core.projection import apply_transform
+from s2match.core.raster import HasGrid
 from s2match.registration.model import Registration
 
 
@@ -151,7 +152,7 @@ def as_matches(points: TiePoints, reference: HasGrid, target: HasGrid, origin: P
 
 
 def _on_map(grid: Grid, xy: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    if not georeferenced(grid):
+    if not grid.georeferenced:
         return None
     assert grid.transform is not None
     return apply_transform(grid.transform, xy)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.core.grid import Grid, georeferenced
+from s2match.core.grid import Grid
 from s2match.errors import TiePointError
 from s2match.registration.estimators import SMALLEST_SAMPLE
 from s2match.tiepoints.points import TiePoints
@@ -172,7 +172,7 @@ def _positions(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, grid: Gr
 
 def _check_map(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, xy: NDArray[np.float64], grid: Grid) -> None:
     """Refuse points whose map coordinates, where the table has them, are not those of their pixels."""
-    if not (x in rows and y in rows and georeferenced(grid)):
+    if not (x in rows and y in rows and grid.georeferenced):
         return
     assert grid.transform is not None
     known = ~(np.isnan(rows[x]) & np.isnan(rows[y]))

@@ -26,6 +26,10 @@ HEAD = "x0,y0,x1,y1,reliability"
 Match = Callable[..., Matches]
 
 
+def without_georeference(raster: Raster) -> Raster:
+    return replace(raster, grid=replace(raster.grid, transform=None, crs=None))
+
+
 @pytest.fixture
 def match(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Match:
     """Match by a script called as SCRIPT REFERENCE TARGET OUT GRID_RES WINDOW MAX_SHIFT, which writes given points."""
@@ -60,13 +64,13 @@ def test_points_come_back_as_matches_those_outside_the_images_dropped(match: Mat
     ("raster", "place"),
     [
         (RASTER, (GRID, UTM)),
-        (replace(RASTER, transform=None, crs=None), (rasterio.Affine(10, 0, 5e5, 0, -10, 5.6e6), 32631)),
+        (without_georeference(RASTER), (rasterio.Affine(10, 0, 5e5, 0, -10, 5.6e6), 32631)),
     ],
 )
 def test_it_sees_grey_images_on_one_grid_whose_nodata_is_0(
     match: Match, tmp_path: Path, raster: Raster, place: tuple[rasterio.Affine, rasterio.CRS | int]
 ) -> None:
-    target = replace(raster, image=raster.image * np.array([1, 1, 0], np.uint8), transform=None, crs=None)
+    target = replace(without_georeference(raster), image=raster.image * np.array([1, 1, 0], np.uint8))
     match(f"{HEAD}\n", raster, target)
     for name, image in (("reference", raster.image), ("target", target.image)):
         with rasterio.open(tmp_path / f"{name}.tif") as file:

@@ -13,7 +13,6 @@ from conftest import GRID, REAL, Writer, texture
 from numpy.typing import NDArray
 from PIL import Image
 
-from s2match.core.grid import native_transform
 from s2match.core.scene import scene_of
 from s2match.core.window import Window
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
@@ -111,7 +110,7 @@ def test_two_sizes_of_one_file_share_the_ground(write_image: Writer) -> None:
     small, large = read_raster(path, (300, 200)), read_raster(path, (600, 400))
     assert small.transform is not None and large.transform is not None
     assert small.transform @ (37.25, 11.5) == large.transform @ (74.5, 23.0)
-    assert native_transform(small) == native_transform(large) == GRID
+    assert small.native_transform == large.native_transform == GRID
     halved = cv2.resize(large.image[..., 0], (300, 200), interpolation=cv2.INTER_AREA)
     assert np.abs(shift_px(small.image[..., 0], halved)).max() < 0.01
 
@@ -179,7 +178,7 @@ def test_declared_nodata_counts_and_zero_does_not(write_image: Writer) -> None:
 def test_without_georeference(write_image: Writer) -> None:
     raster = read_raster(write_image("a.png", texture(90, 80), transform=None, driver="PNG"), (64, 64))
     assert not raster.georeferenced
-    assert raster.transform is None and native_transform(raster) is None
+    assert raster.transform is None and raster.native_transform is None
 
 
 def test_not_an_image(tmp_path: Path) -> None:

@@ -203,9 +203,10 @@ def test_impossible_requests_end_before_any_work(matcher: LoftrMatcher) -> None:
     for confidence in (-0.1, 1.1, float("nan")):
         with pytest.raises(OptionError, match="Confidence"):
             match_rasters(matcher, raster, raster, confidence)
-    broad = np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (32768, 32768, 3))
+    large = replace(raster.grid, size=(32768, 32768))
+    broad = replace(raster, grid=large, image=np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (32768, 32768, 3)))
     with pytest.raises(ImageSizeError, match="GB"):
-        match_rasters(matcher, replace(raster, image=broad), replace(raster, image=broad), 0.5)
+        match_rasters(matcher, broad, broad, 0.5)
 
 
 def test_weights_say_their_frame() -> None:

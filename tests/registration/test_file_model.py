@@ -14,8 +14,8 @@ from pyproj import Transformer
 from rasterio.crs import CRS
 
 from s2match.core.file_pixels import from_file, to_file, whole_file
-from s2match.core.grid import HasGrid
 from s2match.core.matches import Matches, Provenance
+from s2match.core.raster import HasGrid
 from s2match.core.scene import pair_of
 from s2match.io.pair_grid import grids_of
 from s2match.outputs.facts import facts, write_json

@@ -37,7 +37,8 @@ def result_of(
     native: tuple[int, int] = (400, 400),
 ) -> PairResult:
     """Matches between images of 400 × 400 px of 10 m, each fitted to its neighbours."""
-    reference = replace(make_raster(IMAGE), native_size=native)
+    reference = make_raster(IMAGE)
+    reference = replace(reference, grid=replace(reference.grid, native_size=native))
     target = target or make_raster(IMAGE)
     count = len(xy0)
     matches = Matches(xy0, xy1, np.full(count, 0.9), Provenance("test", "cpu", confidence), np.full(count, 0.3))
@@ -115,7 +116,9 @@ def test_a_finer_size_is_advised_where_the_file_has_one() -> None:
 def test_nodata_and_masks_that_leave_little() -> None:
     valid = np.zeros(IMAGE.shape, np.bool_)
     valid[:80] = True
-    target = replace(make_raster(IMAGE, valid=valid), masking=Masking(clouds=True), masked_share=0.5, cloud_share=0.5)
+    target = make_raster(IMAGE, valid=valid)
+    grid = replace(target.grid, masking=Masking(clouds=True))
+    target = replace(target, grid=grid, masked_share=0.5, cloud_share=0.5)
     code, words = told(result_of(PLACES[:5], PLACES[:5], target=target))
     assert code == "little_clear_ground"
     assert "only 20% of the common ground is clear" in words and "target 30% nodata, 50% masked" in words
@@ -123,7 +126,8 @@ def test_nodata_and_masks_that_leave_little() -> None:
 
 
 def true_colour(image: NDArray[np.uint8]) -> Raster:
-    return replace(make_raster(image), radiometry=Radiometry(1, 0, "true colour", saturated=245))
+    raster = make_raster(image)
+    return replace(raster, grid=replace(raster.grid, radiometry=Radiometry(1, 0, "true colour", saturated=245)))
 
 
 def test_thick_cloud_that_nobody_masked() -> None:

@@ -27,8 +27,8 @@ from rasterio.transform import from_gcps
 
 import model_inference
 from s2match.core.file_pixels import whole_file
-from s2match.core.grid import HasGrid
 from s2match.core.matches import Matches, Provenance
+from s2match.core.raster import HasGrid
 from s2match.core.scene import Scene, pair_of
 from s2match.errors import MissingExtraError, OptionError, OutputError, S2MatchError, TiePointError
 from s2match.io.pair_grid import grids_of

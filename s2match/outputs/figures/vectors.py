@@ -8,7 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from s2match.core.grid import georeferenced
 from s2match.core.ground_axes import ground_axes, pixel_m
 from s2match.core.matches import Matches
 from s2match.outputs.figures.style import (
@@ -50,7 +49,7 @@ def plot_vectors(result: PairResult) -> Figure:
     exaggeration = _round(1.2 * square_px / max(float(np.percentile(length_px, 90)), 1e-3))
     _draw_arrows(axes, drawn.xy0, residual_px * exaggeration)
     told = f"{key_px:g} px"
-    if georeferenced(result.target):
+    if result.target.georeferenced:
         told += f" = {key_px * pixel_m(result.target):.4g} {ground_axes(result.target).unit}"
     _draw_key(axes, key_px * exaggeration / width, f"{told}, exaggerated {exaggeration:g}×")
     axes.set(xlim=(0, width), ylim=(height, 0))

@@ -8,9 +8,8 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 from numpy.typing import NDArray
 
 from s2match.core.georeference import predict
-from s2match.core.grid import HasGrid, georeferenced
 from s2match.core.ground_axes import ground_axes, pixel_m
-from s2match.core.raster import Raster
+from s2match.core.raster import HasGrid, Raster
 from s2match.matching.thinning import thin_mask
 from s2match.outputs.figures.style import BLUE, SKY, VERMILION, YELLOW, inliers_of, stretched
 from s2match.outputs.report.embedding import photo
@@ -101,7 +100,7 @@ def _shift_px(result: PairResult) -> NDArray[np.float64]:
 
 
 def _image(placed: HasGrid, shown: Raster) -> dict[str, Any]:
-    known = georeferenced(placed)
+    known = placed.georeferenced
     metric = known and ground_axes(placed).in_metres
     return {
         "title": placed.scene.title,
