@@ -17,7 +17,7 @@ import torch
 from s2match.loftr.checkpoints import load_network, save_weights
 from s2match.loftr.device import pick_device
 from s2match.loftr.engine import Engine
-from s2match.loftr.local_affine import evidence
+from s2match.loftr.local_affine import calibration_features
 from s2match.util.threads import limit_threads
 from training.pairs import apply
 from training.scenes import list_images
@@ -37,7 +37,7 @@ def gather(engine: Engine, checks: Sequence[Check]) -> tuple[torch.Tensor, torch
         count = len(found.confidence)
         if count == 0:
             continue
-        known.append(evidence(found.support, found.share).cpu().double())
+        known.append(calibration_features(found.precision, found.inlier_fraction).cpu().double())
         fits = np.zeros(count, bool)
         if check.warp is not None:
             xy0, xy1 = points(found)

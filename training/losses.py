@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from kornia.feature import LoFTR
 
-from s2match.loftr.coarse_matching import Tokens, neighbourhood_matches
-from s2match.loftr.feature_patches import windows_between
-from s2match.loftr.heatmaps import STRIDE_PX, WINDOW, compare, expectation_px
+from s2match.loftr.coarse_matching import neighbourhood_matches
+from s2match.loftr.feature_patches import bilinear_windows
+from s2match.loftr.heatmaps import STRIDE_PX, WINDOW, expectation_px, similarity_logits
+from s2match.loftr.tokens import Tokens
 from training.pairs import CELL_PX, FINE_REACH_PX
 
 _PLAIN_TEMPERATURE = 0.07
@@ -153,7 +154,7 @@ def _mistake(confidence: torch.Tensor) -> torch.Tensor:
 
 def fine_windows(fine: torch.Tensor, pair: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     """(N, 25, C) cuts of feature maps (B, C, h, w), row-major, around points (N, 2), (x, y) in pixels; 0 outside."""
-    return windows_between(fine, points.flip(1) / STRIDE_PX, WINDOW // 2, pair).flatten(2).mT
+    return bilinear_windows(fine, points.flip(1) / STRIDE_PX, WINDOW // 2, pair).flatten(2).mT
 
 
 def fine_logits(
@@ -170,7 +171,7 @@ def fine_logits(
     both = torch.cat(windows)
     merged = net.fine_preprocess.merge_feat(torch.cat([both, known.expand_as(both)], -1))
     window0, window1 = net.loftr_fine(*merged.chunk(2))
-    return compare(window0, window1), compare(window1, window0)
+    return similarity_logits(window0, window1), similarity_logits(window1, window0)
 
 
 def plain_fine_logits(windows: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:

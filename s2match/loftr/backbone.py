@@ -1,15 +1,112 @@
-"""LoFTR's backbone, with batch normalisation folded into its convolutions."""
+"""LoFTR's ResNet-FPN backbone: feature maps at 1/8 and 1/2 of the image's resolution.
+
+The same weights and results as kornia's ``ResNetFPN_8_2``, up to rounding. Every BatchNorm is folded into the
+convolution before it, and the 1/2 map is computed on demand: whole, or in windows around a few points.
+"""
 
 import copy
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from s2match.loftr.feature_patches import bilinear_windows, upsampled_windows, windows
+from s2match.loftr.heatmaps import STRIDE_PX, WINDOW
 
-def folded(backbone: nn.Module) -> Any:
-    """A copy of kornia's ResNetFPN_8_2 with every BatchNorm folded into the convolution before it."""
+# Feature maps of the first stage's size that are alive at once for each image.
+_MAPS_ALIVE = 7
+
+# Work for one window relative to one coarse cell of the whole map: output samples of the two 3×3 convolutions, 7×7 and
+# 5×5 against 4×4 each.
+_WINDOW_COST = (7 * 7 + 5 * 5) / (4 * 4 + 4 * 4)
+
+# Fine windows, (N, 25, C), around (N, 2) points (x, y) in pixels.
+WindowCutter = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class FinePyramid:
+    """Inputs of the fine feature map; the map itself is computed by :meth:`Backbone.fine_map`.
+
+    Attributes:
+        half: (1, C1, H/2, W/2) features of the first stage.
+        quarter: (1, C2, H/4, W/4) features of the second stage, merged with the coarse ones.
+    """
+
+    half: Tensor
+    quarter: Tensor
+
+
+class Backbone:
+    """kornia's ``ResNetFPN_8_2`` with folded batch normalisation, on one device."""
+
+    def __init__(self, backbone: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+        """Copy and fold kornia's backbone.
+
+        Args:
+            backbone: The ``ResNetFPN_8_2``, in evaluation mode; it is not changed.
+            device: Device to run on.
+            dtype: Number format of weights and features.
+        """
+        self._net = _fold_batch_norm(backbone).to(device, dtype, memory_format=torch.channels_last)
+        self._device, self._dtype = device, dtype
+        self.bytes_per_pixel = _MAPS_ALIVE * int(self._net.layer1_outconv.in_channels) * dtype.itemsize // 4
+
+    def __call__(self, image: Tensor) -> tuple[Tensor, FinePyramid]:
+        """Coarse features (1, C, ⌈H/8⌉, ⌈W/8⌉) and the inputs of the fine ones, of an (H, W) image in [0, 1]."""
+        net = self._net
+        x = image.to(self._device, self._dtype)[None, None].contiguous(memory_format=torch.channels_last)
+        half = net.layer1(functional.relu_(net.conv1(x)))
+        quarter = net.layer2(half)
+        coarse = net.layer3_outconv(net.layer3(quarter))
+        quarter = net.layer2_outconv(quarter).add_(_upsample(coarse, quarter))
+        return coarse, FinePyramid(half, net.layer2_outconv2(quarter))
+
+    def fine_map(self, pyramid: FinePyramid) -> Tensor:
+        """(1, C, ⌈H/2⌉, ⌈W/2⌉) fine features of a whole image."""
+        merged = self._net.layer1_outconv(pyramid.half).add_(_upsample(pyramid.quarter, pyramid.half))
+        fine: Tensor = self._net.layer1_outconv2(merged)
+        return fine
+
+    def grid_window_cutter(self, pyramid: FinePyramid, whole_map: bool) -> WindowCutter:
+        """Cutter of fine windows around points on samples of the fine map.
+
+        Args:
+            pyramid: Inputs of the fine map.
+            whole_map: Compute the whole map once, see :func:`whole_map_is_cheaper`. False: compute each window by
+                itself; windows must then lie a coarse cell or more from the edges of the image.
+        """
+        if not whole_map:
+            return lambda points: self._fine_windows(pyramid, _sample_indices(points))
+        fine = self.fine_map(pyramid)
+        return lambda points: windows(fine, _sample_indices(points), WINDOW // 2).flatten(2).mT
+
+    def window_cutter(self, pyramid: FinePyramid) -> WindowCutter:
+        """Cutter of fine windows around any points, interpolated between samples of the fine map."""
+        fine = self.fine_map(pyramid)
+        return lambda points: bilinear_windows(fine, points.flip(1) / STRIDE_PX, WINDOW // 2).flatten(2).mT
+
+    def _fine_windows(self, pyramid: FinePyramid, centres: Tensor) -> Tensor:
+        """(N, 25, C) fine features computed in windows around (N, 2) samples (row, column) only."""
+        # two 3×3 convolutions without padding shrink 9×9 to 5×5
+        half = windows(pyramid.half, centres, radius=4)
+        merged = self._net.layer1_outconv(half) + upsampled_windows(pyramid.quarter, centres)
+        first, _, activation, second = self._net.layer1_outconv2
+        merged = activation(functional.conv2d(merged, first.weight, first.bias))
+        return functional.conv2d(merged, second.weight).flatten(2).mT
+
+
+def whole_map_is_cheaper(windows_count: int, grid: tuple[int, int]) -> bool:
+    """Whether the whole fine map takes less work than some windows, of an image with a (rows, columns) coarse grid."""
+    return windows_count * _WINDOW_COST > grid[0] * grid[1]
+
+
+def _fold_batch_norm(backbone: nn.Module) -> Any:
+    """Copy of kornia's ResNetFPN_8_2 with every BatchNorm folded into the convolution before it."""
     net: Any = copy.deepcopy(backbone).eval()
     net.conv1, net.bn1 = fuse_conv_bn_eval(net.conv1, net.bn1), nn.Identity()
     for block in (*net.layer1, *net.layer2, *net.layer3):
@@ -19,12 +116,17 @@ def folded(backbone: nn.Module) -> Any:
             block.downsample[0], block.downsample[1] = fuse_conv_bn_eval(*block.downsample), nn.Identity()
     for branch in (net.layer2_outconv2, net.layer1_outconv2):
         branch[0], branch[1] = fuse_conv_bn_eval(branch[0], branch[1]), nn.Identity()
-        # new memory for a map takes ten times as long as the activation itself
+        # allocating a new map takes ten times as long as the activation itself
         branch[2].inplace = True
     return net
 
 
-def upsampled(features: Tensor, like: Tensor) -> Tensor:
-    """Twice as large, bilinear with aligned corners, cut to the size of ``like``: as kornia's backbone does it."""
+def _upsample(features: Tensor, like: Tensor) -> Tensor:
+    """Features upsampled by two (bilinear, aligned corners), cropped to the size of ``like``."""
     large = functional.interpolate(features, scale_factor=2.0, mode="bilinear", align_corners=True)
     return large[..., : like.shape[2], : like.shape[3]]
+
+
+def _sample_indices(points: Tensor) -> Tensor:
+    """(N, 2) int64 (row, column) in the fine map of (N, 2) points (x, y) in pixels that lie on its samples."""
+    return (points / STRIDE_PX).round().long().flip(1)

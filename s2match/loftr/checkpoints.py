@@ -1,12 +1,13 @@
-"""LoFTR weights by name or by path, each with the configuration and the pixel frame it was trained in.
+"""Load and save LoFTR weights with their configuration and pixel frame.
 
-``sentinel2`` is bundled. ``outdoor``, ``indoor`` and ``indoor_new`` come through kornia's own loader and cache. A path
-may name a ``.safetensors`` file written by :func:`save_weights`, or any LoFTR checkpoint (``.ckpt``, ``.pt``, ``.pth``
-or ``.safetensors``) of kornia's or of the original authors.
+Weights are chosen by name or path. ``sentinel2`` is bundled. ``outdoor``, ``indoor`` and ``indoor_new`` are downloaded
+to PyTorch's cache by kornia. A path names a ``.safetensors`` file written by :func:`save_weights`, or a LoFTR
+checkpoint (``.ckpt``, ``.pt``, ``.pth`` or ``.safetensors``) of kornia or of the original authors.
 """
 
 import copy
 import json
+import logging
 import pickle
 import re
 import struct
@@ -29,8 +30,10 @@ from s2match.loftr.config import KORNIA, MatchingConfig
 from s2match.loftr.names import BUNDLED
 from s2match.util.atomic_write import atomic_write
 
-DOWNLOADED = ("outdoor", "indoor", "indoor_new")
+logger = logging.getLogger(__name__)
 
+# Names that kornia downloads.
+DOWNLOADED = ("outdoor", "indoor", "indoor_new")
 
 # kornia documents that its pretrained weights put the centre of the first pixel at (0.5, 0.5).
 _KORNIA_PIXEL_CENTRE = 0.5
@@ -38,14 +41,14 @@ _KORNIA_PIXEL_CENTRE = 0.5
 
 @dataclass(frozen=True)
 class Network:
-    """A LoFTR ready to run, and what must be known to read its points.
+    """A trained LoFTR with its pixel frame and matching parameters.
 
     Attributes:
         net: The network in evaluation mode, on the CPU, float32.
-        pixel_centre: The coordinate that the weights give to the centre of the first pixel: 0.5 in the GDAL frame, 0.0
-            where pixel centres lie at integers.
-        title: Its name in summaries and figures.
-        config: How its matches are read; as kornia does where the weights say nothing.
+        pixel_centre: Coordinate of the first pixel's centre in the pixel frame of the weights: 0.5 in the GDAL frame,
+            0.0 where pixel centres have integer coordinates.
+        title: Name in summaries and figures.
+        config: Parameters of matching; kornia's where the checkpoint has none.
     """
 
     net: LoFTR
@@ -55,11 +58,14 @@ class Network:
 
 
 def load_network(name: str) -> Network:
-    """Load a network by the name of its weights or by the path of a checkpoint; nothing is ever substituted.
+    """Load a network; other weights are never substituted.
+
+    Args:
+        name: Name of weights, or path of a checkpoint.
 
     Raises:
-        UnknownWeightsError: ``name`` is no known name and no file.
-        WeightsDownloadError: Named weights are not in the cache and could not be downloaded.
+        UnknownWeightsError: ``name`` is neither a known name nor a file.
+        WeightsDownloadError: The weights are not in the cache and cannot be downloaded.
         CorruptWeightsError: The file cannot be loaded, or is not a LoFTR.
     """
     if name == BUNDLED:
@@ -76,13 +82,16 @@ def load_network(name: str) -> Network:
 
 
 def save_weights(net: LoFTR, pixel_centre: float, path: str | Path, config: MatchingConfig = KORNIA) -> None:
-    """Write a network as float16 ``.safetensors``, with all else that must be known of it in the metadata.
+    """Write a network as float16 ``.safetensors``; its configuration and pixel frame go into the metadata.
 
     Args:
         net: The network.
         pixel_centre: See :class:`Network`.
-        path: The file to write.
+        path: File to write.
         config: See :class:`Network`.
+
+    Raises:
+        OutputError: The file cannot be written.
     """
     tensors = {key: value.half() if value.is_floating_point() else value for key, value in net.state_dict().items()}
     metadata = {
@@ -95,10 +104,12 @@ def save_weights(net: LoFTR, pixel_centre: float, path: str | Path, config: Matc
 
 
 def _load_named(name: str) -> Network:
+    """Load weights that kornia downloads."""
     cached = Path(torch.hub.get_dir()) / "checkpoints" / f"{Path(_urls(name)[0]).name}"
     was_cached = cached.is_file()
+    logger.debug("loading the weights %s %s", name, f"from {cached}" if was_cached else f"to {cached}")
     try:
-        # kornia warns of every attempt; the error below says it once. Polygons are not read while this lasts
+        # kornia warns at every failed attempt; the error below reports them once
         with without_warnings(UserWarning):
             return Network(LoFTR(pretrained=name), _KORNIA_PIXEL_CENTRE, name)
     except (RuntimeError, OSError, KeyError, pickle.UnpicklingError) as error:
@@ -113,11 +124,14 @@ def _load_named(name: str) -> Network:
 
 
 def _urls(name: str) -> list[str]:
-    found = kornia_urls[name]
-    return [found] if isinstance(found, str) else found
+    """The addresses that kornia tries for some weights."""
+    urls = kornia_urls[name]
+    return [urls] if isinstance(urls, str) else urls
 
 
 def _load_file(path: Path, title: str) -> Network:
+    """Load a checkpoint file."""
+    logger.debug("loading the weights %s", path)
     try:
         state, metadata = _read_checkpoint(path)
         config = json.loads(metadata["config"]) if "config" in metadata else _infer_config(state, path.name)
@@ -143,16 +157,17 @@ def _load_file(path: Path, title: str) -> Network:
     return Network(net.eval(), centre, title, matching_config)
 
 
-def _matching_config(written: dict[str, Any]) -> MatchingConfig:
-    calibration = written.get("calibration")
+def _matching_config(fields: dict[str, Any]) -> MatchingConfig:
+    """Matching parameters from the metadata of a checkpoint."""
+    calibration = fields.get("calibration")
     if calibration is not None:
         constant, precision, inlier_fraction = map(float, calibration)
-        written = written | {"calibration": (constant, precision, inlier_fraction)}
-    return MatchingConfig(**written)
+        fields = fields | {"calibration": (constant, precision, inlier_fraction)}
+    return MatchingConfig(**fields)
 
 
 def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """State dict and metadata of a checkpoint; nothing in the file is executed."""
+    """State dict and metadata of a checkpoint; code in the file is not executed."""
     if path.suffix == ".safetensors":
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
@@ -162,13 +177,13 @@ def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str
 
 
 def _infer_config(state: dict[str, torch.Tensor], file_name: str) -> dict[str, Any]:
-    """kornia's configuration with the sizes that the tensors of a checkpoint have."""
+    """Configuration of a checkpoint without one: kornia's default with the sizes of the tensors."""
     config: dict[str, Any] = copy.deepcopy(default_cfg)
     dims = [state[f"backbone.layer{level}.0.conv1.weight"].shape[0] for level in (1, 2, 3)]
-    layers = {int(found[1]) for key in state if (found := re.match(r"loftr_coarse\.layers\.(\d+)\.", key))}
+    layers = {int(match[1]) for key in state if (match := re.match(r"loftr_coarse\.layers\.(\d+)\.", key))}
     config["resnetfpn"] = {"initial_dim": state["backbone.conv1.weight"].shape[0], "block_dims": dims}
     config["coarse"].update(d_model=dims[2], d_ffn=dims[2], layer_names=["self", "cross"] * (len(layers) // 2))
     config["fine"].update(d_model=dims[0], d_ffn=dims[0])
-    # the one released checkpoint whose position encoding differs; the tensors cannot tell
+    # the positional encoding of this one released checkpoint differs, which its tensors do not show
     config["coarse"]["temp_bug_fix"] = Path(file_name).stem.endswith("indoor_ds_new")
     return config

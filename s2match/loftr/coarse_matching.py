@@ -1,7 +1,9 @@
-"""The coarse stage's matches from its tokens, block by block of rows: the score matrix never exists.
+"""Coarse matching by dual softmax (section 3.3 of the LoFTR paper), in blocks of rows.
 
-A score is the dot product of two tokens. Its softmax over the row says how sure a cell of image 0 is of its partner in
-image 1, its softmax over the column how sure the partner is of it; the confidence of a match is their product.
+A score is the scaled dot product of a token of image 0 (row) and one of image 1 (column). The confidence of a pair is
+the product of its probabilities in the softmax over its row and in the softmax over its column. The score matrix is
+never held as a whole: both probabilities are at most 1, so only entries whose row probability exceeds the threshold can
+be matches. These few are kept while the column sums accumulate, and completed afterwards.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,52 +13,37 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from s2match.loftr.token_table import TokenTable
+from s2match.loftr.tokens import Tokens, TokenTable
 
-# Scores held at once, as float32: 16 MB stay in the cache of most processors; on a GPU, whose calls cost more than its
-# memory, 256 MB.
+# Scores in memory at once, float32: 16 MB fit the cache of most CPUs; on a GPU, whose calls cost more than its memory,
+# 256 MB.
 _BLOCK_SCORES = 4_000_000
 _BLOCK_SCORES_GPU = 64_000_000
 
-# Rows of a block are a multiple of this, where there are as many: vector instructions then never end in half a vector.
+# Blocks have a multiple of this many rows where possible, so that vector instructions are full.
 _LANES = 32
 
-# Below this confidence every cell has a match and none means anything.
+# Lowest confidence threshold; below it every cell has a meaningless match.
 MIN_THRESHOLD = 0.01
 
-# Scores of which the largest is found at once.
+# Rows of scores whose maximum is taken in one step, see `_column_maxima`.
 _GROUP = 64
 
-# Column sums below this lost digits to underflow and are taken again.
-_SMALLEST_SUM = 1e-30
+# Column sums below this have lost digits to underflow and are computed again.
+_MIN_SUM = 1e-30
 
-# Cells of a neighbourhood, and how many neighbourhoods are gathered at once.
+# Cells of a neighbourhood, and neighbourhoods that are gathered at once.
 _NEIGHBOURS = 9
 _BLOCK_NEIGHBOURHOODS = 4096
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """What the coarse stage knows of the valid cells of an image.
-
-    Attributes:
-        values: (L, C) float32.
-        cells: (L,) index of each token's cell, row by row over the whole grid.
-        grid: Rows and columns of the grid.
-    """
-
-    values: Tensor
-    cells: Tensor
-    grid: tuple[int, int]
-
-
-@dataclass(frozen=True)
 class CoarseMatches:
-    """Which tokens match.
+    """Pairs of matching tokens.
 
     Attributes:
-        rows: (N,) tokens of image 0, ascending.
-        columns: (N,) tokens of image 1.
+        rows: (N,) token indices of image 0, ascending.
+        columns: (N,) token indices of image 1.
         confidence: (N,) confidence in [0, 1].
     """
 
@@ -64,22 +51,22 @@ class CoarseMatches:
     columns: Tensor
     confidence: Tensor
 
-    def subset(self, chosen: Tensor) -> "CoarseMatches":
-        """Some of them, chosen by an (N,) mask."""
-        return CoarseMatches(self.rows[chosen], self.columns[chosen], self.confidence[chosen])
+    def subset(self, mask: Tensor) -> "CoarseMatches":
+        """The matches where an (N,) mask is true."""
+        return CoarseMatches(self.rows[mask], self.columns[mask], self.confidence[mask])
 
 
-# Tokens of image 0 that are compared at once, and those of image 1 that they are compared with.
+# Token slices of image 0 and of image 1 whose scores are computed together.
 Block = tuple[slice, slice]
 
 
 def _block_scores(device: torch.device) -> int:
-    """Number of scores to hold at once on a device."""
+    """Number of scores in memory at once on a device."""
     return _BLOCK_SCORES if device.type == "cpu" else _BLOCK_SCORES_GPU
 
 
 def blocks(tokens0: Tensor, tokens1: Tensor) -> Iterator[Block]:
-    """Slices of (L, ...) tokens of image 0, each with all (S, ...) tokens of image 1."""
+    """Blocks of (L, ...) tokens of image 0, each with all (S, ...) tokens of image 1."""
     rows, columns = len(tokens0), len(tokens1)
     block = max(1, _block_scores(tokens0.device) // max(1, columns))
     if block > _LANES:
@@ -89,178 +76,192 @@ def blocks(tokens0: Tensor, tokens1: Tensor) -> Iterator[Block]:
 
 
 def blocks_in_bands(image0: Tokens, image1: Tokens, bands: Tensor) -> Iterator[Block]:
-    """Those that may match where it is known about where the ground lies; the others are not scored.
+    """Blocks of tokens that may match according to a prior; all other scores are skipped.
 
     Args:
-        image0: The rows.
-        image1: The columns.
-        bands: (R, 2) int64; a cell of row r of the grid of image 0 may match those of image 1 from row ``bands[r, 0]``
-            to before row ``bands[r, 1]``.
+        image0: Tokens of image 0.
+        image1: Tokens of image 1.
+        bands: (R, 2) int64; cells of grid row r of image 0 may match cells of image 1 in grid rows ``bands[r, 0]``
+            (inclusive) to ``bands[r, 1]`` (exclusive).
     """
     for rows, _ in blocks(image0.cells, image1.cells):
-        lines = image0.cells[rows] // image0.grid[1]
-        band = bands[int(lines[0]) : int(lines[-1]) + 1]
+        grid_rows = image0.cells[rows] // image0.grid[1]
+        band = bands[int(grid_rows[0]) : int(grid_rows[-1]) + 1]
         ends = torch.stack([band[:, 0].amin(), band[:, 1].amax()]) * image1.grid[1]
         first, last = torch.searchsorted(image1.cells, ends.to(image1.cells)).tolist()
         yield rows, slice(first, last)
 
 
 class _ColumnSums:
-    """Sums over the rows of exp(score), kept against a common reference, as blocks of rows come in."""
+    """Sums of exp(score) over the rows, relative to a common maximum, accumulated block by block."""
 
     def __init__(self, tokens0: Tensor, scaled1: Tensor) -> None:
         self._tokens0, self._scaled1 = tokens0, scaled1
         self._sum = torch.zeros(len(scaled1), device=tokens0.device)
-        self._reference = torch.full((), -torch.inf, device=tokens0.device)
+        self._maximum = torch.full((), -torch.inf, device=tokens0.device)
 
-    def add(self, columns: slice, weight: Tensor, top: Tensor) -> None:
-        """Add a block (S, B) of exp(score - top) to some columns, where ``top`` (B,) is each row's own."""
-        highest = torch.maximum(self._reference, top.max())
-        self._sum.mul_((self._reference - highest).exp())
-        self._sum[columns] += weight @ (top - highest).exp()
-        self._reference = highest
+    def add(self, columns: slice, weight: Tensor, row_maximum: Tensor) -> None:
+        """Add a block (S, B) of exp(score - row_maximum) with the (B,) maximum of each row."""
+        maximum = torch.maximum(self._maximum, row_maximum.max())
+        self._sum.mul_((self._maximum - maximum).exp())
+        self._sum[columns] += weight @ (row_maximum - maximum).exp()
+        self._maximum = maximum
 
     def log(self, column: Tensor) -> Tensor:
-        """(N,) logarithm of the sums of some columns."""
-        logarithm = self._sum.log() + self._reference
-        weak = column[self._sum[column] < _SMALLEST_SUM].unique()  # type: ignore[no-untyped-call]
-        for start in range(0, len(weak), block := max(1, _block_scores(weak.device) // len(self._tokens0))):
-            some = weak[start : start + block]
-            logarithm[some] = torch.logsumexp(_products(self._tokens0, self._scaled1[some]), 0)
-        return logarithm[column]
+        """(N,) logarithms of the sums of (N,) columns."""
+        log_sum = self._sum.log() + self._maximum
+        underflown = column[self._sum[column] < _MIN_SUM].unique()  # type: ignore[no-untyped-call]
+        block_size = max(1, _block_scores(column.device) // len(self._tokens0))
+        for start in range(0, len(underflown), block_size):
+            block = underflown[start : start + block_size]
+            log_sum[block] = torch.logsumexp(_products(self._tokens0, self._scaled1[block]), 0)
+        return log_sum[column]
 
 
 def dual_softmax_matches(
     tokens0: Tensor, tokens1: Tensor, scale: float, threshold: float, compared: Iterable[Block] | None = None
 ) -> CoarseMatches:
-    """Mutual best matches by dual softmax, as kornia's ``CoarseMatching`` finds them.
+    """Mutual best matches by dual softmax, as kornia's ``CoarseMatching``.
 
-    A pair is a match when its confidence exceeds the threshold and is the largest of its row and of its column. A
-    confidence is a product of two shares, neither above 1, so only entries whose share of the row exceeds the threshold
-    can be matches: they are noted on the way, few for each row, and finished when the column sums are known.
+    A pair is a match when its confidence exceeds the threshold and is the largest of its row and of its column.
 
     Args:
         tokens0: (L, C) float32 features, the rows.
         tokens1: (S, C) float32 features, the columns.
-        scale: Scores are dot products times this.
-        threshold: Least confidence; taken as :data:`MIN_THRESHOLD` where it is smaller.
-        compared: What is scored; None: all.
+        scale: Factor from dot products to scores.
+        threshold: Lowest confidence; at least :data:`MIN_THRESHOLD` is used.
+        compared: Blocks to score; None: all.
     """
     threshold = max(threshold, MIN_THRESHOLD)
     scaled1 = tokens1 * scale
     sums = _ColumnSums(tokens0, scaled1)
-    none = tokens0.new_zeros(0)
-    rows, columns, scores, row_shares = [none.long()], [none.long()], [none], [none]
-    for some, others in compared or blocks(tokens0, tokens1):
-        if others.start == others.stop:
+    empty = tokens0.new_zeros(0)
+    rows, columns, scores, row_probabilities = [empty.long()], [empty.long()], [empty], [empty]
+    for block0, block1 in compared or blocks(tokens0, tokens1):
+        if block1.start == block1.stop:
             continue
-        score = _products(scaled1[others], tokens0[some])
-        top, _ = _best(score)
-        weight = score.sub_(top).exp_()
+        score = _products(scaled1[block1], tokens0[block0])
+        row_maximum, _ = _column_maxima(score)
+        weight = score.sub_(row_maximum).exp_()
         row_sum = weight.sum(0)
-        sums.add(others, weight, top)
-        hopeful = (row_sum * threshold < 1).nonzero()[:, 0]
-        shares = weight[:, hopeful].T / row_sum[hopeful, None]
-        found = (shares > threshold).nonzero()
-        if len(found) == 0:
-            # even an empty tensor that stays would settle where the next block's scores are to lie again
+        sums.add(block1, weight, row_maximum)
+        candidate_rows = (row_sum * threshold < 1).nonzero()[:, 0]
+        probability = weight[:, candidate_rows].T / row_sum[candidate_rows, None]
+        candidates = (probability > threshold).nonzero()
+        if len(candidates) == 0:
+            # even an empty tensor that stays would change where the allocator puts the next block's scores
             continue
-        row, column = hopeful[found[:, 0]], found[:, 1]
-        rows.append(row + some.start)
-        columns.append(column + others.start)
-        scores.append(top[row] + weight[column, row].log())
-        row_shares.append(shares[found[:, 0], found[:, 1]])
+        row, column = candidate_rows[candidates[:, 0]], candidates[:, 1]
+        rows.append(row + block0.start)
+        columns.append(column + block1.start)
+        scores.append(row_maximum[row] + weight[column, row].log())
+        row_probabilities.append(probability[candidates[:, 0], candidates[:, 1]])
     row, column = torch.cat(rows), torch.cat(columns)
-    confidence = torch.cat(row_shares) * (torch.cat(scores) - sums.log(column)).exp()
-    best_of_row = confidence.new_zeros(len(tokens0)).scatter_reduce_(0, row, confidence, "amax")
-    best_of_column = confidence.new_zeros(len(tokens1)).scatter_reduce_(0, column, confidence, "amax")
-    best = (confidence == best_of_row[row]) & (confidence == best_of_column[column]) & (confidence > threshold)
-    return CoarseMatches(row, column, confidence).subset(best)
+    confidence = torch.cat(row_probabilities) * (torch.cat(scores) - sums.log(column)).exp()
+    matches = CoarseMatches(row, column, confidence)
+    return matches.subset(_is_mutual_best(matches, len(tokens0), len(tokens1)) & (confidence > threshold))
+
+
+def _is_mutual_best(matches: CoarseMatches, row_count: int, column_count: int) -> Tensor:
+    """(N,) whether the confidence of each pair is the largest of its row and of its column."""
+    row, column, confidence = matches.rows, matches.columns, matches.confidence
+    best_of_row = confidence.new_zeros(row_count).scatter_reduce_(0, row, confidence, "amax")
+    best_of_column = confidence.new_zeros(column_count).scatter_reduce_(0, column, confidence, "amax")
+    return (confidence == best_of_row[row]) & (confidence == best_of_column[column])
 
 
 def neighbourhood_matches(
     image0: Tokens, image1: Tokens, scale: float, threshold: float, compared: Iterable[Block] | None = None
 ) -> CoarseMatches:
-    """Best matches of each cell of image 0, sure of where they lie to within a cell.
+    """Best match of each cell of image 0, with its confidence summed over 3×3 cells.
 
-    Where a point falls between cells, its shares are split among two or four of them, and the product of two split
-    shares is small however sure the network is: half a cell off the grid in both axes the best is 1/16. Here the shares
-    of the 3×3 cells around the best are summed, over the row and over the column, before they are multiplied; the fine
-    stage finds where among the cells the point lies. Of the rows that choose one column, those further than a cell from
-    the one with the largest share fall out.
+    The probability of a point between cells is split among two or four of them, and the product of two split
+    probabilities is small even for a certain match: 1/16 for a point half a cell off in both axes. Here the
+    probabilities of the 3×3 cells around the best one are summed, over the row and over the column, before they are
+    multiplied. Fine matching then locates the point among these cells. Where several rows choose one column, only those
+    within a cell of the row with the largest column probability remain.
 
     Args:
-        image0: The rows.
-        image1: The columns.
-        scale: Scores are dot products times this.
-        threshold: Least confidence; taken as :data:`MIN_THRESHOLD` where it is smaller.
-        compared: What is scored; None: all.
+        image0: Tokens of image 0, the rows.
+        image1: Tokens of image 1, the columns.
+        scale: Factor from dot products to scores.
+        threshold: Lowest confidence; at least :data:`MIN_THRESHOLD` is used.
+        compared: Blocks to score; None: all.
     """
     threshold = max(threshold, MIN_THRESHOLD)
     scaled1 = image1.values * scale
     sums = _ColumnSums(image0.values, scaled1)
-    top = scaled1.new_full((len(image0.values),), -torch.inf)
-    row_log, column = torch.zeros_like(top), torch.zeros_like(image0.cells)
-    for some, others in compared or blocks(image0.values, image1.values):
-        if others.start == others.stop:
+    row_maximum = scaled1.new_full((len(image0.values),), -torch.inf)
+    row_log_sum, column = torch.zeros_like(row_maximum), torch.zeros_like(image0.cells)
+    for block0, block1 in compared or blocks(image0.values, image1.values):
+        if block1.start == block1.stop:
             continue
-        score = _products(scaled1[others], image0.values[some])
-        top[some], best = _best(score)
-        weight = score.sub_(top[some]).exp_()
-        sums.add(others, weight, top[some])
-        column[some] = best + others.start
-        row_log[some] = top[some] + weight.sum(0).log()
-    row = ((top - row_log).exp() * _NEIGHBOURS > threshold).nonzero()[:, 0]
+        score = _products(scaled1[block1], image0.values[block0])
+        row_maximum[block0], best = _column_maxima(score)
+        weight = score.sub_(row_maximum[block0]).exp_()
+        sums.add(block1, weight, row_maximum[block0])
+        column[block0] = best + block1.start
+        row_log_sum[block0] = row_maximum[block0] + weight.sum(0).log()
+    # nine probabilities are at most nine times the largest
+    row = ((row_maximum - row_log_sum).exp() * _NEIGHBOURS > threshold).nonzero()[:, 0]
     column = column[row]
-    column_log = sums.log(column)
-    confidence = _shares_around(image0.values[row] * scale, row_log[row], image1, column)
-    confidence = confidence * _shares_around(image1.values[column] * scale, column_log, image0, row)
-    chosen = (confidence > threshold) & _near_the_best(image0, row, column, top[row] - column_log)
-    return CoarseMatches(row, column, confidence.clamp(max=1)).subset(chosen)
+    column_log_sum = sums.log(column)
+    confidence = _neighbourhood_probability(image0.values[row] * scale, row_log_sum[row], image1, column)
+    confidence = confidence * _neighbourhood_probability(image1.values[column] * scale, column_log_sum, image0, row)
+    kept = (confidence > threshold) & _is_near_best_row(image0, row, column, row_maximum[row] - column_log_sum)
+    return CoarseMatches(row, column, confidence.clamp(max=1)).subset(kept)
 
 
-def _products(some: Tensor, others: Tensor) -> Tensor:
-    """(L, S) dot products of (L, C) and (S, C), fastest where the others are few."""
-    if some.device.type != "cpu":
-        return some @ others.T
-    # as a convolution oneDNN multiplies them, on AMD's processors three times as fast as MKL
-    image = some[None, :, None].permute(0, 3, 1, 2)
-    return functional.conv2d(image, others[:, :, None, None]).permute(0, 2, 3, 1).reshape(len(some), len(others))
+def _products(left: Tensor, right: Tensor) -> Tensor:
+    """(L, S) dot products of (L, C) and (S, C); fastest where S is small."""
+    if left.device.type != "cpu":
+        return left @ right.T
+    # oneDNN computes them as a convolution, on AMD's processors three times as fast as MKL's matrix product
+    image = left[None, :, None].permute(0, 3, 1, 2)
+    return functional.conv2d(image, right[:, :, None, None]).permute(0, 2, 3, 1).reshape(len(left), len(right))
 
 
-def _best(score: Tensor) -> tuple[Tensor, Tensor]:
-    """(B,) largest of each column of (S, B) and where; by groups, which is many times as fast as ``max``."""
+def _column_maxima(score: Tensor) -> tuple[Tensor, Tensor]:
+    """(B,) maximum of each column of (S, B) and its row; in groups of rows, which is many times as fast as ``max``."""
     whole = len(score) - len(score) % _GROUP
-    tops = score[:whole].view(-1, _GROUP, score.shape[1]).amax(1)
+    group_maxima = score[:whole].view(-1, _GROUP, score.shape[1]).amax(1)
     if whole < len(score):
-        tops = torch.cat([tops, score[whole:].amax(0, keepdim=True)])
-    top, group = tops.max(0)
+        group_maxima = torch.cat([group_maxima, score[whole:].amax(0, keepdim=True)])
+    maximum, group = group_maxima.max(0)
     members = group * _GROUP + torch.arange(_GROUP, device=score.device)[:, None]
     members.clamp_(max=len(score) - 1)
-    return top, members.gather(0, score.gather(0, members).argmax(0, keepdim=True))[0]
+    return maximum, members.gather(0, score.gather(0, members).argmax(0, keepdim=True))[0]
 
 
-def _shares_around(tokens: Tensor, log_sums: Tensor, image: Tokens, centre: Tensor) -> Tensor:
-    """(N,) sum of the shares that tokens (N, C) give to the 3×3 cells of an image around centres (N,)."""
-    table = TokenTable(image.cells, image.grid, reach=1)
-    found = torch.empty(len(centre), device=centre.device)
-    for start in range(0, len(centre), _BLOCK_NEIGHBOURHOODS):
-        some = slice(start, start + _BLOCK_NEIGHBOURHOODS)
-        around = table.around(image.cells[centre[some]])
-        score = torch.einsum("nc,nkc->nk", tokens[some], image.values[around.clamp(min=0)])
-        found[some] = torch.where(around >= 0, (score - log_sums[some, None]).exp(), 0).sum(1)
-    return found
+def _neighbourhood_probability(tokens: Tensor, log_sums: Tensor, image: Tokens, centres: Tensor) -> Tensor:
+    """(N,) summed softmax probabilities of the 3×3 cells around (N,) centre tokens of an image.
+
+    Args:
+        tokens: (N, C) tokens of the other image, scaled.
+        log_sums: (N,) logarithms of their softmax denominators.
+        image: Tokens of the image.
+        centres: (N,) indices of the centre tokens.
+    """
+    table = TokenTable(image.cells, image.grid, radius=1)
+    probability = torch.empty(len(centres), device=centres.device)
+    for start in range(0, len(centres), _BLOCK_NEIGHBOURHOODS):
+        block = slice(start, start + _BLOCK_NEIGHBOURHOODS)
+        neighbours = table.around(image.cells[centres[block]])
+        score = torch.einsum("nc,nkc->nk", tokens[block], image.values[neighbours.clamp(min=0)])
+        probability[block] = torch.where(neighbours >= 0, (score - log_sums[block, None]).exp(), 0).sum(1)
+    return probability
 
 
-def _near_the_best(image: Tokens, row: Tensor, column: Tensor, log_share: Tensor) -> Tensor:
-    """(N,) whether a row lies within a cell of the row with the largest share of those that chose its column."""
+def _is_near_best_row(image: Tokens, row: Tensor, column: Tensor, log_probability: Tensor) -> Tensor:
+    """(N,) whether each row lies within a cell of the most probable of the rows that chose the same column."""
     size = int(column.max()) + 1 if len(column) else 0
-    largest = log_share.new_full((size,), -torch.inf).scatter_reduce_(0, column, log_share, "amax")
-    # of equals the last row: any rule will do that is always the same
-    leads = log_share == largest[column]
+    largest = log_probability.new_full((size,), -torch.inf).scatter_reduce_(0, column, log_probability, "amax")
+    # the last of equal rows: any deterministic rule will do
+    leads = log_probability == largest[column]
     best = column.new_zeros(size).scatter_reduce_(0, column[leads], row[leads], "amax")
-    cell, other = image.cells[row], image.cells[best[column]]
-    far = torch.maximum(
-        (cell // image.grid[1] - other // image.grid[1]).abs(), (cell % image.grid[1] - other % image.grid[1]).abs()
+    cell, best_cell = image.cells[row], image.cells[best[column]]
+    columns = image.grid[1]
+    distance = torch.maximum(
+        (cell // columns - best_cell // columns).abs(), (cell % columns - best_cell % columns).abs()
     )
-    return far <= 1
+    return distance <= 1

@@ -1,21 +1,22 @@
-"""How a network's output is read as matches: the settings that its weights were trained with."""
+"""How matches are derived from the network's outputs."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class MatchingConfig:
-    """How matches are read from what a network computes; what suits depends on how its weights were trained.
+    """Parameters of coarse and fine matching; the right values depend on how the weights were trained.
+
+    The defaults reproduce kornia's LoFTR.
 
     Attributes:
-        neighbourhood: Whether a match is as sure as the cells around it are together, or each cell by itself, as kornia
-            does it (:func:`s2match.loftr.coarse_matching.neighbourhood_matches`).
-        fine_iterations: How often the fine stage looks; kornia's does once. Where it is unsure it draws points towards
-            the middle of its window. So further looks are at windows about what the neighbours of a match agree on,
-            that is where the point is in the end, and matches without their support are left out
-            (:mod:`s2match.loftr.local_affine`).
-        calibration: Turns the neighbours' support into how likely a match is right, where there are further looks
-            (:func:`s2match.loftr.local_affine.calibrated`); None leaves the network's confidence.
+        neighbourhood: Coarse confidence is summed over 3×3 cells
+            (:func:`s2match.loftr.coarse_matching.neighbourhood_matches`). False: confidence of single cells.
+        fine_iterations: Fine-matching iterations; each re-centres the 5×5 window on the local affine prediction
+            (:mod:`s2match.loftr.local_affine`). With more than one, the local affine prediction is the final point, and
+            matches inconsistent with it are removed.
+        calibration: Coefficients of :func:`s2match.loftr.local_affine.calibrated_confidence`, used with more than one
+            iteration. None: the coarse confidence is kept.
     """
 
     neighbourhood: bool = False

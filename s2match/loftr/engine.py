@@ -1,109 +1,108 @@
-"""kornia's LoFTR run faster: the same network and weights, the same matches, less time and memory.
+"""kornia's LoFTR with less time and memory: same network and weights, same matches up to rounding.
 
-What is done differently, and why it changes nothing but rounding:
+Differences to kornia:
 
-- BatchNorm is folded into the convolutions before it, images pass in channels-last layout, and where the processor has
-  the instructions the backbone and the transformers run in bfloat16.
-- The transformers multiply in another order, which is less work, see :mod:`s2match.attention`.
-- Cells that are not valid are left out of the transformer and of the scores instead of being masked: a masked cell adds
-  nothing to an attention sum or a softmax.
-- The dual softmax is taken block by block of rows. A confidence is the product of a softmax over its row and one over
-  its column, neither above 1, so only entries whose row softmax exceeds the threshold can be matches: they are noted
-  on the way, few for each row, and finished when the column sums are known. The score matrix never exists.
-- Where few cells match, the fine feature map is computed in the windows around them only.
-- The features of an image are computed once, whatever number of images it is matched with.
+- Backbone: BatchNorm is folded into the convolutions, images are in channels-last layout, and features are computed
+  once per image (:mod:`s2match.loftr.backbone`). It runs in half precision where the device is faster in it.
+- Transformers: linear attention multiplies in another order (:mod:`s2match.loftr.linear_attention`).
+- Masks: tokens of invalid cells are left out instead of masked; a masked token adds nothing to a sum or a softmax.
+- Coarse matching: dual softmax in blocks of rows, without the score matrix (:mod:`s2match.loftr.coarse_matching`).
+- Fine matching: with few matches the fine features are computed in their windows only.
 """
 
 import copy
-from collections.abc import Callable
+import logging
 from dataclasses import dataclass, replace
 
 import torch
 from kornia.feature import LoFTR
 from torch import Tensor
-from torch.nn import functional
 
 from s2match.core.matches import CELL_PX
-from s2match.loftr.backbone import folded, upsampled
+from s2match.loftr.backbone import Backbone, FinePyramid, WindowCutter, whole_map_is_cheaper
 from s2match.loftr.coarse_matching import (
     MIN_THRESHOLD,
     CoarseMatches,
-    Tokens,
     blocks_in_bands,
     dual_softmax_matches,
     neighbourhood_matches,
 )
 from s2match.loftr.config import KORNIA, MatchingConfig
 from s2match.loftr.device import wide_half
-from s2match.loftr.feature_patches import upsampled_windows, windows, windows_between
-from s2match.loftr.fine_matching import FineQueries, FineStage, is_kept
-from s2match.loftr.fine_transformer import FineNetwork
-from s2match.loftr.heatmaps import STRIDE_PX
-from s2match.loftr.linear_attention import SequenceLayer, Transformer
-from s2match.loftr.local_affine import calibrated
+from s2match.loftr.fine_matching import FineMatching, FineQueries, is_consistent
+from s2match.loftr.fine_transformer import FineTransformer
+from s2match.loftr.linear_attention import LocalFeatureTransformer, SequenceEncoderLayer
+from s2match.loftr.local_affine import calibrated_confidence
+from s2match.loftr.tokens import Tokens
 
-# Half-resolution feature maps, as wide as the first, that are alive at once for every image.
-_MAPS_ALIVE = 7
-
-# Output cells of the two 3×3 convolutions in a window (7×7 and 5×5) against those of a coarse cell in the full map.
-_WINDOW_COST = (7 * 7 + 5 * 5) / (4 * 4 + 4 * 4)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """What the backbone knows of one image, whatever it is matched with.
+    """Backbone features of one image; they serve any number of pairs.
 
     Attributes:
-        tokens: Features of the valid coarse cells, position encoded.
-        half: (1, C1, H/2, W/2) features the fine map is made of.
-        quarter: (1, C2, H/4, W/4) features it is made of, likewise.
+        tokens: Coarse features of the valid cells, with the positional encoding.
+        pyramid: Inputs of the fine feature map.
     """
 
     tokens: Tokens
-    half: Tensor
-    quarter: Tensor
+    pyramid: FinePyramid
 
     def within(self, cells: Tensor) -> "ImageFeatures":
-        """The same of those cells alone that a (rows, columns) mask over the grid chooses."""
+        """The features restricted to the cells where a (rows, columns) mask over the coarse grid is true."""
         kept = cells.to(self.tokens.cells.device).flatten()[self.tokens.cells]
         return replace(self, tokens=Tokens(self.tokens.values[kept], self.tokens.cells[kept], self.tokens.grid))
 
 
 @dataclass(frozen=True)
 class EngineMatches:
-    """Matches in the network's own pixel frame.
+    """Matches in the pixel frame of the weights.
+
+    The last three attributes describe the local affine fit (:class:`s2match.loftr.local_affine.LocalFit`); they are 0
+    with a single fine iteration.
 
     Attributes:
-        keypoints0: (N, 2) positions (x, y) in image 0, float32.
-        keypoints1: (N, 2) positions in image 1.
-        confidence: (N,) in [0, 1].
-        scatter: (N,) pixels between a point and what was found for it alone; 0 where that is the point.
-        support: (N,) how exactly the neighbours fix the point; 0 where none were asked.
-        share: (N,) of them that agree; 0 likewise.
+        keypoints0: (N, 2) points (x, y) in image 0, float32, pixels.
+        keypoints1: (N, 2) points (x, y) in image 1, float32, pixels.
+        confidence: (N,) confidence in [0, 1].
+        raw_residual_px: (N,) distance between the fine match itself and the local affine prediction.
+        precision: (N,) leave-one-out precision (inverse variance, px⁻²) of the prediction.
+        inlier_fraction: (N,) weighted fraction of the neighbours that agree with the fit.
     """
 
     keypoints0: Tensor
     keypoints1: Tensor
     confidence: Tensor
-    scatter: Tensor
-    support: Tensor
-    share: Tensor
+    raw_residual_px: Tensor
+    precision: Tensor
+    inlier_fraction: Tensor
+
+    @classmethod
+    def without_local_fit(cls, keypoints0: Tensor, keypoints1: Tensor, confidence: Tensor) -> "EngineMatches":
+        """Matches of a single fine iteration."""
+        zero = torch.zeros_like(confidence)
+        return cls(keypoints0, keypoints1, confidence, zero, zero, zero)
 
 
 class Engine:
-    """A ``kornia.feature.LoFTR`` of any (8, 2) configuration with dual softmax, ready to run on one device."""
+    """A ``kornia.feature.LoFTR`` of resolution (8, 2), linear attention and dual softmax, ready on one device."""
 
     def __init__(
         self, net: LoFTR, device: torch.device, precision: torch.dtype = torch.float32, config: MatchingConfig = KORNIA
     ) -> None:
-        """Copy, fold and convert the backbone, and move the rest of the network to the device.
+        """Copy the network to the device.
 
         Args:
             net: The network, in evaluation mode.
-            device: Where to run.
-            precision: Of the backbone. The transformers run in bfloat16 where it is a half (float16 has too small a
-                range for sums over all cells), and the scores always in float32.
-            config: How matches are read from the scores and the heatmaps.
+            device: Device to run on.
+            precision: Number format of the backbone. Where it is a half, the transformers run in bfloat16, because
+                sums over all tokens exceed float16's range. Scores are always float32.
+            config: How matches are derived from the scores and heatmaps.
+
+        Raises:
+            ValueError: The network has another resolution, attention or coarse matching.
         """
         architecture = net.config
         if tuple(architecture["resolution"]) != (8, 2) or architecture["match_coarse"]["match_type"] != "dual_softmax":
@@ -115,168 +114,141 @@ class Engine:
         self.config = config
         self._border = int(architecture["match_coarse"]["border_rm"])
         self._scale = 1 / (architecture["coarse"]["d_model"] * architecture["match_coarse"]["dsmax_temperature"])
-        self.bytes_per_pixel = _MAPS_ALIVE * int(architecture["resnetfpn"]["block_dims"][0]) * precision.itemsize // 4
-        self._backbone = folded(net.backbone).to(device, precision, memory_format=torch.channels_last)
-        self._position = net.pos_encoding.to(device)
-        self._attention = torch.float32 if precision == torch.float32 else wide_half(device)
+        self._backbone = Backbone(net.backbone, device, precision)
+        self.bytes_per_pixel = self._backbone.bytes_per_pixel
+        self._position_encoding = net.pos_encoding.to(device)
+        self._transformer_dtype = torch.float32 if precision == torch.float32 else wide_half(device)
         coarse, *fine = (
-            copy.deepcopy(part).to(device, self._attention)
-            for part in (net.loftr_coarse, net.fine_preprocess, net.loftr_fine)
+            copy.deepcopy(module).to(device, self._transformer_dtype)
+            for module in (net.loftr_coarse, net.fine_preprocess, net.loftr_fine)
         )
-        self._transformer = Transformer.of(coarse, SequenceLayer)
-        self._fine = FineNetwork(*fine)
+        self._coarse_transformer = LocalFeatureTransformer.from_kornia(coarse, SequenceEncoderLayer)
+        self._fine_transformer = FineTransformer(*fine)
 
     @torch.inference_mode()
     def extract(self, image: Tensor, valid: Tensor | None = None) -> ImageFeatures:
-        """Run the backbone on one image.
+        """Backbone features of one image.
 
         Args:
-            image: (H, W) grey, in [0, 1]; any size.
-            valid: (H, W) bool; a coarse cell is valid where the pixel it sits on is. None: everywhere.
-
-        Returns:
-            The features.
+            image: (H, W) grey values in [0, 1]; any size.
+            valid: (H, W) bool; a coarse cell is valid where the pixel at its centre is. None: all are valid.
         """
-        net = self._backbone
-        x = image.to(self.device, self.precision)[None, None].contiguous(memory_format=torch.channels_last)
-        half = net.layer1(functional.relu_(net.conv1(x)))
-        quarter = net.layer2(half)
-        eighth = net.layer3_outconv(net.layer3(quarter))
-        quarter = net.layer2_outconv(quarter).add_(upsampled(eighth, quarter))
-        quarter = net.layer2_outconv2(quarter)
-        encoded = self._position(eighth.float())[0]
+        coarse, pyramid = self._backbone(image)
+        encoded = self._position_encoding(coarse.float())[0]
         grid = (encoded.shape[1], encoded.shape[2])
         tokens = encoded.flatten(1).T
         if valid is None:
             cells = torch.arange(len(tokens), device=self.device)
         else:
             cells = valid[::CELL_PX, ::CELL_PX].to(self.device).flatten().nonzero()[:, 0]
-        return ImageFeatures(Tokens(tokens[cells].contiguous(), cells, grid), half, quarter)
+        return ImageFeatures(Tokens(tokens[cells].contiguous(), cells, grid), pyramid)
 
     @torch.inference_mode()
     def match(
         self, image0: ImageFeatures, image1: ImageFeatures, threshold: float, bands: Tensor | None = None
     ) -> EngineMatches:
-        """Match two images by their features.
+        """Matches of two images.
 
         Args:
-            image0: Features of image 0, whose points lie on the grid of 8 px.
-            image1: Features of image 1, whose points are refined.
+            image0: Features of image 0; its points are the centres of coarse cells.
+            image1: Features of image 1; its points are refined.
             threshold: Keep matches with a confidence above this.
-            bands: Where matches may lie, see :func:`s2match.loftr.coarse_matching.blocks_in_bands`; None: anywhere.
+            bands: Rows of cells that may match, see :func:`s2match.loftr.coarse_matching.blocks_in_bands`; None: all.
 
         Returns:
             The matches, in the order of the cells of image 0.
         """
-        tokens0, tokens1 = self._transformed(image0.tokens, image1.tokens)
-        alone = self.config.fine_iterations == 1
-        # where neighbours are asked, even weak matches tell something
-        coarse = self._coarse_matches(tokens0, tokens1, threshold if alone else MIN_THRESHOLD, bands)
-        points1 = self._pixels(tokens1.cells[coarse.columns], tokens1.grid)
-        found = FineQueries(
+        tokens0, tokens1 = self._transform(image0.tokens, image1.tokens)
+        single_iteration = self.config.fine_iterations == 1
+        # weak matches support the local fits of others
+        coarse_threshold = threshold if single_iteration else MIN_THRESHOLD
+        coarse = self._coarse_matches(tokens0, tokens1, coarse_threshold, bands)
+        logger.debug("%d coarse matches above %.2f", len(coarse.rows), coarse_threshold)
+        points1 = _cell_points(tokens1.cells[coarse.columns], tokens1.grid)
+        queries = FineQueries(
             tokens0.cells[coarse.rows],
-            self._pixels(tokens0.cells[coarse.rows], tokens0.grid),
+            _cell_points(tokens0.cells[coarse.rows], tokens0.grid),
             coarse.confidence,
             tokens0.values[coarse.rows],
             tokens1.values[coarse.columns],
         )
-        nothing = torch.zeros_like(coarse.confidence)
         if len(coarse.rows) == 0:
-            return EngineMatches(found.points0, points1, coarse.confidence, nothing, nothing, nothing)
-        fine = self._fine_stage(image0, image1, found)
-        if alone:
-            return EngineMatches(
-                found.points0, fine.predict(points1).points, coarse.confidence, nothing, nothing, nothing
-            )
-        return self._agreed(fine, found, points1, tokens0.grid, threshold)
+            return EngineMatches.without_local_fit(queries.points0, points1, coarse.confidence)
+        fine = self._fine_matching(image0, image1, queries)
+        if single_iteration:
+            return EngineMatches.without_local_fit(queries.points0, fine.predict(points1).points, coarse.confidence)
+        return self._locally_fitted(fine, points1, tokens0.grid, threshold)
 
-    def _agreed(
-        self, fine: FineStage, found: FineQueries, points1: Tensor, grid: tuple[int, int], threshold: float
-    ) -> EngineMatches:
-        """Keep what the neighbours of each match support."""
-        local_fit = fine.iterate(points1, grid, self.config.fine_iterations)
-        confidence = found.confidence
-        if self.config.calibration is not None:
-            confidence = calibrated(local_fit, self.config.calibration)
-        kept = is_kept(local_fit) & (confidence > threshold)
-        points1 = found.points0 + local_fit.displacement
-        return EngineMatches(
-            found.points0[kept],
-            points1[kept],
-            confidence[kept],
-            local_fit.scatter[kept],
-            local_fit.support[kept],
-            local_fit.share[kept],
-        )
-
-    def _transformed(self, tokens0: Tokens, tokens1: Tokens) -> tuple[Tokens, Tokens]:
-        """The tokens of both images after they have attended to each other."""
+    def _transform(self, tokens0: Tokens, tokens1: Tokens) -> tuple[Tokens, Tokens]:
+        """Tokens of both images after the coarse transformer."""
         if len(tokens0.cells) == 0 or len(tokens1.cells) == 0:
             return tokens0, tokens1
-        values = self._transformer(*(tokens.values.to(self._attention) for tokens in (tokens0, tokens1)))
+        values = self._coarse_transformer(*(t.values.to(self._transformer_dtype) for t in (tokens0, tokens1)))
         return replace(tokens0, values=values[0].float()), replace(tokens1, values=values[1].float())
 
     def _coarse_matches(
         self, tokens0: Tokens, tokens1: Tokens, threshold: float, bands: Tensor | None
     ) -> CoarseMatches:
+        """Coarse matches, without those at the border of an image."""
         if len(tokens0.cells) == 0 or len(tokens1.cells) == 0:
-            none = torch.empty(0, device=self.device)
-            return CoarseMatches(none.long(), none.long(), none)
+            empty = torch.empty(0, device=self.device)
+            return CoarseMatches(empty.long(), empty.long(), empty)
         compared = None if bands is None else blocks_in_bands(tokens0, tokens1, bands.to(self.device))
         if self.config.neighbourhood:
-            found = neighbourhood_matches(tokens0, tokens1, self._scale, threshold, compared)
+            matches = neighbourhood_matches(tokens0, tokens1, self._scale, threshold, compared)
         else:
-            found = dual_softmax_matches(tokens0.values, tokens1.values, self._scale, threshold, compared)
-        inside = self._off_border(tokens0.cells[found.rows], tokens0.grid)
-        return found.subset(inside & self._off_border(tokens1.cells[found.columns], tokens1.grid))
+            matches = dual_softmax_matches(tokens0.values, tokens1.values, self._scale, threshold, compared)
+        inside0 = self._is_inside_border(tokens0.cells[matches.rows], tokens0.grid)
+        return matches.subset(inside0 & self._is_inside_border(tokens1.cells[matches.columns], tokens1.grid))
 
-    def _off_border(self, cells: Tensor, grid: tuple[int, int]) -> Tensor:
+    def _is_inside_border(self, cells: Tensor, grid: tuple[int, int]) -> Tensor:
+        """(N,) whether cells lie at least the border width of the weights from the edges of the grid."""
         row, column, border = cells // grid[1], cells % grid[1], self._border
         inside = (row >= border) & (row < grid[0] - border)
         return inside & (column >= border) & (column < grid[1] - border)
 
-    def _pixels(self, cells: Tensor, grid: tuple[int, int]) -> Tensor:
-        return torch.stack([cells % grid[1], cells // grid[1]], dim=1).float() * CELL_PX
-
-    def _window_cutter(self, image: ImageFeatures, count: int) -> Callable[[Tensor], Tensor]:
-        """What cuts (N, 25, C) fine features around places: from the full map, or each by itself where they are few."""
-        rows, columns = image.tokens.grid
-        if self._border < 1 or count * _WINDOW_COST > rows * columns:
-            fine = self._fine_map(image)
-            return lambda places: windows(fine, places, radius=2).flatten(2).mT
-        # a border of a cell keeps these windows, and all that their convolutions read, inside the image
-        return lambda places: self._lone_windows(image, places)
-
-    def _lone_windows(self, image: ImageFeatures, places: Tensor) -> Tensor:
-        half = windows(image.half, places, radius=4)
-        merged = self._backbone.layer1_outconv(half) + upsampled_windows(image.quarter, places)
-        first, _, activation, second = self._backbone.layer1_outconv2
-        merged = activation(functional.conv2d(merged, first.weight, first.bias))
-        return functional.conv2d(merged, second.weight).flatten(2).mT
-
-    def _fine_map(self, image: ImageFeatures) -> Tensor:
-        merged = self._backbone.layer1_outconv(image.half).add_(upsampled(image.quarter, image.half))
-        fine: Tensor = self._backbone.layer1_outconv2(merged)
-        return fine
-
-    def _fine_stage(self, image0: ImageFeatures, image1: ImageFeatures, found: FineQueries) -> FineStage:
-        """The fine stage about some matches."""
-        count = len(found.points0)
-        cut0 = self._window_cutter(image0, count)
-        prepared0 = self._fine.prepare_all(lambda points: cut0(_places(points)), found.points0, found.context0)
-        if self.config.fine_iterations == 1:
-            cut1 = self._window_cutter(image1, count)
-            return FineStage(self._fine, prepared0, lambda points: cut1(_places(points)), found)
-        # what is looked at several times, and between the samples, is worth the whole map
-        fine1 = self._fine_map(image1)
-        return FineStage(
-            self._fine,
-            prepared0,
-            lambda points: windows_between(fine1, points.flip(1) / STRIDE_PX, radius=2).flatten(2).mT,
-            found,
+    def _fine_matching(self, image0: ImageFeatures, image1: ImageFeatures, queries: FineQueries) -> FineMatching:
+        """Fine matching of some coarse matches."""
+        count = len(queries.points0)
+        prepared0 = self._fine_transformer.prepare_all(
+            self._grid_window_cutter(image0, count), queries.points0, queries.coarse0
         )
+        if self.config.fine_iterations == 1:
+            cut1 = self._grid_window_cutter(image1, count)
+        else:
+            cut1 = self._backbone.window_cutter(image1.pyramid)
+        return FineMatching(self._fine_transformer, prepared0, cut1, queries)
+
+    def _grid_window_cutter(self, image: ImageFeatures, count: int) -> WindowCutter:
+        """Cutter of the fine windows of ``count`` coarse cells."""
+        # without a border, windows may reach beyond the image, where single windows are not computed correctly
+        whole_map = self._border < 1 or whole_map_is_cheaper(count, image.tokens.grid)
+        return self._backbone.grid_window_cutter(image.pyramid, whole_map)
+
+    def _locally_fitted(
+        self, fine: FineMatching, points1: Tensor, grid: tuple[int, int], threshold: float
+    ) -> EngineMatches:
+        """Matches at their local affine predictions, without those that are inconsistent with them."""
+        queries = fine.queries
+        local_fit = fine.iterate(points1, grid, self.config.fine_iterations)
+        confidence = queries.confidence
+        if self.config.calibration is not None:
+            confidence = calibrated_confidence(local_fit, self.config.calibration)
+        kept = is_consistent(local_fit) & (confidence > threshold)
+        fitted1 = queries.points0 + local_fit.displacement
+        matches = EngineMatches(
+            queries.points0[kept],
+            fitted1[kept],
+            confidence[kept],
+            local_fit.raw_residual_px[kept],
+            local_fit.precision[kept],
+            local_fit.inlier_fraction[kept],
+        )
+        iterations = self.config.fine_iterations
+        logger.debug("%d matches kept after %d fine iterations", len(matches.confidence), iterations)
+        return matches
 
 
-def _places(points: Tensor) -> Tensor:
-    """(N, 2) places (row, column) in the fine map, of points (N, 2), (x, y) in pixels, that lie on its samples."""
-    return (points / STRIDE_PX).round().long().flip(1)
+def _cell_points(cells: Tensor, grid: tuple[int, int]) -> Tensor:
+    """(N, 2) points (x, y) in pixels of row-major coarse cells."""
+    return torch.stack([cells % grid[1], cells // grid[1]], dim=1).float() * CELL_PX

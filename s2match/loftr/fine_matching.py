@@ -1,4 +1,9 @@
-"""LoFTR's fine stage: where exactly a match lies, seen in windows of the target and looked for as often as is asked."""
+"""Fine matching: sub-pixel points of coarse matches, from windows of the target.
+
+LoFTR refines once, in a window around the coarse cell. Further iterations re-centre the windows on the local affine
+prediction (:mod:`s2match.loftr.local_affine`), because the expectation of an uncertain heatmap is biased towards the
+centre of its window.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,119 +11,126 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from s2match.loftr.fine_transformer import FineNetwork, blocks_of_windows
+from s2match.loftr.fine_transformer import FineTransformer, blocks_of_windows
 from s2match.loftr.heatmaps import expectation_px, variance_px2
-from s2match.loftr.local_affine import LocalFit, fit_locally, weights_of
+from s2match.loftr.local_affine import LocalFit, fit_local_affine, match_weights
 
-# A match looks where its neighbours say when it is this near to that and they support it by this much.
-_LED_PX, _LED_SUPPORT = 6.0, 0.08
+# A window is re-centred on the local fit when the residual is below, and the precision (px⁻²) above these.
+_RECENTRE_MAX_RESIDUAL_PX, _RECENTRE_MIN_PRECISION = 6.0, 0.08
 
-# It is kept in the end when it is this near, and any support it.
-_KEPT_PX, _KEPT_SUPPORT = 3.0, 0.02
+# A match is kept after the last iteration when the residual is below, and the precision (px⁻²) above these.
+_KEEP_MAX_RESIDUAL_PX, _KEEP_MIN_PRECISION = 3.0, 0.02
 
-# A window is not looked at again before its middle has moved this far.
-_MOVED_PX = 0.1
+# A window is evaluated again only when its centre has moved further than this along an axis.
+_MIN_MOVE_PX = 0.1
 
 
 @dataclass(frozen=True)
 class FineQueries:
-    """Coarse matches, whose points are to be found.
+    """Coarse matches to refine.
 
     Attributes:
-        cells: (N,) cells of image 0.
-        points0: (N, 2) their points (x, y).
-        confidence: (N,).
-        context0: (N, C) tokens of the cells of image 0.
-        context1: (N, C) those of image 1.
+        cells: (N,) row-major cells of image 0.
+        points0: (N, 2) points (x, y) of image 0 in pixels.
+        confidence: (N,) coarse confidence.
+        coarse0: (N, C) coarse tokens of image 0.
+        coarse1: (N, C) coarse tokens of image 1.
     """
 
     cells: Tensor
     points0: Tensor
     confidence: Tensor
-    context0: Tensor
-    context1: Tensor
+    coarse0: Tensor
+    coarse1: Tensor
 
 
 @dataclass(frozen=True)
 class FinePrediction:
-    """What the fine stage saw.
+    """Fine matches of N windows.
 
     Attributes:
-        middles: (N, 2) points (x, y) of image 1 about which it looked.
-        points: (N, 2) points it expects.
-        variance_px2: (N,) how far it spreads them.
+        centres: (N, 2) window centres (x, y) in image 1, pixels.
+        points: (N, 2) expected points (x, y) in image 1, pixels.
+        variance_px2: (N,) variance of the heatmaps, x and y summed.
     """
 
-    middles: Tensor
+    centres: Tensor
     points: Tensor
     variance_px2: Tensor
 
 
 @dataclass(frozen=True)
-class FineStage:
-    """Looks for the points of some matches in windows of image 1.
+class FineMatching:
+    """Fine matching of N coarse matches in windows of image 1.
 
     Attributes:
-        network: What compares windows.
-        prepared0: (N, 25, C) windows of image 0, prepared by it.
-        cut1: Cuts windows about points of image 1.
-        found: The matches.
+        transformer: Network that compares windows.
+        prepared0: (N, 25, C) prepared windows of image 0.
+        cut1: Returns the (M, 25, C) windows around (M, 2) points of image 1.
+        queries: The coarse matches.
     """
 
-    network: FineNetwork
+    transformer: FineTransformer
     prepared0: Tensor
     cut1: Callable[[Tensor], Tensor]
-    found: FineQueries
+    queries: FineQueries
 
     def iterate(self, points1: Tensor, grid: tuple[int, int], fine_iterations: int) -> LocalFit:
-        """Look again and again where the neighbours of each match say.
+        """Local affine fits after some iterations of fine matching.
 
         Args:
-            points1: (N, 2) points (x, y) of image 1 to begin with.
+            points1: (N, 2) initial window centres (x, y) in image 1, pixels.
             grid: Rows and columns of the cells of image 0.
-            fine_iterations: How often.
+            fine_iterations: Number of iterations.
         """
         prediction = self.predict(points1)
-        local_fit = self._fit_locally(prediction, grid)
+        local_fit = self._fit_local_affine(prediction, grid)
         for _ in range(fine_iterations - 1):
-            prediction = self._predict_moved(prediction, self._led(prediction, local_fit))
-            local_fit = self._fit_locally(prediction, grid)
+            prediction = self._update(prediction, self._next_centres(prediction, local_fit))
+            local_fit = self._fit_local_affine(prediction, grid)
         return local_fit
 
-    def predict(self, middles: Tensor, some: Tensor | None = None) -> FinePrediction:
-        """Look about (N, 2) points (x, y) of image 1, for all matches or some, (N,) their indices."""
-        prepared0, context1 = (
-            values if some is None else values[some] for values in (self.prepared0, self.found.context1)
+    def predict(self, centres: Tensor, indices: Tensor | None = None) -> FinePrediction:
+        """Fine matches in the windows around given centres.
+
+        Args:
+            centres: (M, 2) window centres (x, y) in image 1, pixels.
+            indices: (M,) indices of their matches; None: all matches.
+        """
+        prepared0, coarse1 = (
+            values if indices is None else values[indices] for values in (self.prepared0, self.queries.coarse1)
         )
-        points, variance = middles.clone(), middles.new_empty(len(middles))
-        for block in blocks_of_windows(middles):
-            prepared1 = self.network.prepare(self.cut1(middles[block]), context1[block])
-            heatmap = self.network.heatmaps(prepared0[block], prepared1)
+        points, variance = centres.clone(), centres.new_empty(len(centres))
+        for block in blocks_of_windows(centres):
+            prepared1 = self.transformer.prepare(self.cut1(centres[block]), coarse1[block])
+            heatmap = self.transformer.heatmaps(prepared0[block], prepared1)
             expected = expectation_px(heatmap)
             points[block] += expected
             variance[block] = variance_px2(heatmap, expected)
-        return FinePrediction(middles, points, variance)
+        return FinePrediction(centres, points, variance)
 
-    def _predict_moved(self, prediction: FinePrediction, middles: Tensor) -> FinePrediction:
-        """Look about (N, 2) points; where they have hardly moved, what was seen stands."""
-        moved = ((middles - prediction.middles).abs().amax(1) > _MOVED_PX).nonzero()[:, 0]
-        again = self.predict(middles[moved], moved)
+    def _update(self, prediction: FinePrediction, centres: Tensor) -> FinePrediction:
+        """The prediction, evaluated again for the windows whose (N, 2) new centres have moved."""
+        moved = ((centres - prediction.centres).abs().amax(1) > _MIN_MOVE_PX).nonzero()[:, 0]
+        updated = self.predict(centres[moved], moved)
         return FinePrediction(
-            prediction.middles.index_copy(0, moved, again.middles),
-            prediction.points.index_copy(0, moved, again.points),
-            prediction.variance_px2.index_copy(0, moved, again.variance_px2),
+            prediction.centres.index_copy(0, moved, updated.centres),
+            prediction.points.index_copy(0, moved, updated.points),
+            prediction.variance_px2.index_copy(0, moved, updated.variance_px2),
         )
 
-    def _fit_locally(self, prediction: FinePrediction, grid: tuple[int, int]) -> LocalFit:
-        weights = weights_of(self.found.confidence, prediction.variance_px2)
-        return fit_locally(self.found.cells, prediction.points - self.found.points0, weights, grid)
+    def _fit_local_affine(self, prediction: FinePrediction, grid: tuple[int, int]) -> LocalFit:
+        weights = match_weights(self.queries.confidence, prediction.variance_px2)
+        return fit_local_affine(self.queries.cells, prediction.points - self.queries.points0, weights, grid)
 
-    def _led(self, prediction: FinePrediction, local_fit: LocalFit) -> Tensor:
-        """(N, 2) points (x, y) of image 1 to look about next: where the neighbours say, else what was seen."""
-        led = (local_fit.scatter < _LED_PX) & (local_fit.support > _LED_SUPPORT)
-        return torch.where(led[:, None], self.found.points0 + local_fit.displacement, prediction.points)
+    def _next_centres(self, prediction: FinePrediction, local_fit: LocalFit) -> Tensor:
+        """(N, 2) next window centres (x, y): the local fit where it is reliable, else the predicted point."""
+        reliable = (local_fit.raw_residual_px < _RECENTRE_MAX_RESIDUAL_PX) & (
+            local_fit.precision > _RECENTRE_MIN_PRECISION
+        )
+        return torch.where(reliable[:, None], self.queries.points0 + local_fit.displacement, prediction.points)
 
 
-def is_kept(local_fit: LocalFit) -> Tensor:
-    """(N,) whether the neighbours support a match."""
-    return (local_fit.scatter < _KEPT_PX) & (local_fit.support > _KEPT_SUPPORT)
+def is_consistent(local_fit: LocalFit) -> Tensor:
+    """(N,) whether each match is consistent with the local fit of its neighbours."""
+    return (local_fit.raw_residual_px < _KEEP_MAX_RESIDUAL_PX) & (local_fit.precision > _KEEP_MIN_PRECISION)

@@ -1,7 +1,6 @@
-"""The network of LoFTR's fine stage, for many small windows: kornia's layers with fewer passes over memory.
+"""Fine-level transformer of LoFTR on many small windows, as kornia's with fewer passes over memory.
 
-What a window is before it is compared is computed once, however often it is compared; the layers are those of
-:mod:`s2match.loftr.linear_attention`.
+What depends on one image only is computed once per window, however often the window is compared.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,71 +10,79 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from s2match.loftr.heatmaps import compare
-from s2match.loftr.linear_attention import Transformer, WindowLayer
+from s2match.loftr.heatmaps import similarity_logits
+from s2match.loftr.linear_attention import LocalFeatureTransformer, WindowEncoderLayer
 
-# Windows that go through the network at once: their activations stay in a processor's cache; a GPU likes more.
+# Windows that pass through the network at once. On a CPU their activations stay in the cache; a GPU needs more.
 _BLOCK_WINDOWS = 1024
 _BLOCK_WINDOWS_GPU = 16384
 
 
 def blocks_of_windows(points: Tensor) -> Iterator[slice]:
-    """Slices of (N, 2) points whose windows go through the network at once."""
+    """Slices of (N, 2) points whose windows pass through the network at once."""
     block = _BLOCK_WINDOWS if points.device.type == "cpu" else _BLOCK_WINDOWS_GPU
     return (slice(start, start + block) for start in range(0, len(points), block))
 
 
-class FineNetwork:
-    """kornia's ``FinePreprocess`` and the fine ``LocalFeatureTransformer``, on windows that are cut already."""
+class FineTransformer:
+    """kornia's ``FinePreprocess`` and fine ``LocalFeatureTransformer``, on windows that are already cut."""
 
     @torch.no_grad()
     def __init__(self, preprocess: nn.Module, transformer: nn.Module) -> None:
-        """Take the weights; both parts are on one device, in one precision.
+        """Take the weights; both modules are on one device and in one number format.
 
         Args:
-            preprocess: A ``FinePreprocess`` that merges the coarse tokens in.
+            preprocess: A ``FinePreprocess`` that concatenates the coarse features.
             transformer: A ``LocalFeatureTransformer``.
         """
-        parts: Any = preprocess
-        self._down = parts.down_proj
-        width = parts.merge_feat.in_features // 2
-        merge = parts.merge_feat.weight
-        self._window_part, self._context_part = merge[:, :width].contiguous(), merge[:, width:].contiguous()
-        self._bias = parts.merge_feat.bias
-        steps = Transformer.of(transformer, WindowLayer).steps
-        alone = next((k for k, (_, name) in enumerate(steps) if name != "self"), len(steps))
-        self._alone = [layer for layer, _ in steps[:alone]]
-        self._together = Transformer(steps[alone:])
+        theirs: Any = preprocess
+        self._down_proj = theirs.down_proj
+        width = theirs.merge_feat.in_features // 2
+        merge = theirs.merge_feat.weight
+        self._merge_window, self._merge_coarse = merge[:, :width].contiguous(), merge[:, width:].contiguous()
+        self._merge_bias = theirs.merge_feat.bias
+        layers = LocalFeatureTransformer.from_kornia(transformer, WindowEncoderLayer).layers
+        first_cross = next((k for k, (_, name) in enumerate(layers) if name != "self"), len(layers))
+        self._self_layers = [layer for layer, _ in layers[:first_cross]]
+        self._pair_layers = LocalFeatureTransformer(layers[first_cross:])
 
-    def prepare_all(self, cut: Callable[[Tensor], Tensor], points: Tensor, context: Tensor) -> Tensor:
-        """Cut and :meth:`prepare` the windows about (N, 2) points, some at a time; N is 1 or more."""
-        return torch.cat([self.prepare(cut(points[block]), context[block]) for block in blocks_of_windows(points)])
+    def prepare_all(self, cut: Callable[[Tensor], Tensor], points: Tensor, coarse: Tensor) -> Tensor:
+        """Cut and :meth:`prepare` the windows around (N, 2) points in blocks; N is at least 1.
 
-    def prepare(self, windows: Tensor, context: Tensor) -> Tensor:
-        """Do to windows what does not depend on the other image: merge their cells in, and attend to themselves.
+        Args:
+            cut: Returns the (M, 25, C) windows around (M, 2) points.
+            points: (N, 2) points (x, y) in pixels.
+            coarse: (N, D) coarse tokens of their cells.
+        """
+        return torch.cat([self.prepare(cut(points[block]), coarse[block]) for block in blocks_of_windows(points)])
+
+    def prepare(self, windows: Tensor, coarse: Tensor) -> Tensor:
+        """Windows merged with their coarse tokens, after the self-attention layers before the first cross-attention.
 
         Args:
             windows: (N, 25, C) fine features.
-            context: (N, D) coarse tokens of the cells they belong to.
+            coarse: (N, D) coarse tokens of the cells they belong to.
 
         Returns:
             (N, 25, C) features for :meth:`heatmaps`.
         """
-        known = functional.linear(self._down(context.to(self._bias)), self._context_part, self._bias)
-        merged = functional.linear(windows.to(self._bias), self._window_part).add_(known[:, None])
-        for layer in self._alone:
+        coarse_term = functional.linear(
+            self._down_proj(coarse.to(self._merge_bias)), self._merge_coarse, self._merge_bias
+        )
+        merged = functional.linear(windows.to(self._merge_bias), self._merge_window).add_(coarse_term[:, None])
+        for layer in self._self_layers:
             merged = layer(merged, merged)
         return merged
 
-    def heatmaps(self, window0: Tensor, window1: Tensor) -> Tensor:
-        """Compare windows of the two images.
+    def heatmaps(self, windows0: Tensor, windows1: Tensor) -> Tensor:
+        """Matching probabilities of the centre of each window of image 0 over its window of image 1.
 
         Args:
-            window0: (N, 25, C) prepared windows of image 0.
-            window1: (N, 25, C) those of image 1.
+            windows0: (N, 25, C) prepared windows of image 0.
+            windows1: (N, 25, C) prepared windows of image 1.
 
         Returns:
-            (N, 25) how likely each place of a window of image 1 shows the middle of the one of image 0; they sum to 1.
+            (N, 25) probabilities, row-major, each row summing to 1.
         """
-        window0, window1 = self._together(window0, window1)
-        return compare(window0.float(), window1.float()).softmax(1)
+        windows0, windows1 = self._pair_layers(windows0, windows1)
+        return similarity_logits(windows0.float(), windows1.float()).softmax(1)

@@ -1,12 +1,12 @@
 """kornia's encoder layers with linear attention (Katharopoulos et al., ICML 2020), with less work for the same result.
 
-A token x takes from those of a source s, for every head, φ(xQ) (φ(sK)ᵀ sV) / (φ(xQ) Σ φ(sK)), and the heads are merged
-by a matrix M. What is done differently, and changes nothing but rounding:
+For every head, with the feature map φ(x) = elu(x) + 1, a query token takes φ(Q) (φ(K)ᵀV) / (φ(Q) Σφ(K)) from the source
+tokens; a matrix M merges the heads. Differences to kornia's layers, which change the result by rounding only:
 
-- All heads are one product over all channels, of which the blocks on the diagonal count: products of few numbers take
-  longer than one of many.
-- Of a long sequence, V and M are multiplied with the small matrix between them, φ(sK)ᵀ s, and not with every token.
-- A long sequence goes through a layer some tokens at a time: their activations stay in the cache.
+- All heads are computed in one product over all channels, masked to the diagonal blocks: one large product is faster
+  than many small ones.
+- For a long sequence, V and M are multiplied with the small matrix φ(K)ᵀ·source instead of with every token.
+- A long sequence passes through a layer in blocks of tokens, so that their activations stay in the cache.
 """
 
 from abc import ABC, abstractmethod
@@ -17,16 +17,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Tokens of a long sequence that go through a layer at once, on a processor with caches.
+# Tokens of a long sequence that pass through a layer at once on a CPU.
 _BLOCK_TOKENS = 2048
 
 
-class Layer(ABC):
-    """One ``LoFTREncoderLayer``; subclasses suit it to sequences of some length."""
+class EncoderLayer(ABC):
+    """One ``LoFTREncoderLayer``; the subclasses are for short and for long sequences."""
 
     @torch.no_grad()
     def __init__(self, layer: Any) -> None:
-        """Take the weights of a layer, which is on its device and in its precision."""
+        """Take the weights of kornia's layer, which is already on its device and in its number format."""
         self._layer = layer
         channels = len(layer.k_proj.weight)
         self._heads = channels // layer.dim
@@ -35,82 +35,87 @@ class Layer(ABC):
 
     @abstractmethod
     def __call__(self, x: Tensor, source: Tensor) -> Tensor:
-        """Add to tokens (..., L, C) what they find in others (..., S, C)."""
+        """Tokens (..., L, C) after attention to source tokens (..., S, C), with the residual connection."""
 
-    def _added(self, x: Tensor, message: Tensor) -> Tensor:
-        """Add to tokens (..., C) what becomes of merged messages (..., C) to them."""
-        found: Tensor = self._layer.norm2(self._layer.mlp(torch.cat([x, self._layer.norm1(message)], dim=-1)))
-        return found.add_(x)
+    def _feed_forward(self, x: Tensor, message: Tensor) -> Tensor:
+        """Tokens (..., C) plus the feed-forward network of tokens and merged messages (..., C)."""
+        out: Tensor = self._layer.norm2(self._layer.mlp(torch.cat([x, self._layer.norm1(message)], dim=-1)))
+        return out.add_(x)
 
 
-class WindowLayer(Layer):
-    """For many short sequences, (N, L, C)."""
+class WindowEncoderLayer(EncoderLayer):
+    """Encoder layer for many short sequences, (N, L, C)."""
 
     @torch.no_grad()
     def __init__(self, layer: Any) -> None:
-        """Take the weights of a layer."""
+        """Take the weights of kornia's layer."""
         super().__init__(layer)
         self._key_value = torch.cat([layer.k_proj.weight, layer.v_proj.weight])
 
     def __call__(self, x: Tensor, source: Tensor) -> Tensor:
-        """Add to windows (N, L, C) what they find in others (N, S, C), each in its own."""
+        """Windows (N, L, C) after attention, each to its own source window (N, S, C)."""
         layer = self._layer
-        query = _positive(layer.q_proj(x))
-        key, value = functional.linear(source, self._key_value).chunk(2, dim=-1)
-        key = _positive(key)
-        known = (key.mT @ value).mul_(self._same_head)
-        weight = functional.linear(query * key.sum(1, keepdim=True), self._same_head)
-        return self._added(x, layer.merge((query @ known).div_(weight.add_(layer.attention.eps))))
+        q = _elu_feature_map(layer.q_proj(x))
+        k, v = functional.linear(source, self._key_value).chunk(2, dim=-1)
+        k = _elu_feature_map(k)
+        kv = (k.mT @ v).mul_(self._same_head)
+        normaliser = functional.linear(q * k.sum(1, keepdim=True), self._same_head)
+        return self._feed_forward(x, layer.merge((q @ kv).div_(normaliser.add_(layer.attention.eps))))
 
 
-class SequenceLayer(Layer):
-    """For one long sequence, (L, C)."""
+class SequenceEncoderLayer(EncoderLayer):
+    """Encoder layer for one long sequence, (L, C)."""
 
     @torch.no_grad()
     def __init__(self, layer: Any) -> None:
-        """Take the weights of a layer."""
+        """Take the weights of kornia's layer."""
         super().__init__(layer)
         self._value, self._merge = layer.v_proj.weight.float().T, layer.merge.weight.float().T
         self._of_head = self._same_head[:, :: layer.dim].float()
 
     def __call__(self, x: Tensor, source: Tensor) -> Tensor:
-        """Add to tokens (L, C) what they find in others (S, C)."""
-        known, total = self._known(source)
-        return torch.cat([self._asked(some, known, total) for some in _blocks(x)])
+        """Tokens (L, C) after attention to source tokens (S, C)."""
+        kv_merged, k_sum = self._summarise(source)
+        return torch.cat([self._attend(block, kv_merged, k_sum) for block in _blocks(x)])
 
-    def _known(self, source: Tensor) -> tuple[Tensor, Tensor]:
-        """(C, C) what a query takes from tokens (S, C), merged, and (C, H) how much of each head's there is."""
-        known, total = torch.zeros_like(self._value), self._value.new_zeros(len(self._value))
-        for some in _blocks(source):
-            key = _positive(self._layer.k_proj(some))
-            known += key.T @ some
-            total += key.sum(0)
-        known = (known @ self._value).mul_(self._same_head) @ self._merge
-        return known.to(source.dtype), (total[:, None] * self._of_head).to(source.dtype)
+    def _summarise(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """(C, C) φ(K)ᵀV M and (C, H) Σφ(K) of each head, of source tokens (S, C)."""
+        kv, k_sum = torch.zeros_like(self._value), self._value.new_zeros(len(self._value))
+        for block in _blocks(source):
+            k = _elu_feature_map(self._layer.k_proj(block))
+            kv += k.T @ block
+            k_sum += k.sum(0)
+        kv_merged = (kv @ self._value).mul_(self._same_head) @ self._merge
+        return kv_merged.to(source.dtype), (k_sum[:, None] * self._of_head).to(source.dtype)
 
-    def _asked(self, x: Tensor, known: Tensor, total: Tensor) -> Tensor:
-        query = _positive(self._layer.q_proj(x))
-        weight = (query @ total).add_(self._layer.attention.eps)
-        query.view(len(x), self._heads, -1).div_(weight[..., None])
-        return self._added(x, query @ known)
+    def _attend(self, x: Tensor, kv_merged: Tensor, k_sum: Tensor) -> Tensor:
+        q = _elu_feature_map(self._layer.q_proj(x))
+        normaliser = (q @ k_sum).add_(self._layer.attention.eps)
+        q.view(len(x), self._heads, -1).div_(normaliser[..., None])
+        return self._feed_forward(x, q @ kv_merged)
 
 
-class Transformer:
-    """kornia's ``LocalFeatureTransformer``: layers in which two images look at themselves and at each other in turn."""
+class LocalFeatureTransformer:
+    """kornia's ``LocalFeatureTransformer``: alternating layers of self- and cross-attention of two images."""
 
-    def __init__(self, steps: Sequence[tuple[Layer, str]]) -> None:
-        """Take layers, and whether each lets an image look at itself, "self", or at the other, "cross"."""
-        self.steps = tuple(steps)
+    def __init__(self, layers: Sequence[tuple[EncoderLayer, str]]) -> None:
+        """Take layers, each with its kind of attention: "self" or "cross"."""
+        self.layers = tuple(layers)
 
     @classmethod
-    def of(cls, transformer: nn.Module, kind: type[Layer]) -> "Transformer":
-        """Take the weights of kornia's, with layers for sequences of a kind."""
+    def from_kornia(cls, transformer: nn.Module, layer_class: type[EncoderLayer]) -> "LocalFeatureTransformer":
+        """Take the weights of kornia's transformer.
+
+        Args:
+            transformer: A ``kornia.feature.loftr`` ``LocalFeatureTransformer``.
+            layer_class: Encoder layer for the length of its sequences.
+        """
         theirs: Any = transformer
-        return cls([(kind(layer), name) for layer, name in zip(theirs.layers, theirs.layer_names, strict=True)])
+        return cls([(layer_class(layer), name) for layer, name in zip(theirs.layers, theirs.layer_names, strict=True)])
 
     def __call__(self, tokens0: Tensor, tokens1: Tensor) -> tuple[Tensor, Tensor]:
-        """What becomes of the tokens of two images."""
-        for layer, name in self.steps:
+        """Transformed tokens of both images."""
+        for layer, name in self.layers:
             if name == "self":
                 tokens0, tokens1 = layer(tokens0, tokens0), layer(tokens1, tokens1)
             else:
@@ -124,6 +129,6 @@ def _blocks(tokens: Tensor) -> Iterator[Tensor]:
     return (tokens[start : start + block] for start in range(0, len(tokens), block))
 
 
-def _positive(x: Tensor) -> Tensor:
-    """``elu(x) + 1``, which is e^x below zero and x + 1 above; PyTorch's ``elu`` is many times slower in bfloat16."""
+def _elu_feature_map(x: Tensor) -> Tensor:
+    """``elu(x) + 1``, as e^x below zero and x + 1 above; PyTorch's ``elu`` is many times slower in bfloat16."""
     return x.clamp(max=0).exp_().add_(x.clamp(min=0))

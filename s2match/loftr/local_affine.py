@@ -1,9 +1,9 @@
-"""What the neighbours of a match agree on: where the ground around it went.
+"""Robust local affine fit of match displacements, one per match, from the matches in the cells around it.
 
-A single match is noisy, and drawn to the middle of the window it was sought in; the ground around it moves nearly
-alike. So a small affine model is fitted to the displacements of the matches in the cells around each one, those that
-disagree counting little. It is what tie-point software does when it correlates windows instead of points, and, to tell
-wrong matches by their neighbours, what grid-based motion statistics do (Bian et al., "GMS", CVPR 2017).
+A single fine match is noisy and biased towards the centre of its window, while neighbouring matches share nearly one
+affine displacement. The fit smooths the points, and its residual and weight tell wrong matches, as grid-based motion
+statistics do (Bian et al., "GMS", CVPR 2017). Fitted by iteratively reweighted least squares with the Geman-McClure
+weights 1 / (1 + r²)².
 """
 
 from dataclasses import dataclass
@@ -13,118 +13,118 @@ import torch
 from torch import Tensor
 
 from s2match.core.matches import REACH_CELLS
-from s2match.loftr.token_table import TokenTable
+from s2match.loftr.tokens import TokenTable
 
-# Neighbours further than this from the median of them all take no part, a cell away and, by cell, further on.
-_NEAR_PX, _NEAR_PX_PER_CELL = 3.0, 1.6
+# Neighbours further from the median displacement than this take no part; the limit grows with distance in cells.
+_MAX_DEVIATION_PX, _MAX_DEVIATION_PX_PER_CELL = 3.0, 1.6
 
-# How the weight of a neighbour falls with its distance from the model, and how often it is taken anew.
-_SCALE_PX, _ROUNDS = 1.0, 3
+# Scale of the robust weights, and number of reweighted fits.
+_SCALE_PX, _FITS = 1.0, 3
 
-# What is known beforehand, no scale or turn, weighs as much as this.
-_PRIOR = 0.5
+# Precision of the prior "no scale, shear or rotation" on the linear coefficients, in (cells per px)².
+_PRIOR_PRECISION = 0.5
 
-# Less than this is nothing, where a division or a logarithm asks for more.
-_LEAST_KNOWN, _LEAST_EVIDENCE = 1e-6, 0.05
+# Lower limits that keep divisions and logarithms finite.
+_EPSILON, _MIN_FEATURE = 1e-6, 0.05
 
-# Added to the variance of a heatmap: the sharpest are not as exact as they look.
-_LEAST_VARIANCE_PX2 = 0.3
+# Added to the variance of a heatmap: sharp heatmaps are less exact than their variance says.
+_EXTRA_VARIANCE_PX2 = 0.3
 
 
 @dataclass(frozen=True)
 class LocalFit:
-    """What was agreed on around each of N matches.
+    """Local affine fits around N matches.
 
     Attributes:
-        displacement: (N, 2) pixels (x, y) from the reference's point to the target's.
-        scatter: (N,) pixels from there to the match itself.
-        support: (N,) how exactly the neighbours that agree fix the point, the match itself left out: their weight where
-            they lie all around it, less where they lie to one side.
-        share: (N,) the weight of those that agree over that of all that are there.
+        displacement: (N, 2) fitted displacement (x, y) in pixels at the match, from the reference's to the target's
+            point.
+        raw_residual_px: (N,) distance between the match's own displacement and the fitted one.
+        precision: (N,) leave-one-out precision (inverse variance, px⁻²) of the fit at the match; lower where neighbours
+            lie on one side.
+        inlier_fraction: (N,) robust weight of the neighbours over their weight before the fit, the match itself left
+            out.
     """
 
     displacement: Tensor
-    scatter: Tensor
-    support: Tensor
-    share: Tensor
+    raw_residual_px: Tensor
+    precision: Tensor
+    inlier_fraction: Tensor
 
 
-def weights_of(confidence: Tensor, variance_px2: Tensor) -> Tensor:
-    """(N,) what matches weigh: how sure they are, over how widely the fine stage spreads them."""
-    return confidence / (variance_px2 + _LEAST_VARIANCE_PX2)
+def match_weights(confidence: Tensor, variance_px2: Tensor) -> Tensor:
+    """(N,) weights in px⁻² of matches in the local fits: confidence over the variance of the fine match."""
+    return confidence / (variance_px2 + _EXTRA_VARIANCE_PX2)
 
 
-def fit_locally(cells: Tensor, displacement: Tensor, weights: Tensor, grid: tuple[int, int]) -> LocalFit:
-    """Fit the displacements around every match.
+def fit_local_affine(cells: Tensor, displacement: Tensor, weights: Tensor, grid: tuple[int, int]) -> LocalFit:
+    """Local affine fit of the displacements around every match.
 
     Args:
-        cells: (N,) cells of the reference, row by row over the grid, each at most once.
-        displacement: (N, 2) pixels (x, y) from the reference's point to the target's.
-        weights: (N,) what each match counts, see :func:`weights_of`.
-        grid: Rows and columns.
+        cells: (N,) row-major cells of the reference, each at most once.
+        displacement: (N, 2) displacements (x, y) in pixels, from the reference's to the target's point.
+        weights: (N,) weights of the matches, see :func:`match_weights`.
+        grid: Rows and columns of the reference's cells.
     """
-    around = TokenTable(cells, grid, REACH_CELLS).around(cells)
-    steps = _steps(cells.device)
-    there = around >= 0
-    around = around.clamp(min=0)
-    # x and y apart: everything below runs along the neighbours
-    moved, weight = displacement.T.contiguous()[:, around], weights[around] * there
-    middle = _median(moved, there)
-    allowed = _NEAR_PX + _NEAR_PX_PER_CELL * steps.abs().amax(1)
-    near = weight * ((moved - middle[..., None]).abs().amax(0) <= allowed)
-    design = torch.cat([torch.ones_like(steps[:, :1]), steps], 1)
-    counted, model = near, moved.new_zeros(len(cells), 3, 2)
-    for _ in range(_ROUNDS):
-        model = torch.linalg.solve(_known(design, counted), ((moved * counted) @ design).permute(1, 2, 0))
-        off_px2 = (moved - model.permute(2, 0, 1) @ design.T).square().sum(0)
-        counted = near / (1 + off_px2 / _SCALE_PX**2) ** 2
-    others = (steps != 0).any(1)
-    counted, weight = counted * others, weight * others
-    support = torch.linalg.inv(_known(design, counted))[:, 0, 0].reciprocal()
-    share = counted.sum(1) / weight.sum(1).clamp(min=_LEAST_KNOWN)
-    local_fit = model[:, 0]
-    return LocalFit(local_fit, (displacement - local_fit).norm(dim=1), support, share)
+    neighbours = TokenTable(cells, grid, REACH_CELLS).around(cells)
+    offsets = _neighbour_offsets(cells.device)
+    present = neighbours >= 0
+    neighbours = neighbours.clamp(min=0)
+    # x and y apart, so that the operations below run along the neighbours
+    moved, initial = displacement.T.contiguous()[:, neighbours], weights[neighbours] * present
+    median = _median(moved, present)
+    max_deviation = _MAX_DEVIATION_PX + _MAX_DEVIATION_PX_PER_CELL * offsets.abs().amax(1)
+    near = initial * ((moved - median[..., None]).abs().amax(0) <= max_deviation)
+    design = torch.cat([torch.ones_like(offsets[:, :1]), offsets], 1)
+    robust, model = near, moved.new_zeros(len(cells), 3, 2)
+    for _ in range(_FITS):
+        model = torch.linalg.solve(_normal_matrices(design, robust), ((moved * robust) @ design).permute(1, 2, 0))
+        residual_px2 = (moved - model.permute(2, 0, 1) @ design.T).square().sum(0)
+        robust = near / (1 + residual_px2 / _SCALE_PX**2) ** 2
+    others = (offsets != 0).any(1)
+    robust, initial = robust * others, initial * others
+    precision = torch.linalg.inv(_normal_matrices(design, robust))[:, 0, 0].reciprocal()
+    inlier_fraction = robust.sum(1) / initial.sum(1).clamp(min=_EPSILON)
+    fitted = model[:, 0]
+    return LocalFit(fitted, (displacement - fitted).norm(dim=1), precision, inlier_fraction)
 
 
-def _median(values: Tensor, there: Tensor) -> Tensor:
-    """(2, N) lower medians of values (2, N, K), of those that are there (N, K), one at least."""
+def calibrated_confidence(local_fit: LocalFit, calibration: tuple[float, float, float]) -> Tensor:
+    """(N,) probability that each match is correct, by logistic regression on its local fit.
+
+    Given the local fit, the network's own confidence adds no information.
+
+    Args:
+        local_fit: Local fits of the matches.
+        calibration: Constant, and coefficients of the logarithms of precision and inlier fraction, as fitted by
+            ``training.calibrate``.
+    """
+    features = calibration_features(local_fit.precision, local_fit.inlier_fraction)
+    return torch.sigmoid(calibration[0] + features @ features.new_tensor(calibration[1:]))
+
+
+def calibration_features(precision: Tensor, inlier_fraction: Tensor) -> Tensor:
+    """(N, 2) features of the logistic regression: logarithms of precision and inlier fraction."""
+    return torch.stack([precision, inlier_fraction], 1).clamp(min=_MIN_FEATURE).log()
+
+
+def _neighbour_offsets(device: torch.device) -> Tensor:
+    """(K, 2) offsets (x, y) in cells of the neighbourhood, row-major."""
+    axis = torch.arange(2.0 * REACH_CELLS + 1, device=device) - REACH_CELLS
+    return torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).flatten(0, 1)
+
+
+def _median(values: Tensor, present: Tensor) -> Tensor:
+    """(2, N) lower medians over the neighbours of values (2, N, K), where present (N, K); at least one is present."""
     if values.device.type != "cpu":
-        return torch.where(there, values, torch.nan).nanmedian(2).values
+        return torch.where(present, values, torch.nan).nanmedian(2).values
     # NumPy sorts short rows twenty times as fast as PyTorch finds their medians
-    ordered = np.sort(torch.where(there, values, torch.inf).numpy())
-    middle = (there.sum(1).numpy() - 1) // 2
+    ordered = np.sort(torch.where(present, values, torch.inf).numpy())
+    middle = (present.sum(1).numpy() - 1) // 2
     return torch.from_numpy(ordered[:, np.arange(len(middle)), middle])
 
 
-def _known(design: Tensor, counted: Tensor) -> Tensor:
-    """(N, 3, 3) normal matrices of weights (N, K), with what is known beforehand."""
-    # a neighbourhood of a few matches in a line tells no slope across it
-    prior = torch.diag(torch.tensor([_LEAST_KNOWN, _PRIOR, _PRIOR], device=design.device))
+def _normal_matrices(design: Tensor, weights: Tensor) -> Tensor:
+    """(N, 3, 3) normal matrices of weights (N, K), plus the prior; a few matches on a line give no slope across it."""
+    prior = torch.diag(torch.tensor([_EPSILON, _PRIOR_PRECISION, _PRIOR_PRECISION], device=design.device))
     products = (design[:, :, None] * design[:, None, :]).flatten(1)
-    return (counted @ products).view(-1, *prior.shape) + prior
-
-
-def calibrated(local_fit: LocalFit, calibration: tuple[float, float, float]) -> Tensor:
-    """How likely matches are right by what their neighbours do; beside that the network's own confidence tells nothing.
-
-    Args:
-        agreed: What was agreed on around the matches.
-        calibration: Of a logistic regression: constant, and factors of the logarithms of the support and of the share;
-            ``training.calibrate`` finds them.
-
-    Returns:
-        (N,) in [0, 1].
-    """
-    known = evidence(local_fit.support, local_fit.share)
-    return torch.sigmoid(calibration[0] + known @ known.new_tensor(calibration[1:]))
-
-
-def evidence(support: Tensor, share: Tensor) -> Tensor:
-    """(N, 2) what :func:`calibrated` weighs."""
-    return torch.stack([support, share], 1).clamp(min=_LEAST_EVIDENCE).log()
-
-
-def _steps(device: torch.device) -> Tensor:
-    """(K, 2) steps (x, y) in cells to the neighbours that are asked, row-major."""
-    reach = torch.arange(2.0 * REACH_CELLS + 1, device=device) - REACH_CELLS
-    return torch.stack(torch.meshgrid(reach, reach, indexing="xy"), -1).flatten(0, 1)
+    return (weights @ products).view(-1, *prior.shape) + prior

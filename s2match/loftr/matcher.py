@@ -1,8 +1,6 @@
-"""kornia's LoFTR as a function from two grey images to matches in the GDAL pixel frame.
+"""LoFTR as a function from two grey images to matches in the GDAL pixel frame."""
 
-LoFTR: Sun et al., "LoFTR: Detector-Free Local Feature Matching with Transformers", CVPR 2021, arXiv 2104.00680.
-"""
-
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,51 +18,54 @@ from s2match.loftr.engine import Engine, ImageFeatures
 from s2match.util.containers import free_memory
 from s2match.util.threads import limit_threads
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """An image as a network sees it.
+    """An image with its backbone features.
 
     Attributes:
         image: The image.
-        features: What the backbone makes of it.
+        features: Its features, on the matcher's device.
     """
 
     image: GreyImage
     features: ImageFeatures
 
     def within(self, cells: NDArray[np.bool_]) -> "EncodedImage":
-        """The same of those cells alone that a (rows, columns) mask over the grid of 8 px chooses."""
+        """The image restricted to the cells where a (rows, columns) mask over the grid of 8 px cells is true."""
         return EncodedImage(self.image, self.features.within(torch.from_numpy(cells)))
 
 
 class LoftrMatcher:
-    """A network on a device."""
+    """A LoFTR network on a device."""
 
     def __init__(self, network: Network, device: torch.device, precision: torch.dtype | None = None) -> None:
-        """Move the network to the device.
+        """Copy the network to the device.
 
         Args:
-            network: The network, its pixel frame and its matching configuration.
-            device: Where to run.
-            precision: Of the network's backbone; None: the fastest of the device, see
-                :func:`s2match.loftr.device.best_precision`.
+            network: The network, its pixel frame and its matching parameters.
+            device: Device to run on.
+            precision: Number format of the backbone; None: :func:`s2match.loftr.device.best_precision`.
         """
         self.device = device
         self._title = network.title
         self._to_gdal = 0.5 - network.pixel_centre
-        self._agrees = network.config.fine_iterations > 1
+        self._has_local_fit = network.config.fine_iterations > 1
         self._precision = precision or best_precision(device)
         self._engine = Engine(network.net, device, self._precision, network.config)
+        logger.info("weights %s on %s in %s", self._title, device, self._precision)
+        logger.debug("matching parameters: %s", network.config)
 
     @property
     def bytes_per_pixel(self) -> int:
-        """Memory that a pass takes at its peak for each pixel of both images, about."""
+        """Approximate peak memory of a pass, in bytes per pixel of both images together."""
         return self._engine.bytes_per_pixel
 
     @property
     def free_bytes(self) -> int:
-        """Memory that is free on the device, and in the container that the process runs in."""
+        """Free memory in bytes, of the GPU, or of the machine within the limit of its container."""
         if self.device.type == "cuda":
             return torch.cuda.mem_get_info(self.device)[0]
         free = int(psutil.virtual_memory().available)
@@ -72,66 +73,82 @@ class LoftrMatcher:
         return free if limited is None else min(free, limited)
 
     def nothing(self, confidence: float) -> Matches:
-        """What is found where there is nothing to match."""
+        """An empty set of matches, as of images without anything to match.
+
+        Args:
+            confidence: Threshold to record as its provenance.
+        """
         none = np.zeros(0)
         return Matches(
-            np.zeros((0, 2)), np.zeros((0, 2)), none, self._origin(confidence), none if self._agrees else None
+            np.zeros((0, 2)),
+            np.zeros((0, 2)),
+            none,
+            self._provenance(confidence),
+            none if self._has_local_fit else None,
         )
 
     def match(
         self, image0: GreyImage, image1: GreyImage, confidence: float, bands: NDArray[np.int64] | None = None
     ) -> Matches:
-        """Match two images in one pass: :meth:`encode` both, and :meth:`compare` them."""
+        """Matches of two images in one pass: :meth:`encode` both, then :meth:`match_encoded`."""
         return self.match_encoded(self.encode(image0), self.encode(image1), confidence, bands)
 
     @limit_threads()
     def encode(self, image: GreyImage) -> EncodedImage:
-        """What the backbone makes of an image, for any number of comparisons; any size, multiples of 8 or not.
+        """Backbone features of an image, for any number of pairs.
+
+        Args:
+            image: Image of any size; multiples of 8 are not required.
 
         Raises:
             ImageSizeError: The device has too little memory for an image of this size.
         """
         valid = None if image.valid.all() else torch.from_numpy(image.valid)
-        with self._in_memory():
+        with self._memory_errors():
             return EncodedImage(image, self._engine.extract(torch.from_numpy(image.grey), valid))
 
     @limit_threads()
     def match_encoded(
-        self, seen0: EncodedImage, seen1: EncodedImage, confidence: float, bands: NDArray[np.int64] | None = None
+        self, image0: EncodedImage, image1: EncodedImage, confidence: float, bands: NDArray[np.int64] | None = None
     ) -> Matches:
-        """Match two images.
+        """Matches of two images.
 
-        Nothing is matched where an image is not valid, nor within the border of its edge that the weights ask for, of
-        one or two cells. Points of the reference lie on the network's grid of 8 px; those of the target are refined.
+        There are none on invalid pixels, nor within the border of one or two cells that the weights define. Points of
+        the reference are centres of 8 px cells; points of the target are refined.
 
         Args:
-            seen0: Reference.
-            seen1: Target.
+            image0: Reference.
+            image1: Target.
             confidence: Keep matches with a confidence above this, in [0, 1].
-            bands: (R, 2); matches of row r of the reference's cells of 8 px are sought in the target's rows of cells
-                from ``bands[r, 0]`` to before ``bands[r, 1]``; None: anywhere.
+            bands: (R, 2); cells of row r of the reference may match cells of the target in rows ``bands[r, 0]``
+                (inclusive) to ``bands[r, 1]`` (exclusive), in cells of 8 px. None: anywhere.
 
         Returns:
-            The matches, in the order of the reference's rows and columns.
+            The matches, ordered by the reference's rows and columns.
 
         Raises:
             ImageSizeError: The device has too little memory for images of this size.
         """
-        with self._in_memory():
-            allowed = None if bands is None else torch.from_numpy(bands)
-            found = self._engine.match(seen0.features, seen1.features, confidence, allowed)
-        xy0, xy1 = (points.cpu().double().numpy() + self._to_gdal for points in (found.keypoints0, found.keypoints1))
-        confidences, scatter_px = (v.cpu().double().numpy() for v in (found.confidence, found.scatter))
-        matches = Matches(xy0, xy1, confidences, self._origin(confidence), scatter_px if self._agrees else None)
-        # the fine stage moves some off
-        return matches.subset(seen0.image.shows(xy0) & seen1.image.shows(xy1))
+        with self._memory_errors():
+            band_rows = None if bands is None else torch.from_numpy(bands)
+            matches = self._engine.match(image0.features, image1.features, confidence, band_rows)
+        xy0, xy1 = (
+            points.cpu().double().numpy() + self._to_gdal for points in (matches.keypoints0, matches.keypoints1)
+        )
+        confidences, residual_px = (v.cpu().double().numpy() for v in (matches.confidence, matches.raw_residual_px))
+        in_gdal = Matches(
+            xy0, xy1, confidences, self._provenance(confidence), residual_px if self._has_local_fit else None
+        )
+        # fine matching may move a point off the valid pixels
+        return in_gdal.subset(image0.image.shows(xy0) & image1.image.shows(xy1))
 
-    def _origin(self, confidence: float) -> Provenance:
+    def _provenance(self, confidence: float) -> Provenance:
         precision = str(self._precision).removeprefix("torch.")
         return Provenance(self._title, str(self.device), confidence, precision=precision)
 
     @contextmanager
-    def _in_memory(self) -> Iterator[None]:
+    def _memory_errors(self) -> Iterator[None]:
+        """Report out-of-memory errors of the block as :class:`ImageSizeError`."""
         try:
             yield
         except (RuntimeError, MemoryError) as error:

@@ -1,4 +1,4 @@
-"""Names of weights."""
+"""Names of weights; importing them does not import PyTorch."""
 
-# The weights that come with the project.
+# The weights in the package's ``data`` folder.
 BUNDLED = "sentinel2"

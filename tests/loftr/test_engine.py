@@ -14,13 +14,12 @@ from conftest import REAL, ROOT, texture
 from kornia.feature import LoFTR
 
 from s2match.io.reader import read_raster
+from s2match.loftr import backbone as backbone_module
 from s2match.loftr import coarse_matching as coarse_module
-from s2match.loftr import engine as engine_module
 from s2match.loftr import linear_attention as attention_module
 from s2match.loftr.checkpoints import load_network
 from s2match.loftr.coarse_matching import (
     MIN_THRESHOLD,
-    Tokens,
     blocks_in_bands,
     dual_softmax_matches,
     neighbourhood_matches,
@@ -28,7 +27,8 @@ from s2match.loftr.coarse_matching import (
 from s2match.loftr.config import MatchingConfig
 from s2match.loftr.device import best_precision
 from s2match.loftr.engine import Engine, EngineMatches
-from s2match.loftr.fine_matching import FineStage
+from s2match.loftr.fine_matching import FineMatching
+from s2match.loftr.tokens import Tokens
 from s2match.matching.greyscale import prepare
 
 CPU = torch.device("cpu")
@@ -53,8 +53,7 @@ def stock(net: LoFTR, image0: torch.Tensor, image1: torch.Tensor, threshold: flo
 
 
 def matches_of(keypoints0: torch.Tensor, keypoints1: torch.Tensor, confidence: torch.Tensor) -> EngineMatches:
-    nothing = torch.zeros_like(confidence)
-    return EngineMatches(keypoints0, keypoints1, confidence, nothing, nothing, nothing)
+    return EngineMatches.without_local_fit(keypoints0, keypoints1, confidence)
 
 
 def fast(engine: Engine, image0: torch.Tensor, image1: torch.Tensor, threshold: float) -> EngineMatches:
@@ -96,7 +95,7 @@ def test_same_matches_at_any_size(
 
 @pytest.mark.parametrize("windowed", [True, False])
 def test_fine_windows_equal_the_fine_map(net: LoFTR, windowed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "_WINDOW_COST", 0.0 if windowed else 1e9)
+    monkeypatch.setattr(backbone_module, "_WINDOW_COST", 0.0 if windowed else 1e9)
     images = cut(40, 40, 264, 248), cut(43, 45, 264, 248)
     assert_same(fast(Engine(net, CPU), *images, 0.2), stock(net, *images, 0.2), 0.2, 300)
 
@@ -159,7 +158,7 @@ def test_features_serve_any_number_of_pairs(net: LoFTR) -> None:
 
 
 def test_masks_keep_what_kornia_keeps(net: LoFTR) -> None:
-    """kornia leaves its border rule to the masks; inside of it the matches are the same."""
+    """Kornia leaves its border rule to the masks; inside of it the matches are the same."""
     images = cut(40, 40, 256, 256), cut(43, 45, 256, 256)
     valid0, valid1 = torch.ones(256, 256, dtype=torch.bool), torch.ones(256, 256, dtype=torch.bool)
     valid0[:, :100], valid1[:50] = False, False
@@ -259,7 +258,8 @@ _SCORES_OF_16_000_CELLS = """
 import re
 from pathlib import Path
 import torch
-from s2match.loftr.coarse_matching import Tokens, dual_softmax_matches, neighbourhood_matches
+from s2match.loftr.coarse_matching import dual_softmax_matches, neighbourhood_matches
+from s2match.loftr.tokens import Tokens
 def peak():
     return int(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
 count = 16_000
@@ -333,24 +333,24 @@ def moved_scene(net: LoFTR, config: MatchingConfig) -> tuple[EngineMatches, torc
     return found, (found.keypoints1 - found.keypoints0 + torch.tensor([5.0, 3.0])).norm(dim=1)
 
 
-def test_what_neighbours_agree_on_is_nearer_the_truth(net: LoFTR) -> None:
+def test_local_fits_are_nearer_the_truth_than_single_matches(net: LoFTR) -> None:
     _, alone = moved_scene(net, MatchingConfig(neighbourhood=True))
     found, together = moved_scene(net, MatchingConfig(neighbourhood=True, fine_iterations=3))
     assert len(together) > 0.7 * len(alone) > 200
     assert together.mean() < 0.5 * alone.mean()
-    assert found.scatter.max() < 3 and found.support.min() > 2
+    assert found.raw_residual_px.max() < 3 and found.precision.min() > 2
 
 
-def test_few_looks_are_repeated(net: LoFTR, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A window that was looked at is not looked at again: what lies where it was first sought is seen once."""
+def test_only_windows_that_moved_are_evaluated_again(net: LoFTR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most windows of an image matched with itself do not move after the first iteration."""
     counts = []
-    plain = FineStage.predict
+    plain = FineMatching.predict
 
-    def counting(stage: FineStage, middles: torch.Tensor, some: torch.Tensor | None = None) -> Any:
-        counts.append(len(middles))
-        return plain(stage, middles, some)
+    def counting(fine: FineMatching, centres: torch.Tensor, indices: torch.Tensor | None = None) -> Any:
+        counts.append(len(centres))
+        return plain(fine, centres, indices)
 
-    monkeypatch.setattr(FineStage, "predict", counting)
+    monkeypatch.setattr(FineMatching, "predict", counting)
     scene = cut(40, 40, 320, 320)
     fast(Engine(net, CPU, config=MatchingConfig(neighbourhood=True, fine_iterations=3)), scene, scene, 0.05)
     assert len(counts) == 3 and counts[0] > 1000 and counts[2] <= counts[1] < 0.1 * counts[0]
@@ -361,7 +361,9 @@ def test_calibrated_confidence_is_what_the_threshold_is_for(net: LoFTR) -> None:
     images = cut(40, 40, 320, 320), cut(43, 45, 320, 320)
     engine = Engine(net, CPU, config=config)
     every, some = fast(engine, *images, 0.0), fast(engine, *images, 0.8)
-    assert torch.allclose(every.confidence, torch.sigmoid(-2 + every.support.log() - every.share.log()), atol=1e-5)
+    assert torch.allclose(
+        every.confidence, torch.sigmoid(-2 + every.precision.log() - every.inlier_fraction.log()), atol=1e-5
+    )
     assert 0 < len(some.confidence) < len(every.confidence) and some.confidence.min() > 0.8
     assert torch.equal(every.keypoints1[every.confidence > 0.8], some.keypoints1)
 
