@@ -22,8 +22,8 @@ from s2match.core.radiometry import AS_FILES_SAY, ReadOptions
 from s2match.core.raster import Raster
 from s2match.core.scene import Scene
 from s2match.io.reader import read_raster
-from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching.greyscale import prepare
+from s2match.matching.matcher import Matcher
 from s2match.matching.single_pass import match_rasters
 from s2match.outputs.figures.saving import save_figure
 from s2match.outputs.match_figure import plot_matches
@@ -65,12 +65,12 @@ def prepare_image(raster: Raster) -> GreyImage:
 def match_loftr(
     reference: Raster,
     target: Raster,
-    matcher: LoftrMatcher,
+    matcher: Matcher,
     settings: Settings,
     progress: Callable[[float], None] | None = None,
 ) -> Matches:
     """Prepare and match two images; keep the matches above the confidence."""
-    return match_rasters(matcher, reference, target, settings.confidence, progress, settings.postprocessing)
+    return match_rasters(matcher, reference, target, settings, progress)
 
 
 def draw_matches(result: PairResult, path: str | Path | None = None, figure: Figure | None = None) -> Figure:

@@ -34,6 +34,7 @@ from s2match.matching.greyscale import prepare
 from s2match.matching.single_pass import match_rasters
 from s2match.outputs.figures.saving import save_figure
 from s2match.outputs.match_figure import plot_pair
+from s2match.settings import Settings
 from s2match.util.atomic_write import atomic_write
 from s2match.util.threads import limit_threads
 
@@ -48,7 +49,8 @@ Method = Callable[[Raster, Raster], Matches | NDArray[np.float64] | None]
 def loftr(weights: str, confidence: float) -> Method:
     """LoFTR with named weights."""
     matcher = LoftrMatcher(load_network(weights), pick_device("auto"))
-    return lambda reference, target: match_rasters(matcher, reference, target, confidence)
+    settings = Settings(confidence=confidence)
+    return lambda reference, target: match_rasters(matcher, reference, target, settings)
 
 
 def sift(reference: Raster, target: Raster) -> Matches:

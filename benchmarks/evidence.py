@@ -24,10 +24,12 @@ from s2match.loftr.checkpoints import load_network
 from s2match.loftr.device import pick_device
 from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching.single_pass import match_rasters
-from s2match.registration.estimators import FIELD, MODELS, best_model
+from s2match.registration.estimators import best_model
 from s2match.registration.evidence import common_ground, patches, weight
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration
+from s2match.registration.options import FIELD, MODELS, FitOptions
+from s2match.settings import Settings
 from s2match.util.threads import limit_threads
 
 _SEED = 0
@@ -84,15 +86,16 @@ def cropped_pairs(paths: list[Path], side: int, enlarge: int, count: int) -> Ite
 def calls(matcher: LoftrMatcher, pair: tuple[Raster, Raster], confidence: float) -> dict[str, Call]:
     """Match a pair and fit every model but a field."""
     first, second = pair
-    matches, ground = match_rasters(matcher, first, second, confidence), common_ground(first, second)
+    matches = match_rasters(matcher, first, second, Settings(confidence=confidence))
+    ground = common_ground(first, second)
     names, found = f"{first.scene.path.stem} – {second.scene.path.stem}", {}
     for model in (each for each in MODELS if each != FIELD):
-        best = best_model(matches, model)
+        best = best_model(matches, FitOptions(model))
         inliers = np.zeros(len(matches), np.bool_) if best is None else best.inliers
         weighs = weight(matches, inliers)
         found[model] = Call(
             names,
-            isinstance(fit(matches, model, ground=ground), Registration),
+            isinstance(fit(matches, FitOptions(model), ground=ground), Registration),
             len(matches),
             int(inliers.sum()),
             patches(matches, inliers),

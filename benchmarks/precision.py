@@ -23,6 +23,7 @@ from s2match.loftr.checkpoints import load_network
 from s2match.loftr.device import best_precision, pick_device
 from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching.single_pass import match_rasters
+from s2match.settings import Settings
 from s2match.util.threads import limit_threads
 
 CONFIDENCE = 0.2
@@ -87,7 +88,7 @@ def main() -> None:
             read_raster(next(arguments.data.glob(f"{name}*.jp2")), (arguments.size, arguments.size)) for name in names
         )
         target = moved(target, _OFFSET)
-        found = [match_rasters(matcher, reference, target, CONFIDENCE) for matcher in matchers]
+        found = [match_rasters(matcher, reference, target, Settings(confidence=CONFIDENCE)) for matcher in matchers]
         every.append(agreement(reference, target, *found))
         print(_line(" – ".join(name[:15] for name in names), every[-1]))
     print(_line("**all**", total(every)))

@@ -35,10 +35,10 @@ from s2match.loftr.checkpoints import load_network
 from s2match.loftr.device import pick_device
 from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching.greyscale import prepare
-from s2match.matching.postprocess import PostProcessing
 from s2match.matching.single_pass import match_rasters
 from s2match.registration.evidence import FitFailure
 from s2match.registration.fit import fit
+from s2match.settings import Settings
 from s2match.util.atomic_write import atomic_write
 from s2match.util.threads import limit_threads
 
@@ -96,12 +96,12 @@ class Outcome:
 def methods(weights: str, arosics: Path | None = None) -> dict[str, Method]:
     """Everything that finds points; AROSICS where an interpreter that has it is given."""
     matcher = LoftrMatcher(load_network(weights), pick_device("auto"))
-    refined = PostProcessing(max_points=5000, refined=True)
+    refined = Settings(confidence=0.8, max_points=5000, refine=True)
     every: dict[str, Method] = {
         "phase correlation": lambda a, b: match_phase(prepare(a), prepare(b)),
         "OpenCV SIFT": lambda a, b: match_sift(prepare(a), prepare(b)),
-        "LoFTR": lambda a, b: match_rasters(matcher, a, b, 0.8),
-        "LoFTR, refined": lambda a, b: match_rasters(matcher, a, b, 0.8, postprocessing=refined),
+        "LoFTR": lambda a, b: match_rasters(matcher, a, b, Settings(confidence=0.8)),
+        "LoFTR, refined": lambda a, b: match_rasters(matcher, a, b, refined),
     }
     if arosics is not None:
         every["AROSICS local"] = partial(match_arosics, arosics)

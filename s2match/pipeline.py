@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import Unpack
 
 from tqdm import tqdm
 
@@ -20,6 +20,7 @@ from s2match.correction.evaluation import Improvement, measure_improvement
 from s2match.correction.request import CorrectionRequest, correct
 from s2match.io.masking import masked_grids
 from s2match.io.pair_grid import grids_of
+from s2match.matching.matcher import Matcher
 from s2match.matching.single_pass import match_rasters
 from s2match.matching.tiled import match_grids, previews_of
 from s2match.registration.evidence import common_ground
@@ -31,10 +32,6 @@ from s2match.tiepoints.points import as_matches
 from s2match.util.background import run_in_background
 from s2match.util.optional import no_garbage
 from s2match.util.threads import limit_threads
-
-if TYPE_CHECKING:
-    from s2match.loftr.matcher import LoftrMatcher
-
 
 _BAR = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
 
@@ -88,6 +85,7 @@ def match_scenes(
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
+    check_device(settings.device)
     grids = grids_of(reference, target, settings.image_size, settings.overlap_only, settings.read_options)
     if masking:
         grids = masked_grids(*grids, masking)
@@ -137,8 +135,15 @@ def fit_tie_points(
     return register(*grids, matches, settings, previews_of(*grids))
 
 
-def create_matcher(settings: Settings) -> "LoftrMatcher":
-    """Load LoFTR weights and put them on a device, once for any number of pairs."""
+def create_matcher(settings: Settings) -> Matcher:
+    """Load LoFTR weights and put them on a device, once for any number of pairs.
+
+    Raises:
+        DeviceError: The device does not exist.
+        UnknownWeightsError: The weights are no known name and no file.
+        WeightsDownloadError: Named weights could not be downloaded.
+        CorruptWeightsError: The file of the weights is no LoFTR.
+    """
     # PyTorch and kornia take seconds to import: not before they are needed
     with nullcontext() if "torch" in sys.modules else no_garbage():
         import torch
@@ -147,7 +152,21 @@ def create_matcher(settings: Settings) -> "LoftrMatcher":
         from s2match.loftr.device import pick_device
         from s2match.loftr.matcher import LoftrMatcher
     precision = None if settings.precision == "auto" else getattr(torch, settings.precision)
-    return LoftrMatcher(load_network(settings.weights), pick_device(settings.device), precision)
+    device = pick_device(settings.device)
+    return LoftrMatcher(load_network(settings.weights), device, precision)
+
+
+def check_device(name: str) -> None:
+    """Refuse a device that does not exist, before any image is opened.
+
+    Raises:
+        DeviceError: It does not.
+    """
+    # asking takes PyTorch's import, a second: not for the devices that exist everywhere
+    if name not in ("auto", "cpu"):
+        from s2match.loftr.device import pick_device
+
+        pick_device(name)
 
 
 @limit_threads()
@@ -155,27 +174,14 @@ def match_images(
     reference: Grid,
     target: Grid,
     previews: tuple[Raster, Raster],
-    matcher: "LoftrMatcher",
+    matcher: Matcher,
     settings: Settings,
     progress: Callable[[float], None] | None = None,
 ) -> Matches:
     """Match two images of any size: in one pass where they are shown as they are, or else in windows."""
     if (reference.size, target.size) == (previews[0].size, previews[1].size):
-        return match_rasters(
-            matcher, *previews, settings.confidence, progress, settings.postprocessing, settings.fit_options
-        )
-    return match_grids(
-        matcher,
-        reference,
-        target,
-        previews,
-        settings.confidence,
-        settings.search_radius_m,
-        progress,
-        settings.postprocessing,
-        settings.coverage,
-        settings.fit_options,
-    )
+        return match_rasters(matcher, *previews, settings, progress)
+    return match_grids(matcher, (reference, target), previews, settings, progress)
 
 
 @limit_threads()
@@ -193,14 +199,8 @@ def register(
     if previews is None:
         assert isinstance(reference, Raster) and isinstance(target, Raster), "grids have no pixels to show"
         previews = (reference, target)
-    fitted = fit(
-        matches,
-        settings.geometry,
-        settings.ransac_threshold_px,
-        settings.seed,
-        expected_linear(reference, target),
-        ground=common_ground(reference, target, previews),
-    )
+    ground = common_ground(reference, target, previews)
+    fitted = fit(matches, settings.fit_options, expected_linear(reference, target), ground=ground)
     return assemble(reference, target, previews, matches, fitted, settings)
 
 

@@ -3,16 +3,16 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
+from typing import Any, Self, TypedDict, Unpack
 
+# Nothing here may import NumPy or PyTorch: the command reads its defaults from the class
+from s2match.core.image_size import check_size
+from s2match.core.radiometry import ReadOptions
 from s2match.errors import OptionError
-from s2match.loftr.names import BUNDLED
+from s2match.registration.options import FitOptions
 
-if TYPE_CHECKING:
-    from s2match.core.radiometry import ReadOptions
-    from s2match.matching.postprocess import PostProcessing
-    from s2match.registration.model import FitOptions
-
+# Name of the weights that come with the package.
+BUNDLED = "sentinel2"
 
 # Width and height that images are matched at: a full tile then has 100 m per pixel.
 IMAGE_SIZE = (1098, 1098)
@@ -25,9 +25,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 # What the network may run in; auto is the fastest of the processor or card that keeps the matches.
 PRECISIONS = ("auto", "float32", "bfloat16")
-
-# Devices that exist everywhere: nothing needs to be asked of PyTorch, which takes a second to import.
-_EVERYWHERE = ("auto", "cpu")
 
 
 class Choices(TypedDict, total=False):
@@ -65,8 +62,8 @@ class Settings:
         max_points: Matches to keep at most, spread evenly over the image.
         search_radius_m: How far from where it is expected a window's ground is sought, metres on the ground; None suits
             what tells where to expect it. Images that are matched in one pass are searched as a whole.
-        refine: Measure matches again on the pixels, see :class:`s2match.matching.postprocess.PostProcessing`; None:
-            where ``image_size`` is None.
+        refine: Measure matches again on the pixels, see :func:`s2match.matching.subpixel.refine`; None: where
+            ``image_size`` is None.
         coverage: Share of the common ground to look at, where images are matched in windows; above 0, up to 1.
         image_size: Width and height to match at, in pixels; None for every pixel of the reference, the target at the
             same pixel size on the ground. Large images are matched in windows.
@@ -97,17 +94,14 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse values out of range before any work is done.
 
+        Whether the device exists is left to :func:`s2match.pipeline.check_device`: asking takes PyTorch's import.
+
         Raises:
             OptionError: A value is out of range.
             ImageSizeError: ``image_size`` is.
-            DeviceError: The device does not exist.
         """
-        # NumPy and OpenCV take a third of a second to import: reading a default from the class needs neither
-        from s2match.matching.confidence import check_confidence
-        from s2match.registration.fit import check_fit_options
-
-        check_confidence(self.confidence)
-        check_fit_options(self.geometry, self.ransac_threshold_px, self.seed)
+        if not 0 <= self.confidence <= 1:
+            raise OptionError(f"Confidence {self.confidence:g} is out of range: it must be 0 to 1.")
         if self.max_points < 1:
             raise OptionError(f"Maximum of {self.max_points} points is out of range: it must be 1 or more.")
         if self.search_radius_m is not None and not 0 <= self.search_radius_m < math.inf:
@@ -116,18 +110,13 @@ class Settings:
             raise OptionError(f"Coverage {self.coverage:g} is out of range: it must be above 0, up to 1.")
         if self.precision not in PRECISIONS:
             raise OptionError(f"Unknown precision {self.precision!r}: choose {', '.join(PRECISIONS)}.")
-        _ = self.read_options
+        # these check their own values
+        _ = self.fit_options, self.read_options
         if self.image_size is not None:
-            from s2match.core.image_size import check_size
-
             # a list, as JSON has it, would not be equal to the tuple
             size = self.image_size
             object.__setattr__(self, "image_size", tuple(size) if isinstance(size, Sequence) else (size,))
             check_size(self.image_size)
-        if self.device not in _EVERYWHERE:
-            from s2match.loftr.device import pick_device
-
-            pick_device(self.device)
 
     @classmethod
     def preset(cls, name: str, **choices: Unpack[Choices]) -> Self:
@@ -154,26 +143,19 @@ class Settings:
         return self.image_size is None if self.refine is None else self.refine
 
     @property
-    def read_options(self) -> "ReadOptions":
-        """What is known of the numbers of the images.
+    def read_options(self) -> ReadOptions:
+        """How the pixel values of the files are interpreted.
 
         Raises:
             OptionError: A value is out of range.
         """
-        from s2match.core.radiometry import ReadOptions
-
         return ReadOptions(self.nodata, self.offset)
 
     @property
-    def fit_options(self) -> "FitOptions":
-        """How robust fits tell right matches from wrong ones."""
-        from s2match.registration.model import FitOptions
+    def fit_options(self) -> FitOptions:
+        """How models are fitted to the matches.
 
-        return FitOptions(self.ransac_threshold_px, self.seed)
-
-    @property
-    def postprocessing(self) -> "PostProcessing":
-        """What is done with the matches of a pass."""
-        from s2match.matching.postprocess import PostProcessing
-
-        return PostProcessing(self.max_points, self.refined, self.fit_options)
+        Raises:
+            OptionError: A value is out of range.
+        """
+        return FitOptions(self.geometry, self.ransac_threshold_px, self.seed)

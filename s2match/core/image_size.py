@@ -1,6 +1,6 @@
 """Sizes that images can be read at."""
 
-import numpy as np
+from numbers import Integral
 
 from s2match.errors import ImageSizeError
 
@@ -22,7 +22,7 @@ def check_size(size: tuple[int, int]) -> None:
         ImageSizeError: It is not two whole numbers, or a side is shorter than ``MIN_SIDE_PX`` or longer than
             ``MAX_SIDE_PX``.
     """
-    if len(size) != 2 or not all(isinstance(side, int | np.integer) for side in size):
+    if len(size) != 2 or not all(isinstance(side, Integral) for side in size):
         raise ImageSizeError(f"Image size {size} is no width and height: give two whole numbers.")
     if not all(MIN_SIDE_PX <= side <= MAX_SIDE_PX for side in size):
         raise ImageSizeError(

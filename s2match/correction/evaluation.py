@@ -127,7 +127,7 @@ def measure_improvement(
     else:
         matches = rematch(reference, after)
         settings, ground = result.settings, common_ground(reference, after, (previews[0], previews[2]))
-        again = fit(matches, settings.geometry, settings.ransac_threshold_px, settings.seed, ground=ground)
+        again = fit(matches, settings.fit_options, ground=ground)
         second = np.ones(len(matches), np.bool_) if isinstance(again, FitFailure) else again.inliers
     found = ground_errors(reference, after, matches.xy0, matches.xy1)
     assert found is not None

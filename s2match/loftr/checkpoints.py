@@ -27,7 +27,7 @@ from s2match import data
 from s2match.errors import CorruptWeightsError, UnknownWeightsError, WeightsDownloadError
 from s2match.io.quiet import without_warnings
 from s2match.loftr.config import KORNIA, MatchingConfig
-from s2match.loftr.names import BUNDLED
+from s2match.settings import BUNDLED
 from s2match.util.atomic_write import atomic_write
 
 logger = logging.getLogger(__name__)

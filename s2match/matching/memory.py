@@ -1,15 +1,12 @@
 """Refuse images whose features do not fit the memory of the device."""
 
 import math
-from typing import TYPE_CHECKING
 
 from s2match.errors import ImageSizeError
-
-if TYPE_CHECKING:
-    from s2match.loftr.matcher import LoftrMatcher
+from s2match.matching.matcher import Matcher
 
 
-def check_memory(matcher: "LoftrMatcher", size0: tuple[int, int], size1: tuple[int, int]) -> None:
+def check_memory(matcher: Matcher, size0: tuple[int, int], size1: tuple[int, int]) -> None:
     """Refuse a pair whose features do not fit the memory of the device.
 
     Raises:
@@ -23,7 +20,7 @@ def check_memory(matcher: "LoftrMatcher", size0: tuple[int, int], size1: tuple[i
         )
 
 
-def check_window_memory(matcher: "LoftrMatcher", sizes: tuple[tuple[int, int], tuple[int, int]]) -> None:
+def check_window_memory(matcher: Matcher, sizes: tuple[tuple[int, int], tuple[int, int]]) -> None:
     """Refuse windows, of the reference and of the target, whose features do not fit the memory of the device.
 
     Raises:
@@ -38,7 +35,7 @@ def check_window_memory(matcher: "LoftrMatcher", sizes: tuple[tuple[int, int], t
         )
 
 
-def _memory(matcher: "LoftrMatcher", sizes: tuple[tuple[int, int], tuple[int, int]]) -> str | None:
+def _memory(matcher: Matcher, sizes: tuple[tuple[int, int], tuple[int, int]]) -> str | None:
     """What memory images of some sizes need and how much is free; None where that is enough."""
     needed = matcher.bytes_per_pixel * sum(map(math.prod, sizes))
     free = matcher.free_bytes

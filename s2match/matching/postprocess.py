@@ -1,4 +1,4 @@
-"""What is done with the matches of a pass while its pixels are at hand: thinned, measured again, and added to."""
+"""Post-processing of the matches of a pass while its pixels are in memory: thin, refine and densify them."""
 
 import math
 from dataclasses import dataclass
@@ -11,81 +11,76 @@ from s2match.core.window import Window
 from s2match.matching.thinning import thin, thin_mask
 from s2match.registration.estimators import best_model
 from s2match.registration.evidence import failure_of
-from s2match.registration.model import DEFAULT_FIT, FitOptions
+from s2match.registration.options import FitOptions
+from s2match.settings import Settings
 from s2match.util.threads import limit_threads
 
-# How far matches may lie from the model that tells scale and turn: the ground is not flat, and bends.
+# Threshold of the affine fit that measures scale and rotation: terrain departs from a plane by pixels.
 _ROUGH_PX = 3.0
 
 
 @dataclass(frozen=True)
-class PostProcessing:
-    """How matches are finished.
+class Region:
+    """The part of a pass's reference whose matches are kept.
 
     Attributes:
-        max_points: Matches to keep at most of all the common ground, spread evenly.
-        refined: Measure them again on the pixels, see :func:`s2match.matching.subpixel.refine`, and where none is left
-            look for points by the edges alone, see :func:`s2match.matching.densify.fill`.
-        fit_options: Of the fit that tells scale and turn.
+        linear: 2×2, steps (x, y) in the target that the grids predict for steps in the reference.
+        core: The part, reference pixels; None: the whole image.
+        area_fraction: Of the area of all regions of the pair, 0 to 1: it gets as much of the maximum of matches.
     """
 
-    max_points: int
-    refined: bool
-    fit_options: FitOptions = DEFAULT_FIT
-
-    @limit_threads()
-    def apply(
-        self,
-        matches: Matches,
-        reference: GreyImage,
-        target: GreyImage,
-        expected: NDArray[np.float64],
-        core: Window | None = None,
-        share: float = 1.0,
-    ) -> Matches:
-        """Finish the matches of a pass.
-
-        Args:
-            matches: What the network found, pixels of the two images, GDAL frame.
-            reference: What it saw of the reference.
-            target: What it saw of the target.
-            expected: 2×2, the steps (x, y) in the target that the grids lead to expect of steps in the reference.
-            core: Part of ``reference`` whose matches are kept; None: all of it.
-            share: Of the common ground that lies in the core, 0 to 1.
-
-        Returns:
-            Those that are left, and those that were found beside them, on valid pixels of both images.
-        """
-        height, width = reference.valid.shape
-        core = core or Window(0, 0, width, height)
-        most = math.ceil(self.max_points * share)
-        kept = core.holds(matches.xy0)
-        kept[kept] = thin_mask(matches.subset(kept), most)
-        chosen = matches.subset(kept)
-        if not self.refined:
-            return chosen
-        # PyTorch takes a second to import: not before the images are being read
-        from s2match.matching.densify import fill
-        from s2match.matching.orientation_correlation import pixels
-        from s2match.matching.subpixel import refine
-
-        told = _linear(chosen, self.fit_options.at_least(_ROUGH_PX))
-        images = pixels(reference), pixels(target)
-        refined = _shown(refine(chosen, *images, expected if told is None else told), reference, target)
-        room = most - len(refined)
-        if told is None or room < 1:
-            return refined
-        beside = np.concatenate([refined.xy0, matches.xy0[~kept]])
-        found = _shown(fill(refined, beside, *images, told, core), reference, target)
-        return Matches.concatenate([refined, thin(found, room)])
+    linear: NDArray[np.float64]
+    core: Window | None = None
+    area_fraction: float = 1.0
 
 
-def _shown(matches: Matches, reference: GreyImage, target: GreyImage) -> Matches:
-    """Those on valid pixels: what measures them moves some of them off."""
-    return matches.subset(reference.shows(matches.xy0) & target.shows(matches.xy1))
+@limit_threads()
+def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: Region, settings: Settings) -> Matches:
+    """Thin the matches of a pass and, where the settings say so, refine and densify them.
+
+    Refined matches are measured again on the pixels (:func:`s2match.matching.subpixel.refine`). Where none is left,
+    points are searched for by orientation correlation alone (:func:`s2match.matching.densify.fill`).
+
+    Args:
+        matches: Matches of the pass, in pixels of its two images, GDAL frame.
+        images: Reference and target as the matcher saw them.
+        region: Part of the reference whose matches are kept.
+        settings: Maximum of matches, refinement, and the options of the affine fit.
+
+    Returns:
+        The matches that remain and those that were added, on valid pixels of both images.
+    """
+    height, width = images[0].valid.shape
+    core = region.core or Window(0, 0, width, height)
+    most = math.ceil(settings.max_points * region.area_fraction)
+    kept = core.holds(matches.xy0)
+    kept[kept] = thin_mask(matches.subset(kept), most)
+    thinned = matches.subset(kept)
+    if not settings.refined:
+        return thinned
+    # PyTorch takes a second to import: not before the images are being read
+    from s2match.matching.densify import fill
+    from s2match.matching.orientation_correlation import pixels
+    from s2match.matching.subpixel import refine
+
+    measured = _linear_of(thinned, settings.fit_options)
+    linear = region.linear if measured is None else measured
+    prepared = pixels(images[0]), pixels(images[1])
+    refined = _on_valid(refine(thinned, *prepared, linear), images)
+    room = most - len(refined)
+    if measured is None or room < 1:
+        return refined
+    occupied = np.concatenate([refined.xy0, matches.xy0[~kept]])
+    added = _on_valid(fill(refined, occupied, *prepared, measured, core), images)
+    return Matches.concatenate([refined, thin(added, room)])
 
 
-def _linear(matches: Matches, options: FitOptions) -> NDArray[np.float64] | None:
-    """2×2, steps (x, y) in the reference to steps in the target, by the matches; None where they are no evidence."""
-    found = best_model(matches, "affine", options.threshold_px, options.seed)
-    return None if found is None or failure_of(matches, found) else found.matrix[:2, :2]
+def _on_valid(matches: Matches, images: tuple[GreyImage, GreyImage]) -> Matches:
+    """Matches on valid pixels of both images: refinement moves some off."""
+    return matches.subset(images[0].shows(matches.xy0) & images[1].shows(matches.xy1))
+
+
+def _linear_of(matches: Matches, options: FitOptions) -> NDArray[np.float64] | None:
+    """2×2, steps (x, y) in the reference to steps in the target by an affine fit; None where it is no evidence."""
+    affine = best_model(matches, options.using("affine").at_least(_ROUGH_PX))
+    return None if affine is None or failure_of(matches, affine) else affine.matrix[:2, :2]

@@ -11,9 +11,9 @@ from s2match.core.georeference import comparable, expected_linear, predict
 from s2match.core.matches import CELL_PX, Matches
 from s2match.core.raster import HasGrid
 from s2match.registration.evidence import FitFailure, common_ground
-from s2match.registration.fit import AUTO, fit
-from s2match.registration.model import DEFAULT_FIT, FitOptions
+from s2match.registration.fit import fit
 from s2match.registration.model_selection import GLOBAL_CANDIDATES
+from s2match.registration.options import AUTO, DEFAULT_FIT, FitOptions
 from s2match.registration.uncertainty import uncertainty_px
 
 # How far off a model may be beside what its matches tell, and the georeference, target pixels.
@@ -59,11 +59,11 @@ def by_matches(
         matches: Matches of the two images, weak ones, too.
         reference: Image of their ``xy0``.
         target: Image of their ``xy1``.
-        options: Of the fit; its threshold is no lower than the default.
+        options: Of the fit; the model is chosen, and its threshold is no lower than the default.
     """
-    options = options.at_least(DEFAULT_FIT.threshold_px)
+    options = options.using(AUTO).at_least(DEFAULT_FIT.threshold_px)
     expected, ground = expected_linear(reference, target), common_ground(reference, target)
-    found = fit(matches, AUTO, options.threshold_px, options.seed, expected, GLOBAL_CANDIDATES, ground)
+    found = fit(matches, options, expected, GLOBAL_CANDIDATES, ground)
     if isinstance(found, FitFailure):
         return None
     off = float(uncertainty_px(found, matches, common_corners(reference, target)).max())

@@ -1,86 +1,93 @@
-"""From two rasters to matches: what the network sees of an image, and what is too large for one pass."""
+"""Match two rasters in one pass of the network."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from s2match.core.georeference import expected_linear
 from s2match.core.matches import GreyImage, Matches
 from s2match.core.raster import Raster
-from s2match.matching.confidence import WEAK_CONFIDENCE, check_confidence
 from s2match.matching.greyscale import prepare
+from s2match.matching.matcher import Matcher
 from s2match.matching.memory import check_memory
-from s2match.matching.postprocess import PostProcessing
+from s2match.matching.postprocess import Region, postprocess
 from s2match.matching.search_prior import by_georeference, by_matches, common_cells
-from s2match.registration.model import DEFAULT_FIT, FitOptions
+from s2match.settings import Settings
 from s2match.util.threads import limit_threads
 
-if TYPE_CHECKING:
-    from s2match.loftr.matcher import LoftrMatcher
+# Matches above this suffice to locate the common ground, be they right or not.
+WEAK_CONFIDENCE = 0.2
 
 
 @limit_threads()
 def match_rasters(
-    matcher: "LoftrMatcher",
+    matcher: Matcher,
     reference: Raster,
     target: Raster,
-    confidence: float,
+    settings: Settings,
     progress: Callable[[float], None] | None = None,
-    postprocessing: PostProcessing | None = None,
-    fit_options: FitOptions = DEFAULT_FIT,
 ) -> Matches:
     """Match two images at once.
 
-    Where they turn out to share a part of their ground only, the network looks a second time, at that part alone: what
-    it pays attention to is spread over all that it sees.
+    Where they share only a part of their ground, a second pass matches that part alone: attention is spread over all
+    that the network sees.
 
     Args:
         matcher: The network.
         reference: Image whose points come out as ``xy0``.
         target: Image whose points come out as ``xy1``.
-        confidence: Keep matches with a confidence above this.
-        progress: Called with the share done, 0 to 1.
-        postprocessing: What to do with what the network found; None leaves it as it is.
-        fit_options: Of the fit that tells which ground both show.
+        settings: Confidence, options of the fit that locates the common ground, and post-processing.
+        progress: Called with the fraction done, 0 to 1.
 
     Returns:
         The matches, in pixels of the two rasters, GDAL frame.
 
     Raises:
-        OptionError: ``confidence`` is outside 0 to 1.
-        ImageSizeError: The images are too large for one pass in the memory there is.
+        ImageSizeError: The images are too large for one pass in the memory that is free.
     """
-    check_confidence(confidence)
-    check_memory(matcher, reference.size, target.size)
-    grey0, grey1 = prepare(reference), prepare(target)
-    matches = _on_common_ground(matcher, reference, target, (grey0, grey1), confidence, progress, fit_options)
-    if postprocessing is None:
-        return matches
-    return postprocessing.apply(matches, grey0, grey1, expected_linear(reference, target))
+    images, matches = _matched(matcher, (reference, target), settings, progress)
+    return postprocess(matches, images, Region(expected_linear(reference, target)), settings)
 
 
-def _on_common_ground(
-    matcher: "LoftrMatcher",
-    reference: Raster,
-    target: Raster,
-    grey: tuple[GreyImage, GreyImage],
-    confidence: float,
+def coarse_matches(matcher: Matcher, reference: Raster, target: Raster, settings: Settings) -> Matches:
+    """Matches of two rasters above :data:`WEAK_CONFIDENCE`, without post-processing, to predict where to search.
+
+    Raises:
+        ImageSizeError: The images are too large for one pass in the memory that is free.
+    """
+    return _matched(matcher, (reference, target), settings.but(confidence=WEAK_CONFIDENCE), None)[1]
+
+
+def _matched(
+    matcher: Matcher,
+    rasters: tuple[Raster, Raster],
+    settings: Settings,
     progress: Callable[[float], None] | None,
-    fit_options: FitOptions,
-) -> Matches:
-    """The matches of a pass over all that there is, or else of a second one over what both images show."""
-    report = progress or (lambda share: None)
-    seen0 = matcher.encode(grey[0])
+) -> tuple[tuple[GreyImage, GreyImage], Matches]:
+    """Both images as the matcher sees them, and the matches of the last of one or two passes."""
+    check_memory(matcher, rasters[0].size, rasters[1].size)
+    report = progress or (lambda fraction: None)
+    images = prepare(rasters[0]), prepare(rasters[1])
+    encoded0 = matcher.encode(images[0])
     report(0.3)
-    seen1 = matcher.encode(grey[1])
+    encoded1 = matcher.encode(images[1])
     report(0.6)
-    # weak matches, too, tell where the common ground is
-    first = matcher.match_encoded(seen0, seen1, min(confidence, WEAK_CONFIDENCE))
+    # weak matches, too, locate the common ground
+    matches = matcher.match_encoded(encoded0, encoded1, min(settings.confidence, WEAK_CONFIDENCE))
     report(0.9)
-    expected = by_matches(first, reference, target, fit_options) or by_georeference(reference, target)
-    cells = None if expected is None else common_cells(reference.size, target.size, expected)
+    cells = _common_cells(matches, rasters, settings)
     if cells is None:
-        found = first.above(confidence)
+        matches = matches.above(settings.confidence)
     else:
-        found = matcher.match_encoded(seen0.within(cells[0]), seen1.within(cells[1]), confidence)
+        matches = matcher.match_encoded(encoded0.within(cells[0]), encoded1.within(cells[1]), settings.confidence)
     report(1.0)
-    return found
+    return images, matches
+
+
+def _common_cells(
+    matches: Matches, rasters: tuple[Raster, Raster], settings: Settings
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+    """Cells that a second pass over the common ground takes, see :func:`s2match.matching.search_prior.common_cells`."""
+    prior = by_matches(matches, *rasters, settings.fit_options) or by_georeference(*rasters)
+    return None if prior is None else common_cells(rasters[0].size, rasters[1].size, prior)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from s2match.core.matches import CELL_PX
 from s2match.core.raster import HasGrid
 from s2match.core.window import Window
+from s2match.matching.postprocess import Region
 from s2match.matching.search_prior import PointMap, SearchPrior
 
 # Around what is kept of a window: its border of a cell, and the cells that the outermost matches look around at.
@@ -54,6 +55,12 @@ class WindowPair:
     def sizes(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Width and height of ``reference`` and of ``target``."""
         return (self.reference.width, self.reference.height), (self.target.width, self.target.height)
+
+    @property
+    def region(self) -> Region:
+        """The core in pixels of ``reference``, for post-processing."""
+        x, y = self.core.x - self.reference.x, self.core.y - self.reference.y
+        return Region(self.expected, Window(x, y, self.core.width, self.core.height), self.share)
 
 
 def plan(

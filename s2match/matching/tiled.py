@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,26 +16,23 @@ from s2match.core.raster import Raster
 from s2match.core.window import Window
 from s2match.errors import OptionError
 from s2match.io.reader import keep_open, read_whole, read_window
-from s2match.matching.confidence import WEAK_CONFIDENCE, check_confidence
 from s2match.matching.greyscale import prepare
+from s2match.matching.matcher import Matcher
 from s2match.matching.memory import check_window_memory
-from s2match.matching.postprocess import PostProcessing
+from s2match.matching.postprocess import postprocess
 from s2match.matching.search_prior import SearchPrior, by_georeference, by_matches
-from s2match.matching.single_pass import match_rasters
+from s2match.matching.single_pass import coarse_matches
 from s2match.matching.thinning import thin
 from s2match.matching.tile_plan import WindowPair, plan
-from s2match.registration.model import DEFAULT_FIT, FitOptions
+from s2match.settings import Settings
 from s2match.util.threads import limit_threads
-
-if TYPE_CHECKING:
-    from s2match.loftr.matcher import LoftrMatcher
 
 # Images up to this side are matched in one pass.
 ONE_PASS_PX = 2048
 COARSE_PX = 1098
 
-# The coarse pass takes this share of the progress.
-_COARSE_SHARE = 0.05
+# The coarse pass takes this fraction of the progress.
+_COARSE_FRACTION = 0.05
 
 
 def in_one_pass(reference: Grid, target: Grid) -> bool:
@@ -63,88 +59,65 @@ def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
 
 @limit_threads()
 def match_grids(
-    matcher: "LoftrMatcher",
-    reference: Grid,
-    target: Grid,
+    matcher: Matcher,
+    grids: tuple[Grid, Grid],
     previews: tuple[Raster, Raster],
-    confidence: float,
-    search_radius_m: float | None = None,
+    settings: Settings,
     progress: Callable[[float], None] | None = None,
-    postprocessing: PostProcessing | None = None,
-    coverage: float = 1.0,
-    fit_options: FitOptions = DEFAULT_FIT,
 ) -> Matches:
     """Match two images of any size in windows; memory does not grow with it.
 
     Args:
         matcher: The network.
-        reference: Image whose points come out as ``xy0``, at the size to match at.
-        target: Image whose points come out as ``xy1``.
-        previews: Both, small enough for one pass: it tells where the ground of a window is sought. Where it finds
-            nothing the georeference does; where there is none either, nothing is matched.
-        confidence: Keep matches with a confidence above this.
-        search_radius_m: How far from there, on the ground; None suits what told it.
-        progress: Called with the share done, 0 to 1.
-        postprocessing: What to do with what the network found in each window; None leaves it as it is.
-        coverage: Share of the common ground that windows look at, see :func:`s2match.matching.tile_plan.plan`.
-        fit_options: Of the fit to the matches of the previews.
+        grids: Reference and target, at the size to match at.
+        previews: Both, small enough for one pass: its matches predict where each window is searched for. Without
+            evidence from them the georeference does; where there is none either, nothing is matched.
+        settings: Confidence, search radius, coverage and post-processing.
+        progress: Called with the fraction done, 0 to 1.
 
     Returns:
         The matches, in pixels of the two grids, GDAL frame, window by window.
 
     Raises:
-        OptionError: ``confidence`` is outside 0 to 1, or there is a search radius and no unit of metres.
-        ImageSizeError: A window is too large for the memory there is.
+        OptionError: There is a search radius in metres, and the images name no reference system.
+        ImageSizeError: A window is too large for the memory that is free.
         UnreadableImageError: A file is damaged.
     """
-    check_confidence(confidence)
-    if search_radius_m is not None and target.georeferenced and not ground_axes(target).in_metres:
+    radius_m, target = settings.search_radius_m, grids[1]
+    if radius_m is not None and target.georeferenced and not ground_axes(target).in_metres:
         raise OptionError("A search radius in metres needs a reference system, and the images name none.")
-    report = progress or (lambda share: None)
-    expected = _expectation(matcher, reference, target, previews, fit_options)
-    report(_COARSE_SHARE)
-    if expected is not None and search_radius_m is not None and target.georeferenced:
-        expected = replace(expected, search_radius_px=search_radius_m / min(pixel_sides_m(target, target.transform)))
-    pairs = [] if expected is None else plan(reference, target, expected, coverage=coverage)
-    found = [matcher.nothing(confidence)]
+    report = progress or (lambda fraction: None)
+    prior = _search_prior(matcher, grids, previews, settings)
+    report(_COARSE_FRACTION)
+    if prior is not None and radius_m is not None and target.georeferenced:
+        prior = replace(prior, search_radius_px=radius_m / min(pixel_sides_m(target, target.transform)))
+    pairs = [] if prior is None else plan(*grids, prior, coverage=settings.coverage)
     if pairs:
         check_window_memory(matcher, max((pair.sizes for pair in pairs), key=_pixels))
-    with keep_open(reference, target):
+    parts = [matcher.nothing(settings.confidence)]
+    with keep_open(*grids):
         for done, pair in enumerate(pairs, 1):
-            found.append(_match_window(matcher, reference, target, pair, confidence, postprocessing))
-            report(_COARSE_SHARE + (1 - _COARSE_SHARE) * done / len(pairs))
-    matches = Matches.concatenate(found)
-    return matches if postprocessing is None else thin(matches, postprocessing.max_points)
+            parts.append(_match_window(matcher, grids, pair, settings))
+            report(_COARSE_FRACTION + (1 - _COARSE_FRACTION) * done / len(pairs))
+    return thin(Matches.concatenate(parts), settings.max_points)
 
 
-def _expectation(
-    matcher: "LoftrMatcher", reference: Grid, target: Grid, previews: tuple[Raster, Raster], options: FitOptions
+def _search_prior(
+    matcher: Matcher, grids: tuple[Grid, Grid], previews: tuple[Raster, Raster], settings: Settings
 ) -> SearchPrior | None:
-    """Where points of the reference are expected in the target."""
-    coarse = match_rasters(matcher, *previews, WEAK_CONFIDENCE, fit_options=options)
-    told = by_matches(coarse, *previews, options)
-    return by_georeference(reference, target) if told is None else told.resized(previews, (reference, target))
+    """Where points of the reference are expected in the target; None where neither matches nor georeference tell."""
+    prior = by_matches(coarse_matches(matcher, *previews, settings), *previews, settings.fit_options)
+    return by_georeference(*grids) if prior is None else prior.resized(previews, grids)
 
 
-def _match_window(
-    matcher: "LoftrMatcher",
-    reference: Grid,
-    target: Grid,
-    pair: WindowPair,
-    confidence: float,
-    postprocessing: PostProcessing | None,
-) -> Matches:
+def _match_window(matcher: Matcher, grids: tuple[Grid, Grid], pair: WindowPair, settings: Settings) -> Matches:
     """The matches of a window's core, in pixels of the grids."""
-    patches = read_window(reference, pair.reference), read_window(target, pair.target)
+    patches = read_window(grids[0], pair.reference), read_window(grids[1], pair.target)
     if not all(patch.valid.any() for patch in patches):
-        return matcher.nothing(confidence)
-    grey0, grey1 = prepare(patches[0]), prepare(patches[1])
-    matches = matcher.match(grey0, grey1, confidence, pair.bands)
-    core = Window(pair.core.x - pair.reference.x, pair.core.y - pair.reference.y, pair.core.width, pair.core.height)
-    if postprocessing is None:
-        matches = matches.subset(core.holds(matches.xy0))
-    else:
-        matches = postprocessing.apply(matches, grey0, grey1, pair.expected, core, pair.share)
+        return matcher.nothing(settings.confidence)
+    images = prepare(patches[0]), prepare(patches[1])
+    matches = matcher.match(*images, settings.confidence, pair.bands)
+    matches = postprocess(matches, images, pair.region, settings)
     return replace(matches, xy0=matches.xy0 + _corner(pair.reference), xy1=matches.xy1 + _corner(pair.target))
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from s2match.core.matches import Matches
 from s2match.registration.bspline_field import SMOOTHNESS, Field, fit_fields
 from s2match.registration.model import Registration
+from s2match.registration.options import DEFAULT_FIT, FIELD, FitOptions
 
 # Matches that OpenCV needs for the largest model, a homography.
 SMALLEST_SAMPLE = 4
@@ -21,7 +22,7 @@ _CONFIDENCE = 0.9999
 
 
 def best_model(
-    matches: Matches, model: str, threshold_px: float = 1.5, seed: int = 0, smoothness: float = SMOOTHNESS[0]
+    matches: Matches, options: FitOptions = DEFAULT_FIT, smoothness: float = SMOOTHNESS[0]
 ) -> Registration | None:
     """The model that most matches agree on, be that evidence or chance.
 
@@ -31,25 +32,23 @@ def best_model(
 
     Args:
         matches: The matches.
-        model: One of :data:`MODELS`.
-        threshold_px: Largest distance of an inlier from the model, in target pixels.
-        seed: OpenCV's estimators start from a fixed state; the seed shuffles the matches they draw from.
+        options: The model, one of :data:`s2match.registration.options.MODELS`, and how to fit it. OpenCV's estimators
+            start from a fixed state; the seed shuffles the matches they draw from.
         smoothness: Of a field, see :func:`s2match.registration.bspline_field.fit_fields`.
 
     Returns:
         The model; None when OpenCV finds none.
     """
-    found = best_models(matches, model, threshold_px, seed, (smoothness,))
+    found = best_models(matches, options, (smoothness,))
     return found[0] if found else None
 
 
-def best_models(
-    matches: Matches, model: str, threshold_px: float, seed: int, smoothness: Sequence[float]
-) -> list[Registration]:
+def best_models(matches: Matches, options: FitOptions, smoothness: Sequence[float]) -> list[Registration]:
     """As :func:`best_model`, fields of several smoothness; other models are one, and none is none."""
     if len(matches) < SMALLEST_SAMPLE:
         return []
-    order = np.random.default_rng(seed).permutation(len(matches))
+    model, threshold_px = options.model, options.threshold_px
+    order = np.random.default_rng(options.seed).permutation(len(matches))
     start = "affine" if model == FIELD else model
     matrix = _estimate(start, matches.xy0[order], matches.xy1[order], threshold_px)
     if matrix is None or not np.isfinite(matrix).all():
@@ -84,10 +83,6 @@ _ESTIMATORS = {
     "affine": _Estimator(cv2.estimateAffine2D, cv2.USAC_MAGSAC),
     "homography": _Estimator(cv2.findHomography, cv2.USAC_MAGSAC),
 }
-
-FIELD = "field"
-
-MODELS = (*_ESTIMATORS, FIELD)
 
 
 def _estimate(

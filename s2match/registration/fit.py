@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.core.matches import Matches
-from s2match.errors import OptionError
-from s2match.registration.estimators import FIELD, MODELS, best_model
+from s2match.registration.estimators import best_model
 from s2match.registration.evidence import CommonGround, FitFailure, Reason, failure_of, in_one_cluster, required_inliers
 from s2match.registration.model import Registration
 from s2match.registration.model_selection import CANDIDATES, choose
+from s2match.registration.options import AUTO, DEFAULT_FIT, FIELD, FitOptions
 from s2match.util.threads import limit_threads
 
 # A model may shrink the ground to this share of what is expected, and enlarge it as much.
@@ -26,16 +26,11 @@ _PER_SQUARE = 4
 # Models that can bend towards wrong matches in more places than the evidence rules allow for.
 _BENDING = {"homography", FIELD}
 
-# Chooses the model by the error on held-out matches.
-AUTO = "auto"
-
 
 @limit_threads()
 def fit(
     matches: Matches,
-    model: str = AUTO,
-    threshold_px: float = 1.5,
-    seed: int = 0,
+    options: FitOptions = DEFAULT_FIT,
     expected: NDArray[np.float64] | None = None,
     candidates: Sequence[str] = CANDIDATES,
     ground: CommonGround | None = None,
@@ -44,12 +39,10 @@ def fit(
 
     Args:
         matches: The matches.
-        model: One of :data:`s2match.registration.estimators.MODELS`, or :data:`AUTO` for the one that
+        options: The model and how to fit it; ``auto`` is the one that
             :func:`s2match.registration.model_selection.choose` finds.
-        threshold_px: Largest distance of an inlier from the model, in target pixels.
-        seed: Makes the random draws repeatable.
         expected: 2×2 linear part that the grids of the images lead to expect; None: the same scale and orientation.
-        candidates: Models that :data:`AUTO` chooses from, from the simplest.
+        candidates: Models that ``auto`` chooses from, from the simplest.
         ground: Where the images can match, see :func:`s2match.registration.evidence.common_ground`. Without it, small
             common ground never registers.
 
@@ -59,13 +52,10 @@ def fit(
         against ``expected``, be mirrored or scaled by more than 2, anywhere. A homography or a field bends towards
         wrong matches, too: they are only tried where those that agree on one affine model within the threshold are
         evidence alone.
-
-    Raises:
-        OptionError: ``model`` is unknown, ``threshold_px`` is not positive or ``seed`` is negative.
     """
-    check_fit_options(model, threshold_px, seed)
+    model = options.model
     tried = tuple(candidates) if model == AUTO else (model,)
-    affine = best_model(matches, "affine", threshold_px, seed) if model == AUTO or model in _BENDING else None
+    affine = best_model(matches, options.using("affine")) if model == AUTO or model in _BENDING else None
     if set(tried) & _BENDING:
         failure = failure_of(matches, affine, ground)
         if failure is not None:
@@ -73,42 +63,28 @@ def fit(
             if not tried:
                 return failure
     if model == AUTO and affine is not None and in_one_cluster(matches, affine.inliers):
-        found = _simplest(matches, threshold_px, seed, [other for other in tried if other not in _BENDING])
+        found = _simplest(matches, options, [other for other in tried if other not in _BENDING])
     elif model in (AUTO, FIELD):
-        choice = choose(matches, threshold_px, seed, tried)
-        found = best_model(matches, choice.model, threshold_px, seed, choice.smoothness)
+        choice = choose(matches, options, tried)
+        found = best_model(matches, options.using(choice.model), choice.smoothness)
         found = None if found is None else replace(found, held_out_px=choice.held_out_px)
     else:
-        found = best_model(matches, model, threshold_px, seed)
+        found = best_model(matches, options)
     failure = failure_of(matches, found, ground)
     if failure is not None or found is None:
         return failure or FitFailure(Reason.TOO_FEW_AGREE, len(matches), 0, required_inliers(len(matches)))
     return _implausible(found, np.eye(2) if expected is None else expected) or found
 
 
-def _simplest(matches: Matches, threshold_px: float, seed: int, candidates: Sequence[str]) -> Registration | None:
+def _simplest(matches: Matches, options: FitOptions, candidates: Sequence[str]) -> Registration | None:
     """The simplest model that fits nearly as many matches as any.
 
     For matches in few patches: they share their neighbours, so that those held out tell no models apart.
     """
-    fitted = [best_model(matches, model, threshold_px, seed) for model in candidates]
+    fitted = [best_model(matches, options.using(model)) for model in candidates]
     found = [each for each in fitted if each is not None]
     most = max((each.inliers.sum() for each in found), default=0)
     return next((each for each in found if each.inliers.sum() >= _NEARLY_ALL * most), None)
-
-
-def check_fit_options(model: str, threshold_px: float, seed: int) -> None:
-    """Refuse a model, threshold or seed that cannot be fitted with.
-
-    Raises:
-        OptionError: It cannot.
-    """
-    if model not in (AUTO, *MODELS):
-        raise OptionError(f"Unknown geometry {model!r}: choose {AUTO}, {', '.join(MODELS)}.")
-    if not 0 < threshold_px < np.inf:
-        raise OptionError(f"RANSAC threshold {threshold_px:g} is out of range: it must be a positive number of pixels.")
-    if seed < 0:
-        raise OptionError(f"Seed {seed} is out of range: it must be 0 or more.")
 
 
 def _implausible(found: Registration, expected: NDArray[np.float64]) -> FitFailure | None:

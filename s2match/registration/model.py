@@ -1,7 +1,7 @@
-"""Fitted models as values, and the options of a fit."""
+"""Fitted models as values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 
 import numpy as np
@@ -14,31 +14,11 @@ _NEWTON_STEPS, _SETTLED_PX = 50, 1e-9
 
 
 @dataclass(frozen=True)
-class FitOptions:
-    """How a robust fit tells right matches from wrong ones.
-
-    Attributes:
-        threshold_px: Largest distance of an inlier from the model, in target pixels.
-        seed: Makes the random draws repeatable.
-    """
-
-    threshold_px: float = 1.5
-    seed: int = 0
-
-    def at_least(self, threshold_px: float) -> "FitOptions":
-        """The same with a threshold that is no lower, for fits that only tell where to look."""
-        return replace(self, threshold_px=max(self.threshold_px, threshold_px))
-
-
-DEFAULT_FIT = FitOptions()
-
-
-@dataclass(frozen=True)
 class Registration:
     """A model that carries the reference onto the target.
 
     Attributes:
-        model: One of :data:`MODELS`.
+        model: One of :data:`s2match.registration.options.MODELS`.
         matrix: 3×3; ``matrix @ (x, y, 1)`` of a reference pixel is its target pixel, GDAL frame, up to scale; of a
             field its affine part. Pixels are those of the size matched at, not of the files:
             :attr:`s2match.result.PairResult.file_model` is the model in pixels of the files and on the map.

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from s2match.core.matches import PATCH_PX, Matches
 from s2match.registration.bspline_field import SMOOTHNESS
-from s2match.registration.estimators import FIELD, best_model, best_models
+from s2match.registration.estimators import best_model, best_models
+from s2match.registration.options import DEFAULT_FIT, FIELD, FitOptions
 
 # From the simplest; orthorectified images ask for no perspective. The first are one matrix for the whole image.
 GLOBAL_CANDIDATES = ("translation", "similarity", "affine")
@@ -50,9 +51,7 @@ class Choice:
     smoothness: float = SMOOTHNESS[0]
 
 
-def choose(
-    matches: Matches, threshold_px: float = 1.5, seed: int = 0, candidates: Sequence[str] = CANDIDATES
-) -> Choice:
+def choose(matches: Matches, options: FitOptions = DEFAULT_FIT, candidates: Sequence[str] = CANDIDATES) -> Choice:
     """Choose a model by cross-validation over blocks of the image.
 
     Of the models that are not surely worse than the best, by two standard errors of the difference over the blocks, the
@@ -63,19 +62,18 @@ def choose(
 
     Args:
         matches: The matches, wrong ones among them.
-        threshold_px: Largest distance of an inlier from a model, in target pixels.
-        seed: Makes the random draws repeatable.
+        options: Threshold and seed of the fits; its model is not used.
         candidates: Models to choose from, from the simplest.
 
     Returns:
         The choice; the simplest model where there are too few matches to tell.
     """
-    matches = _some(matches, seed)
+    matches = _some(matches, options.seed)
     if len(candidates) > 1 and not _asks_for_a_field(matches):
         candidates = tuple(model for model in candidates if model != FIELD)
-    matches = _agreeing(matches, candidates, threshold_px, seed)
+    matches = _agreeing(matches, candidates, options)
     folds = _folds(matches.xy0)
-    tried = {model: _best_tried(matches, model, folds, threshold_px, seed) for model in candidates}
+    tried = {model: _best_tried(matches, folds, options.using(model)) for model in candidates}
     best = min(tried.values(), key=lambda each: float(each.error.mean()))
     model = next(model for model in candidates if _as_good(tried[model].error, best.error))
     held_out_px = {name: float(each.error.mean()) for name, each in tried.items()}
@@ -96,12 +94,12 @@ def _asks_for_a_field(matches: Matches) -> bool:
     return len(matches) >= _FIELD_MATCHES and blocks >= _FIELD_BLOCKS
 
 
-def _agreeing(matches: Matches, candidates: Sequence[str], threshold_px: float, seed: int) -> Matches:
+def _agreeing(matches: Matches, candidates: Sequence[str], options: FitOptions) -> Matches:
     """Those that fit one of the models: the others, wrong by all of them, would hide what tells them apart."""
     fits = np.zeros(len(matches), bool)
     for model in candidates:
         # the field that bends most keeps what any field fits
-        found = best_model(matches, model, threshold_px, seed, SMOOTHNESS[-1])
+        found = best_model(matches, options.using(model), SMOOTHNESS[-1])
         if found is not None:
             fits |= found.inliers
     return matches.subset(fits)
@@ -154,21 +152,21 @@ class _Tried:
     smoothness: float
 
 
-def _best_tried(matches: Matches, model: str, folds: list[_Fold], threshold_px: float, seed: int) -> _Tried:
+def _best_tried(matches: Matches, folds: list[_Fold], options: FitOptions) -> _Tried:
     """A model as it is, or a field as smooth as predicts best; of equal ones the smoothest."""
-    smoothness = SMOOTHNESS if model == FIELD else SMOOTHNESS[:1]
-    errors = _held_out_errors(matches, model, folds, threshold_px, seed, smoothness)
+    smoothness = SMOOTHNESS if options.model == FIELD else SMOOTHNESS[:1]
+    errors = _held_out_errors(matches, folds, options, smoothness)
     tried = [_Tried(*each) for each in zip(errors, smoothness, strict=True)]
     return min(tried, key=lambda each: float(each.error.mean()))
 
 
 def _held_out_errors(
-    matches: Matches, model: str, folds: list[_Fold], threshold_px: float, seed: int, smoothness: Sequence[float]
+    matches: Matches, folds: list[_Fold], options: FitOptions, smoothness: Sequence[float]
 ) -> NDArray[np.float64]:
     """(S, B) for each smoothness the median residual in every block, of models fitted apart from it."""
-    worst, columns = 2 * threshold_px, []
+    worst, columns = 2 * options.threshold_px, []
     for fold in folds:
-        found = best_models(matches.subset(fold.apart), model, threshold_px, seed, smoothness)
+        found = best_models(matches.subset(fold.apart), options, smoothness)
         for block in fold.blocks:
             off = (np.linalg.norm(each.apply(matches.xy0[block]) - matches.xy1[block], axis=1) for each in found)
             medians = [float(np.median(residual_px)) for residual_px in off]

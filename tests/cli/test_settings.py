@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ import model_inference
 from s2match import Settings, facts, match_arrays, match_files
 from s2match.cli.arguments import parse
 from s2match.cli.pair import settings_of
-from s2match.errors import ImageSizeError, OptionError
+from s2match.errors import DeviceError, ImageSizeError, OptionError
+from s2match.pipeline import create_matcher
 from s2match.settings import PRESETS, Choices
 
 
@@ -84,6 +87,24 @@ def test_bad_choices_are_refused(pair: tuple[Path, Path]) -> None:
             Settings(image_size=size)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="confidense"):
         match_files(*pair, confidense=0.5)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:99"])
+def test_a_device_that_does_not_exist_is_refused_before_images_are_opened(
+    device: str, pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("s2match.pipeline.grids_of", lambda *arguments: pytest.fail("an image was opened"))
+    with pytest.raises(DeviceError, match=f"no device '{device}' here: choose auto, .*cpu"):
+        match_files(*pair, device=device)
+    with pytest.raises(DeviceError, match=device):
+        create_matcher(Settings(device=device, weights="missing"))
+
+
+def test_settings_need_no_large_import() -> None:
+    large = "{'numpy', 'cv2', 'rasterio', 'scipy', 'torch'}"
+    code = f"import sys, s2match.settings as s; s.Settings(image_size=(300, 200)); print({large} & {{*sys.modules}})"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "set()\n"
 
 
 def test_precision_is_one_that_exists() -> None:

@@ -20,6 +20,7 @@ from s2match.io.pair_grid import grids_of
 from s2match.matching.tiled import previews_of
 from s2match.outputs.correction_text import correction_facts, correction_lines, warning_line
 from s2match.registration.fit import fit
+from s2match.registration.options import FitOptions
 from s2match.result import PairResult, assemble
 from s2match.settings import Settings
 
@@ -49,7 +50,7 @@ def pair(write_image: Writer) -> Callable[..., PairResult]:
         grids = grids_of(scene_of(reference), scene_of(target), size)
         scale = grids[0].size[0] / SIDE
         matches = matches_of(grids[0], (by[0] * scale, by[1] * scale))
-        return assemble(*grids, previews_of(*grids), matches, fit(matches, "translation"), Settings())
+        return assemble(*grids, previews_of(*grids), matches, fit(matches, FitOptions("translation")), Settings())
 
     return make
 
@@ -90,7 +91,7 @@ def test_a_correction_that_does_not_help_is_said(pair: Callable[..., PairResult]
     """The model is wrong: it moves a target that lies where it should."""
     result = pair(by=(0, 0))
     wrong = matches_of(result.reference, (4.0, 0.0))
-    result = replace(result, registration=fit(wrong, "translation"))
+    result = replace(result, registration=fit(wrong, FitOptions("translation")))
     assert result.registration is not None
     order = CorrectionRequest(tmp_path / "out.tif")
     correct(result, order)
@@ -110,7 +111,7 @@ def test_points_of_a_field_are_moved_to_where_the_corrected_file_shows_them(
     matches = result.matches
     wave = 2 * np.stack([np.sin(matches.xy0[:, 1] / 50), np.cos(matches.xy0[:, 0] / 50)], axis=1)
     matches = replace(matches, xy1=matches.xy1 + wave)
-    registration = fit(matches, "field")
+    registration = fit(matches, FitOptions("field"))
     assert registration is not None and registration.field is not None
     np.testing.assert_allclose(registration.invert(registration.apply(matches.xy0)), matches.xy0, rtol=0, atol=1e-7)
     result = assemble(result.reference, result.target, result.previews, matches, registration, Settings())

@@ -17,6 +17,7 @@ from s2match.loftr.engine import EngineMatches
 from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching.greyscale import prepare
 from s2match.matching.single_pass import match_rasters
+from s2match.settings import Settings
 from training.photometry import repaint
 
 CPU = torch.device("cpu")
@@ -151,9 +152,10 @@ def test_no_match_on_nodata_nor_at_the_edge(matcher: LoftrMatcher) -> None:
 
 
 def test_progress_rises_to_one(matcher: LoftrMatcher) -> None:
+    settings = Settings(confidence=0.2)
     for size in (256, 200):
         shares: list[float] = []
-        match_rasters(matcher, make_raster(SCENE[:256, :256]), make_raster(SCENE[:size, :256]), 0.2, shares.append)
+        match_rasters(matcher, make_raster(SCENE[:256, :256]), make_raster(SCENE[:size, :256]), settings, shares.append)
         assert shares == sorted(shares) and shares[-1] == pytest.approx(1.0) and len(shares) >= 3
 
 
@@ -166,7 +168,7 @@ def test_a_strip_of_common_ground_is_looked_at_twice(matcher: LoftrMatcher) -> N
         make_raster((other * 215 + 20).astype(np.uint8), None, None),
     )
     once = matcher.match(prepare(first), prepare(second), 0.8)
-    twice = match_rasters(matcher, first, second, 0.8)
+    twice = match_rasters(matcher, first, second, Settings(confidence=0.8))
     assert len(twice) > 1.2 * len(once) > 100
     assert np.percentile(np.linalg.norm(twice.xy1 - twice.xy0 + [704, 0], axis=1), 95) < 2
     assert twice.origin.confidence == 0.8
@@ -202,11 +204,11 @@ def test_impossible_requests_end_before_any_work(matcher: LoftrMatcher) -> None:
     raster = make_raster(SCENE)
     for confidence in (-0.1, 1.1, float("nan")):
         with pytest.raises(OptionError, match="Confidence"):
-            match_rasters(matcher, raster, raster, confidence)
+            Settings(confidence=confidence)
     large = replace(raster.grid, size=(32768, 32768))
     broad = replace(raster, grid=large, image=np.broadcast_to(np.zeros((1, 1, 3), np.uint8), (32768, 32768, 3)))
     with pytest.raises(ImageSizeError, match="GB"):
-        match_rasters(matcher, broad, broad, 0.5)
+        match_rasters(matcher, broad, broad, Settings())
 
 
 def test_weights_say_their_frame() -> None:

@@ -13,7 +13,8 @@ from s2match.core.window import Window
 from s2match.matching import densify
 from s2match.matching.densify import CONFIDENCE, STEP_PX, fill
 from s2match.matching.orientation_correlation import pixels
-from s2match.matching.postprocess import PostProcessing
+from s2match.matching.postprocess import Region, postprocess
+from s2match.settings import Settings
 
 SIDE = 400
 WHOLE = Window(0, 0, SIDE, SIDE)
@@ -110,9 +111,9 @@ def test_masked_ground_of_either_image_gets_no_point() -> None:
     left = rough_matches(matrix)
     left = left.subset(left.xy0[:, 0] < 150)
     pair = grey(image * valid0, valid0), grey(target * valid1, valid1)
-    found = PostProcessing(1000, refined=True).apply(left, *pair, STILL)
+    found = postprocess(left, pair, Region(STILL), Settings(max_points=1000, refine=True))
     assert len(filled(found)) > 30 and pair[0].shows(found.xy0).all() and pair[1].shows(found.xy1).all()
-    without = PostProcessing(1000, refined=True).apply(left, grey(image), grey(target), STILL)
+    without = postprocess(left, (grey(image), grey(target)), Region(STILL), Settings(max_points=1000, refine=True))
     assert not (pair[0].shows(without.xy0) & pair[1].shows(without.xy1)).all()
 
 
@@ -135,18 +136,20 @@ def test_matches_that_are_no_evidence_lead_nowhere() -> None:
     """Of different places chance finds some, and they must not be followed."""
     image = grey(texture(SIDE, SIDE, seed=7, detail_px=2))
     few = rough_matches(np.eye(3)).subset(np.arange(289) < 5)
-    found = PostProcessing(1000, refined=True).apply(few, image, image, STILL)
+    found = postprocess(few, (image, image), Region(STILL), Settings(max_points=1000, refine=True))
     assert len(found) > 0 and found.correlated is None
 
 
 def test_matches_that_were_thinned_out_or_lie_beyond_the_core_are_not_replaced() -> None:
     image = grey(texture(SIDE, SIDE, seed=8, detail_px=2))
     matches = rough_matches(np.eye(3))
-    thinned = PostProcessing(30, refined=True).apply(matches, image, image, STILL, Window(64, 64, 272, 272))
+    thinned = postprocess(
+        matches, (image, image), Region(STILL, Window(64, 64, 272, 272)), Settings(max_points=30, refine=True)
+    )
     assert 10 < len(thinned) < 30 and len(filled(thinned)) == 0
     core = Window(64, 64, 128, 272)
     torn = matches.subset((matches.xy0[:, 0] < 100) | (matches.xy0[:, 0] > 192))
-    found = filled(PostProcessing(1000, refined=True).apply(torn, image, image, STILL, core))
+    found = filled(postprocess(torn, (image, image), Region(STILL, core), Settings(max_points=1000, refine=True)))
     assert np.unique(found.xy0[:, 0]).tolist() == [144.5]
 
 
@@ -154,7 +157,7 @@ def test_no_more_points_than_asked_for() -> None:
     image = grey(texture(SIDE, SIDE, seed=9, detail_px=2))
     matches = rough_matches(np.eye(3))
     left = matches.subset(matches.xy0[:, 0] < 150)
-    found = PostProcessing(len(left) + 28, refined=True).apply(left, image, image, STILL)
+    found = postprocess(left, (image, image), Region(STILL), Settings(max_points=len(left) + 28, refine=True))
     assert len(found) <= len(left) + 28 and 15 < len(filled(found)) < 40
 
 

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from s2match.core.matches import GreyImage, Matches, Provenance
 from s2match.matching.orientation_correlation import pixels
-from s2match.matching.postprocess import PostProcessing
+from s2match.matching.postprocess import Region, postprocess
 from s2match.matching.subpixel import refine
 from s2match.registration.model import apply_matrix
+from s2match.settings import Settings
 
 SIDE = 400
 STILL = np.eye(2)
@@ -90,7 +91,9 @@ def test_scale_and_turn_are_told_by_the_matches_themselves() -> None:
     """The grids promise the same orientation, and are wrong."""
     image, matrix = texture(SIDE, SIDE, seed=2, detail_px=2), turned(8, 1.05)
     matches = rough_matches(matrix)
-    found = PostProcessing(1000, refined=True).apply(matches, grey(image), grey(through(image, matrix)), STILL)
+    found = postprocess(
+        matches, (grey(image), grey(through(image, matrix))), Region(STILL), Settings(max_points=1000, refine=True)
+    )
     assert len(found) > 0.9 * len(matches) and np.median(errors(found, matrix)) < 0.05
 
 

@@ -23,7 +23,6 @@ from s2match.io.reader import read_grid, read_raster
 from s2match.loftr.checkpoints import load_network
 from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching import tiled
-from s2match.matching.postprocess import PostProcessing
 from s2match.matching.single_pass import match_rasters
 from s2match.matching.tile_plan import WindowPair, plan
 from s2match.matching.tiled import match_grids, previews_of
@@ -71,9 +70,9 @@ def errors(matches: Matches) -> NDArray[np.float64]:
 
 def test_windows_find_what_one_pass_finds(matcher: LoftrMatcher, write_image: Writer) -> None:
     reference, target = pair_of(write_image)
-    whole = match_rasters(matcher, read_raster(reference.scene), read_raster(target.scene), 0.8)
+    whole = match_rasters(matcher, read_raster(reference.scene), read_raster(target.scene), Settings())
     reports: list[float] = []
-    found = match_grids(matcher, reference, target, previews_of(reference, target), 0.8, progress=reports.append)
+    found = match_grids(matcher, (reference, target), previews_of(reference, target), Settings(), reports.append)
     assert len(found) > 0.95 * len(whole) > 1500
     assert errors(found).max() < 1.0 and np.median(errors(found)) < 0.15
     assert reports == sorted(reports) and reports[-1] == pytest.approx(1) and len(reports) == 1 + 6
@@ -103,8 +102,7 @@ def test_what_windows_fill_lies_where_nothing_else_does(
     reference, target = pair_of(write_image, size=(WIDTH, WIDTH))
     monkeypatch.setattr(tiled, "plan", planned)
     monkeypatch.setattr(matcher, "match", silent)
-    postprocessing = PostProcessing(100_000, refined=True)
-    found = match_grids(matcher, reference, target, previews_of(reference, target), 0.8, postprocessing=postprocessing)
+    found = match_grids(matcher, (reference, target), previews_of(reference, target), Settings(refine=True))
     assert found.correlated is not None
     new, others = found.subset(found.correlated), found.subset(~found.correlated)
     assert len(others) > 500 and len(new) > 12 and errors(new).max() < 0.5
@@ -118,7 +116,7 @@ def test_the_coarse_pass_finds_what_the_georeference_does_not_know(
     matcher: LoftrMatcher, write_image: Writer, georeference: str
 ) -> None:
     reference, target = pair_of(write_image, georeference)
-    found = match_grids(matcher, reference, target, previews_of(reference, target), 0.8)
+    found = match_grids(matcher, (reference, target), previews_of(reference, target), Settings())
     assert len(found) > 1500 and np.median(errors(found)) < 0.15
 
 
@@ -127,9 +125,9 @@ def test_without_a_coarse_registration_the_georeference_tells(
 ) -> None:
     monkeypatch.setattr(tiled, "by_matches", lambda *arguments: None)
     reference, target = pair_of(write_image)
-    assert len(match_grids(matcher, reference, target, previews_of(reference, target), 0.8)) > 1500
+    assert len(match_grids(matcher, (reference, target), previews_of(reference, target), Settings())) > 1500
     lost = pair_of(write_image, "none")
-    nothing = match_grids(matcher, *lost, previews_of(*lost), 0.8)
+    nothing = match_grids(matcher, lost, previews_of(*lost), Settings())
     assert len(nothing) == 0 and nothing.origin.weights == "sentinel2"
 
 
@@ -161,7 +159,7 @@ def test_memory_is_checked_for_the_windows_that_are_matched(
     matcher: LoftrMatcher, write_image: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wide search makes a window of the target several times as large as that of the reference."""
-    reference, target = pair_of(write_image)
+    grids = pair_of(write_image)
     pixels: list[int] = []
 
     def match(self: LoftrMatcher, image0: GreyImage, image1: GreyImage, confidence: float, *given: Any) -> Matches:
@@ -169,22 +167,22 @@ def test_memory_is_checked_for_the_windows_that_are_matched(
         return self.nothing(confidence)
 
     monkeypatch.setattr(LoftrMatcher, "match", match)
-    previews = previews_of(reference, target)
-    match_grids(matcher, reference, target, previews, 0.8, search_radius_m=1500)
+    previews = previews_of(*grids)
+    match_grids(matcher, grids, previews, Settings(search_radius_m=1500))
     needed = max(pixels) * matcher.bytes_per_pixel
     monkeypatch.setattr("s2match.loftr.matcher.free_memory", lambda: needed)
-    match_grids(matcher, reference, target, previews, 0.8, search_radius_m=1500)
+    match_grids(matcher, grids, previews, Settings(search_radius_m=1500))
     monkeypatch.setattr("s2match.loftr.matcher.free_memory", lambda: needed - 1)
     with pytest.raises(ImageSizeError, match=r"A window of \d+ x \d+ px, sought in .* use a smaller search radius"):
-        match_grids(matcher, reference, target, previews, 0.8, search_radius_m=1500)
-    match_grids(matcher, reference, target, previews, 0.8, search_radius_m=100)
+        match_grids(matcher, grids, previews, Settings(search_radius_m=1500))
+    match_grids(matcher, grids, previews, Settings(search_radius_m=100))
 
 
 def test_a_radius_in_metres_needs_metres(matcher: LoftrMatcher, write_image: Writer) -> None:
     paths = [write_image(f"{k}.tif", texture(96, 96, seed=1), crs=None) for k in (1, 2)]
     grids = grids_of(*map(scene_of, paths), None)
     with pytest.raises(OptionError, match="reference system"):
-        match_grids(matcher, *grids, previews_of(*grids), 0.8, search_radius_m=100)
+        match_grids(matcher, grids, previews_of(*grids), Settings(search_radius_m=100))
 
 
 def test_seed_and_threshold_reach_every_fit(write_image: Writer, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from s2match.outputs.figures.saving import as_jpeg, save_figure
 from s2match.outputs.match_figure import plot_matches, plot_pair
 from s2match.outputs.summary import summary
 from s2match.registration.fit import fit
+from s2match.registration.options import FitOptions
 from s2match.result import PairResult, assemble
 from s2match.settings import Settings
 
@@ -116,7 +117,7 @@ def bent(geometry: str = "field") -> PairResult:
         xy0, xy0 + wave + rng.normal(0, 0.1, wave.shape), np.ones(4000), Provenance("sentinel2", "cpu", 0.8)
     )
     settings = Settings(device="cpu", geometry=geometry)
-    return assemble(raster, raster, (raster, raster), matches, fit(matches, geometry), settings)
+    return assemble(raster, raster, (raster, raster), matches, fit(matches, FitOptions(geometry)), settings)
 
 
 def test_residuals_show_where_the_model_is_off() -> None:

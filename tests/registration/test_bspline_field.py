@@ -12,6 +12,7 @@ from s2match.registration.evidence import FitFailure
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration, apply_matrix
 from s2match.registration.model_selection import choose
+from s2match.registration.options import FitOptions
 from s2match.registration.uncertainty import uncertainty_px
 
 SIDE = 1000.0
@@ -60,7 +61,7 @@ def test_a_field_is_not_chosen_where_a_matrix_does(truth: str, seed: int) -> Non
     rng = np.random.default_rng(seed)
     xy0 = rng.uniform(0, SIDE, (3000, 2))
     xy1 = apply_matrix(TRUTH[truth], xy0) + rng.normal(0, 0.3, xy0.shape)
-    choice = choose(Matches(xy0, xy1, np.ones(3000), Provenance("test", "cpu", 0.8)), seed=seed)
+    choice = choose(Matches(xy0, xy1, np.ones(3000), Provenance("test", "cpu", 0.8)), FitOptions(seed=seed))
     assert choice.model == truth and "field" in choice.held_out_px
 
 
@@ -85,14 +86,14 @@ def test_few_places_leave_the_field_out() -> None:
 def test_what_only_the_field_fits_helps_to_choose_it() -> None:
     """A bend of some pixels leaves few matches to any matrix."""
     matches = seen(6000, amplitude_px=3.0)
-    affine, found = best_model(matches, "affine"), fit(matches)
+    affine, found = best_model(matches, FitOptions("affine")), fit(matches)
     assert affine is not None and affine.inliers.mean() < 0.35
     assert isinstance(found, Registration) and found.model == "field" and found.inliers.mean() > 0.69
 
 
 def test_far_from_the_matches_a_field_is_its_affine_part() -> None:
     matches = seen(4000)
-    found = fit(matches.subset(matches.xy0[:, 0] < 500), "field")
+    found = fit(matches.subset(matches.xy0[:, 0] < 500), FitOptions("field"))
     assert isinstance(found, Registration) and found.field is not None
     far = np.array([[-2000.0, 500.0], [500.0, 4000.0], [1e6, -1e6]])
     np.testing.assert_allclose(found.apply(far), apply_matrix(found.matrix, far))
@@ -106,7 +107,7 @@ def test_far_from_the_matches_a_field_is_its_affine_part() -> None:
 
 
 def test_a_field_is_smooth_and_its_description_is_enough_to_apply_it() -> None:
-    found = fit(seen(3000), "field")
+    found = fit(seen(3000), FitOptions("field"))
     assert isinstance(found, Registration) and found.field is not None
     field = found.field
 
@@ -126,7 +127,7 @@ def test_uncertainty_of_a_field_is_the_spread_of_repeated_fits() -> None:
     asked, swings, predicted = np.array([[300.0, 500.0], [300.0, 20.0], [700.0, 500.0]]), [], []
     for seed in range(30):
         matches = seen(1500, 0.5, wrong=0, seed=seed)
-        found = best_model(matches.subset(matches.xy0[:, 0] < 600), "field")
+        found = best_model(matches.subset(matches.xy0[:, 0] < 600), FitOptions("field"))
         assert found is not None
         swings.append(np.sum((found.apply(asked) - bent(asked, 0.5)) ** 2, axis=1))
         predicted.append(uncertainty_px(found, matches.subset(matches.xy0[:, 0] < 600), asked))
@@ -146,8 +147,8 @@ def test_wrong_matches_make_no_field(model: str, seed: int) -> None:
     own = rng.uniform(0, SIDE, (50, 2))[clump] + rng.uniform(-40, 40, (2000, 2))
     moved = own + rng.normal(0, 30, (50, 2))[clump] + rng.normal(0, 0.2, (2000, 2))
     clumps = Matches(own, moved, np.ones(2000), Provenance("test", "cpu", 0.2), np.full(2000, 0.2))
-    assert isinstance(fit(anywhere, model), FitFailure)
-    assert isinstance(fit(clumps, model), FitFailure)
+    assert isinstance(fit(anywhere, FitOptions(model)), FitFailure)
+    assert isinstance(fit(clumps, FitOptions(model)), FitFailure)
 
 
 def test_a_field_that_folds_the_ground_is_refused() -> None:
@@ -156,13 +157,13 @@ def test_a_field_that_folds_the_ground_is_refused() -> None:
     xy0 = rng.uniform(0, SIDE, (6000, 2))
     fold = 60 * np.exp(-(((xy0[:, :1] - 500) / 110) ** 2)) * [-1.0, 0.0] * (xy0[:, :1] - 500) / 30
     matches = Matches(xy0, xy0 + fold, np.ones(6000), Provenance("test", "cpu", 0.8))
-    bent_too_far = best_model(matches, "field", threshold_px=8, smoothness=SMOOTHNESS[-1])
+    bent_too_far = best_model(matches, FitOptions("field", threshold_px=8), SMOOTHNESS[-1])
     assert bent_too_far is not None and bent_too_far.inliers.mean() > 0.5
-    assert isinstance(fit(matches, "field", threshold_px=8), FitFailure)
+    assert isinstance(fit(matches, FitOptions("field", threshold_px=8)), FitFailure)
 
 
 def test_same_seed_same_field() -> None:
-    first, second = (fit(seen(5000), seed=2) for _ in range(2))
+    first, second = (fit(seen(5000), FitOptions(seed=2)) for _ in range(2))
     assert (
         isinstance(first, Registration)
         and isinstance(second, Registration)

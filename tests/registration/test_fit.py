@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from s2match.core.matches import PATCH_PX, REACH_CELLS, Matches, Provenance
 from s2match.errors import OptionError
-from s2match.registration.estimators import MODELS
 from s2match.registration.evidence import MIN_INLIERS, FitFailure, required_inliers
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration, apply_matrix
+from s2match.registration.options import MODELS, FitOptions
 from s2match.registration.uncertainty import uncertainty_px
 
 TRUTH = {
@@ -34,7 +34,7 @@ def made(matrix: NDArray[np.float64], right: int = 300, wrong: int = 300, noise:
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_recovers_its_truth(model: str) -> None:
     matches = made(TRUTH[model])
-    found = fit(matches, model)
+    found = fit(matches, FitOptions(model))
     assert isinstance(found, Registration) and found.model == model
     corners = np.array([[0, 0], [1000, 0], [0, 1000], [1000, 1000.0]])
     assert np.abs(found.apply(corners) - apply_matrix(TRUTH[model], corners)).max() < 0.3
@@ -45,21 +45,21 @@ def test_every_model_recovers_its_truth(model: str) -> None:
 
 
 def test_a_translation_stays_one() -> None:
-    found = fit(made(TRUTH["affine"]), "translation", threshold_px=40)
+    found = fit(made(TRUTH["affine"]), FitOptions("translation", threshold_px=40))
     assert isinstance(found, Registration)
     np.testing.assert_array_equal(found.matrix[:, :2], np.eye(3)[:, :2])
 
 
 def test_the_threshold_counts_in_pixels() -> None:
     matches = made(TRUTH["affine"], wrong=0, noise=0.8)
-    narrow, wide = fit(matches, threshold_px=0.6), fit(matches, threshold_px=5)
+    narrow, wide = fit(matches, FitOptions(threshold_px=0.6)), fit(matches, FitOptions(threshold_px=5))
     assert isinstance(narrow, Registration) and isinstance(wide, Registration)
     assert narrow.inliers.sum() < 0.4 * wide.inliers.sum()
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_same_seed_same_result(model: str) -> None:
-    first, second = (fit(made(TRUTH["affine"]), model, threshold_px=20, seed=3) for _ in range(2))
+    first, second = (fit(made(TRUTH["affine"]), FitOptions(model, 20, seed=3)) for _ in range(2))
     assert isinstance(first, Registration) and isinstance(second, Registration)
     np.testing.assert_array_equal(first.matrix, second.matrix)
 
@@ -67,14 +67,14 @@ def test_same_seed_same_result(model: str) -> None:
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("count", [0, 1, 3, MIN_INLIERS - 1])
 def test_too_few_matches_are_no_registration(model: str, count: int) -> None:
-    assert isinstance(fit(made(TRUTH[model], right=count, wrong=0, noise=0), model), FitFailure)
+    assert isinstance(fit(made(TRUTH[model], right=count, wrong=0, noise=0), FitOptions(model)), FitFailure)
 
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("count", [30, 300, 1000])
 def test_wrong_matches_are_no_registration(model: str, count: int) -> None:
     for seed in range(5):
-        assert isinstance(fit(made(np.eye(3), right=0, wrong=count, seed=seed), model), FitFailure)
+        assert isinstance(fit(made(np.eye(3), right=0, wrong=count, seed=seed), FitOptions(model)), FitFailure)
 
 
 def test_more_wrong_matches_ask_for_more_right_ones() -> None:
@@ -97,7 +97,7 @@ def test_uncertainty_is_the_spread_of_repeated_fits(model: str) -> None:
         rng = np.random.default_rng(seed)
         xy0 = rng.uniform(0, 200, (60, 2))
         matches = Matches(xy0, xy0 + rng.normal(0, 0.3, xy0.shape), np.ones(60), Provenance("test", "cpu", 0.8))
-        found = fit(matches, model, threshold_px=3)
+        found = fit(matches, FitOptions(model, threshold_px=3))
         assert isinstance(found, Registration)
         swings.append(np.sum((apply_matrix(found.matrix, far)[0] - far[0]) ** 2))
         predicted.append(uncertainty_px(found, matches, far)[0])
@@ -110,9 +110,9 @@ def test_uncertainty_is_the_spread_of_repeated_fits(model: str) -> None:
 )
 def test_options_out_of_range(options: tuple[object, ...], word: str) -> None:
     with pytest.raises(OptionError, match=word):
-        fit(made(np.eye(3)), *options)  # type: ignore[arg-type]
+        FitOptions(*options)  # type: ignore[arg-type]
     with pytest.raises(OptionError):
-        fit(made(np.eye(3)), "affine", float("nan"))
+        FitOptions("affine", float("nan"))
 
 
 def test_uncertainty_of_averaged_points_is_that_of_what_they_average() -> None:
@@ -128,7 +128,7 @@ def test_uncertainty_of_averaged_points_is_that_of_what_they_average() -> None:
     wanted, found, naive = (
         float(uncertainty_px(fitted, matches, corner)[0])
         for matches in (alone, together, replace(together, scatter_px=None))
-        if isinstance(fitted := fit(matches, threshold_px=3.0), Registration)
+        if isinstance(fitted := fit(matches, FitOptions(threshold_px=3.0)), Registration)
     )
     assert found == pytest.approx(wanted, rel=0.15) and naive < 0.1 * wanted
 

@@ -9,6 +9,7 @@ from s2match.registration.estimators import best_model
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration
 from s2match.registration.model_selection import CANDIDATES, GLOBAL_CANDIDATES, choose
+from s2match.registration.options import FitOptions
 
 
 @pytest.mark.parametrize("truth", GLOBAL_CANDIDATES)
@@ -44,7 +45,7 @@ def test_patches_that_do_not_span_the_image_ask_for_a_shift() -> None:
     corner, wrong = np.array([[1000.0, 500.0]]), {"auto": [], "affine": []}
     for seed in range(12):
         for model, errors in wrong.items():
-            found = fit(in_patches(seed), model, threshold_px=1.5, seed=seed)
+            found = fit(in_patches(seed), FitOptions(model, seed=seed))
             assert isinstance(found, Registration)
             errors.append(np.linalg.norm(found.apply(corner) - corner - [13.3, -7.7]))
     assert np.median(wrong["auto"]) < 0.3 < 1.0 < np.median(wrong["affine"])
@@ -65,12 +66,12 @@ def test_too_few_matches_to_tell_ask_for_the_simplest(count: int) -> None:
 
 def test_same_seed_same_choice() -> None:
     matches = made(TRUTH["similarity"], right=6000, wrong=1000)
-    assert choose(matches, seed=3) == choose(matches, seed=3)
+    assert choose(matches, FitOptions(seed=3)) == choose(matches, FitOptions(seed=3))
 
 
 def test_the_chosen_model_is_fitted_to_all_matches() -> None:
     matches = made(TRUTH["affine"])
-    found, plain = fit(matches), best_model(matches, "affine")
+    found, plain = fit(matches), best_model(matches, FitOptions("affine"))
     assert isinstance(found, Registration) and plain is not None and found.model == "affine"
     np.testing.assert_array_equal(found.matrix, plain.matrix)
     assert not plain.held_out_px and found.held_out_px["affine"] < found.held_out_px["translation"]

@@ -13,6 +13,7 @@ from s2match.core.matches import Matches, Provenance
 from s2match.core.scene import scene_of
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration
+from s2match.registration.options import FitOptions
 from s2match.registration.verdict import SYSTEMATIC_PX, Decision, Verdict, in_words, judge
 
 REFERENCE = Grid((800, 600), GRID, UTM, (1600, 1200), scene_of(Path("T36UXA_20180820T083601_TCI.jp2")))
@@ -80,7 +81,7 @@ def test_an_uncertain_model_is_no_reason_to_move_the_image() -> None:
     """A dozen matches in a corner fix no turn over the whole image."""
     matches = seen((0, 0), count=2000)
     corner = matches.subset((matches.xy0 < 60).all(axis=1))
-    registration = fit(corner, "affine")
+    registration = fit(corner, FitOptions("affine"))
     assert len(corner) >= 12 and isinstance(registration, Registration)
     found = judge(REFERENCE, REFERENCE, corner, registration)
     assert found.displacement is not None and found.displacement.noise > 10 * 2 * SYSTEMATIC_PX

@@ -18,6 +18,7 @@ from threadpoolctl import OpenBLASController, threadpool_info, threadpool_limits
 from s2match import match_files
 from s2match.core.matches import Matches, Provenance
 from s2match.registration.fit import fit
+from s2match.registration.options import FitOptions
 from s2match.util import containers, threads
 from s2match.util.threads import limit_threads, processors
 
@@ -48,7 +49,7 @@ def test_blas_has_one_thread_within_fits_alone(many_threads: None, monkeypatch: 
 
     monkeypatch.setattr(np.linalg, "norm", norm)
     xy = np.random.default_rng(0).uniform(0, 500, (40, 2))
-    assert fit(Matches(xy, xy + 3, np.ones(40), Provenance("", "cpu", 0.0)), "affine") is not None
+    assert fit(Matches(xy, xy + 3, np.ones(40), Provenance("", "cpu", 0.0)), FitOptions("affine")) is not None
     assert within and all(threads == {1} for threads in within)
     assert blas_threads() == {2}
 

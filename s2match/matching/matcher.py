@@ -1,0 +1,77 @@
+"""The interface of a dense matcher, such as :class:`s2match.loftr.matcher.LoftrMatcher`."""
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2match.core.matches import GreyImage, Matches
+
+
+class EncodedImage(Protocol):
+    """Features of an image, for any number of comparisons."""
+
+    def within(self, cells: NDArray[np.bool_], /) -> Any:
+        """The same features, of some cells alone.
+
+        Args:
+            cells: (rows, columns) mask over the image's cells of 8 px.
+        """
+
+
+class Matcher(Protocol):
+    """Finds the points of one image in another.
+
+    Images are grey, of any size; points are (x, y) in pixels of the two images, GDAL frame. What :meth:`encode` returns
+    is the matcher's own, and goes to no other.
+    """
+
+    @property
+    def device(self) -> object:
+        """Where it runs; ``str(device)`` names it."""
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Peak memory of a pass for each pixel of both images, about."""
+
+    @property
+    def free_bytes(self) -> int:
+        """Memory that is free for a pass."""
+
+    def nothing(self, confidence: float, /) -> Matches:
+        """No matches, with the provenance and the attributes that matches of this matcher have."""
+
+    def encode(self, image: GreyImage, /) -> Any:
+        """Features of an image, an :class:`EncodedImage`.
+
+        Raises:
+            ImageSizeError: There is too little memory for an image of this size.
+        """
+
+    def match_encoded(self, reference: Any, target: Any, confidence: float, /) -> Matches:
+        """Match two encoded images.
+
+        Args:
+            reference: Features of the image of ``xy0``, by :meth:`encode`.
+            target: Features of the image of ``xy1``, likewise.
+            confidence: Keep matches with a confidence above this, in [0, 1].
+
+        Raises:
+            ImageSizeError: There is too little memory for images of this size.
+        """
+
+    def match(
+        self, reference: GreyImage, target: GreyImage, confidence: float, bands: NDArray[np.int64] | None = None, /
+    ) -> Matches:
+        """Match two images.
+
+        Args:
+            reference: Image of ``xy0``.
+            target: Image of ``xy1``.
+            confidence: Keep matches with a confidence above this, in [0, 1].
+            bands: (R, 2); matches of row r of the reference's cells of 8 px are searched for in the target's rows of
+                cells from ``bands[r, 0]`` to before ``bands[r, 1]``; None: anywhere.
+
+        Raises:
+            ImageSizeError: There is too little memory for images of this size.
+        """
