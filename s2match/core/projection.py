@@ -6,13 +6,13 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio import Env
-from rasterio._err import CPLE_BaseError, CPLE_NotSupportedError
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, RasterioError
+from rasterio.errors import CRSError
 from rasterio.warp import transform as warp_points
 from rasterio.warp import transform_bounds
 
 from s2match.core.bounds import Bounds
+from s2match.util.gdal import LIBRARY_ERRORS, NO_TRANSFORMATION
 
 # Points along each image side when a footprint is carried into another CRS, where straight sides bend.
 SIDE_POINTS = 33
@@ -49,10 +49,10 @@ def reproject(xy: NDArray[np.float64], source: CRS | None, target: CRS | None) -
         xy = np.where((np.abs(xy) > _FARTHEST).any(axis=1, keepdims=True), np.nan, xy)
     try:
         carried = np.stack(warp_points(source, target, xy[:, 0], xy[:, 1]), axis=1)
-    except CPLE_NotSupportedError:
+    except NO_TRANSFORMATION:
         # nothing leads from one to the other: they are of two planets, for one
         return np.full(xy.shape, np.nan)
-    except (CPLE_BaseError, RasterioError):
+    except LIBRARY_ERRORS:
         # GDAL gives no point at all where it cannot carry one of them
         if len(xy) == 1:
             return np.full((1, 2), np.nan)
@@ -85,7 +85,7 @@ def reproject_bounds(bounds: Bounds, source: CRS, target: CRS) -> list[Bounds]:
     if source != target:
         try:
             left, bottom, right, top = transform_bounds(source, target, *bounds, densify_pts=SIDE_POINTS)
-        except (CPLE_BaseError, RasterioError):
+        except LIBRARY_ERRORS:
             return []
         if not np.isfinite([left, bottom, right, top]).all():
             return []

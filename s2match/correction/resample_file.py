@@ -151,8 +151,6 @@ def _read_valid(source: _Source, bands: NDArray[np.generic], area: Window) -> ND
     if source.classes:
         return valid
     if zeros_are_nodata(radiometry):
-        if bands.dtype.kind != "u":
-            return valid
         used = np.isin(file.indexes, used_bands(file))
         for group in (used, ~used):
             # other bands may have data where those of the image have none

@@ -17,9 +17,9 @@ from rasterio.windows import Window as RasterioWindow
 
 from s2match.core.window import Window
 from s2match.errors import OutputError
-from s2match.io.gdal import GDAL_ERRORS, what_gdal_says
 from s2match.io.quiet import create_geotiff
 from s2match.util.atomic_write import atomic_write
+from s2match.util.gdal import FILE_ERRORS, gdal_message
 
 SUFFIXES = (".tif", ".tiff")
 BLOCK_PX = 512
@@ -113,8 +113,8 @@ def write_cog(
                 BIGTIFF="IF_SAFER",
                 OVERVIEW_RESAMPLING="NEAREST" if layout.classes else "AVERAGE",
             )
-        except GDAL_ERRORS as error:
-            raise OutputError(f"Cannot write {path}: {what_gdal_says(error)}.") from error
+        except FILE_ERRORS as error:
+            raise OutputError(f"Cannot write {path}: {gdal_message(error)}.") from error
 
 
 def _write_tiles(

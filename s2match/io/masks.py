@@ -25,10 +25,10 @@ from s2match.core.raster import Patch
 from s2match.core.window import Window
 from s2match.errors import MaskError
 from s2match.io.cloud_mask import reach_px, saturated_cloud
-from s2match.io.gdal import GDAL_ERRORS, what_gdal_says
 from s2match.io.placement import placement_of
 from s2match.io.polygons import SUFFIXES, read_drawing
 from s2match.io.quiet import open_image
+from s2match.util.gdal import FILE_ERRORS, gdal_message
 
 # ESA's Scene Classification: no data, saturated or defective, cloud shadow, cloud of medium and of high probability,
 # thin cirrus.
@@ -312,5 +312,5 @@ def opened_mask(path: Path) -> Iterator[rasterio.DatasetReader]:
             if sum(colour is not ColorInterp.alpha for colour in file.colorinterp) > 1:
                 raise MaskError(f"The mask {path} has {file.count} bands: a mask has one.")
             yield file
-    except GDAL_ERRORS as error:
-        raise MaskError(f"Cannot read the mask {path}: {what_gdal_says(error)}.") from error
+    except FILE_ERRORS as error:
+        raise MaskError(f"Cannot read the mask {path}: {gdal_message(error)}.") from error

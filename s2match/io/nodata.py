@@ -97,6 +97,15 @@ def band_validity(
     return np.asarray(valid)
 
 
+def zeros_may_fill(numbers: NDArray[np.generic]) -> bool:
+    """Whether patches of 0 in an image without nodata count as no data: in integers of which 0 is the lowest.
+
+    Args:
+        numbers: B×H×W, a small version of the image.
+    """
+    return numbers.dtype.kind in "iu" and int(numbers.min()) >= 0
+
+
 def zeros_are_nodata(radiometry: Radiometry) -> bool:
     """Whether patches of 0 in every band count as no data."""
     return radiometry.nodata_from == "zeros"
@@ -131,7 +140,7 @@ def detected_nodata(numbers: NDArray[np.generic]) -> float | None:
     """The value that fills a part of an image though nobody declared it; None where there is none.
 
     It is the smallest or the largest number, the same in many pixels up to the edge of the image, and far from all
-    other numbers: one that software fills with, or a negative one. 0 is none: patches of it count anyway, or are data.
+    other numbers: one that software fills with, or a negative one. 0 is none, see :func:`zeros_may_fill`.
 
     Args:
         numbers: B×H×W, a small version of the image, not averaged.

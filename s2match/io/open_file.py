@@ -7,9 +7,9 @@ from pathlib import Path
 import rasterio
 
 from s2match.errors import UnreadableImageError
-from s2match.io.gdal import GDAL_ERRORS, what_gdal_says
 from s2match.io.missing_paths import why_no_image
 from s2match.io.quiet import open_image
+from s2match.util.gdal import FILE_ERRORS, gdal_message
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z")
 
@@ -39,8 +39,8 @@ def opened(path: Path, overview: int | None = None) -> Iterator[rasterio.Dataset
             if file.count == 0:
                 raise UnreadableImageError(_bands_missing(path, file.subdatasets))
             yield file
-    except GDAL_ERRORS as error:
-        raise UnreadableImageError(f"Cannot read {path}: {what_gdal_says(error)}.") from error
+    except FILE_ERRORS as error:
+        raise UnreadableImageError(f"Cannot read {path}: {gdal_message(error)}.") from error
 
 
 def _bands_missing(path: Path, parts: list[str]) -> str:

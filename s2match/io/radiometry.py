@@ -10,7 +10,7 @@ from rasterio.enums import ColorInterp
 
 from s2match.core.radiometry import Radiometry, ReadOptions
 from s2match.io.cloud_mask import SATURATED
-from s2match.io.nodata import band_validity, detected_nodata, told_nodata, used_bands
+from s2match.io.nodata import band_validity, detected_nodata, told_nodata, used_bands, zeros_may_fill
 from s2match.io.products import Reflectance, product_reflectance
 
 # The digital number that ESA's true-colour images show as 255: reflectance 0.3558 times 10 000.
@@ -48,7 +48,7 @@ def radiometry_of(file: rasterio.DatasetReader, options: ReadOptions) -> Radiome
         nodata_from = None if nodata is None else "detected"
     told_only = Radiometry(1.0, 0.0, "stretched", None, nodata, nodata_from)
     valid = np.asarray(band_validity(file, indexes, numbers, told_only).all(axis=0))
-    if nodata_from is None and numbers.dtype.kind in "iu":
+    if nodata_from is None and zeros_may_fill(numbers):
         valid &= numbers.any(axis=0)
         told_only = replace(told_only, nodata=0.0, nodata_from="zeros")
     known = numbers[:, valid].astype(float)

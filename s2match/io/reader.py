@@ -44,8 +44,8 @@ def read_raster(
     it is, uint16 scaled as ESA scales a true-colour image, other types, and uint16 that this would saturate, stretched
     between their 1st and 99th percentile (:func:`s2match.io.radiometry.radiometry_of`). A pixel has data where each of
     these bands has: by the file's nodata value, mask or alpha; without those, by a value that fills a part of it
-    (:func:`s2match.io.nodata.detected_nodata`), or else, in integer images, in patches of pixels that are 0 in every
-    band, with their outermost neighbours.
+    (:func:`s2match.io.nodata.detected_nodata`), or else, in integer images without negative values, in patches of
+    pixels that are 0 in every band, with their outermost neighbours.
 
     Resizing W×H to w×h maps x by w/W and y by h/H exactly, and the transform returned is scaled accordingly.
 

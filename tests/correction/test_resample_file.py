@@ -87,6 +87,20 @@ def test_an_image_of_esa_gets_nodata_0_and_is_nowhere_0(tmp_path: Path, write_im
     assert not valid[:, :, :199].any() and valid[:, 10:, 200:-5].all()
 
 
+@pytest.mark.parametrize(("lowest", "fills"), [(300, True), (-400, False)])
+def test_patches_of_0_are_nodata_as_they_are_when_matched(
+    tmp_path: Path, write_image: Writer, reference: Path, lowest: int, fills: bool
+) -> None:
+    image = texture(SIDE, SIDE).astype(np.int16) * 10
+    image += lowest - image.min()
+    image[:, :200] = 0
+    target = write_image("target.tif", image)
+    with rasterio.open(corrected(moved(reference, target), target, tmp_path / "out.tif")) as file:
+        values, valid = file.read(1), file.read_masks(1) > 0
+    assert valid[3:, :190].all() != fills and valid[3:, 205:-2].all()
+    assert not fills or values[valid].min() > 200
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_a_file_without_nodata_says_where_it_shows_nothing(
     tmp_path: Path, write_image: Writer, reference: Path, dtype: str

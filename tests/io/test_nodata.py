@@ -158,6 +158,15 @@ def test_cloud_and_water_are_no_fill(write_image: Writer, dtype: str, value: flo
     assert raster.valid.all() or value == 0
 
 
+@pytest.mark.parametrize(("lowest", "fills"), [(1, True), (-40, False)])
+def test_zeros_are_data_among_negative_numbers(write_image: Writer, lowest: int, fills: bool) -> None:
+    bands = (scene() * 10_000).astype(np.int16)
+    bands[:, 60:] -= bands[:, 60:].min() - lowest
+    bands[:, :60] = 0
+    raster = read_raster(write_image("a.tif", bands))
+    assert raster.valid[61:].all() and raster.valid[:60].all() != fills
+
+
 def test_a_few_outliers_are_no_fill(write_image: Writer) -> None:
     bands = scene()
     bands[:, 100, :40] = -9999

@@ -1,0 +1,22 @@
+"""Errors of GDAL: their classes and messages."""
+
+# rasterio raises some errors of GDAL as they are, and no public module names their classes
+from rasterio._err import CPLE_BaseError, CPLE_NotSupportedError
+from rasterio.errors import RasterioError
+
+# Errors of GDAL and PROJ that rasterio passes on.
+LIBRARY_ERRORS = (RasterioError, CPLE_BaseError)
+
+# Raised for a file that cannot be read or written; rasterio fails at messages with bytes that are no text.
+FILE_ERRORS = (*LIBRARY_ERRORS, UnicodeDecodeError)
+
+# Raised where no transformation leads from one reference system to another.
+NO_TRANSFORMATION = CPLE_NotSupportedError
+
+
+def gdal_message(error: BaseException) -> str:
+    """The message of one of :data:`FILE_ERRORS`: one line without a full stop."""
+    if isinstance(error, UnicodeDecodeError):
+        return "its header is damaged"
+    message = " ".join(str(error.__cause__ or error).split())
+    return message.rstrip(".") or type(error).__name__
