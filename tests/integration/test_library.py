@@ -17,6 +17,18 @@ import s2match
 SAMPLE = ROOT / "dataset" / "sample"
 
 
+def examples(page: str) -> list[str]:
+    """Blocks of Python on a page."""
+    return re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.M | re.S)
+
+
+def sample_in(folder: Path) -> None:
+    """Put two images of the sample into a folder, by the names that the pages use."""
+    names = ("SYNTHETIC-B_20240510T103621_TCI.jp2", "SYNTHETIC-B_20220829T103641_TCI.jp2")
+    for short, name in zip("ab", names, strict=True):
+        (folder / f"{short}_TCI.jp2").symlink_to(SAMPLE / name)
+
+
 def test_importing_it_imports_nothing_large() -> None:
     code = (
         "import sys, s2match\n"
@@ -53,17 +65,24 @@ def test_it_is_typed() -> None:
 def test_the_readme_s_ten_lines_do_the_whole_job(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
-    (block,) = (block for block in blocks if "import s2match" in block)
+    (block,) = examples("README.md")
     assert len([line for line in block.splitlines() if line]) <= 10
-    names = ("SYNTHETIC-B_20240510T103621_TCI.jp2", "SYNTHETIC-B_20220829T103641_TCI.jp2")
-    for short, name in zip("ab", names, strict=True):
-        (tmp_path / f"{short}_TCI.jp2").symlink_to(SAMPLE / name)
+    sample_in(tmp_path)
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "README.md", "exec"), {})
     assert "registration  translation" in capsys.readouterr().out
     written = {path.name for path in tmp_path.iterdir()} - {"a_TCI.jp2", "b_TCI.jp2"}
     assert written == {"result.png", "result.json", "tie_points.gpkg"}
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_pages_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample_in(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in examples("docs/python.md") + examples("docs/report.md"):
+        exec(compile(block, "docs/python.md", "exec"), names)
+    assert {"tie_points.gpkg", "result.json", "result.png", "report"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_paths_may_be_text_everywhere(tmp_path: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
