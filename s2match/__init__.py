@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
+    from s2match.api import coregister, match, show_versions, warp
     from s2match.arrays import match_arrays
     from s2match.errors import S2MatchError
     from s2match.outputs.facts import facts, write_json
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from s2match.tiepoints.points import TiePoints, tie_points_of
 
 _HOMES = {
+    "coregister": "api",
+    "match": "api",
+    "show_versions": "api",
+    "warp": "api",
     "match_arrays": "arrays",
     "S2MatchError": "errors",
     "fit_tie_points": "pipeline",
@@ -44,15 +49,19 @@ __all__ = [
     "S2MatchError",
     "Settings",
     "TiePoints",
+    "coregister",
     "facts",
     "fit_tie_points",
+    "match",
     "match_arrays",
     "match_files",
     "plot_matches",
     "read_tie_points",
     "save_figure",
+    "show_versions",
     "summary",
     "tie_points_of",
+    "warp",
     "write_json",
     "write_tie_points",
 ]

@@ -1,17 +1,20 @@
-"""Match images that are in memory: NumPy arrays, and DataArrays of xarray, which are an extra, requirements-xarray.txt.
+"""Images in memory: NumPy arrays, and DataArrays of xarray, which are an extra, requirements-xarray.txt.
 
-They pass through temporary files, so that they are read as files are, and may be large, or of dask.
+They are matched by way of temporary files, so that they are read as files are, and may be large, or of dask.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 
+from s2match.core.grid import Grid
 from s2match.core.mask import UNMASKED, Masking
 from s2match.errors import UnreadableImageError
 from s2match.io.quiet import create_geotiff
@@ -23,7 +26,9 @@ from s2match.util.optional import extra
 if TYPE_CHECKING:
     from xarray import DataArray
 
-# Numbers of bands that an axis of a NumPy array may have.
+Image: TypeAlias = "str | Path | NDArray[Any] | DataArray"
+
+# Possible sizes of the axis of a NumPy array that counts the bands of an image to match.
 _BANDS = (1, 3)
 
 
@@ -59,19 +64,102 @@ def match_arrays(
         S2MatchError: Anything that two files could raise; see :mod:`s2match.errors`.
     """
     settings = (settings or Settings()).but(**choices)
+    for name, image in (("reference", reference), ("target", target)):
+        if isinstance(image, str | Path):
+            raise UnreadableImageError(f"The {name} is a path, not an array: match_files matches files.")
+    with as_files(reference, target) as files:
+        return match_files(*files, settings, show_progress=show_progress, masking=masking)
+
+
+@contextmanager
+def as_files(reference: Image, target: Image) -> Iterator[tuple[Path, Path]]:
+    """Paths of two images; of arrays those of temporary files, which last as long as the context.
+
+    Raises:
+        MissingExtraError: rioxarray is not installed, and an image is neither a path nor a NumPy array.
+        UnreadableImageError: An image is neither a path nor an array, or has another shape.
+    """
     with TemporaryDirectory(prefix="s2match-") as folder:
-        first = _written(reference, Path(folder) / "reference")
-        second = _written(target, Path(folder) / "target")
-        return match_files(first, second, settings, show_progress=show_progress, masking=masking)
+        first, second = (
+            Path(image) if isinstance(image, str | Path) else _write(image, Path(folder) / name)
+            for name, image in (("reference", reference), ("target", target))
+        )
+        yield first, second
 
 
-def _written(array: "NDArray[Any] | DataArray", folder: Path) -> Path:
-    """A GeoTIFF with the values of an array, named after it, or else as its folder is."""
+def bands_of(array: "NDArray[Any] | DataArray") -> tuple[NDArray[Any], NDArray[np.bool_], int | None]:
+    """The bands of an array of any number of them, and where they have data.
+
+    Args:
+        array: A NumPy array (H×W, H×W×B or B×H×W; bands are the shorter axis) or a DataArray ((y, x) or (band, y, x)).
+
+    Returns:
+        B×H×W values, B×H×W bool, and the axis of the bands; None for an array without one.
+
+    Raises:
+        UnreadableImageError: The array has another number of axes, or its values are no real numbers.
+    """
+    values, nodata = _values_of(array)
+    if values.ndim not in (2, 3) or values.dtype.kind not in "biuf":
+        shape = " x ".join(map(str, values.shape))
+        raise UnreadableImageError(f"The array is no image: it is {shape} of type {values.dtype}.")
+    axis = None if values.ndim == 2 else 0
+    if isinstance(array, np.ndarray) and values.ndim == 3 and values.shape[2] < values.shape[0]:
+        axis = 2
+    bands = values[None] if axis is None else np.moveaxis(values, axis, 0)
+    valid = ~np.ma.getmaskarray(bands)
+    bands = np.ma.getdata(bands)
+    if bands.dtype.kind == "f":
+        valid &= ~np.isnan(bands)
+    if nodata is not None:
+        valid &= bands != nodata
+    return bands, valid, axis
+
+
+def _values_of(array: "NDArray[Any] | DataArray") -> tuple[NDArray[Any], float | None]:
+    """The values of an array, and the nodata value of a DataArray."""
+    if isinstance(array, np.ndarray):
+        return array, None
+    extra("rioxarray", "DataArrays", "requirements-xarray.txt")
+    return array.values, array.rio.nodata
+
+
+def dataarray_like(array: "DataArray", values: NDArray[Any], valid: NDArray[np.bool_], grid: Grid) -> "DataArray":
+    """A DataArray with the name, bands and attributes of another one, on a grid.
+
+    Args:
+        array: The other one, (y, x) or (band, y, x).
+        values: B×H×W values.
+        valid: B×H×W bool; elsewhere the nodata value is put, or "not a number", or 0 where whole numbers have none.
+        grid: The pixels of the values.
+    """
+    from xarray import DataArray
+
+    nodata = array.rio.nodata
+    if nodata is None:
+        nodata = np.nan if values.dtype.kind == "f" else 0
+    filled = np.where(valid, values, values.dtype.type(nodata))
+    y, x = array.dims[-2:]
+    coords = {name: each for name, each in array.coords.items() if not {x, y} & set(each.dims)}
+    coords.pop("spatial_ref", None)
+    out = DataArray(filled if array.ndim == 3 else filled[0], coords, array.dims, array.name, array.attrs)
+    if grid.transform is not None:
+        height, width = filled.shape[1:]
+        if grid.transform.is_rectilinear:
+            columns, rows = np.arange(width) + 0.5, np.arange(height) + 0.5
+            out = out.assign_coords({x: grid.transform.a * columns + grid.transform.c})
+            out = out.assign_coords({y: grid.transform.e * rows + grid.transform.f})
+        out = out.rio.set_spatial_dims(x, y).rio.write_transform(grid.transform)
+    if grid.crs is not None:
+        out = out.rio.write_crs(grid.crs)
+    return out if values.dtype.kind != "f" and array.rio.nodata is None else out.rio.write_nodata(nodata)
+
+
+def _write(array: "NDArray[Any] | DataArray", folder: Path) -> Path:
+    """Write a GeoTIFF with the values of an array, named after it, or else as its folder is."""
     folder.mkdir()
     if isinstance(array, np.ndarray):
-        return _written_values(array, folder / f"{folder.name}.tif")
-    if isinstance(array, str | Path):
-        raise UnreadableImageError(f"The {folder.name} is a path, not an array: match_files matches files.")
+        return _write_values(array, folder / f"{folder.name}.tif")
     extra("rioxarray", "DataArrays", "requirements-xarray.txt")
     from xarray import DataArray
 
@@ -88,8 +176,8 @@ def _written(array: "NDArray[Any] | DataArray", folder: Path) -> Path:
     return path
 
 
-def _written_values(array: NDArray[Any], path: Path) -> Path:
-    """A GeoTIFF with the values of a NumPy array, without a georeference."""
+def _write_values(array: NDArray[Any], path: Path) -> Path:
+    """Write a GeoTIFF with the values of a NumPy array, without a georeference."""
     bands = _bands_first(array, path.stem)
     if bands.dtype.kind not in "biuf":
         raise UnreadableImageError(f"The {path.stem} is no image: its values are of type {bands.dtype}.")

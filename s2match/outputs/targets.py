@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2match.core.scene import Scene
-from s2match.errors import OutputError
 from s2match.outputs.figures.saving import check_format
 from s2match.outputs.report.names import report_files
 from s2match.tiepoints.formats import check_tie_point_format
-from s2match.util.atomic_write import check_folder, check_writable
+from s2match.util.atomic_write import check_folder, check_outputs_apart, check_writable
 
 if TYPE_CHECKING:
     from s2match.correction.request import CorrectionRequest
@@ -64,11 +63,8 @@ def check_outputs(outputs: Outputs, inputs: Iterable[Path], target: Scene) -> No
         CorrectionError: A file to correct does not show the target's ground.
         UnreadableImageError: A file to correct is missing or is not an image.
     """
-    taken = {path.resolve() for path in inputs}
-    for path in (*outputs.files, *(() if outputs.report is None else report_files(outputs.report))):
-        if path.resolve() in taken:
-            raise OutputError(f"Cannot write {path}: it is an input or another output.")
-        taken.add(path.resolve())
+    report = () if outputs.report is None else report_files(outputs.report)
+    check_outputs_apart((*outputs.files, *report), inputs)
     for path in outputs.files:
         check_writable(path)
     check_format(outputs.figure)

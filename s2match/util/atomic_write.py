@@ -3,7 +3,7 @@
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,6 +38,19 @@ def check_writable(path: str | Path) -> None:
         OutputError: It cannot.
     """
     _create_partial(Path(path)).unlink()
+
+
+def check_outputs_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse outputs that are inputs, or one another.
+
+    Raises:
+        OutputError: One is.
+    """
+    taken = {path.resolve() for path in inputs}
+    for path in outputs:
+        if path.resolve() in taken:
+            raise OutputError(f"Cannot write {path}: it is an input or another output.")
+        taken.add(path.resolve())
 
 
 def check_folder(path: str | Path) -> None:

@@ -1,0 +1,318 @@
+"""The functions that most scripts need: match two images, co-register them, and warp an array."""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2match import __version__
+from s2match.arrays import Image, as_files, bands_of, dataarray_like
+from s2match.core.file_pixels import whole_file
+from s2match.core.grid import Grid
+from s2match.core.scene import Scene, pair_of
+from s2match.correction.evaluation import Improvement
+from s2match.correction.pixel_map import Correction, PixelMap
+from s2match.correction.request import CUBIC, CorrectionRequest, check_request
+from s2match.correction.resample_array import resample_bands
+from s2match.errors import CorrectionError, OptionError
+from s2match.io.masking import masking_of
+from s2match.pipeline import correct_and_evaluate, match_files
+from s2match.registration.model import Registration
+from s2match.resampling.kernels import NEAREST, RESAMPLINGS
+from s2match.result import PairResult
+from s2match.settings import Choices, Settings
+from s2match.util.atomic_write import check_outputs_apart, check_writable
+
+if TYPE_CHECKING:
+    from xarray import DataArray
+
+# Options of the command whose name in Python is another one.
+_COMMAND_NAMES = {"model_pretrained": "weights", "ransac_threshold": "ransac_threshold_px"}
+
+# Largest difference between the proportions of an array and of the target's file, in pixels: sizes are whole numbers.
+_SAME_SIDE_PX = 1.0
+
+# Packages whose versions change numbers or files.
+_PACKAGES = ("torch", "kornia", "numpy", "scipy", "opencv-python", "rasterio", "pyogrio", "geopandas", "rioxarray")
+
+Paths = str | Path | Sequence[str | Path]
+
+
+class MatchOptions(Choices, total=False):
+    """The options of :func:`match` as keyword arguments."""
+
+    preset: str | None
+    mask: Paths
+    mask_values: Sequence[int] | None
+    mask_clouds: bool
+    show_progress: bool
+
+
+@dataclass(frozen=True)
+class Coregistration:
+    """A pair of which the target was corrected.
+
+    Attributes:
+        result: The matched pair.
+        files: The corrected files: the target, and each file of ``apply_to``; none without a registration.
+        improvement: The agreement of the target with the reference before and after; None where nothing was corrected,
+            and where an image has no georeference to measure against.
+    """
+
+    result: PairResult
+    files: tuple[Path, ...] = ()
+    improvement: Improvement | None = None
+
+
+def match(
+    reference: Image,
+    target: Image,
+    settings: Settings | None = None,
+    *,
+    preset: str | None = None,
+    mask: Paths = (),
+    mask_values: Sequence[int] | None = None,
+    mask_clouds: bool = False,
+    show_progress: bool = False,
+    **choices: Unpack[Choices],
+) -> PairResult:
+    """Match two images, fit a model and measure the errors on the ground.
+
+    Images are paths, NumPy arrays or DataArrays of xarray. Options have the names and defaults of the command, with two
+    exceptions: ``--model_pretrained`` is ``weights`` and ``--ransac_threshold`` is ``ransac_threshold_px``;
+    ``--image_size native`` is ``image_size=None``. There are more than five parameters because each is an option.
+
+    Args:
+        reference: The image that the result is relative to: a path, a NumPy array (H×W, H×W×3 or 3×H×W) or a DataArray
+            ((y, x) or (band, y, x), georeferenced by rioxarray).
+        target: The image that is matched with it.
+        settings: Options as one value, to use for many pairs; None for the defaults.
+        preset: ``"fast"`` or ``"thorough"``, as ``--preset``; only without ``settings``.
+        mask: Path or paths of rasters and polygons of ground that is matched in neither image.
+        mask_values: Values of the rasters that mask; None for 0 1 3 8 9 10 of a Scene Classification, else all but 0.
+        mask_clouds: Mask thick cloud, as the saturated white of the images shows it.
+        show_progress: Show a progress bar on standard error where that is a terminal.
+        **choices: Attributes of :class:`s2match.Settings`, which replace those of ``settings`` or ``preset``:
+            ``weights`` (name or path), ``device``, ``precision``, ``confidence`` (0 to 1), ``image_size`` (width and
+            height in pixels, None for every pixel), ``overlap_only``, ``refine``, ``coverage`` (above 0, up to 1),
+            ``search_radius_m``, ``max_points``, ``geometry``, ``ransac_threshold_px``, ``seed``, ``nodata``,
+            ``offset``. ``help(s2match.Settings)`` explains each.
+
+    Returns:
+        The matched pair; its ``registration`` is None where the matches do not suffice for a model.
+
+    Raises:
+        S2MatchError: An image, a mask or an option cannot be used; see :mod:`s2match.errors`.
+
+    Example:
+        >>> import s2match
+        >>> result = s2match.match(
+        ...     "dataset/sample/SYNTHETIC-B_20240510T103621_TCI.jp2",
+        ...     "dataset/sample/SYNTHETIC-B_20220829T103641_TCI.jp2",
+        ...     confidence=0.5, image_size=(512, 512),
+        ... )
+        >>> result.registration.model
+        'translation'
+        >>> result.matrix.shape
+        (3, 3)
+    """
+    settings = _settings(settings, preset, choices)
+    masking = masking_of(_as_paths(mask), mask_values, mask_clouds)
+    with as_files(reference, target) as files:
+        return match_files(*files, settings, show_progress=show_progress, masking=masking)
+
+
+def coregister(
+    reference: Image,
+    target: Image,
+    out: str | Path,
+    apply_to: Paths = (),
+    settings: Settings | None = None,
+    *,
+    resampling: str | None = CUBIC,
+    overwrite: bool = False,
+    **options: Unpack[MatchOptions],
+) -> Coregistration:
+    """Match two images, and write the target corrected, on the pixels of the reference.
+
+    Without a registration nothing is written, and the result says why. There are more than five parameters because each
+    is an option of the command.
+
+    Args:
+        reference: The image that the target is registered to: a path or an array, as for :func:`match`.
+        target: The image that is corrected.
+        out: The corrected target, a Cloud Optimized GeoTIFF (``.tif``).
+        apply_to: Path or paths of files with the target's footprint (other bands, other pixel sizes, masks), which are
+            corrected with it: each is written beside ``out``, in its own pixel size, as ``NAME_coregistered.tif``.
+        settings: Options as one value, to use for many pairs; None for the defaults.
+        resampling: ``"nearest"``, ``"bilinear"``, ``"cubic"`` or ``"lanczos"``; classes are always taken from the
+            nearest pixel. None, as ``--no_resample``: the original pixels with a moved georeference, where the model is
+            a pure translation.
+        overwrite: Replace corrected files that exist already.
+        **options: Options of :func:`match`: ``preset``, ``mask``, ``mask_values``, ``mask_clouds``, ``show_progress``,
+            and attributes of :class:`s2match.Settings`.
+
+    Returns:
+        The result, the files that were written, and the agreement before and after.
+
+    Raises:
+        S2MatchError: An image, an output or an option cannot be used; see :mod:`s2match.errors`.
+
+    Example:
+        >>> import s2match
+        >>> done = s2match.coregister(
+        ...     "dataset/sample/SYNTHETIC-B_20240510T103621_TCI.jp2",
+        ...     "dataset/sample/SYNTHETIC-B_20220829T103641_TCI.jp2",
+        ...     "corrected.tif",
+        ...     confidence=0.5, image_size=(512, 512), overwrite=True,
+        ... )
+        >>> [path.name for path in done.files]
+        ['corrected.tif']
+        >>> done.improvement.after.matches > 100
+        True
+    """
+    request = CorrectionRequest(Path(out), _as_paths(apply_to), resampling, overwrite)
+    with as_files(reference, target) as files:
+        _, scene = pair_of(*files)
+        check_outputs_apart(request.outputs, (*files, *request.siblings, *_as_paths(options.get("mask", ()))))
+        for path in request.outputs:
+            check_writable(path)
+        check_request(request, scene)
+        result = match(*files, settings, **options)
+        if result.registration is None:
+            return Coregistration(result)
+        return Coregistration(result, request.outputs, correct_and_evaluate(result, request))
+
+
+@overload
+def warp(
+    array: NDArray[Any], registration: PairResult | Registration, resampling: str = CUBIC
+) -> "np.ma.MaskedArray[Any, Any]": ...
+
+
+@overload
+def warp(array: "DataArray", registration: PairResult, resampling: str = CUBIC) -> "DataArray": ...
+
+
+def warp(
+    array: "NDArray[Any] | DataArray", registration: PairResult | Registration, resampling: str = CUBIC
+) -> "np.ma.MaskedArray[Any, Any] | DataArray":
+    """Resample an array in pixels of the target onto the pixels of the reference.
+
+    Each pixel is resampled once, and pixels without data are mixed with none.
+
+    Args:
+        array: Values on the pixels of the target's file, or on others with its footprint, such as a band of another
+            pixel size: a NumPy array (H×W, H×W×B or B×H×W; bands are the shorter axis), or a DataArray ((y, x) or
+            (band, y, x)). Masked values, "not a number" and the nodata value of a DataArray are no data.
+        registration: The result of a pair; or a model alone, whose pixels are those of the matched size: then the
+            array is in pixels of the matched target.
+        resampling: ``"nearest"``, ``"bilinear"``, ``"cubic"`` or ``"lanczos"``.
+
+    Returns:
+        Of a NumPy array a masked array with the same order of axes, masked where the target shows nothing. Of a
+        DataArray one on the reference's grid, with its nodata value, or "not a number", there. For an array of another
+        pixel size than the target's, the reference's extent in pixels of that size; for a model alone, as many pixels
+        as ``array`` has.
+
+    Raises:
+        CorrectionError: There is no registration, or the array does not have the proportions of the target's file.
+        OptionError: The resampling is unknown.
+        UnreadableImageError: The array is no image.
+
+    Example:
+        >>> import rasterio, s2match
+        >>> reference = "dataset/sample/SYNTHETIC-B_20240510T103621_TCI.jp2"
+        >>> target = "dataset/sample/SYNTHETIC-B_20220829T103641_TCI.jp2"
+        >>> result = s2match.match(reference, target, confidence=0.5, image_size=(512, 512))
+        >>> bands = rasterio.open(target).read()
+        >>> warped = s2match.warp(bands, result)
+        >>> warped.shape == rasterio.open(reference).read().shape
+        True
+    """
+    if resampling not in RESAMPLINGS:
+        raise OptionError(f"Unknown resampling {resampling!r}: choose {', '.join(RESAMPLINGS)}.")
+    bands, valid, axis = bands_of(array)
+    pixel_map = _pixel_map(registration, (bands.shape[2], bands.shape[1]))
+    values, valid = resample_bands(bands, valid, pixel_map, NEAREST if bands.dtype == np.bool_ else resampling)
+    if not isinstance(array, np.ndarray):
+        return dataarray_like(array, values, valid, pixel_map.output.grid)
+    masked: np.ma.MaskedArray[Any, Any] = np.ma.masked_array(values, ~valid)
+    return masked[0] if axis is None else np.ma.asanyarray(np.moveaxis(masked, 0, axis))
+
+
+def show_versions() -> None:
+    """Print the versions that a report of a problem needs: s2match, Python, the platform and the libraries.
+
+    Example:
+        >>> import s2match
+        >>> s2match.show_versions()  # doctest: +ELLIPSIS
+        s2match        ...
+    """
+    import rasterio
+
+    rows = {
+        "s2match": __version__,
+        "Python": platform.python_version(),
+        "platform": platform.platform(),
+        "GDAL": rasterio.__gdal_version__,
+        **{name: _version_of(name) for name in _PACKAGES},
+    }
+    print("\n".join(f"{name:<15}{text}" for name, text in rows.items()))
+
+
+def _version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _settings(settings: Settings | None, preset: str | None, choices: Choices) -> Settings:
+    """The settings that the arguments of :func:`match` make up.
+
+    Raises:
+        TypeError: A choice is no attribute of :class:`Settings`.
+        OptionError: A value is out of range, or there are both settings and a preset.
+    """
+    for name in choices:
+        if name not in Choices.__annotations__:
+            hint = f": write {_COMMAND_NAMES[name]}" if name in _COMMAND_NAMES else ""
+            raise TypeError(f"match() has no option {name!r}{hint}")
+    if preset is None:
+        return (settings or Settings()).but(**choices)
+    if settings is not None:
+        raise OptionError("Give settings or a preset: s2match.Settings.preset makes settings of one.")
+    return Settings.preset(preset, **choices)
+
+
+def _as_paths(paths: Paths) -> tuple[Path, ...]:
+    return (Path(paths),) if isinstance(paths, str | Path) else tuple(map(Path, paths))
+
+
+def _pixel_map(registration: PairResult | Registration, size: tuple[int, int]) -> PixelMap:
+    """The map from pixels of the reference to pixels of an array of a size, (width, height)."""
+    if isinstance(registration, Registration):
+        grid = Grid(size, None, None, size, Scene(Path("array"), None, None))
+        correction = Correction(grid, grid, registration, grid, grid)
+        return PixelMap(correction, grid, correction.output_grid())
+    result = registration
+    if result.registration is None:
+        raise CorrectionError("Nothing can be warped without a registration.")
+    reference, target = whole_file(result.reference), whole_file(result.target)
+    correction = Correction(result.reference, result.target, result.registration, reference, target)
+    if size == target.size:
+        return PixelMap(correction, target, correction.output_grid())
+    (width, height), (whole_width, whole_height) = size, target.size
+    if abs(width - height * whole_width / whole_height) > max(_SAME_SIDE_PX, whole_width / whole_height):
+        raise CorrectionError(
+            f"The array has {width} x {height} px and the target's file {whole_width} x {whole_height} px: they do not "
+            "show the same ground."
+        )
+    source = target.resized(size)
+    return PixelMap(correction, source, correction.output_grid(source))
