@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2match.core.scene import Scene
-from s2match.outputs.figures.saving import check_format
+from s2match.outputs.figures.formats import check_format
 from s2match.outputs.report.names import report_files
 from s2match.tiepoints.formats import check_tie_point_format
 from s2match.util.atomic_write import check_folder, check_outputs_apart, check_writable

@@ -389,10 +389,7 @@ def test_what_ends_the_command_does_not_wait_for_images(
 
 def test_reading_needs_no_torch() -> None:
     """Nor what the command imports before it begins to read."""
-    modules = (
-        "model_inference, s2match.settings, s2match.io.pair_grid, s2match.matching.tiled, s2match.result, "
-        "s2match.dataset.listing"
-    )
+    modules = "model_inference, s2match.cli.pair, s2match.pipeline, s2match.outputs.targets, s2match.dataset.listing"
     code = f"import sys, {modules}\nprint([name for name in ('torch', 'kornia', 'matplotlib') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "[]", done.stderr

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from s2match.errors import OutputError
+from s2match.outputs.figures.formats import check_format
 from s2match.outputs.figures.style import DPI
 from s2match.util.atomic_write import atomic_write
 
@@ -50,16 +50,3 @@ def _laid_out(figure: Figure) -> Iterator[None]:
         yield
     finally:
         figure.set_layout_engine(engine)
-
-
-_FIGURE_FORMATS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
-
-
-def check_format(path: str | Path) -> None:
-    """Refuse a file name whose suffix is no image format that figures can be written in.
-
-    Raises:
-        OutputError: It is none.
-    """
-    if Path(path).suffix.lower() not in _FIGURE_FORMATS:
-        raise OutputError(f"Cannot write {path}: its suffix must be one of {', '.join(_FIGURE_FORMATS)}.")

@@ -1,0 +1,17 @@
+"""File formats of figures."""
+
+from pathlib import Path
+
+from s2match.errors import OutputError
+
+_FIGURE_FORMATS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+
+
+def check_format(path: str | Path) -> None:
+    """Refuse a file name whose suffix is no image format that figures can be written in.
+
+    Raises:
+        OutputError: It is none.
+    """
+    if Path(path).suffix.lower() not in _FIGURE_FORMATS:
+        raise OutputError(f"Cannot write {path}: its suffix must be one of {', '.join(_FIGURE_FORMATS)}.")
