@@ -21,7 +21,7 @@ from s2match.io.quiet import create_geotiff
 from s2match.pipeline import match_files
 from s2match.result import PairResult
 from s2match.settings import Choices, Settings
-from s2match.util.optional import extra
+from s2match.util.optional import import_optional
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -120,7 +120,7 @@ def _values_of(array: "NDArray[Any] | DataArray") -> tuple[NDArray[Any], float |
     """The values of an array, and the nodata value of a DataArray."""
     if isinstance(array, np.ndarray):
         return array, None
-    extra("rioxarray", "DataArrays", "requirements-xarray.txt")
+    import_optional("rioxarray", "DataArrays", "requirements-xarray.txt")
     return array.values, array.rio.nodata
 
 
@@ -160,7 +160,7 @@ def _write(array: "NDArray[Any] | DataArray", folder: Path) -> Path:
     folder.mkdir()
     if isinstance(array, np.ndarray):
         return _write_values(array, folder / f"{folder.name}.tif")
-    extra("rioxarray", "DataArrays", "requirements-xarray.txt")
+    import_optional("rioxarray", "DataArrays", "requirements-xarray.txt")
     from xarray import DataArray
 
     if not isinstance(array, DataArray):

@@ -30,7 +30,7 @@ from s2match.settings import Choices, Settings
 from s2match.tiepoints.formats import read_tie_points
 from s2match.tiepoints.points import as_matches
 from s2match.util.background import run_in_background
-from s2match.util.optional import no_garbage
+from s2match.util.optional import without_garbage_collection
 from s2match.util.threads import limit_threads
 
 _BAR = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
@@ -145,7 +145,7 @@ def create_matcher(settings: Settings) -> Matcher:
         CorruptWeightsError: The file of the weights is no LoFTR.
     """
     # PyTorch and kornia take seconds to import: not before they are needed
-    with nullcontext() if "torch" in sys.modules else no_garbage():
+    with nullcontext() if "torch" in sys.modules else without_garbage_collection():
         import torch
 
         from s2match.loftr.checkpoints import load_network

@@ -1,1 +1,1 @@
-"""Weights that come with the package."""
+"""Weights that are part of the package."""

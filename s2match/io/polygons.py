@@ -12,7 +12,7 @@ from s2match.core.polygons import Drawing
 from s2match.core.projection import crs_named, reproject, reproject_bounds, wrapped
 from s2match.errors import MaskError
 from s2match.io.quiet import without_warnings
-from s2match.util.optional import extra
+from s2match.util.optional import import_optional
 
 SUFFIXES = (".gpkg", ".geojson", ".json", ".shp")
 
@@ -52,7 +52,7 @@ def read_geometries(path: Path, bounds: Bounds, crs: CRS) -> list[Any]:
 
 
 def _library(name: str) -> Any:
-    return extra(name, "Masks of polygons", "requirements.txt")
+    return import_optional(name, "Masks of polygons", "requirements.txt")
 
 
 def _read_layer(path: Path, layer: str, bounds: Bounds, crs: CRS) -> list[Any]:

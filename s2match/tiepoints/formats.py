@@ -23,7 +23,7 @@ from s2match.tiepoints.geodataframe import crs_text, map_position
 from s2match.tiepoints.points import TiePoints
 from s2match.tiepoints.table import FLAGS, READ, columns_of, map_decimals, points_of
 from s2match.util.atomic_write import atomic_write
-from s2match.util.optional import extra
+from s2match.util.optional import import_optional
 
 _LAYER = "tie_points"
 _WGS84 = CRS.from_epsg(4326)
@@ -257,7 +257,7 @@ _FORMATS: Mapping[str, _Format] = {
 
 
 def _library(name: str) -> Any:
-    return extra(name, "Tie points as GeoPackage", "requirements.txt")
+    return import_optional(name, "Tie points as GeoPackage", "requirements.txt")
 
 
 def _lines(columns: Sequence[NDArray[Any]]) -> list[str]:

@@ -8,7 +8,7 @@ from rasterio.crs import CRS
 
 from s2match.tiepoints.points import TiePoints
 from s2match.tiepoints.table import columns_of
-from s2match.util.optional import extra
+from s2match.util.optional import import_optional
 
 if TYPE_CHECKING:
     from geopandas import GeoDataFrame
@@ -23,7 +23,7 @@ def geodataframe_of(points: TiePoints) -> "GeoDataFrame":
     Raises:
         MissingExtraError: geopandas is not installed.
     """
-    geopandas = extra("geopandas", "Tables of tie points", "requirements.txt")
+    geopandas = import_optional("geopandas", "Tables of tie points", "requirements.txt")
     xy, crs = map_position(points) or (points.xy1_px * (1, -1), None)
     geometry = geopandas.points_from_xy(*xy.T)
     table: GeoDataFrame = geopandas.GeoDataFrame(columns_of(points), geometry=geometry, crs=crs_text(crs))

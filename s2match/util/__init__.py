@@ -1,1 +1,1 @@
-"""Helpers that know nothing of images."""
+"""General helpers: threads, files, imports and container limits; nothing here deals with images."""

@@ -1,4 +1,4 @@
-"""Write files so that nobody ever meets half of one."""
+"""Write files atomically: a reader sees the old file or the complete new one."""
 
 import os
 import secrets
@@ -12,10 +12,12 @@ from s2match.errors import OutputError
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` to write to; move it into place when the block ends well.
+    """Temporary path beside ``path`` to write to; it replaces ``path`` at the end of the block.
 
-    The temporary file carries the suffix of ``path``, because writers choose their format by it. When the block raises,
-    the temporary file is removed and ``path`` stays as it was.
+    If the block raises, the temporary file is removed and ``path`` stays as it was.
+
+    Args:
+        path: File to write. The temporary file has its suffix, because writers choose their format by it.
 
     Raises:
         OutputError: The folder does not exist or cannot be written to, or ``path`` is a folder.
@@ -32,10 +34,13 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 def check_writable(path: str | Path) -> None:
-    """Find out whether ``path`` can be written, before the work that would be lost if not.
+    """Check that a file can be written, before the work whose result it is to hold.
+
+    Args:
+        path: The file; if it exists, it stays as it is.
 
     Raises:
-        OutputError: It cannot.
+        OutputError: It cannot be written.
     """
     _create_partial(Path(path)).unlink()
 
@@ -54,14 +59,17 @@ def check_outputs_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None
 
 
 def check_folder(path: str | Path) -> None:
-    """Find out whether files can be written to a folder, which may be missing in its parent, before the work.
+    """Check that files can be written to a folder, before the work whose results it is to hold.
+
+    Args:
+        path: The folder; it may not exist yet, if its parent does.
 
     Raises:
-        OutputError: They cannot.
+        OutputError: Files cannot be written to it.
     """
     path = Path(path)
     if path.exists() and not path.is_dir():
-        raise OutputError(f"Cannot write to {path}: it is no folder.")
+        raise OutputError(f"Cannot write to {path}: it is not a folder.")
     try:
         Path(tempfile.mkdtemp(dir=path if path.is_dir() else path.parent, prefix=".s2match-")).rmdir()
     except OSError as error:
@@ -69,12 +77,13 @@ def check_folder(path: str | Path) -> None:
 
 
 def _create_partial(path: Path) -> Path:
+    """Create an empty temporary file beside ``path``."""
     if path.is_dir():
         raise OutputError(f"Cannot write {path}: it is a folder.")
     while True:
         partial = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
         try:
-            # the kernel gives it the permissions of any new file; tempfile's are private
+            # as any new file by the umask; tempfile creates files that only their owner may read
             os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         except FileExistsError:
             continue

@@ -1,4 +1,4 @@
-"""Work that goes on beside other work."""
+"""Run a function in a background thread."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,13 +9,17 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def run_in_background(work: Callable[[], Result]) -> Iterator[Future[Result]]:
-    """Begin work in a thread, to be asked for its result within the block, or for the error it met.
+def run_in_background(function: Callable[[], Result]) -> Iterator[Future[Result]]:
+    """Run a function in a thread while the block runs; ``future.result()`` gives its result or raises its error.
 
-    Who leaves the block early, by an error or by Ctrl-C, does not wait for it; only the end of the process does.
+    Leaving the block does not wait for the function, so that an error or Ctrl-C is reported at once. Only the end of
+    the process waits for it.
+
+    Args:
+        function: Function without arguments.
     """
     pool = ThreadPoolExecutor(1)
     try:
-        yield pool.submit(work)
+        yield pool.submit(function)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

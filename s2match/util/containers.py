@@ -1,4 +1,4 @@
-"""What a container lets this process use, by the control groups of Linux, version 1 and 2."""
+"""Memory and CPU limits of the container that this process runs in, from Linux control groups v1 and v2."""
 
 import math
 from pathlib import Path
@@ -7,12 +7,12 @@ _ROOT = Path("/")
 
 
 def free_memory(root: Path = _ROOT) -> int | None:
-    """Bytes that the process may still take before the limit of its container; None without a limit.
+    """Bytes that the process may allocate below the memory limit of its container; None without a limit.
 
-    Memory that holds files and can be given up counts as free.
+    Reclaimable page cache counts as free.
 
     Args:
-        root: Where the file system begins.
+        root: Root of the file system.
     """
     free = []
     for folder in _folders("memory", root):
@@ -20,44 +20,45 @@ def free_memory(root: Path = _ROOT) -> int | None:
             ("memory.max", "memory.current", "inactive_file"),
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
         ):
-            most, used = _number(folder / limit), _number(folder / usage)
-            # without a limit version 1 says the largest number that it knows
-            if most is not None and used is not None and most < 1 << 60:
-                free.append(max(0, int(most - used + _statistic(folder / "memory.stat", file))))
+            limit_bytes, used_bytes = _number(folder / limit), _number(folder / usage)
+            # version 1 reports no limit as a huge number
+            if limit_bytes is not None and used_bytes is not None and limit_bytes < 1 << 60:
+                free.append(max(0, int(limit_bytes - used_bytes + _statistic(folder / "memory.stat", file))))
     return min(free, default=None)
 
 
 def cpu_quota(root: Path = _ROOT) -> float | None:
-    """Processors that the container lets the process use, perhaps a fraction; None without a limit.
+    """CPU quota of the container in processors, possibly fractional; None without a limit.
 
     Args:
-        root: Where the file system begins.
+        root: Root of the file system.
     """
-    shares = []
+    quotas = []
     for folder in _folders("cpu", root):
         words = (_text(folder / "cpu.max") or "").split()
         if len(words) != 2:
             words = [_text(folder / f"cpu.cfs_{name}_us") or "" for name in ("quota", "period")]
         if all(word.isdigit() and int(word) for word in words):
-            shares.append(int(words[0]) / int(words[1]))
-    return min(shares, default=None)
+            quotas.append(int(words[0]) / int(words[1]))
+    return min(quotas, default=None)
 
 
 def _folders(controller: str, root: Path) -> list[Path]:
-    """The process's control group and those above it: each limits those below."""
-    found = []
+    """Folders of the process's control group and of its ancestors; each limits its descendants."""
+    folders = []
     for line in (_text(root / "proc/self/cgroup") or "").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers and controller not in controllers.split(","):
             continue
         mount = root / "sys/fs/cgroup" / (controllers and controller)
         own = Path(path.lstrip("/"))
-        # a container sees its own group as the root, whatever the path says
-        found += [mount / part for part in (own, *own.parents)]
-    return found
+        # inside a container its own group may be mounted as the root, whatever the path says
+        folders += [mount / part for part in (own, *own.parents)]
+    return folders
 
 
 def _text(path: Path) -> str | None:
+    """Text of a file; None if it cannot be read."""
     try:
         return path.read_text().strip()
     except OSError:
@@ -65,6 +66,7 @@ def _text(path: Path) -> str | None:
 
 
 def _number(path: Path) -> float | None:
+    """Number in a file, infinity for words such as "max"; None if the file cannot be read."""
     text = _text(path)
     if text is None:
         return None
@@ -72,6 +74,7 @@ def _number(path: Path) -> float | None:
 
 
 def _statistic(path: Path, name: str) -> int:
+    """Value of an entry in a ``memory.stat`` file; 0 if there is none."""
     for line in (_text(path) or "").splitlines():
         key, _, value = line.partition(" ")
         if key == name and value.isdigit():

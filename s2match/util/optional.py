@@ -1,4 +1,4 @@
-"""Importing large libraries, and optional ones."""
+"""Import optional libraries, and large ones without garbage collection."""
 
 import gc
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from typing import Any
 from s2match.errors import MissingExtraError
 
 
-def extra(name: str, purpose: str, requirements: str) -> Any:
-    """A library that not everybody has installed.
+def import_optional(name: str, purpose: str, requirements: str) -> Any:
+    """Import a module that an optional requirements file installs.
 
     Args:
-        name: Of its module.
-        purpose: What needs it, for people, in the plural.
-        requirements: The file that lists it.
+        name: Name of the module.
+        purpose: What needs it, as the plural subject of the error's sentence.
+        requirements: The requirements file that lists it.
 
     Raises:
         MissingExtraError: It is not installed.
@@ -27,12 +27,12 @@ def extra(name: str, purpose: str, requirements: str) -> Any:
 
 
 @contextmanager
-def no_garbage() -> Iterator[None]:
-    """Import without looking for garbage, then or later, in what is imported.
+def without_garbage_collection() -> Iterator[None]:
+    """Import within the block without garbage collection, and exclude the imported objects from later collections.
 
-    There is none: modules stay. Looking through PyTorch's hundreds of thousands of objects, some times on the way and
-    again when the process ends, takes half as long as the import itself. What else is there at the end of the block
-    is kept for good, too: this is for the beginning of a process.
+    Modules are never garbage. Traversing PyTorch's hundreds of thousands of objects, repeatedly during the import and
+    again at exit, takes half as long as the import itself. All objects alive at the end of the block are excluded
+    (``gc.freeze``), so this belongs at the start of a process.
     """
     enabled = gc.isenabled()
     gc.disable()

@@ -1,4 +1,8 @@
-"""Threads of the libraries that compute, limited while the work lasts, so that they do not wait by spinning."""
+"""Limit the threads of BLAS and PyTorch while work lasts: BLAS one thread, OpenMP threads sleep beside other processes.
+
+Threads that spin while they wait for each other occupy the core that another thread needs. On a machine with other load
+the work then takes several times as long.
+"""
 
 import math
 import os
@@ -12,72 +16,72 @@ from threadpoolctl import threadpool_limits
 
 from s2match.util.containers import cpu_quota
 
-# More elements than PyTorch leaves to one thread.
-_SPREAD = 1 << 20
-# Seconds between two looks at the load of the machine.
+# Elements of a tensor that PyTorch fills with all its threads.
+_PARALLEL_ELEMENTS = 1 << 20
+# Seconds between two checks of the machine's load.
 _LOAD_INTERVAL_S = 0.05
 
 
 @contextmanager
 def limit_threads() -> Iterator[None]:
-    """Limit the threads of NumPy's BLAS and of PyTorch within the block; also a decorator, ``@limit_threads()``.
+    """Limit the threads of BLAS and PyTorch within the block; also a decorator, ``@limit_threads()``.
 
-    Threads that spin while they wait for each other take the core from the thread that they wait for wherever anything
-    else runs, and the work takes several times as long. BLAS, whose products here are small, gets one thread. PyTorch
-    keeps its threads, no more than there are processors, and while others run they sleep when they wait. Blocks may lie
-    in each other, and run in several threads at once: the first begins the limits, and the last ends them. PyTorch is
-    limited where it has been imported before the block.
+    BLAS runs with one thread, since its products are small here. PyTorch runs with at most as many threads as there are
+    processors, and they sleep instead of spinning while other processes run. PyTorch is limited only if it has been
+    imported before the block. Blocks may be nested, and may overlap in several threads: the limits begin with the first
+    block and end with the last.
     """
-    with _BLAS.held(), _torch_limits() if "torch" in sys.modules else nullcontext():
+    with _BLAS_LIMIT.applied(), _torch_limits() if "torch" in sys.modules else nullcontext():
         yield
 
 
 def processors() -> int:
-    """Number of processors that this process may use, by its affinity and by the quota of its container."""
+    """Number of processors that this process may use, by its affinity and the quota of its container."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cpu_quota()
     return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
 
 
-class _Limit:
-    """A limit of the whole process: the first that holds it begins it, and the last ends it.
+class _ProcessLimit:
+    """A limit on the whole process: the first block to enter applies it, the last block to leave removes it.
 
     Args:
-        run: Limits the process until its second event is set, and sets its first once the limit holds.
+        apply: Applies the limit, sets the first event, waits for the second, and removes the limit.
     """
 
-    def __init__(self, run: Callable[[threading.Event, threading.Event], None]) -> None:
-        self._run_limit, self._lock, self._holders, self._ended = run, threading.Lock(), 0, threading.Event()
+    def __init__(self, apply: Callable[[threading.Event, threading.Event], None]) -> None:
+        self._apply, self._lock, self._blocks, self._ended = apply, threading.Lock(), 0, threading.Event()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def applied(self) -> Iterator[None]:
+        """Keep the limit applied within the block."""
         with self._lock:
-            if self._holders == 0:
+            if self._blocks == 0:
                 self._begin()
-            self._holders += 1
+            self._blocks += 1
         try:
             yield
         finally:
             with self._lock:
-                self._holders -= 1
-                if self._holders == 0:
+                self._blocks -= 1
+                if self._blocks == 0:
                     self._end()
 
     def _begin(self) -> None:
-        # a thread of its own: threadpoolctl lets the thread that set a limit end it, and no other
+        # a thread of its own, because threadpoolctl lets only the thread that set a limit remove it
         begun, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, args=(begun,), name="s2match-limit", daemon=True)
         self._thread.start()
         try:
             begun.wait()
         except BaseException:
-            # interrupted: nobody would end the limit
+            # interrupted by Ctrl-C: no block would remove the limit
             self._ended.set()
             raise
 
     def _run(self, begun: threading.Event) -> None:
         try:
-            self._run_limit(begun, self._ended)
+            self._apply(begun, self._ended)
         finally:
             begun.set()
 
@@ -87,39 +91,45 @@ class _Limit:
 
 
 def _one_blas_thread(begun: threading.Event, ended: threading.Event) -> None:
+    """Limit BLAS to one thread until ``ended`` is set."""
     with threadpool_limits(1, user_api="blas"):
         begun.set()
         ended.wait()
 
 
-def _sleep_beside_others(begun: threading.Event, ended: threading.Event) -> None:
-    """Keep the threads of GNU OpenMP from spinning while other processes run.
+def _sleeping_openmp_threads(begun: threading.Event, ended: threading.Event) -> None:
+    """Keep GNU OpenMP's threads from spinning while other processes run, until ``ended`` is set.
 
-    With more OpenMP threads in the process than processors they spin for a three-hundredth of the time (the manual's
-    entry GOMP_SPINCOUNT). A thread that calls PyTorch gets a group of threads of its own, which makes them more, and
-    which ends with it. On a quiet machine spinning is faster.
+    With more OpenMP threads in the process than processors, they spin 100 instead of 300000 times before they sleep
+    (GOMP_SPINCOUNT in libgomp's manual). A thread that calls PyTorch gets an OpenMP team of its own, which raises the
+    number above the processors', and which ends with the thread. On a quiet machine spinning is faster, so there the
+    team does not exist.
     """
     begun.set()
     while not ended.wait(_LOAD_INTERVAL_S):
         if others_run():
-            group = threading.Thread(target=_hold_openmp_group, args=(ended,), name="s2match-openmp", daemon=True)
-            group.start()
-            group.join()
+            team = threading.Thread(target=_keep_openmp_team, args=(ended,), name="s2match-openmp", daemon=True)
+            team.start()
+            team.join()
 
 
-def _hold_openmp_group(ended: threading.Event) -> None:
+def _keep_openmp_team(ended: threading.Event) -> None:
+    """Create an OpenMP team, and keep it while other processes run."""
     import torch
 
-    torch.empty(_SPREAD).fill_(0.0)
+    torch.empty(_PARALLEL_ELEMENTS).fill_(0.0)
     while others_run() and not ended.wait(5 * _LOAD_INTERVAL_S):
         pass
 
 
 def others_run(root: Path = Path("/")) -> bool:
-    """Whether more threads want to run than there are processors, the calling one not counted.
+    """Whether more threads are runnable than there are processors, the calling thread not counted.
 
-    True where the system does not tell. The count is the fourth field of /proc/loadavg (see proc(5)), of the
-    whole machine: in a container that may use a part of it, the answer can be true without need.
+    The count is the fourth field of /proc/loadavg (proc(5)). It is that of the whole machine, so it may be high for a
+    container that uses a part of it. True where there is no such file.
+
+    Args:
+        root: Root of the file system.
     """
     try:
         running = int((root / "proc" / "loadavg").read_text().split()[3].partition("/")[0])
@@ -130,19 +140,19 @@ def others_run(root: Path = Path("/")) -> bool:
 
 @contextmanager
 def _torch_limits() -> Iterator[None]:
-    """Keep PyTorch's threads from spinning beside others, and from being more than there are processors."""
+    """Limit PyTorch's threads to the processors, and keep them from spinning while other processes run."""
     import torch
 
     threads, allowed = torch.get_num_threads(), processors()
     if threads > allowed:
         torch.set_num_threads(allowed)
     try:
-        with _OPENMP.held():
+        with _OPENMP_LIMIT.applied():
             yield
     finally:
         if threads > allowed:
             torch.set_num_threads(threads)
 
 
-# Limits are of the process, and so is who holds them.
-_BLAS, _OPENMP = _Limit(_one_blas_thread), _Limit(_sleep_beside_others)
+# One instance per library, because a library's thread limit belongs to the process.
+_BLAS_LIMIT, _OPENMP_LIMIT = _ProcessLimit(_one_blas_thread), _ProcessLimit(_sleeping_openmp_threads)

@@ -1,14 +1,14 @@
-"""What is imported is kept, and nothing is looked through for garbage on the way."""
+"""Garbage collection is paused during imports, and skips what they created."""
 
 import gc
 
-from s2match.util.optional import no_garbage
+from s2match.util.optional import without_garbage_collection
 
 
-def test_garbage_is_looked_for_again_afterwards_but_not_in_what_was_there() -> None:
+def test_collection_resumes_afterwards_without_the_imported_objects() -> None:
     frozen = gc.get_freeze_count()
     try:
-        with no_garbage():
+        with without_garbage_collection():
             assert not gc.isenabled()
             kept = [[] for _ in range(1000)]
         assert gc.isenabled() and gc.get_freeze_count() >= frozen + len(kept)
@@ -16,10 +16,10 @@ def test_garbage_is_looked_for_again_afterwards_but_not_in_what_was_there() -> N
         gc.unfreeze()
 
 
-def test_who_has_switched_it_off_keeps_it_off() -> None:
+def test_collection_that_was_off_stays_off() -> None:
     gc.disable()
     try:
-        with no_garbage():
+        with without_garbage_collection():
             pass
         assert not gc.isenabled()
     finally:

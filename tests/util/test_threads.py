@@ -1,4 +1,4 @@
-"""Whoever calls, the libraries' threads are limited while the work lasts, and left as they were."""
+"""The threads of the libraries are limited while work lasts, and restored afterwards, for every caller."""
 
 import os
 import subprocess
