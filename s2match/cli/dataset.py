@@ -2,10 +2,7 @@
 
 import argparse
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-from tqdm import tqdm
 
 from s2match.cli.arguments import refuse
 from s2match.core.scene import Scene, pair_of
@@ -14,9 +11,6 @@ from s2match.errors import OutputError
 
 # Options of a list.
 _LISTING = frozenset({"list", "dataset_path", "json", "verbose", "debug", "quiet"})
-
-# Images that are read at once for a list: some formats take the memory of a whole image.
-_READERS = 4
 
 
 def choose_pair(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
@@ -31,13 +25,13 @@ def choose_pair(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
     return pair_of(*arguments.images)
 
 
-def list_images(arguments: argparse.Namespace) -> None:
+def run_list(arguments: argparse.Namespace) -> None:
     """Print the images of a dataset, and write them as JSON where that is asked for.
 
     Raises:
         S2MatchError: The folder holds no image, the JSON cannot be written, or an option has no effect on a list.
     """
-    from s2match.dataset.listing import image_table, listed, write_list
+    from s2match.dataset.listing import image_table, list_images, write_list
     from s2match.util.atomic_write import check_writable
 
     # a list is never shown on a screen, so --no-show is true of it
@@ -47,10 +41,7 @@ def list_images(arguments: argparse.Namespace) -> None:
     if arguments.json is not None:
         _check_json(arguments.json, scenes)
         check_writable(arguments.json)
-    with ThreadPoolExecutor(_READERS) as readers:
-        rows = readers.map(listed, range(len(scenes)), scenes)
-        hidden = True if arguments.quiet else None
-        images = list(tqdm(rows, desc="Reading", total=len(scenes), leave=False, disable=hidden))
+    images = list_images(scenes, show_progress=not arguments.quiet)
     print(image_table(images))
     if arguments.json is not None:
         write_list(images, arguments.json)

@@ -64,9 +64,9 @@ def _run(words: Sequence[str], program: str) -> int:
     arguments = parse(words, program)
     with _logging(_level(arguments)):
         if arguments.list:
-            from s2match.cli.dataset import list_images
+            from s2match.cli.dataset import run_list
 
-            list_images(arguments)
+            run_list(arguments)
             return 0
         from s2match.cli.pair import run_pair
 

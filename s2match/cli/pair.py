@@ -163,10 +163,10 @@ def _write(result: "PairResult", arguments: argparse.Namespace, outputs: "Output
     from s2match.outputs.write import write_outputs
 
     improvement = None
-    if outputs.order is not None and result.registration is not None:
+    if outputs.correction is not None and result.registration is not None:
         from s2match.pipeline import correct_and_evaluate
 
-        improvement = correct_and_evaluate(result, outputs.order)
+        improvement = correct_and_evaluate(result, outputs.correction)
     show = arguments.show is not False and has_screen()
     summary = write_outputs(result, outputs, screen_figure() if show else None, improvement)
     if not arguments.quiet:

@@ -1,41 +1,38 @@
-"""Tables of scenes, each with the index that picks it."""
+"""The images of a dataset as a table, each with the index that picks it."""
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from tqdm import tqdm
+
 from s2match.core.scene import Scene
 from s2match.errors import S2MatchError
-from s2match.io.reader import image_size, nodata_share, read_grid
+from s2match.io.reader import nodata_share, read_grid
 from s2match.util.atomic_write import atomic_write
 
+_HEAD = ("index", "tile", "date", "size", "nodata", "file")
+# Alignment of each column: numbers to the right.
+_ALIGNMENT = "><<>><"
 
-@dataclass(frozen=True)
-class IndexRow:
-    """One line of the index table."""
-
-    index: int
-    file: str
-    tile: str
-    date: str
-    width: int
-    height: int
-    megabytes: float
+# Files that are read at once; some formats take the memory of a whole image.
+_READERS = 4
 
 
 @dataclass(frozen=True)
 class ListedImage:
-    """An image of a dataset, with what its pixels say.
+    """An image of a dataset.
 
     Attributes:
-        index: What picks it.
-        file: Its name.
-        tile: None where the name does not say.
-        date: Day it was taken, YYYY-MM-DD; likewise.
-        width_px: None where the file cannot be read.
-        height_px: Likewise.
-        nodata_share: Share of its pixels, 0 to 1, that have no data; likewise.
+        index: Its index, from 0.
+        file: Its file name.
+        tile: Sentinel-2 tile; None where the file name does not contain it.
+        date: Sensing date, YYYY-MM-DD; None where the file name does not contain it.
+        width_px: Width of the file; None where it cannot be read.
+        height_px: Height of the file; None where it cannot be read.
+        nodata_share: Share of pixels without data, 0 to 1; None where the file cannot be read.
         error: Why the file cannot be read; None where it can.
     """
 
@@ -50,30 +47,44 @@ class ListedImage:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """What :func:`image_table` shows of it."""
+        """Cells of the image in :func:`image_table`."""
         size = "unreadable" if self.error is not None else f"{self.width_px} x {self.height_px}"
         share = "" if self.nodata_share is None else f"{self.nodata_share:.0%}"
         return str(self.index), self.tile or "", self.date or "", size, share, self.file
 
 
-def listed(index: int, scene: Scene) -> ListedImage:
-    """Describe an image of a dataset; one that cannot be read is described, too."""
-    named = ListedImage(index, scene.path.name, scene.tile, scene.date)
-    try:
-        grid = read_grid(scene)
-        return replace(named, width_px=grid.size[0], height_px=grid.size[1], nodata_share=nodata_share(grid))
-    except S2MatchError as error:
-        return replace(named, error=str(error))
+def list_images(scenes: Sequence[Scene], *, show_progress: bool = False) -> list[ListedImage]:
+    """Describe the images of a dataset; a file that cannot be read is listed with the reason.
+
+    Args:
+        scenes: The scenes; their order gives the index.
+        show_progress: Show a progress bar on standard error where that is a terminal.
+
+    Returns:
+        A description of each scene.
+    """
+    with ThreadPoolExecutor(_READERS) as readers:
+        images = readers.map(_describe, range(len(scenes)), scenes)
+        hidden = None if show_progress else True
+        return list(tqdm(images, desc="Reading", total=len(scenes), leave=False, disable=hidden))
 
 
 def image_table(images: Sequence[ListedImage]) -> str:
-    """Lay images out as a table of plain text."""
-    head = ("index", "tile", "date", "size", "nodata", "file")
-    return lay_out([head, *(image.cells for image in images)], "><<>><")
+    """Lay images out as a table of text with aligned columns."""
+    lines = [_HEAD, *(image.cells for image in images)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(line, _ALIGNMENT, widths, strict=True)).rstrip()
+        for line in lines
+    )
 
 
 def write_list(images: Sequence[ListedImage], path: Path) -> None:
     """Write images as JSON: a list of objects with the attributes of :class:`ListedImage`.
+
+    Args:
+        images: The images.
+        path: The file.
 
     Raises:
         OutputError: The file cannot be written.
@@ -82,39 +93,10 @@ def write_list(images: Sequence[ListedImage], path: Path) -> None:
         partial.write_text(json.dumps([asdict(image) for image in images], indent=2) + "\n", encoding="utf-8")
 
 
-def index_rows(scenes: Sequence[Scene]) -> tuple[IndexRow, ...]:
-    """Describe scenes by the index that picks them.
-
-    Raises:
-        UnreadableImageError: A file is not an image.
-    """
-    return tuple(_index_row(index, scene) for index, scene in enumerate(scenes))
-
-
-def index_table(rows: Sequence[IndexRow]) -> str:
-    """Lay rows out as a table of plain text."""
-    cells = [
-        (str(row.index), row.file, row.tile, row.date, f"{row.width} × {row.height}", f"{row.megabytes:.1f}")
-        for row in rows
-    ]
-    return lay_out([("index", "file", "tile", "date", "size in pixels", "MB"), *cells], "><<<>>")
-
-
-def lay_out(lines: Sequence[tuple[str, ...]], sides: str) -> str:
-    """Align the cells of a table in columns.
-
-    Args:
-        lines: The header and the rows, all of the same length.
-        sides: A character per column: ``<`` for text, to the left, or ``>`` for numbers, to the right.
-    """
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True)).rstrip()
-        for line in lines
-    )
-
-
-def _index_row(index: int, scene: Scene) -> IndexRow:
-    width, height = image_size(scene)
-    megabytes = scene.path.stat().st_size / 1e6
-    return IndexRow(index, scene.path.name, scene.tile or "–", scene.date or "–", width, height, megabytes)
+def _describe(index: int, scene: Scene) -> ListedImage:
+    image = ListedImage(index, scene.path.name, scene.tile, scene.date)
+    try:
+        grid = read_grid(scene)
+        return replace(image, width_px=grid.size[0], height_px=grid.size[1], nodata_share=nodata_share(grid))
+    except S2MatchError as error:
+        return replace(image, error=str(error))

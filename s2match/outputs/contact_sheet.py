@@ -1,4 +1,4 @@
-"""A contact sheet: every image of a dataset, small, with its index."""
+"""Contact sheet: thumbnails of the images of a dataset, each with its index."""
 
 import math
 from collections.abc import Sequence
@@ -15,18 +15,19 @@ from s2match.outputs.figures.style import NODATA_GREY
 
 THUMBNAIL_PX = 160
 _WIDTH_PX = 900
+_CAPTION_PX = 26
 _DPI = 100
 
 
 def read_thumbnails(scenes: Sequence[Scene], side: int = THUMBNAIL_PX) -> tuple[NDArray[np.uint8], ...]:
-    """Read scenes small, decoding no more than that needs.
+    """Read thumbnails of scenes, decoding only the pixels that they need.
 
     Args:
         scenes: The scenes.
         side: The longer side of a thumbnail in pixels.
 
     Returns:
-        An H×W×3 image per scene; light grey where there is no data.
+        An H×W×3 image per scene, light grey at nodata.
 
     Raises:
         UnreadableImageError: A file is missing or damaged.
@@ -47,7 +48,8 @@ def contact_sheet(scenes: Sequence[Scene], thumbnails: Sequence[NDArray[np.uint8
     columns = _columns(len(scenes))
     rows = max(1, math.ceil(len(scenes) / columns))
     cell = _WIDTH_PX / columns
-    figure = Figure(figsize=(_WIDTH_PX / _DPI, rows * (cell + 26) / _DPI), dpi=_DPI, layout="constrained")
+    height_px = rows * (cell + _CAPTION_PX)
+    figure = Figure(figsize=(_WIDTH_PX / _DPI, height_px / _DPI), dpi=_DPI, layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)  # type: ignore[union-attr, call-arg]
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for each in axes:

@@ -1,6 +1,7 @@
-"""A matched pair as JSON."""
+"""A result as JSON; docs/json.md explains the keys."""
 
 import json
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,12 +17,15 @@ from s2match.core.radiometry import Radiometry
 from s2match.core.raster import HasGrid, Raster
 from s2match.outputs.ground_text import axes_title, error_facts, unit_key
 from s2match.registration.file_model import FileModel, FrameModel
+from s2match.registration.model import Registration
 from s2match.registration.residual_profiles import Profile, profiles
 from s2match.registration.verdict import Displacement
 from s2match.result import PairResult
 from s2match.util.atomic_write import atomic_write
 
-# What the ends of names in the JSON mean; the longest that fits counts.
+_LOG = logging.getLogger(__name__)
+
+# Meaning of the endings of the keys; the longest ending that fits applies.
 _UNITS = {
     "px": "pixels of the size matched at: width_px and height_px of each image",
     "file_px": "pixels of a file, (0, 0) its upper left corner, x to the right, y down",
@@ -33,9 +37,12 @@ _UNITS = {
 
 
 def facts(result: PairResult) -> dict[str, Any]:
-    """The facts of the summary and the model itself, as JSON types. Equal inputs give equal facts."""
+    """The result as JSON types: images, settings, verdict, model, residuals and ground errors.
+
+    Equal results give equal facts.
+    """
     settings, registration, origin = result.settings, result.registration, result.matches.origin
-    verdict, refusal, model = result.verdict, result.refusal, result.file_model
+    verdict, refusal = result.verdict, result.refusal
     return {
         "s2match_version": __version__,
         "units": dict(_UNITS),
@@ -53,23 +60,7 @@ def facts(result: PairResult) -> dict[str, Any]:
         "matches": len(result.matches),
         "correlated_matches": int(result.matches.marks.sum()),
         "registered": registration is not None,
-        "registration": None
-        if registration is None
-        else {
-            "model": registration.model,
-            "held_out_error_px": dict(registration.held_out_px),
-            **({} if model is None else _model_facts(model)),
-            "worst_corner_uncertainty_px": result.uncertainty_px,
-            "inliers": int(registration.inliers.sum()),
-            "inlier_share": float(registration.inliers.mean()),
-            "median_inlier_residual_px": float(np.median(registration.residual_px[registration.inliers])),
-            "residuals": {
-                f"by_{name}": _profile_facts(profile)
-                for name, profile in zip(
-                    ("column", "row"), profiles(registration, result.matches, result.reference.size), strict=True
-                )
-            },
-        },
+        "registration": None if registration is None else _registration_facts(result, registration),
         "registration_failure": None if refusal is None else asdict(refusal),
         **_native_pixel_facts(result.errors),
         "ground_axes": None if result.errors is None else axes_title(result.errors.axes),
@@ -81,53 +72,69 @@ def facts(result: PairResult) -> dict[str, Any]:
 
 
 def write_json(result: PairResult, path: str | Path, more: Mapping[str, Any] | None = None) -> None:
-    """Write the facts of a result to a file.
+    """Write a result to a JSON file.
 
     Args:
         result: The result.
         path: The file.
-        more: Facts that are told after them, as JSON types.
+        more: Further keys and values as JSON types; they come last.
 
     Raises:
         OutputError: The file cannot be written.
     """
     with atomic_write(path) as partial:
-        told = _without_nan(facts(result) | dict(more or {}))
-        partial.write_text(json.dumps(told, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        content = _without_nan(facts(result) | dict(more or {}))
+        partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    _LOG.info("Wrote %s", path)
+
+
+def _registration_facts(result: PairResult, registration: Registration) -> dict[str, Any]:
+    model = result.file_model
+    by_column, by_row = profiles(registration, result.matches, result.reference.size)
+    return {
+        "model": registration.model,
+        "held_out_error_px": dict(registration.held_out_px),
+        **({} if model is None else _model_facts(model)),
+        "worst_corner_uncertainty_px": result.uncertainty_px,
+        "inliers": int(registration.inliers.sum()),
+        "inlier_share": float(registration.inliers.mean()),
+        "median_inlier_residual_px": float(np.median(registration.residual_px[registration.inliers])),
+        "residuals": {"by_column": _profile_facts(by_column), "by_row": _profile_facts(by_row)},
+    }
 
 
 def _without_nan(value: Any) -> Any:
     """JSON types with None in place of NaN and infinity, which JSON lacks."""
     if isinstance(value, dict):
-        return {name: _without_nan(one) for name, one in value.items()}
+        return {name: _without_nan(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(one) for one in value]
+        return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _native_pixel_facts(errors: GroundErrors | None) -> dict[str, float | None]:
-    """Facts about the size of a native pixel, in metres or in map units."""
+    """Side of a native pixel of the reference, in metres or in map units."""
     if errors is None or errors.axes.in_metres:
         return {"native_pixel_m": None if errors is None else errors.native_pixel_m}
     return {"native_pixel_m": None, f"native_pixel_{unit_key(errors.axes.unit)}": errors.native_pixel_m}
 
 
-def _displacement_facts(found: Displacement) -> dict[str, float]:
-    """Against the georeference in metres or map units, or without one against equal pixel positions."""
-    unit, (across, along) = ("m", ("east", "north")) if found.on_ground else ("native_px", ("right", "down"))
-    if found.unit == MAP_UNITS:
+def _displacement_facts(displacement: Displacement) -> dict[str, float]:
+    """Displacement against the georeference in metres or map units; without one against the same pixel."""
+    unit, (across, along) = ("m", ("east", "north")) if displacement.on_ground else ("native_px", ("right", "down"))
+    if displacement.unit == MAP_UNITS:
         unit, (across, along) = unit_key(MAP_UNITS), ("x", "y")
     return {
-        f"mean_{across}_{unit}": found.shift[0],
-        f"mean_{along}_{unit}": found.shift[1],
-        f"rms_{unit}": found.rms,
-        f"largest_{unit}": found.largest,
-        f"noise_{unit}": found.noise,
+        f"mean_{across}_{unit}": displacement.shift[0],
+        f"mean_{along}_{unit}": displacement.shift[1],
+        f"rms_{unit}": displacement.rms,
+        f"largest_{unit}": displacement.largest,
+        f"noise_{unit}": displacement.noise,
     }
 
 
 def _model_facts(model: FileModel) -> dict[str, Any]:
-    """The model in pixels of the files and on the map; docs/json.md says how to apply it."""
+    """The model in file pixels and in map coordinates; docs/json.md explains how to apply it."""
     file_px, on_map = model.file_px, model.on_map
     return {
         "matrix_reference_file_px_to_target_file_px": None if file_px is None else file_px.matrix.tolist(),
@@ -154,13 +161,13 @@ def _field_facts(model: FrameModel | None) -> dict[str, Any] | None:
 def _profile_facts(profile: Profile) -> dict[str, Any]:
     values = {"mean": profile.mean, "standard_error": profile.error}
     return {"edges_px": profile.edges_px.tolist(), "inliers": profile.inliers.tolist()} | {
-        f"{name}_d{axis}_px": [None if np.isnan(one) else float(one) for one in value[:, column]]
+        f"{name}_d{axis}_px": [None if np.isnan(number) else float(number) for number in value[:, column]]
         for name, value in values.items()
         for column, axis in enumerate("xy")
     }
 
 
-def image_facts(raster: HasGrid, shown: Raster) -> dict[str, Any]:
+def image_facts(raster: HasGrid, preview: Raster) -> dict[str, Any]:
     """An image as JSON types: its file, sizes, radiometry, masks and georeference."""
     return {
         "file": raster.scene.path.name,
@@ -170,12 +177,12 @@ def image_facts(raster: HasGrid, shown: Raster) -> dict[str, Any]:
         "height_px": raster.size[1],
         "native_width_px": raster.native_size[0],
         "native_height_px": raster.native_size[1],
-        "nodata_share": shown.nodata_share,
-        **_radiometry_facts(shown.radiometry),
-        "masked_share": shown.masked_share,
-        "cloud_share": shown.cloud_share,
-        "masks": [mask.path.name for mask in shown.masking.masks],
-        "mask_clouds": shown.masking.clouds,
+        "nodata_share": preview.nodata_share,
+        **_radiometry_facts(preview.radiometry),
+        "masked_share": preview.masked_share,
+        "cloud_share": preview.cloud_share,
+        "masks": [mask.path.name for mask in preview.masking.masks],
+        "mask_clouds": preview.masking.clouds,
         "notes": list(raster.notes),
         "crs": None if raster.crs is None else raster.crs.to_string(),
         "transform": None if raster.transform is None else list(raster.transform)[:6],
@@ -187,7 +194,7 @@ def _radiometry_facts(radiometry: Radiometry | None) -> dict[str, Any]:
         return dict.fromkeys(("nodata_value", "nodata_from", "values", "offset", "offset_from"))
     nodata = radiometry.nodata
     return {
-        # JSON knows no "not a number"
+        # JSON has no NaN and no infinity
         "nodata_value": str(nodata) if nodata is not None and not np.isfinite(nodata) else nodata,
         "nodata_from": radiometry.nodata_from,
         "values": radiometry.kind,

@@ -1,4 +1,4 @@
-"""Images side by side and the matches between them; figures on screens and in files."""
+"""Figures of two images side by side, with and without their matches."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,11 +20,11 @@ _MAX_LINES = 60
 
 
 def plot_pair(reference: Raster, target: Raster, figure: Figure | None = None) -> Figure:
-    """Show two images side by side.
+    """Draw two images side by side.
 
     Args:
-        reference: Shown on the left.
-        target: Shown on the right.
+        reference: The image on the left.
+        target: The image on the right.
         figure: Figure to draw on; a new one when None.
 
     Returns:
@@ -40,10 +40,10 @@ def plot_pair(reference: Raster, target: Raster, figure: Figure | None = None) -
 
 
 def plot_matches(result: PairResult, figure: Figure | None = None) -> Figure:
-    """Show the matches of a pair between its two images.
+    """Draw two images side by side, with lines between their matches.
 
-    Every match is a dot on both images, coloured by confidence; an evenly spread choice of them is joined by lines.
-    Outliers of the registration, or all matches where there is none, are crosses and broken lines.
+    Every match is a dot on both images, coloured by confidence. At most 60 of them, spread evenly, are joined by lines.
+    Outliers of the registration are crosses and broken lines; without a registration all matches are.
 
     Args:
         result: The matched pair.
@@ -91,19 +91,19 @@ def _draw_matches(axes: Axes, result: PairResult, offset: NDArray[np.float64]) -
     drawn = spread(len(matches), _MAX_LINES)
     ends = np.stack([matches.xy0, matches.xy1 + offset], axis=1)
     area = float(np.clip(16_000 / max(len(matches), 1), 2.5, 28))
-    for chosen, marker, style in ((~inlier, "x", (0, (4, 3))), (inlier, "o", "solid")):
-        lines = chosen & drawn
+    for mask, marker, style in ((~inlier, "x", (0, (4, 3))), (inlier, "o", "solid")):
+        lines = mask & drawn
         axes.add_collection(
             LineCollection(list(ends[lines]), linewidths=0.8, linestyles=[style], colors=colours[lines])
         )
-        x, y = ends[chosen].reshape(-1, 2).T
+        x, y = ends[mask].reshape(-1, 2).T
         axes.scatter(
-            x, y, area, c=np.repeat(colours[chosen], 2, axis=0), marker=marker, linewidths=0.7 if marker == "x" else 0
+            x, y, area, c=np.repeat(colours[mask], 2, axis=0), marker=marker, linewidths=0.7 if marker == "x" else 0
         )
 
 
 def _draw_key(left: Axes, right: Axes, result: PairResult) -> None:
-    """Colour bar of the confidence, and what the markers mean."""
+    """Draw the colour bar of the confidence and the legend of the markers."""
     colour_bar = left.figure.colorbar(ScalarMappable(_norm(result), CONFIDENCE), cax=left, orientation="horizontal")
     colour_bar.set_label("confidence of inliers")
     inlier = inliers_of(result)
@@ -122,12 +122,12 @@ def _norm(result: PairResult) -> Normalize:
 
 
 def _draw_common_footprint(axes: Axes, reference: HasGrid, target: HasGrid, offset: NDArray[np.float64]) -> None:
-    """Outline on each image what the georeference says the other one shows."""
+    """Draw on each image the footprint of the other one, by their georeference."""
     if not _footprints_differ(reference, target):
         return
-    for here, other, left in ((reference, target, 0 * offset), (target, reference, offset)):
-        frame = Rectangle((left[0], 0), *here.size, transform=axes.transData)
-        (line,) = axes.plot(*(predict(outline(other), other, here) + left).T, color="white", lw=1.4, ls=(0, (6, 4)))
+    for image, other, left in ((reference, target, 0 * offset), (target, reference, offset)):
+        frame = Rectangle((left[0], 0), *image.size, transform=axes.transData)
+        (line,) = axes.plot(*(predict(outline(other), other, image) + left).T, color="white", lw=1.4, ls=(0, (6, 4)))
         line.set_clip_path(frame)
 
 

@@ -1,30 +1,30 @@
-"""Show figures on a screen, where there is one."""
+"""Figures on a screen."""
 
 from matplotlib.figure import Figure
 
 
 def has_screen() -> bool:
-    """Whether matplotlib finds a screen to open windows on."""
+    """Whether matplotlib can open windows on a screen."""
     import matplotlib.pyplot as plt
 
     try:
         figure = plt.figure()
     except ImportError:
-        # the backend that the environment asks for cannot run here
+        # the backend that MPLBACKEND names cannot run
         return False
     plt.close(figure)
     return getattr(figure.canvas, "required_interactive_framework", None) is not None
 
 
 def screen_figure() -> Figure:
-    """A new figure that :func:`show_screen` will show."""
+    """New figure that :func:`show_screen` shows."""
     import matplotlib.pyplot as plt
 
     return plt.figure(figsize=(13, 7.6), layout="constrained")
 
 
 def show_screen() -> None:
-    """Show all screen figures, until their windows are closed."""
+    """Show all screen figures and wait until their windows are closed."""
     import matplotlib.pyplot as plt
 
     plt.show()

@@ -1,4 +1,4 @@
-"""A matched pair as a short table for people."""
+"""Summary of a result as a short table of text."""
 
 import math
 
@@ -8,22 +8,23 @@ from s2match.core.ground_axes import ground_axes, pixel_sides_m
 from s2match.core.matches import Matches
 from s2match.core.raster import HasGrid, Raster
 from s2match.outputs.ground_text import ground_error_table, no_errors_reason
+from s2match.registration.model import Registration
 from s2match.registration.refusal import Refusal
 from s2match.registration.verdict import in_words
 from s2match.result import PairResult
 
-# Pixels whose sides differ by more than this are worth telling.
+# Relative difference of the sides of a pixel from which both are printed.
 _OBLONG = 0.02
 
 
 def summary(result: PairResult) -> str:
-    """A short, aligned table of a result, without a final newline."""
+    """Summary of a result as lines with aligned names, without a final newline."""
     lines = [f"{name:<14}{value}" for name, value in summary_rows(result)]
     return "\n".join([*lines, *_error_lines(result)])
 
 
 def summary_rows(result: PairResult) -> list[tuple[str, str]]:
-    """What the summary says above the ground errors: names, empty where the one before goes on, and values."""
+    """Names and values of the summary above the ground errors; a name is empty where its row continues the last one."""
     settings, registration, origin = result.settings, result.registration, result.matches.origin
     rows = [
         ("verdict", in_words(result.verdict)),
@@ -38,39 +39,38 @@ def summary_rows(result: PairResult) -> list[tuple[str, str]]:
     if registration is None:
         rows += _refusal_rows(result.refusal)
     else:
-        inliers = registration.inliers
-        share = f"{inliers.sum()} inliers ({inliers.mean():.0%}) within {settings.ransac_threshold_px:g} px"
-        residual = f"median residual {np.median(registration.residual_px[inliers]):.2f} px"
-        rows.append(("registration", f"{registration.model}, {share}, {residual}"))
-        if registration.held_out_px:
-            tried = ", ".join(f"{model} {error:.2f}" for model, error in registration.held_out_px.items())
-            rows.append(("held out", f"{tried} px of error on matches that the model was not fitted to"))
-        off = result.uncertainty_px or 0.0
-        rows.append(("uncertainty", f"{off:.2f} px at the worst corner of the common ground (standard error)"))
-        if off > settings.ransac_threshold_px:
-            rows.append(
-                ("warning", "the inliers cover too little of the common ground: trust the model near them only")
-            )
+        rows += _registration_rows(registration, settings.ransac_threshold_px, result.uncertainty_px or 0.0)
     return rows
 
 
-def assumption_rows(shown: tuple[Raster, Raster]) -> list[tuple[str, str]]:
-    """Rows of the summary about nodata values and offsets that the files do not declare."""
+def _registration_rows(registration: Registration, threshold_px: float, uncertainty_px: float) -> list[tuple[str, str]]:
+    inliers = registration.inliers
+    counts = f"{inliers.sum()} inliers ({inliers.mean():.0%}) within {threshold_px:g} px"
+    residual = f"median residual {np.median(registration.residual_px[inliers]):.2f} px"
+    rows = [("registration", f"{registration.model}, {counts}, {residual}")]
+    if registration.held_out_px:
+        errors = ", ".join(f"{model} {error:.2f}" for model, error in registration.held_out_px.items())
+        rows.append(("held out", f"{errors} px of error on matches that the model was not fitted to"))
+    corner = f"{uncertainty_px:.2f} px at the worst corner of the common ground (standard error)"
+    rows.append(("uncertainty", corner))
+    if uncertainty_px > threshold_px:
+        rows.append(("warning", "the inliers cover too little of the common ground: trust the model only near them"))
+    return rows
+
+
+def assumption_rows(previews: tuple[Raster, Raster]) -> list[tuple[str, str]]:
+    """Rows of the summary for nodata values and offsets that are assumed, as the files do not declare them."""
     rows = []
-    for raster in shown:
+    for raster in previews:
         name, radiometry = raster.scene.path.name, raster.radiometry
         if radiometry is None:
             continue
         if radiometry.nodata_from == "detected":
-            rows.append(
-                (
-                    "nodata",
-                    f"{name} declares none: {radiometry.nodata:.9g} is taken for it (--nodata decides otherwise)",
-                )
-            )
+            value = f"{radiometry.nodata:.9g} is used, as it fills the edges of the image"
+            rows.append(("nodata", f"{name} declares none: {value} (--nodata sets another)"))
         if radiometry.offset_from == "minimum" and radiometry.offset:
-            said = f"{radiometry.offset:g} is taken to be reflectance 0, by its darkest pixels"
-            rows.append(("offset", f"{name} does not tell it: {said} (--offset decides otherwise)"))
+            value = f"{radiometry.offset:g} is used, by its darkest pixels"
+            rows.append(("offset", f"{name} declares none: {value} (--offset sets another)"))
     return rows
 
 
@@ -82,12 +82,14 @@ def _refusal_rows(refusal: Refusal | None) -> list[tuple[str, str]]:
 
 
 def _count(matches: Matches) -> str:
-    found = f"{len(matches)} above {matches.origin.confidence:.2f}"
+    count = f"{len(matches)} above {matches.origin.confidence:.2f}"
     correlated = matches.marks.sum()
-    return f"{found}, {correlated} of them by the edges alone, where no match was left" if correlated else found
+    return (
+        f"{count}, {correlated} of them by orientation correlation where the network had none" if correlated else count
+    )
 
 
-def _describe(raster: HasGrid, shown: Raster) -> str:
+def _describe(raster: HasGrid, preview: Raster) -> str:
     width, height = raster.size
     pixel = ""
     if raster.georeferenced:
@@ -95,19 +97,19 @@ def _describe(raster: HasGrid, shown: Raster) -> str:
         oblong = abs(across / down - 1) > _OBLONG
         side = f"{across:.4g} x {down:.4g}" if oblong else f"{math.sqrt(across * down):.4g}"
         pixel = f" of {side} {ground_axes(raster).unit}"
-    nodata = f", {shown.nodata_share:.0%} nodata" if shown.nodata_share else ""
-    return f"{raster.scene.path.name}  ({width} x {height} px{pixel}{nodata}{_masked(shown)})"
+    nodata = f", {preview.nodata_share:.0%} nodata" if preview.nodata_share else ""
+    return f"{raster.scene.path.name}  ({width} x {height} px{pixel}{nodata}{_masked(preview)})"
 
 
-def _masked(shown: Raster) -> str:
-    """What share of an image is masked, and how much of it as thick cloud."""
-    masking = shown.masking
+def _masked(preview: Raster) -> str:
+    """Masked share of an image, and the share of thick cloud."""
+    masking = preview.masking
     if not masking:
         return ""
     if masking.clouds and not masking.masks:
-        return f", {shown.masked_share:.0%} masked as thick cloud"
-    cloud = f" ({shown.cloud_share:.0%} as thick cloud)" if masking.clouds else ""
-    return f", {shown.masked_share:.0%} masked{cloud}"
+        return f", {preview.masked_share:.0%} masked as thick cloud"
+    cloud = f" ({preview.cloud_share:.0%} as thick cloud)" if masking.clouds else ""
+    return f", {preview.masked_share:.0%} masked{cloud}"
 
 
 def _error_lines(result: PairResult) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a result is to be written to, refused before the work where it cannot be."""
+"""The files of a result, checked before the matching begins."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a result is written to.
+    """The files that a result is written to.
 
     Attributes:
-        figure: The matches, drawn.
-        json: The facts for machines; None for no file.
+        figure: Figure of the matches.
+        json: JSON of the result; None for no file.
         tie_points: Files of tie points, each in the format of its suffix.
-        order: Corrected images; None for none.
+        correction: Images to correct and the files to write them to; None for none.
         report: Folder of the report; None for none.
-        command: The words of the command, which the report tells.
+        command: The words of the command line, for the report.
     """
 
     figure: Path
     json: Path | None = None
     tie_points: tuple[Path, ...] = ()
-    order: "CorrectionRequest | None" = None
+    correction: "CorrectionRequest | None" = None
     report: Path | None = None
     command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Take paths as text, too."""
+        """Convert paths that are text."""
         object.__setattr__(self, "figure", Path(self.figure))
         object.__setattr__(self, "tie_points", tuple(map(Path, self.tie_points)))
         for name in ("json", "report"):
@@ -45,22 +45,22 @@ class Outputs:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every file but those of the report."""
-        corrected = () if self.order is None else self.order.outputs
+        """Every file except those of the report."""
+        corrected = () if self.correction is None else self.correction.outputs
         return self.figure, *filter(None, [self.json]), *self.tie_points, *corrected
 
 
 def check_outputs(outputs: Outputs, inputs: Iterable[Path], target: Scene) -> None:
-    """Refuse outputs that cannot be written.
+    """Check that every output can be written.
 
     Args:
         outputs: The outputs.
-        inputs: Files that are read, and never written.
+        inputs: Files that are read and must not be overwritten.
         target: The image that is corrected.
 
     Raises:
-        OutputError: One is an input or another output, or its folder, its format or its right to be written is missing.
-        CorrectionError: A file to correct does not show the target's ground.
+        OutputError: A file is an input or another output, has no folder, has an unknown format or is write-protected.
+        CorrectionError: A file to correct does not cover the target's ground.
         UnreadableImageError: A file to correct is missing or is not an image.
     """
     report = () if outputs.report is None else report_files(outputs.report)
@@ -72,8 +72,8 @@ def check_outputs(outputs: Outputs, inputs: Iterable[Path], target: Scene) -> No
         check_tie_point_format(path)
     if outputs.report is not None:
         check_folder(outputs.report)
-    if outputs.order is not None:
-        # most runs correct nothing, and need not wait for what corrects
+    if outputs.correction is not None:
+        # not imported by runs that correct nothing
         from s2match.correction.request import check_request
 
-        check_request(outputs.order, target)
+        check_request(outputs.correction, target)

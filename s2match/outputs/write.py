@@ -1,4 +1,4 @@
-"""Write a result to all that it is to be written to, and say in words what it is."""
+"""Write the files of a result, and return its summary."""
 
 from matplotlib.figure import Figure
 
@@ -7,7 +7,6 @@ from s2match.outputs.correction_text import correction_facts, correction_lines, 
 from s2match.outputs.facts import write_json
 from s2match.outputs.figures.saving import save_figure
 from s2match.outputs.match_figure import plot_matches
-from s2match.outputs.report.writing import write_report
 from s2match.outputs.summary import summary
 from s2match.outputs.targets import Outputs
 from s2match.result import PairResult
@@ -20,7 +19,7 @@ from s2match.util.threads import limit_threads
 def write_outputs(
     result: PairResult, outputs: Outputs, figure: Figure | None = None, improvement: Improvement | None = None
 ) -> str:
-    """Write a result, and return the summary with the files that were written.
+    """Write the files of a result, and return the summary with their names.
 
     Corrected files are written before, by :func:`s2match.pipeline.correct_and_evaluate`. Without a registration there
     are none, and the last line says so.
@@ -31,26 +30,32 @@ def write_outputs(
         figure: The figure to draw the matches in; None for one that is on no screen.
         improvement: The agreement before and after the correction; None where there was nothing to measure.
 
+    Returns:
+        The summary, the agreement before and after a correction, and the files.
+
     Raises:
         S2MatchError: A file cannot be read or written; see :mod:`s2match.errors`.
     """
-    order = outputs.order if result.registration is not None else None
+    request = outputs.correction if result.registration is not None else None
     save_figure(plot_matches(result, figure), outputs.figure)
     if outputs.tie_points:
         points = tie_points_of(result)
         for path in outputs.tie_points:
             write_tie_points(points, path)
     if outputs.json is not None:
-        write_json(result, outputs.json, None if order is None else correction_facts(order, improvement))
-    written = [path for path in outputs.files if outputs.order is None or path not in outputs.order.outputs]
+        write_json(result, outputs.json, None if request is None else correction_facts(request, improvement))
+    corrected = () if outputs.correction is None else outputs.correction.outputs
+    written = [path for path in outputs.files if path not in corrected]
     if outputs.report is not None:
+        # only a report needs its templates
+        from s2match.outputs.report.writing import write_report
+
         written.append(write_report(result, outputs.report, outputs.command, improvement))
     lines = [summary(result)]
-    if order is not None:
-        written += order.outputs
-        warning = warning_line(improvement)
-        lines = [*filter(None, [warning]), *lines, *correction_lines(result, order, improvement)]
+    if request is not None:
+        written += corrected
+        lines = [*filter(None, [warning_line(improvement)]), *lines, *correction_lines(result, request, improvement)]
     lines.append(f"{'written':<14}{', '.join(map(str, written))}")
-    if outputs.order is not None and order is None:
-        lines.append(f"{'not written':<14}{', '.join(map(str, outputs.order.outputs))}: there is no registration")
+    if corrected and request is None:
+        lines.append(f"{'not written':<14}{', '.join(map(str, corrected))}: there is no registration")
     return "\n".join(lines)

@@ -158,7 +158,7 @@ def test_a_report_of_a_registration_and_of_none(dataset: Path, tmp_path: Path, c
     page = (report / "index.html").read_text(encoding="utf-8")
     assert "<h1>Already registered" in page and (report / "vectors.png").exists()
     assert f"python model_inference.py --dataset_path {dataset}" in page
-    assert f"--report &#x27;{report}&#x27;</pre>" in page
+    assert f"--report &#39;{report}&#39;</pre>" in page
     options = ["--indexes_of_images", 0, 2, "--report", report]
     assert run(dataset, tmp_path, *options) == errors.NoOverlapError.exit_code
     assert "<h1>Already registered" in (report / "index.html").read_text(encoding="utf-8")

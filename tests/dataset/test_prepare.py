@@ -22,9 +22,9 @@ import rasterio
 
 from s2match.dataset.catalog import list_scenes
 from s2match.dataset.kaggle import KAGGLE_HANDLE, KAGGLE_PAGE, Kaggle, KagglePage, list_kaggle_images
-from s2match.dataset.listing import index_rows, index_table
+from s2match.dataset.listing import image_table, list_images
 from s2match.dataset.prepare import Offer, find_offers, place_offers, prepare
-from s2match.errors import OutputError, PreparationError, UnreadableImageError
+from s2match.errors import OutputError, PreparationError
 from s2match.io.jp2_integrity import image_damage, is_whole
 from s2match.outputs.contact_sheet import contact_sheet, read_thumbnails
 from s2match.outputs.figures.saving import as_jpeg
@@ -338,25 +338,31 @@ def test_no_source_writes_a_missing_sample(dataset: Path, monkeypatch: pytest.Mo
     assert (result.folder, result.copied) == (dataset / "sample", (NAMES[2],))
 
 
-def test_index_table(dataset: Path) -> None:
+def test_image_table(dataset: Path) -> None:
     write(dataset, {NAMES[1]: jp2(1), NAMES[0]: jp2(), "other_TCI.jp2": jp2(2)})
-    rows = index_rows(list_scenes(dataset))
-    assert [(row.index, row.file) for row in rows] == [(0, NAMES[0]), (1, NAMES[1]), (2, "other_TCI.jp2")]
-    assert (rows[1].tile, rows[1].date, rows[1].width, rows[1].height) == ("T36UYA", "2016-02-12", 160, 128)
-    assert rows[1].megabytes == len(jp2(1)) / 1e6
-    lines = index_table(rows).splitlines()
-    assert len({len(line) for line in lines}) == 1
-    assert lines[2].split() == ["1", NAMES[1], "T36UYA", "2016-02-12", "160", "×", "128", f"{rows[1].megabytes:.1f}"]
+    images = list_images(list_scenes(dataset))
+    assert [(image.index, image.file) for image in images] == [(0, NAMES[0]), (1, NAMES[1]), (2, "other_TCI.jp2")]
+    assert (images[1].tile, images[1].date, images[1].width_px, images[1].height_px) == (
+        "T36UYA",
+        "2016-02-12",
+        160,
+        128,
+    )
+    assert (images[2].tile, images[2].date, images[2].nodata_share, images[2].error) == (None, None, 0.0, None)
+    lines = image_table(images).splitlines()
+    assert lines[2].split() == ["1", "T36UYA", "2016-02-12", "160", "x", "128", "0%", NAMES[1]]
+    assert len({line.index(image.file) for line, image in zip(lines[1:], images, strict=True)}) == 1
     write(dataset, {NAMES[2]: b"no image"})
-    with pytest.raises(UnreadableImageError):
-        index_rows(list_scenes(dataset))
+    images = list_images(list_scenes(dataset))
+    assert images[2].width_px is None and "Cannot read" in (images[2].error or "")
+    assert image_table(images).splitlines()[3].split() == ["2", "T36UYA", "2019-06-06", "unreadable", NAMES[2]]
 
 
 @pytest.mark.filterwarnings("error")
 def test_images_without_a_georeference_bring_no_warning(tmp_path: Path, dataset: Path) -> None:
     prepare(write(tmp_path / "source", {NAMES[0]: jp2()}), dataset, progress=False)
     scenes = list_scenes(dataset)
-    index_rows(scenes)
+    list_images(scenes)
     read_thumbnails(scenes)
 
 

@@ -1,1 +1,1 @@
-"""Figures of a result: one module each, in one style."""
+"""Figures of the report, a module each."""

@@ -1,4 +1,4 @@
-"""Which figures a result has."""
+"""The figures of a report, with titles and captions."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from s2match.result import PairResult
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure with what it is called.
+    """A figure with its title and caption.
 
     Attributes:
-        name: For a file, without suffix; one of :data:`s2match.outputs.report.names.FIGURES`.
-        title: For people.
+        name: File name without suffix; one of :data:`s2match.outputs.report.names.FIGURES`.
+        title: Its title.
         caption: How to read it.
         photo: Whether it shows images of the ground.
         figure: The figure.
@@ -36,24 +36,31 @@ class Chart:
 
 
 def charts(result: PairResult, improvement: Improvement | None = None) -> Iterator[Chart]:
-    """Every figure that the result has something to show in, one after the other.
+    """Draw the figures of a result, one after the other.
 
-    Without a georeference those in metres are left out, without a registration those of residuals, and without an
-    improvement the target before and after.
+    Figures in metres need a georeference and figures of residuals a registration.
+
+    Args:
+        result: The result.
+        improvement: The target before and after its correction; None without one.
+
+    Yields:
+        The figures that there is data for.
     """
     if improvement is not None:
         yield Chart(
             "checkerboard",
             "Before and after: checkerboard",
-            "Squares of the reference and of the target in turn, where the reference shows most edges. Roads, rivers "
-            "and edges of fields run on across the squares where the two agree.",
+            "Squares of the reference and of the target in turn, where the reference has most edges. Where the two "
+            "agree, roads, rivers and field borders continue across the squares.",
             True,
             plot_checkerboard(improvement),
         )
         yield Chart(
             "swipe",
             "Before and after: swipe",
-            "Left of the line the reference, right of it the target. What crosses the line should not break.",
+            "Left of the line the reference, right of it the target. Roads and borders that cross the line should "
+            "not break.",
             True,
             plot_swipe(improvement),
         )
@@ -61,8 +68,8 @@ def charts(result: PairResult, improvement: Improvement | None = None) -> Iterat
         yield Chart(
             "vectors",
             "Residuals over the image",
-            "What the model leaves over, thinned evenly: from where it puts a feature to where the target shows it. "
-            "Arrows of all directions are noise; neighbours that point alike are a bend that it does not follow.",
+            "Residuals of the inliers, thinned evenly: from the position by the model to the position in the target. "
+            "Random directions are noise. Neighbours with one direction are a distortion that the model lacks.",
             True,
             plot_vectors(result),
         )
@@ -70,15 +77,16 @@ def charts(result: PairResult, improvement: Improvement | None = None) -> Iterat
         yield Chart(
             "errors",
             "Errors on the ground, with CE90",
-            "Nine of ten lie within the CE90 circle. It holds the errors of the matches and of the georeference.",
+            "90 % of the points lie within the CE90 circle. It includes the errors of the matches and of the "
+            "georeference.",
             False,
             plot_errors(result),
         )
         yield Chart(
             "shifts",
             "Shift by column and by row",
-            "Where the target shows the ground, against the georeference. A flat line off zero is a shift; a slope a "
-            "scale or a turn; a wave or a step comes from the sensor or the terrain.",
+            "Shift of the target against the georeference. A flat line off zero is a shift, a slope a scale or a "
+            "rotation. A wave or a step comes from the sensor or the terrain.",
             False,
             plot_shifts(result),
         )
@@ -86,7 +94,7 @@ def charts(result: PairResult, improvement: Improvement | None = None) -> Iterat
         yield Chart(
             "residuals",
             "Residuals by column and by row",
-            "Means of what the model leaves over. A trend is what another model would follow.",
+            "Mean residuals. A trend means that another model would fit better.",
             False,
             plot_residuals(result),
         )
@@ -94,14 +102,14 @@ def charts(result: PairResult, improvement: Improvement | None = None) -> Iterat
         yield Chart(
             "confidence",
             "Confidence and error",
-            "The pair is registered already, so that its georeference is the truth here. Left: how far matches of each "
-            "confidence lie from it. Right: what share of them is right, beside what their confidence says.",
+            "The pair is registered already, so the georeference serves as ground truth. Left: error of the matches "
+            "by confidence. Right: share of correct matches by confidence; the broken line is the confidence itself.",
             False,
             plot_confidence(result),
         )
 
 
 def _has_errors(result: PairResult) -> bool:
-    """Whether matches that count have an error on the ground."""
+    """Whether an inlier, or without a registration any match, has an error on the ground."""
     errors = result.errors if result.registration is None else result.inlier_errors
     return errors is not None and len(errors.known.east_m) > 0

@@ -1,4 +1,4 @@
-"""Whether sure matches are right matches, where the georeference knows."""
+"""Error and share of correct matches by confidence, with the georeference as ground truth."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,33 +22,33 @@ from s2match.outputs.figures.style import (
 from s2match.result import PairResult
 
 _BANDS = 8
-# Bands with fewer matches say nothing.
+# Bands with fewer matches are left out.
 _FEWEST = 20
 
-# Confidences that no axis goes beyond: from here on they are all the same.
-_SUREST = 0.9999
+# Upper end of the axis; higher confidences are drawn there.
+_HIGHEST = 0.9999
 _TICKS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 0.9999)
 
-# What counts as right, matched pixels of the target.
-RIGHT_PX = 1.5
+# Largest error of a correct match, in pixels of the target at the matched size.
+CORRECT_PX = 1.5
 
 
 def plot_confidence(result: PairResult) -> Figure:
-    """Distance from the georeference against confidence, and what share of the matches is right.
+    """Distance from the georeference by confidence, and share of correct matches by confidence.
 
     Args:
-        result: A pair of georeferenced images with matches, whose georeference is the truth.
+        result: A pair of georeferenced images with matches; the georeference is taken as ground truth.
     """
     errors, matches = result.errors, result.matches
     assert errors is not None and len(errors.known.east_m), "errors need matches and two georeferenced images"
-    known = np.asarray(np.isfinite(errors.distance_m))
-    matches, errors = matches.subset(known), errors.subset(known)
-    off_px = np.linalg.norm(predict(matches.xy0, result.reference, result.target) - matches.xy1, axis=1)
+    finite = np.asarray(np.isfinite(errors.distance_m))
+    matches, errors = matches.subset(finite), errors.subset(finite)
+    error_px = np.linalg.norm(predict(matches.xy0, result.reference, result.target) - matches.xy1, axis=1)
     bands = _bands(matches.confidence)
     figure = new_figure(13, 6.2)
     left, right = figure.subplots(1, 2)
     _draw_errors(left, matches.confidence, errors, bands)
-    _draw_shares(right, matches.confidence, off_px <= RIGHT_PX, bands)
+    _draw_shares(right, matches.confidence, error_px <= CORRECT_PX, bands)
     for axes in (left, right):
         _label_confidence(axes, matches.confidence)
     title = f"{pair_title(result)}  ·  all {len(matches)} matches"
@@ -56,25 +56,25 @@ def plot_confidence(result: PairResult) -> Figure:
     return figure
 
 
-def _along(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where confidences lie on the axis: every nine takes as much of it."""
-    return -np.log10(1 - np.clip(confidence, 0, _SUREST))
+def _axis_position(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Position of confidences on the axis, -log10(1 - confidence)."""
+    return -np.log10(1 - np.clip(confidence, 0, _HIGHEST))
 
 
 def _bands(confidence: NDArray[np.float64]) -> list[NDArray[np.int64]]:
-    """Indices of the matches of each band, from the least sure."""
-    along = _along(confidence)
-    edges = np.linspace(along.min(), along.max(), _BANDS + 1)
-    band = np.clip(np.searchsorted(edges, along, side="right") - 1, 0, _BANDS - 1)
+    """Indices of the matches in each band of confidence, from the lowest."""
+    position = _axis_position(confidence)
+    edges = np.linspace(position.min(), position.max(), _BANDS + 1)
+    band = np.clip(np.searchsorted(edges, position, side="right") - 1, 0, _BANDS - 1)
     members = [np.flatnonzero(band == index) for index in range(_BANDS)]
-    return [few for few in members if len(few) >= _FEWEST]
+    return [indices for indices in members if len(indices) >= _FEWEST]
 
 
 def _label_confidence(axes: Axes, confidence: NDArray[np.float64]) -> None:
-    low, high = _along(confidence).min(), _along(confidence).max()
+    low, high = _axis_position(confidence).min(), _axis_position(confidence).max()
     margin = max(0.04 * (high - low), 0.02)
-    ticks = [tick for tick in _TICKS if low - margin <= _along(np.array(tick)) <= high + margin]
-    axes.set_xticks(_along(np.array(ticks)), [f"{tick:g}" for tick in ticks])
+    ticks = [tick for tick in _TICKS if low - margin <= _axis_position(np.array(tick)) <= high + margin]
+    axes.set_xticks(_axis_position(np.array(ticks)), [f"{tick:g}" for tick in ticks])
     axes.set_xlim(low - margin, high + margin)
 
 
@@ -84,8 +84,8 @@ def _draw_errors(
     distance_m = errors.distance_m
     drawn = spread(len(confidence), MAX_DOTS)
     alpha = float(np.clip(1500 / drawn.sum(), 0.1, 0.5))
-    axes.scatter(_along(confidence[drawn]), distance_m[drawn], s=9, color="0.4", alpha=alpha, lw=0)
-    middle = [float(_along(confidence[band]).mean()) for band in bands]
+    axes.scatter(_axis_position(confidence[drawn]), distance_m[drawn], s=9, color="0.4", alpha=alpha, lw=0)
+    middle = [float(_axis_position(confidence[band]).mean()) for band in bands]
     lines = ((90, VERMILION, "s", "90 % lie below"), (50, BLUE, "o", "50 % lie below"))
     top = float(np.percentile(distance_m, 98))
     for percent, colour, marker, name in lines:
@@ -98,13 +98,15 @@ def _draw_errors(
 
 
 def _draw_shares(
-    axes: Axes, confidence: NDArray[np.float64], right: NDArray[np.bool_], bands: list[NDArray[np.int64]]
+    axes: Axes, confidence: NDArray[np.float64], correct: NDArray[np.bool_], bands: list[NDArray[np.int64]]
 ) -> None:
-    middle = [float(_along(confidence[band]).mean()) for band in bands]
-    share = np.array([right[band].mean() for band in bands])
+    middle = [float(_axis_position(confidence[band]).mean()) for band in bands]
+    share = np.array([correct[band].mean() for band in bands])
     error = 2 * np.sqrt(share * (1 - share) / [len(band) for band in bands])
-    told = np.sort(confidence)[:: max(1, len(confidence) // 500)]
-    axes.plot(_along(told), 100 * told, color="0.45", lw=2.0, ls=(0, (5, 3)), label="what their confidence says")
+    expected = np.sort(confidence)[:: max(1, len(confidence) // 500)]
+    axes.plot(
+        _axis_position(expected), 100 * expected, color="0.45", lw=2.0, ls=(0, (5, 3)), label="expected: the confidence"
+    )
     axes.errorbar(
         middle,
         100 * share,
@@ -116,9 +118,9 @@ def _draw_shares(
         mec="white",
         mew=0.8,
         capsize=4,
-        label="what is right, 2 standard errors",
+        label="correct, with 2 standard errors",
     )
-    lowest = 100 * min([float(told[0]), *(share - error)])
+    lowest = 100 * min([float(expected[0]), *(share - error)])
     axes.set_ylim(max(0.0, lowest - 3), 100 + 0.04 * (100 - lowest) + 0.3)
     axes.legend(fontsize=TICK_PT, loc="lower right", framealpha=0.9)
-    label_axes(axes, "confidence (0 to 1)", f"within {RIGHT_PX:g} px of the georeference (%)")
+    label_axes(axes, "confidence (0 to 1)", f"within {CORRECT_PX:g} px of the georeference (%)")

@@ -1,4 +1,4 @@
-"""How far the matches lie apart on the ground."""
+"""Scatter plot of the errors on the ground."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -20,10 +20,11 @@ from s2match.result import PairResult
 
 
 def plot_errors(result: PairResult) -> Figure:
-    """East against north in metres, with the CE90 circle, the RMSE and the mean.
+    """North against east error in metres, with circles of the CE90 and the RMSE, and the mean.
 
     Args:
-        result: A pair of georeferenced images with matches; all of them count where there is no registration.
+        result: A pair of georeferenced images with matches; all of them are
+            drawn where there is no registration.
     """
     errors = result.errors if result.registration is None else result.inlier_errors
     assert errors is not None and len(errors.known.east_m), "errors need matches and two georeferenced images"
@@ -32,7 +33,7 @@ def plot_errors(result: PairResult) -> Figure:
     counted = "matches" if result.registration is None else "inliers"
     figure = new_figure(9, 10)
     axes = figure.subplots()
-    reach = max(1.25 * float(np.percentile(errors.distance_m, 98)), 1.1 * errors.rmse_m)
+    limit = max(1.25 * float(np.percentile(errors.distance_m, 98)), 1.1 * errors.rmse_m)
     east, north = float(errors.east_m.mean()), float(errors.north_m.mean())
     axes.axhline(0, color="0.8", lw=0.8)
     axes.axvline(0, color="0.8", lw=0.8)
@@ -45,13 +46,13 @@ def plot_errors(result: PairResult) -> Figure:
         (errors.rmse_m, GREEN, (0, (5, 3)), "RMSE"),
     ):
         axes.add_patch(Circle((0, 0), radius, fill=False, color=colour, lw=2.4, ls=style))
-        told = f"{name} {radius:.{_digits(radius)}f} {unit} ({radius / errors.native_pixel_m:.2f} px)"
-        axes.plot([], [], color=colour, lw=2.4, ls=style, label=told)
+        label = f"{name} {radius:.{_digits(radius)}f} {unit} ({radius / errors.native_pixel_m:.2f} px)"
+        axes.plot([], [], color=colour, lw=2.4, ls=style, label=label)
     digits = _digits(errors.ce90_m)
     mean = f"mean {east:z.{digits}f} {unit} {x}, {north:z.{digits}f} {unit} {y}"
     axes.plot(east, north, "+", color="white", ms=20, mew=5.5)
     axes.plot(east, north, "+", color="black", ms=18, mew=2.5, label=mean)
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
     to_x, to_y = ("to the east", "to the north") if errors.axes.in_metres else ("in x", "in y")
     label_axes(axes, f"shift of the target {to_x} ({unit})", f"shift of the target {to_y} ({unit})")
     figure.suptitle(pair_title(result), fontsize=TITLE_PT, parse_math=False)
@@ -60,5 +61,5 @@ def plot_errors(result: PairResult) -> Figure:
 
 
 def _digits(metres: float) -> int:
-    """Decimals that are worth reading."""
+    """Number of decimals for a length."""
     return 1 if metres < 100 else 0

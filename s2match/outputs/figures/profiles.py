@@ -1,4 +1,4 @@
-"""Draw means in bins of columns or rows."""
+"""Draw a profile: means in bins of columns or rows."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -6,23 +6,23 @@ from matplotlib.axes import Axes
 from s2match.outputs.figures.style import BLUE, VERMILION
 from s2match.registration.residual_profiles import Profile
 
-# A marker each, and a step aside in widths of a bin, so that neither hides the other.
+# Colour, marker and offset in bin widths of each component; the offsets keep them from hiding each other.
 MARKS = ((BLUE, "o", -0.1), (VERMILION, "s", 0.1))
 
 
 def draw_profile(axes: Axes, profile: Profile, names: tuple[str, str]) -> None:
-    """Means and error bars, 2 standard errors long, of both components of a vector.
+    """Draw the means of both components of a vector, with error bars of 2 standard errors.
 
     Args:
-        axes: Where to draw.
-        profile: What to draw.
-        names: Of the components, for a legend.
+        axes: The axes to draw on.
+        profile: The means and standard errors.
+        names: Names of the components for the legend.
     """
     middle, width = (profile.edges_px[1:] + profile.edges_px[:-1]) / 2, np.diff(profile.edges_px).mean()
     axes.axhline(0, color="0.6", lw=1.0)
-    for axis, (name, (colour, marker, aside)) in enumerate(zip(names, MARKS, strict=True)):
+    for axis, (name, (colour, marker, offset)) in enumerate(zip(names, MARKS, strict=True)):
         axes.errorbar(
-            middle + aside * width,
+            middle + offset * width,
             profile.mean[:, axis],
             2 * profile.error[:, axis],
             fmt=marker,

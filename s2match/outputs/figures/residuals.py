@@ -1,4 +1,4 @@
-"""What the model leaves over, by column and by row of the reference."""
+"""Mean residuals of the model by column and by row of the reference."""
 
 from matplotlib.figure import Figure
 
@@ -9,7 +9,7 @@ from s2match.result import PairResult
 
 
 def plot_residuals(result: PairResult) -> Figure:
-    """Means of the residuals of the inliers, in bins of columns and rows; target pixels.
+    """Mean residuals of the inliers in bins of columns and rows, in target pixels.
 
     Args:
         result: A registered pair.

@@ -1,4 +1,4 @@
-"""How far the target shows the ground from where the georeference puts it, by column and by row."""
+"""Shift of the target against the georeference, by column and by row of the reference."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,15 +11,15 @@ from s2match.outputs.figures.style import MAX_DOTS, TICK_PT, TITLE_PT, label_axe
 from s2match.registration.residual_profiles import binned
 from s2match.result import PairResult
 
-# Far outliers are left outside: the middle of the points sets the range, in percent.
+# Percentiles of the shifts that set the range of the axis; far outliers are cut off.
 _SHOWN_PERCENT = (2.0, 98.0)
 
 
 def plot_shifts(result: PairResult) -> Figure:
-    """Shift of every inlier to the east and north in metres, faint, and its means in bins, strong.
+    """Shift of every inlier to the east and north in metres, and the means in bins of columns and rows.
 
     Args:
-        result: A pair of georeferenced images with matches; all of them count where there is no registration.
+        result: A pair of georeferenced images with matches; without a registration all of them are drawn.
     """
     errors, registration = result.errors, result.registration
     assert errors is not None and len(errors.known.east_m), "shifts need matches and two georeferenced images"
@@ -49,7 +49,7 @@ def _draw_points(axes: Axes, along_px: NDArray[np.float64], shift_m: NDArray[np.
     drawn = spread(len(along_px), MAX_DOTS)
     alpha = float(np.clip(1200 / max(drawn.sum(), 1), 0.1, 0.5))
     for component, (colour, _, _) in zip(shift_m.T, MARKS, strict=True):
-        # drawn as one picture: of twenty thousand points nothing else stays small
+        # thousands of points as vectors would make the file large
         axes.scatter(along_px[drawn], component[drawn], s=9, color=colour, alpha=alpha, lw=0, rasterized=True)
 
 

@@ -1,4 +1,4 @@
-"""What every figure shares: colours, sizes of letters, and images as people want to see them."""
+"""Style that the figures share: colours, font sizes, and the contrast stretch of images."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,27 +13,27 @@ from s2match.result import PairResult
 NODATA_GREY = 225
 DPI = 150
 
-# Letters that are read from the back of a room, points.
+# Font sizes in points, for slides.
 TITLE_PT, LABEL_PT, TICK_PT = 17, 15, 13
 
-# Okabe and Ito's, which colour-blind readers tell apart.
+# Colours of Okabe and Ito, "Color Universal Design" (2008), for colour-blind readers.
 BLUE, VERMILION, GREEN, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#56B4E9", "#F0E442"
 
-# Blue to cyan is rare on the ground and stays apart from vermilion.
+# Blue to cyan is rare on the ground and differs from vermilion.
 CONFIDENCE = LinearSegmentedColormap.from_list("confidence", ["#2a3fd0", "#00a5ff", "#3df5ff"])
 
-# More dots than these hide each other and the ground.
+# More dots hide each other and the ground.
 MAX_DOTS = 20_000
 
 
 def new_figure(width_in: float, height_in: float) -> Figure:
-    """An empty figure of some inches."""
+    """An empty figure of a width and height in inches."""
     engine = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
     return Figure(figsize=(width_in, height_in), dpi=DPI, layout=engine)
 
 
 def label_axes(axes: Axes, x: str, y: str | None = None) -> None:
-    """Name the axes, with their units, in letters for a slide."""
+    """Label the axes, in font sizes for a slide."""
     axes.set_xlabel(x, fontsize=LABEL_PT)
     if y is not None:
         axes.set_ylabel(y, fontsize=LABEL_PT)
@@ -41,15 +41,15 @@ def label_axes(axes: Axes, x: str, y: str | None = None) -> None:
 
 
 def pair_title(result: PairResult) -> str:
-    """Reference and target, tile and date."""
+    """Tile and date of the reference and of the target."""
     return f"{result.reference.scene.title} → {result.target.scene.title}"
 
 
 def stretched(raster: Raster) -> NDArray[np.uint8]:
-    """The image as a person wants to see it, H×W×3: stretched, nodata in light grey."""
+    """H×W×3 image with its contrast stretched, light grey at nodata."""
     values = raster.image[raster.valid]
     low, middle, high = np.percentile(values, [0.5, 50, 99])
-    # under cloud the ground, not the cloud, gets the range
+    # cloud must not take the range of grey levels from the ground
     high = min(high, low + 2.6 * max(middle - low, 1.0))
     table = np.clip((np.arange(256) - low) / max(high - low, 1.0), 0, 1) ** 0.85
     shown: NDArray[np.uint8] = (table * 255).astype(np.uint8)[raster.image]
@@ -58,14 +58,14 @@ def stretched(raster: Raster) -> NDArray[np.uint8]:
 
 
 def inliers_of(result: PairResult) -> NDArray[np.bool_]:
-    """(N,) inliers of the registration; none without one."""
+    """(N,) bool mask of the inliers; all False without a registration."""
     if result.registration is None:
         return np.zeros(len(result.matches), np.bool_)
     return result.registration.inliers
 
 
 def spread(count: int, most: int) -> NDArray[np.bool_]:
-    """Choose at most ``most`` of ``count`` matches, which come row by row, evenly; (count,) mask."""
+    """(count,) bool mask of at most ``most`` matches, spread evenly over their row-by-row order."""
     chosen = np.zeros(count, np.bool_)
     chosen[np.unique(np.linspace(0, count - 1, min(most, count)).astype(int))] = True
     return chosen

@@ -1,4 +1,4 @@
-"""Where the model leaves how much over, as arrows on the reference."""
+"""Residuals of the model as arrows on the reference."""
 
 import math
 from typing import Any
@@ -22,14 +22,14 @@ from s2match.outputs.figures.style import (
 )
 from s2match.result import PairResult
 
-# Squares along the longer side of the reference, of which each shows at most one arrow.
-_SQUARES = 26
+# Cells along the longer side of the reference; each has at most one arrow.
+_CELLS = 26
 
 
 def plot_vectors(result: PairResult) -> Figure:
-    """Residuals of inliers, thinned evenly and exaggerated, with an arrow of stated length.
+    """Residuals of the inliers as exaggerated arrows, thinned evenly, with a key.
 
-    An arrow points from where the model puts the feature in the target to where the target shows it.
+    An arrow points from the position by the model to the position in the target.
 
     Args:
         result: A registered pair.
@@ -37,21 +37,21 @@ def plot_vectors(result: PairResult) -> Figure:
     registration = result.registration
     assert registration is not None, "residuals need a registration"
     width, height = result.reference.size
-    square_px = max(width, height) / _SQUARES
+    cell_px = max(width, height) / _CELLS
     inliers = result.matches.subset(registration.inliers)
-    drawn = inliers.subset(_middles(inliers, square_px))
+    drawn = inliers.subset(_nearest_to_centres(inliers, cell_px))
     residual_px = drawn.xy1 - registration.apply(drawn.xy0)
     figure = new_figure(10, 9 * height / width + 1.9)
     axes = figure.subplots()
     axes.imshow(_pale(stretched(result.previews[0])), extent=(0, width, height, 0))
     length_px = np.linalg.norm(residual_px, axis=1)
     key_px = _round(float(np.percentile(length_px, 90)))
-    exaggeration = _round(1.2 * square_px / max(float(np.percentile(length_px, 90)), 1e-3))
+    exaggeration = _round(1.2 * cell_px / max(float(np.percentile(length_px, 90)), 1e-3))
     _draw_arrows(axes, drawn.xy0, residual_px * exaggeration)
-    told = f"{key_px:g} px"
+    label = f"{key_px:g} px"
     if result.target.georeferenced:
-        told += f" = {key_px * pixel_m(result.target):.4g} {ground_axes(result.target).unit}"
-    _draw_key(axes, key_px * exaggeration / width, f"{told}, exaggerated {exaggeration:g}×")
+        label += f" = {key_px * pixel_m(result.target):.4g} {ground_axes(result.target).unit}"
+    _draw_key(axes, key_px * exaggeration / width, f"{label}, exaggerated {exaggeration:g}×")
     axes.set(xlim=(0, width), ylim=(height, 0))
     label_axes(axes, "column of the reference (px)", "row of the reference (px)")
     title = f"{pair_title(result)}\nresiduals of the {registration.model}: {len(drawn)} of {len(inliers)} inliers"
@@ -59,12 +59,12 @@ def plot_vectors(result: PairResult) -> Figure:
     return figure
 
 
-def _middles(matches: Matches, side_px: float) -> NDArray[np.bool_]:
-    """(N,) of each square of the reference the match nearest to its middle."""
-    square = np.floor(matches.xy0 / side_px)
-    off = np.linalg.norm(matches.xy0 - (square + 0.5) * side_px, axis=1)
-    order = np.argsort(off, kind="stable")
-    first = np.unique(square[order], axis=0, return_index=True)[1]
+def _nearest_to_centres(matches: Matches, side_px: float) -> NDArray[np.bool_]:
+    """(N,) bool mask: in each cell of the reference the match nearest to its centre."""
+    cell = np.floor(matches.xy0 / side_px)
+    distance_px = np.linalg.norm(matches.xy0 - (cell + 0.5) * side_px, axis=1)
+    order = np.argsort(distance_px, kind="stable")
+    first = np.unique(cell[order], axis=0, return_index=True)[1]
     chosen = np.zeros(len(matches), np.bool_)
     chosen[order[first]] = True
     return chosen
@@ -75,18 +75,18 @@ def _draw_arrows(axes: Axes, xy: NDArray[np.float64], arrow: NDArray[np.float64]
     axes.quiver(*xy.T, *arrow.T, angles="xy", scale_units="xy", scale=1.0, color=BLUE, width=0.0026, **head)
 
 
-def _draw_key(axes: Axes, length: float, told: str) -> None:
-    """An arrow of a length, in widths of the axes, above them."""
+def _draw_key(axes: Axes, length: float, label: str) -> None:
+    """Draw an arrow above the axes, its length a fraction of their width."""
     above = 1.025
     arrow: dict[str, Any] = {"arrowstyle": "-|>,head_width=0.35,head_length=0.7", "color": VERMILION, "lw": 2.4}
     arrow |= {"shrinkA": 0, "shrinkB": 0}
-    place = axes.transAxes
-    axes.annotate("", (length, above), (0.0, above), xycoords=place, textcoords=place, arrowprops=arrow)
-    axes.text(length + 0.015, above, told, transform=place, va="center", fontsize=LABEL_PT)
+    frame = axes.transAxes
+    axes.annotate("", (length, above), (0.0, above), xycoords=frame, textcoords=frame, arrowprops=arrow)
+    axes.text(length + 0.015, above, label, transform=frame, va="center", fontsize=LABEL_PT)
 
 
 def _pale(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Grey and light, so that arrows stand out."""
+    """Pale grey image, so that arrows stand out."""
     grey = 165 + image @ np.array([0.299, 0.587, 0.114]) * (90 / 255)
     return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
 

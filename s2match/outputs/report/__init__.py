@@ -1,1 +1,1 @@
-"""A report of a result: one page that holds all it shows, and its figures beside it."""
+"""Report of a result: an HTML page that needs no other file, and its figures as PNG."""

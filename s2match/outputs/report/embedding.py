@@ -1,4 +1,4 @@
-"""Images as text that a page can hold."""
+"""Images as data URIs in a page."""
 
 import base64
 import io
@@ -7,27 +7,30 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-# Longest side of an image of the ground, pixels, and what its JPEG keeps.
+# Longest side and JPEG quality of a satellite image.
 _LONGEST_PX = 1400
 _QUALITY = 78
-# Width of a figure, pixels, and its colours: curves and letters need few.
+# Width and number of colours of a figure; curves and letters need few colours.
 _WIDTH_PX = 1600
 _COLOURS = 96
 
 
 def photo(image: NDArray[np.uint8]) -> str:
-    """A data URI of an H×W×3 image of the ground, reduced where it is large."""
+    """Data URI of an H×W×3 satellite image as JPEG, reduced to at most 1400 px."""
     picture = Image.fromarray(image)
     picture.thumbnail((_LONGEST_PX, _LONGEST_PX), Image.Resampling.BOX)
     return _uri(picture, "jpeg", quality=_QUALITY, optimize=True)
 
 
 def figure(png: bytes, is_photo: bool) -> tuple[str, tuple[int, int]]:
-    """A data URI of a figure, and its width and height in pixels.
+    """Data URI of a figure, reduced to at most 1600 px of width.
 
     Args:
         png: The figure as a PNG file.
-        is_photo: Whether it shows images of the ground.
+        is_photo: Whether it shows satellite images: JPEG, else PNG with 96 colours.
+
+    Returns:
+        The data URI, and the (width, height) in pixels.
     """
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     picture.thumbnail((_WIDTH_PX, 10 * _WIDTH_PX), Image.Resampling.LANCZOS)

@@ -1,10 +1,10 @@
-"""What a report writes, known before there is one."""
+"""Names of the files of a report."""
 
 from pathlib import Path
 
 PAGE = "index.html"
 
-# Figures that some result has, see s2match.outputs.figures.charts.
+# Names of all figures, see s2match.outputs.figures.charts.
 FIGURES = ("checkerboard", "swipe", "vectors", "shifts", "errors", "residuals", "confidence")
 
 
@@ -14,5 +14,5 @@ def report_files(directory: Path) -> tuple[Path, ...]:
 
 
 def figure_file(directory: Path, name: str) -> Path:
-    """Where a figure is written."""
+    """Path of a figure in the folder of a report."""
     return directory / f"{name}.png"

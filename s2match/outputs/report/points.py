@@ -1,4 +1,4 @@
-"""The points of a result as the map of a page reads them."""
+"""The matches of a result as data of the page's map."""
 
 import base64
 from typing import Any
@@ -15,12 +15,12 @@ from s2match.outputs.figures.style import BLUE, SKY, VERMILION, YELLOW, inliers_
 from s2match.outputs.report.embedding import photo
 from s2match.result import PairResult
 
-# More points than these make a page heavy and a map slow.
+# Most points on the map; more make the page large and the map slow.
 MOST_POINTS = 30_000
 
-# What the page knows of a point, each a column of float32; NaN where it is not known.
+# Columns of the points, float32, NaN where there is no value.
 FIELDS = (
-    # pixels, GDAL frame
+    # pixels of the matched size, GDAL frame
     "reference_x",
     "reference_y",
     "target_x",
@@ -28,33 +28,38 @@ FIELDS = (
     "confidence",
     # 1 or 0
     "inlier",
-    # from where the model says to where the point lies, target pixels
+    # from the position by the model to the matched one, target pixels
     "residual_x",
     "residual_y",
-    # from where the georeference, or without one the pixel itself, says to where it lies, reference pixels
+    # from the position by the georeference (without one, from the same pixel) to the matched one, reference pixels
     "shift_x",
     "shift_y",
-    # the same on the ground, metres
+    # that shift on the ground, metres
     "east",
     "north",
 )
 
-# From dark to light for every eye, and none the grey of the image below.
+# From dark to light, readable by colour-blind people and over a grey image.
 _RAMP = LinearSegmentedColormap.from_list("points", [BLUE, SKY, YELLOW])
 _COLOURS = 48
 
 
 def map_data(result: PairResult) -> dict[str, Any]:
-    """Everything the map shows, as JSON types.
+    """Images and points of the map as JSON types.
 
-    Points are base64 of little-endian float32, one column of :data:`FIELDS` after the other.
+    Args:
+        result: The result.
+
+    Returns:
+        The data that ``map.js`` reads. Points are base64 of little-endian float32, one column of :data:`FIELDS` after
+        the other.
     """
-    shown = thin_mask(result.matches, MOST_POINTS)
-    columns = np.ascontiguousarray(_columns(result)[:, shown], "<f4")
+    drawn = thin_mask(result.matches, MOST_POINTS)
+    columns = np.ascontiguousarray(_columns(result)[:, drawn], "<f4")
     registration, errors = result.registration, result.errors
     return {
         "fields": FIELDS,
-        "count": int(shown.sum()),
+        "count": int(drawn.sum()),
         "total": len(result.matches),
         "points": base64.b64encode(columns.tobytes()).decode(),
         "reference": _image(result.reference, result.previews[0]),
@@ -68,14 +73,13 @@ def map_data(result: PairResult) -> dict[str, Any]:
 
 
 def _columns(result: PairResult) -> NDArray[np.float64]:
-    """(F, N) of :data:`FIELDS`."""
-    matches = result.matches
-    unknown = np.full((len(matches), 2), np.nan)
-    residual = unknown if result.registration is None else matches.xy1 - result.registration.apply(matches.xy0)
-    errors = result.errors
-    ground = (
-        unknown if errors is None or not errors.axes.in_metres else np.stack([errors.east_m, errors.north_m], axis=1)
-    )
+    """(F, N) values of :data:`FIELDS`."""
+    matches, errors = result.matches, result.errors
+    residual = ground = np.full((len(matches), 2), np.nan)
+    if result.registration is not None:
+        residual = matches.xy1 - result.registration.apply(matches.xy0)
+    if errors is not None and errors.axes.in_metres:
+        ground = np.stack([errors.east_m, errors.north_m], axis=1)
     return np.vstack(
         [
             matches.xy0.T,
@@ -90,7 +94,7 @@ def _columns(result: PairResult) -> NDArray[np.float64]:
 
 
 def _shift_px(result: PairResult) -> NDArray[np.float64]:
-    """(N, 2) against the georeference, or where there is none against equal pixel positions of equal grids."""
+    """(N, 2) shift against the georeference; without one against the same pixel, where both images have one size."""
     matches, reference, target = result.matches, result.reference, result.target
     if result.errors is not None:
         return predict(matches.xy1, target, reference) - matches.xy0
@@ -99,14 +103,14 @@ def _shift_px(result: PairResult) -> NDArray[np.float64]:
     return np.full((len(matches), 2), np.nan)
 
 
-def _image(placed: HasGrid, shown: Raster) -> dict[str, Any]:
-    known = placed.georeferenced
-    metric = known and ground_axes(placed).in_metres
+def _image(image: HasGrid, preview: Raster) -> dict[str, Any]:
+    located = image.georeferenced
+    metric = located and ground_axes(image).in_metres
     return {
-        "title": placed.scene.title,
-        "size": placed.size,
-        "image": photo(stretched(shown)),
-        "pixel_m": pixel_m(placed) if metric else None,
-        "crs": placed.crs.to_string() if known and placed.crs is not None else None,
-        "transform": list(placed.transform)[:6] if known and placed.transform is not None else None,
+        "title": image.scene.title,
+        "size": image.size,
+        "image": photo(stretched(preview)),
+        "pixel_m": pixel_m(image) if metric else None,
+        "crs": image.crs.to_string() if located and image.crs is not None else None,
+        "transform": list(image.transform)[:6] if located and image.transform is not None else None,
     }

@@ -1,4 +1,4 @@
-"""What a result was made with."""
+"""Versions of the software that made a result."""
 
 import platform
 from importlib.metadata import version
@@ -10,7 +10,7 @@ from s2match import __version__
 
 
 def versions() -> dict[str, str]:
-    """Versions by name: of this project, of Python, and of what the numbers depend on."""
+    """Version by name: s2match, Python, and the libraries that the numbers depend on."""
     packages = {name: version(name) for name in ("torch", "kornia", "numpy", "rasterio", "matplotlib")}
     return {
         "s2match": __version__,

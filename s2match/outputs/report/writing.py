@@ -15,7 +15,7 @@ from s2match.result import PairResult
 from s2match.util.atomic_write import atomic_write
 from s2match.util.threads import limit_threads
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 @limit_threads()
@@ -49,7 +49,7 @@ def write_report(
     page = directory / PAGE
     with atomic_write(page) as partial:
         partial.write_text(render_page(result, figures, command, improvement), encoding="utf-8")
-    _log.info("Wrote the report %s with %d figures", page, len(figures))
+    _LOG.info("Wrote %s", page)
     return page
 
 
