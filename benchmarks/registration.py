@@ -124,7 +124,7 @@ def measure(pair: DatePair, deformation: Deformation, name: str, method: Method)
     xy = lattice(pair)
     error = found.apply(xy) - deformation.forward(xy, pair.reference.size)
     inliers = matches.xy0[found.inliers]
-    marked = matches.subset(matches.marks)
+    marked = matches.subset(matches.is_correlated)
     off_px = np.linalg.norm(marked.xy1 - deformation.forward(marked.xy0, pair.reference.size), axis=1)
     squares = np.unique(np.floor(inliers / np.array(pair.reference.size) * _SQUARES), axis=0)
     return Outcome(

@@ -131,7 +131,9 @@ def fit_tie_points(
     first, second = (image if isinstance(image, Scene) else scene_of(image) for image in (reference, target))
     grids = grids_of(first, second, settings.image_size, settings.overlap_only, settings.read_options)
     points = read_tie_points(tie_points, whole_file(grids[0]), whole_file(grids[1]))
-    matches = as_matches(points, *grids, Provenance(f"tie points of {Path(tie_points).name}", "cpu", 0.0, given=True))
+    matches = as_matches(
+        points, *grids, Provenance(f"tie points of {Path(tie_points).name}", "cpu", 0.0, imported=True)
+    )
     return register(*grids, matches, settings, previews_of(*grids))
 
 
@@ -221,7 +223,7 @@ def correct_and_evaluate(result: PairResult, request: CorrectionRequest) -> Impr
         S2MatchError: A file cannot be read or written; see :mod:`s2match.errors`.
     """
     correct(result, request)
-    again = None if result.matches.origin.given else partial(rematch, result.settings)
+    again = None if result.matches.origin.imported else partial(rematch, result.settings)
     return measure_improvement(result, request.out, again)
 
 

@@ -125,7 +125,7 @@ class PairResult:
     def _shift_text(self) -> str:
         """Median shift of the inliers against the georeference."""
         errors = self.inlier_errors
-        if errors is None or not len(errors.known.east_m):
+        if errors is None or not len(errors.finite.east_m):
             return "unknown"
         (x, y), unit = errors.median_m, errors.axes.unit
         east, north = ("east", "north") if errors.axes.in_metres else ("along x", "along y")

@@ -14,9 +14,9 @@ from s2match.core.raster import HasGrid
 
 @dataclass(frozen=True)
 class GroundErrors:
-    """How far matched points lie apart on the ground, by the georeference of both images.
+    """Distances between the two points of each match on the ground, by the georeferences of both images.
 
-    The vector of a match points from where the reference image places the feature to where the target image places it:
+    The vector of a match points from its place on the ground by the reference to its place by the target:
     ``east_m > 0`` means that the target shows it too far east. Where the axes are not in metres, east is x of the map,
     north is y, and every number is in units of the map.
 
@@ -24,7 +24,7 @@ class GroundErrors:
         east_m: (N,) eastward component in metres; NaN where the reference system cannot express a point.
         north_m: (N,) northward component in metres, likewise.
         native_pixel_m: Side of a square as large as a native pixel of the reference image, in metres.
-        axes: What east and north are, and the unit.
+        axes: The axes east and north, and the unit.
     """
 
     east_m: NDArray[np.float64]
@@ -40,34 +40,34 @@ class GroundErrors:
     @property
     def median_m(self) -> tuple[float, float]:
         """Median shift (east, north) in metres."""
-        known = self.known
-        return float(np.median(known.east_m)), float(np.median(known.north_m))
+        errors = self.finite
+        return float(np.median(errors.east_m)), float(np.median(errors.north_m))
 
     @property
     def rmse_m(self) -> float:
         """Root mean square of the distances in metres."""
-        return float(np.sqrt(np.mean(self.known.distance_m**2)))
+        return float(np.sqrt(np.mean(self.finite.distance_m**2)))
 
     @property
     def ce90_m(self) -> float:
-        """Circular error: the distance that 90 % of the matches do not exceed, in metres."""
-        return float(np.percentile(self.known.distance_m, 90))
+        """Circular error (CE90) in metres: the distance that 90 % of the matches do not exceed."""
+        return float(np.percentile(self.finite.distance_m, 90))
 
     @property
-    def known(self) -> "GroundErrors":
-        """The errors of the points that have one."""
+    def finite(self) -> "GroundErrors":
+        """The errors of the matches that have one."""
         finite = np.isfinite(self.east_m) & np.isfinite(self.north_m)
         return self if finite.all() else self.subset(np.asarray(finite))
 
     def subset(self, chosen: NDArray[np.bool_]) -> "GroundErrors":
-        """The errors of some of the matches, chosen by an (N,) mask."""
+        """The errors of the matches that an (N,) mask selects."""
         return GroundErrors(self.east_m[chosen], self.north_m[chosen], self.native_pixel_m, self.axes)
 
 
 def ground_errors(
     reference: HasGrid, target: HasGrid, xy0: NDArray[np.float64], xy1: NDArray[np.float64]
 ) -> GroundErrors | None:
-    """Measure matches against the georeference of both images.
+    """Errors of matches against the georeferences of both images.
 
     Both points of a match are mapped to the ground and compared along the :func:`ground_axes` of the reference.
 

@@ -37,7 +37,7 @@ class Drawing:
         inside = left - slack <= x0 and bottom - slack <= y0 and x1 <= right + slack and y1 <= top + slack
         return inside and crs == self.crs
 
-    def within(self, bounds: Bounds) -> list[Any]:
+    def geometries_in(self, bounds: Bounds) -> list[Any]:
         """The geometries that touch a part of the box."""
         import shapely
 

@@ -22,7 +22,7 @@ class Window:
     width: int
     height: int
 
-    def holds(self, xy: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def contains(self, xy: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(N,) whether points (N, 2), (x, y) in pixels of the grid, lie in it; its right and lower edges do not."""
         within = xy - (self.x, self.y)
         return np.asarray(((within >= 0) & (within < (self.width, self.height))).all(axis=1))

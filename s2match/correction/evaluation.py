@@ -194,7 +194,7 @@ def _on(common: NDArray[np.bool_], reference: Grid, matches: Matches) -> NDArray
 
 
 def _agreement(all_errors: GroundErrors, counted: NDArray[np.bool_], alike: SimilarityMetrics) -> Agreement:
-    chosen = all_errors.subset(counted).known
+    chosen = all_errors.subset(counted).finite
     count = len(chosen.east_m)
     if count == 0:
         return Agreement(0, math.nan, math.nan, math.nan, math.nan, alike.similarity, alike.mutual_information)

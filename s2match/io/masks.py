@@ -130,7 +130,7 @@ def read_mask(mask: Mask, grid: Grid, window: Window) -> NDArray[np.bool_]:
         drawing = mask.drawing
         if drawing is None or not drawing.covers(bounds, onto.crs):
             drawing = read_drawing(mask.path, bounds, onto.crs)
-        drawn = drawing.within(bounds)
+        drawn = drawing.geometries_in(bounds)
         return rasterize(drawn, masked.shape, transform=onto.transform, all_touched=True) > 0 if drawn else masked
     with opened_mask(mask.path) as file:
         placed = _placed(file, grid)

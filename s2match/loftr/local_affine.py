@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from s2match.core.matches import REACH_CELLS
+from s2match.core.matches import RADIUS_CELLS
 from s2match.loftr.tokens import TokenTable
 
 # Neighbours further from the median displacement than this take no part; the limit grows with distance in cells.
@@ -65,7 +65,7 @@ def fit_local_affine(cells: Tensor, displacement: Tensor, weights: Tensor, grid:
         weights: (N,) weights of the matches, see :func:`match_weights`.
         grid: Rows and columns of the reference's cells.
     """
-    neighbours = TokenTable(cells, grid, REACH_CELLS).around(cells)
+    neighbours = TokenTable(cells, grid, RADIUS_CELLS).around(cells)
     offsets = _neighbour_offsets(cells.device)
     present = neighbours >= 0
     neighbours = neighbours.clamp(min=0)
@@ -109,7 +109,7 @@ def calibration_features(precision: Tensor, inlier_fraction: Tensor) -> Tensor:
 
 def _neighbour_offsets(device: torch.device) -> Tensor:
     """(K, 2) offsets (x, y) in cells of the neighbourhood, row-major."""
-    axis = torch.arange(2.0 * REACH_CELLS + 1, device=device) - REACH_CELLS
+    axis = torch.arange(2.0 * RADIUS_CELLS + 1, device=device) - RADIUS_CELLS
     return torch.stack(torch.meshgrid(axis, axis, indexing="xy"), -1).flatten(0, 1)
 
 

@@ -140,7 +140,7 @@ class LoftrMatcher:
             xy0, xy1, confidences, self._provenance(confidence), residual_px if self._has_local_fit else None
         )
         # fine matching may move a point off the valid pixels
-        return in_gdal.subset(image0.image.shows(xy0) & image1.image.shows(xy1))
+        return in_gdal.subset(image0.image.valid_at(xy0) & image1.image.valid_at(xy1))
 
     def _provenance(self, confidence: float) -> Provenance:
         precision = str(self._precision).removeprefix("torch.")

@@ -64,7 +64,7 @@ def fill(
         return nothing
     places = _empty_places(taken, reference.image.valid, core)
     expected = _expected(matches, places, linear)
-    shown = target.image.shows(expected)
+    shown = target.image.valid_at(expected)
     if not shown.any():
         return nothing
     steps = torch.from_numpy(linear).float()
@@ -80,9 +80,13 @@ def _found(
 ) -> Matches:
     """Points that some matches led to."""
     count = len(xy0)
-    scatter_px = None if matches.scatter_px is None else np.full(count, np.median(matches.scatter_px) if count else 0.0)
+    raw_residual_px = (
+        None
+        if matches.raw_residual_px is None
+        else np.full(count, np.median(matches.raw_residual_px) if count else 0.0)
+    )
     marks = np.ones(count, np.bool_)
-    return Matches(xy0, xy1, np.full(count, CONFIDENCE), matches.origin, scatter_px, similarity, marks)
+    return Matches(xy0, xy1, np.full(count, CONFIDENCE), matches.origin, raw_residual_px, similarity, marks)
 
 
 def _empty_places(taken: NDArray[np.float64], valid: NDArray[np.bool_], core: Window) -> NDArray[np.float64]:

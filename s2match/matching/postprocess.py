@@ -53,7 +53,7 @@ def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: R
     height, width = images[0].valid.shape
     core = region.core or Window(0, 0, width, height)
     most = math.ceil(settings.max_points * region.area_fraction)
-    kept = core.holds(matches.xy0)
+    kept = core.contains(matches.xy0)
     kept[kept] = thin_mask(matches.subset(kept), most)
     thinned = matches.subset(kept)
     if not settings.refined:
@@ -77,7 +77,7 @@ def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: R
 
 def _on_valid(matches: Matches, images: tuple[GreyImage, GreyImage]) -> Matches:
     """Matches on valid pixels of both images: refinement moves some off."""
-    return matches.subset(images[0].shows(matches.xy0) & images[1].shows(matches.xy1))
+    return matches.subset(images[0].valid_at(matches.xy0) & images[1].valid_at(matches.xy1))
 
 
 def _linear_of(matches: Matches, options: FitOptions) -> NDArray[np.float64] | None:

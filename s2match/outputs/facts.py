@@ -58,7 +58,7 @@ def facts(result: PairResult) -> dict[str, Any]:
         "ransac_threshold_px": settings.ransac_threshold_px,
         "seed": settings.seed,
         "matches": len(result.matches),
-        "correlated_matches": int(result.matches.marks.sum()),
+        "correlated_matches": int(result.matches.is_correlated.sum()),
         "registered": registration is not None,
         "registration": None if registration is None else _registration_facts(result, registration),
         "registration_failure": None if refusal is None else asdict(refusal),

@@ -57,13 +57,13 @@ def no_errors_reason(result: PairResult) -> str:
 
 def error_facts(errors: GroundErrors | None) -> dict[str, float] | None:
     """Ground errors by the names of the JSON; None where there are none."""
-    if errors is None or not len(errors.known.east_m):
+    if errors is None or not len(errors.finite.east_m):
         return None
     (x, y), (across, along) = errors.median_m, _axis_names(errors.axes)
     lengths = {f"median_{across}": x, f"median_{along}": y, "rmse": errors.rmse_m, "ce90": errors.ce90_m}
     unit = unit_key(errors.axes.unit)
     return (
-        {"matches": len(errors.known.east_m)}
+        {"matches": len(errors.finite.east_m)}
         | {f"{name}_{unit}": value for name, value in lengths.items()}
         | {f"{name}_native_px": value / errors.native_pixel_m for name, value in lengths.items()}
     )
@@ -95,7 +95,7 @@ def _notes(errors: GroundErrors) -> list[str]:
     pixel = f"px: native pixels of {errors.native_pixel_m:.4g} {errors.axes.unit}"
     notes = [f"({pixel}; shifts are medians, {axes_title(errors.axes)})"]
     total = len(errors.east_m)
-    outside = total - len(errors.known.east_m)
+    outside = total - len(errors.finite.east_m)
     if outside:
         notes.append(f"({outside} of {total} matches lie outside the area of a reference system and do not count)")
     return notes

@@ -78,7 +78,7 @@ def _title(result: PairResult) -> str:
     if result.registration is not None:
         parts.append(f"{result.registration.model}, {result.settings.ransac_threshold_px:g} px")
     errors = result.inlier_errors
-    if errors is not None and len(errors.known.east_m):
+    if errors is not None and len(errors.finite.east_m):
         parts.append(f"CE90 of inliers {errors.ce90_m:.0f} {errors.axes.unit}")
     return f"{'  ·  '.join(parts)}  ·  {result.matches.origin.weights}"
 

@@ -83,7 +83,7 @@ def _refusal_rows(refusal: Refusal | None) -> list[tuple[str, str]]:
 
 def _count(matches: Matches) -> str:
     count = f"{len(matches)} above {matches.origin.confidence:.2f}"
-    correlated = matches.marks.sum()
+    correlated = matches.is_correlated.sum()
     return (
         f"{count}, {correlated} of them by orientation correlation where the network had none" if correlated else count
     )

@@ -124,7 +124,7 @@ def failure_of(matches: Matches, found: Registration | None, ground: CommonGroun
 
 def in_one_cluster(matches: Matches, inliers: NDArray[np.bool_]) -> bool:
     """Whether inliers (N,) that were fitted to their neighbours lie in so few places that they may be one cluster."""
-    return matches.scatter_px is not None and patches(matches, inliers) < MIN_PATCHES
+    return matches.raw_residual_px is not None and patches(matches, inliers) < MIN_PATCHES
 
 
 def patches(matches: Matches, inliers: NDArray[np.bool_]) -> int:
@@ -145,8 +145,8 @@ def weight(matches: Matches, inliers: NDArray[np.bool_]) -> float:
         inliers: (N,) those that count.
     """
     chosen = matches.subset(inliers)
-    scatter_px = np.zeros(len(chosen)) if chosen.scatter_px is None else chosen.scatter_px
-    each = chosen.confidence / (1 + (scatter_px / _SCATTER_PX) ** 2)
+    raw_residual_px = np.zeros(len(chosen)) if chosen.raw_residual_px is None else chosen.raw_residual_px
+    each = chosen.confidence / (1 + (raw_residual_px / _SCATTER_PX) ** 2)
     cells, cell = np.unique(np.floor(chosen.xy0 / CELL_PX), axis=0, return_inverse=True)
     surest = np.zeros(len(cells))
     np.maximum.at(surest, cell.ravel(), each)

@@ -79,7 +79,7 @@ class RefusedPair:
 def explain(pair: RefusedPair) -> Refusal:
     """The cause of a refusal, and what to try."""
     failure = pair.failure
-    if pair.origin.given:
+    if pair.origin.imported:
         return Refusal(failure.reason.value, _cause(failure, "tie points"), _GIVEN_ADVICE)
     if failure.reason is Reason.IMPLAUSIBLE:
         tries = ("another date", "check the georeference and the orientation of both images")

@@ -55,7 +55,7 @@ def binned(
         unit_px: How much of the unit a target pixel is.
     """
     # scatter is a distance: half of its square lies along each axis
-    alone = np.zeros(len(matches)) if matches.scatter_px is None else (matches.scatter_px * unit_px) ** 2 / 2
+    alone = np.zeros(len(matches)) if matches.raw_residual_px is None else (matches.raw_residual_px * unit_px) ** 2 / 2
     by_column, by_row = (_profile(matches.xy0[:, axis], vectors, alone, size[axis]) for axis in (0, 1))
     return by_column, by_row
 

@@ -32,7 +32,7 @@ def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.
         if registration.field is None
         else registration.field.leverage(points, xy)
     )
-    squares = registration.residual_px**2 + (0.0 if matches.scatter_px is None else matches.scatter_px**2)
+    squares = registration.residual_px**2 + (0.0 if matches.raw_residual_px is None else matches.raw_residual_px**2)
     variance = float(squares[inliers].sum()) / max(len(points) - parameters, 1)
     return np.asarray(np.sqrt(variance * leverage))
 

@@ -158,7 +158,7 @@ def _displacement(
     noise_px = _STANDARD_ERRORS * math.sqrt(float(np.mean(off_px**2))) + systematic_px
     errors = ground_errors(reference, target, places, carried)
     if errors is not None:
-        known = errors.known
+        known = errors.finite
         if not len(known.east_m):
             return None
         moved = np.stack([known.east_m, known.north_m], axis=1)

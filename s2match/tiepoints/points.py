@@ -50,7 +50,7 @@ class TiePoints:
         xy1_px: (N, 2) positions in the file of the target, likewise.
         confidence: (N,) 0 to 1.
         similarity: (N,) see :class:`s2match.core.matches.Matches`; None where the points were not refined.
-        scatter_px: (N,) likewise, in pixels of the target's file.
+        raw_residual_px: (N,) likewise, in pixels of the target's file.
         correlated: (N,) likewise; None where none was sought.
         residual_xy_px: (N, 2) from each point of the target to where the model places it, (x, y) in pixels of the
             target's file; None without a model.
@@ -63,7 +63,7 @@ class TiePoints:
     xy1_px: NDArray[np.float64]
     confidence: NDArray[np.float64]
     similarity: NDArray[np.float64] | None = None
-    scatter_px: NDArray[np.float64] | None = None
+    raw_residual_px: NDArray[np.float64] | None = None
     correlated: NDArray[np.bool_] | None = None
     residual_xy_px: NDArray[np.float64] | None = None
     outlier: NDArray[np.bool_] | None = None
@@ -124,7 +124,7 @@ def tie_points_of(result: MatchedPair) -> TiePoints:
         xy1_px,
         matches.confidence,
         matches.similarity,
-        None if matches.scatter_px is None else matches.scatter_px * file_pixels_per_pixel(result.target),
+        None if matches.raw_residual_px is None else matches.raw_residual_px * file_pixels_per_pixel(result.target),
         matches.correlated,
         residual_xy_px,
         None if registration is None else ~registration.inliers,
@@ -145,7 +145,7 @@ def as_matches(points: TiePoints, reference: HasGrid, target: HasGrid, origin: P
         from_file(target, points.xy1_px),
         points.confidence,
         origin,
-        None if points.scatter_px is None else points.scatter_px / file_pixels_per_pixel(target),
+        None if points.raw_residual_px is None else points.raw_residual_px / file_pixels_per_pixel(target),
         points.similarity,
         points.correlated,
     )

@@ -65,7 +65,7 @@ def columns_of(points: TiePoints) -> dict[str, Column]:
         **_pair("X_MAP_REF", "Y_MAP_REF", points.reference_map, count, map_decimals(points.reference, _MAP_STEP_PX)),
         "CONFIDENCE": _rounded(points.confidence, count, _RATIO_DECIMALS),
         "SIMILARITY": _rounded(points.similarity, count, _RATIO_DECIMALS),
-        "SCATTER_PX": _rounded(points.scatter_px, count, _FIT_DECIMALS),
+        "SCATTER_PX": _rounded(points.raw_residual_px, count, _FIT_DECIMALS),
         "CORRELATED": _flags(points.correlated, count),
         **_pair("X_RESIDUAL_PX", "Y_RESIDUAL_PX", residual_px, count, _PX_DECIMALS),
         "RESIDUAL_PX": _rounded(_length(residual_px), count, _PX_DECIMALS),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from s2match.core.matches import REACH_CELLS
+from s2match.core.matches import RADIUS_CELLS
 from s2match.loftr.local_affine import LocalFit, _median, calibrated_confidence, fit_local_affine, match_weights
 
 GRID = (24, 30)
@@ -64,7 +64,7 @@ def test_a_single_match_is_its_own_fit() -> None:
 def test_neighbours_are_those_within_the_radius() -> None:
     """Two groups further apart than the radius have no influence on each other."""
     left = CELLS[(CELLS % GRID[1] < 10)]
-    right = CELLS[(CELLS % GRID[1] >= 10 + REACH_CELLS)]
+    right = CELLS[(CELLS % GRID[1] >= 10 + RADIUS_CELLS)]
     cells = torch.cat([left, right]).sort()[0]
     displacement = torch.where((cells % GRID[1] < 10)[:, None], 5.0, -5.0).expand(-1, 2)
     fit = fit_local_affine(cells, displacement, torch.ones(len(cells)), GRID)
@@ -76,7 +76,7 @@ def test_precision_is_lower_with_neighbours_on_one_side() -> None:
     fit = fit_local_affine(CELLS, turned(0, 1), SURE, GRID)
     middle = int(fit.precision.argmax())
     assert fit.precision[0] < 0.15 * fit.precision[middle]
-    assert fit.precision[middle] == pytest.approx((2 * REACH_CELLS + 1) ** 2 - 1, rel=0.01)
+    assert fit.precision[middle] == pytest.approx((2 * RADIUS_CELLS + 1) ** 2 - 1, rel=0.01)
     assert torch.allclose(fit.inlier_fraction, torch.ones(len(CELLS)), atol=1e-3)
 
 

@@ -96,7 +96,7 @@ def test_a_known_shift_is_found(matcher: LoftrMatcher) -> None:
     assert len(found) > 300
     assert (error < 1.5).mean() > 0.95 and np.median(error) < 0.35
     assert np.abs(np.median(found.xy1 - found.xy0, axis=0) + [5, 3]).max() < 0.2
-    assert found.scatter_px is not None and found.scatter_px.max() < 3
+    assert found.raw_residual_px is not None and found.raw_residual_px.max() < 3
 
 
 @pytest.mark.parametrize(("width", "height"), [(256, 256), (250, 243)])

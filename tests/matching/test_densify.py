@@ -53,12 +53,12 @@ def test_empty_ground_is_filled_with_the_contrast_as_it_is_or_inverted(matrix: N
     image = texture(SIDE, SIDE, seed=1, detail_px=2)
     target = through(image, matrix)
     matches = known(image, target, matrix)
-    matches = replace(matches, scatter_px=np.full(len(matches), 0.2))
+    matches = replace(matches, raw_residual_px=np.full(len(matches), 0.2))
     new = added(matches, grey(image), grey(255 - target if odd else target), matrix[:2, :2])
     assert len(new) > 40
     assert np.median(errors(new, matrix)) < 0.05 and errors(new, matrix).max() < 0.3
     assert (new.confidence == CONFIDENCE).all() and new.similarity is not None and new.similarity.min() > 0.5
-    assert new.scatter_px is not None and (new.scatter_px == 0.2).all()
+    assert new.raw_residual_px is not None and (new.raw_residual_px == 0.2).all()
     columns, rows = np.unique(new.xy0[:, 0]), np.unique(new.xy0[:, 1])
     assert (np.diff(columns) == STEP_PX).all() and columns.max() > SIDE - 2 * STEP_PX and len(rows) >= 10
     assert np.abs(new.xy0[:, None] - matches.xy0).max(axis=2).min() >= STEP_PX - 2
@@ -112,9 +112,9 @@ def test_masked_ground_of_either_image_gets_no_point() -> None:
     left = left.subset(left.xy0[:, 0] < 150)
     pair = grey(image * valid0, valid0), grey(target * valid1, valid1)
     found = postprocess(left, pair, Region(STILL), Settings(max_points=1000, refine=True))
-    assert len(filled(found)) > 30 and pair[0].shows(found.xy0).all() and pair[1].shows(found.xy1).all()
+    assert len(filled(found)) > 30 and pair[0].valid_at(found.xy0).all() and pair[1].valid_at(found.xy1).all()
     without = postprocess(left, (grey(image), grey(target)), Region(STILL), Settings(max_points=1000, refine=True))
-    assert not (pair[0].shows(without.xy0) & pair[1].shows(without.xy1)).all()
+    assert not (pair[0].valid_at(without.xy0) & pair[1].valid_at(without.xy1)).all()
 
 
 def test_only_the_part_that_is_asked_for() -> None:

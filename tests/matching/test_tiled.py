@@ -81,7 +81,7 @@ def test_windows_find_what_one_pass_finds(matcher: LoftrMatcher, write_image: Wr
     assert np.allclose(found.xy0 % 8, 0.5)
     columns = np.bincount((found.xy0[:, 0] // 8).astype(int), minlength=WIDTH // 8)[4:48]
     assert columns.min() > 0.9 * columns.max()
-    assert found.scatter_px is not None and len(found.scatter_px) == len(found)
+    assert found.raw_residual_px is not None and len(found.raw_residual_px) == len(found)
 
 
 def test_what_windows_fill_lies_where_nothing_else_does(

@@ -18,13 +18,13 @@ ORIGIN = Provenance("test", "cpu", 0.2)
 SHIFT = np.array([3.0, -5.0])
 
 
-def on_cells(columns: range, rows: range, confidence: float = 0.95, scatter_px: float = 0.3) -> Matches:
+def on_cells(columns: range, rows: range, confidence: float = 0.95, raw_residual_px: float = 0.3) -> Matches:
     """One match in each of some cells of 8 px, fitted to its neighbours."""
     x, y = np.meshgrid(np.array(columns), np.array(rows))
     xy0 = (np.stack([x, y], axis=-1).reshape(-1, 2) + 0.5) * 8
     count = len(xy0)
     noise = np.random.default_rng(0).normal(0, 0.05, xy0.shape)
-    return Matches(xy0, xy0 + SHIFT + noise, np.full(count, confidence), ORIGIN, np.full(count, scatter_px))
+    return Matches(xy0, xy0 + SHIFT + noise, np.full(count, confidence), ORIGIN, np.full(count, raw_residual_px))
 
 
 def square(side_px: int) -> CommonGround:
@@ -44,7 +44,7 @@ def test_small_ground_that_matches_throughout_registers(side_px: int) -> None:
 def test_a_cluster_on_small_ground_does_not(side_px: int, confidence: float) -> None:
     """As large as wrong matches are seen to come: 45 cells of weak matches, 25 of sure ones, that scatter."""
     rows = 9 if confidence < 0.8 and side_px > 96 else 5
-    found = fit(on_cells(range(1, 6), range(1, 1 + rows), confidence, scatter_px=0.6), ground=square(side_px))
+    found = fit(on_cells(range(1, 6), range(1, 1 + rows), confidence, raw_residual_px=0.6), ground=square(side_px))
     assert isinstance(found, FitFailure) and found.reason is Reason.ONE_CLUSTER
 
 
@@ -72,7 +72,7 @@ def test_a_turn_on_small_ground_is_followed() -> None:
     matches = on_cells(range(1, 19), range(1, 19))
     turn = np.array([[0.0, 0.06], [-0.06, 0.0]])
     turned = Matches(
-        matches.xy0, matches.xy1 + (matches.xy0 - 80) @ turn, matches.confidence, ORIGIN, matches.scatter_px
+        matches.xy0, matches.xy1 + (matches.xy0 - 80) @ turn, matches.confidence, ORIGIN, matches.raw_residual_px
     )
     found = fit(turned, ground=square(160))
     assert isinstance(found, Registration) and found.model == "similarity"

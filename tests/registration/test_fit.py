@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from s2match.core.matches import PATCH_PX, REACH_CELLS, Matches, Provenance
+from s2match.core.matches import PATCH_PX, RADIUS_CELLS, Matches, Provenance
 from s2match.errors import OptionError
 from s2match.registration.evidence import MIN_INLIERS, FitFailure, required_inliers
 from s2match.registration.fit import fit
@@ -127,7 +127,7 @@ def test_uncertainty_of_averaged_points_is_that_of_what_they_average() -> None:
     corner = np.array([[1000.0, 1000.0]])
     wanted, found, naive = (
         float(uncertainty_px(fitted, matches, corner)[0])
-        for matches in (alone, together, replace(together, scatter_px=None))
+        for matches in (alone, together, replace(together, raw_residual_px=None))
         if isinstance(fitted := fit(matches, FitOptions(threshold_px=3.0)), Registration)
     )
     assert found == pytest.approx(wanted, rel=0.15) and naive < 0.1 * wanted
@@ -139,8 +139,8 @@ def test_one_patch_that_agrees_with_itself_is_no_evidence(spread_px: float, regi
     xy0 = np.random.default_rng(0).uniform(0, spread_px, (400, 2)) + [130, 220]
     alone = Matches(xy0, xy0 + [3, 4], np.ones(400), Provenance("test", "cpu", 0.8))
     assert isinstance(fit(alone), Registration)
-    assert isinstance(fit(replace(alone, scatter_px=np.full(400, 0.1))), Registration) == registers
+    assert isinstance(fit(replace(alone, raw_residual_px=np.full(400, 0.1))), Registration) == registers
 
 
 def test_a_patch_is_as_large_as_the_neighbours_that_are_asked() -> None:
-    assert PATCH_PX == 8 * (2 * REACH_CELLS + 1)
+    assert PATCH_PX == 8 * (2 * RADIUS_CELLS + 1)

@@ -82,7 +82,7 @@ def test_matches_that_disagree() -> None:
 
 def test_given_tie_points_are_no_matches() -> None:
     result = result_of(PLACES[:5], PLACES[:5])
-    origin = replace(result.matches.origin, given=True)
+    origin = replace(result.matches.origin, imported=True)
     code, words = told(replace(result, matches=replace(result.matches, origin=origin)))
     assert code == "hardly_any_matches" and "there are only 5 tie points" in words and "more tie points" in words
     assert "confidence" not in words and "date" not in words

@@ -426,7 +426,7 @@ def test_what_is_not_known_of_a_point_is_read_as_such(unknown: str, pair: Pair, 
     edit_rows(tmp_path / "t.csv", lambda rows: [row | {"SCATTER_PX": unknown} for row in rows])
     points = read_tie_points(tmp_path / "t.csv", whole_file(result.reference), whole_file(result.target))
     assert len(points) == 200 and points.confidence[0] == 1 and (points.confidence[1:] <= 1).all()
-    assert points.scatter_px is None and points.similarity is None and points.correlated is None
+    assert points.raw_residual_px is None and points.similarity is None and points.correlated is None
 
 
 def changed(name: str, value: str) -> Callable[[list[dict[str, str]]], list[dict[str, str]]]:

@@ -112,4 +112,4 @@ def charts(result: PairResult, improvement: Improvement | None = None) -> Iterat
 def _has_errors(result: PairResult) -> bool:
     """Whether an inlier, or without a registration any match, has an error on the ground."""
     errors = result.errors if result.registration is None else result.inlier_errors
-    return errors is not None and len(errors.known.east_m) > 0
+    return errors is not None and len(errors.finite.east_m) > 0

@@ -40,7 +40,7 @@ def plot_confidence(result: PairResult) -> Figure:
         result: A pair of georeferenced images with matches; the georeference is taken as ground truth.
     """
     errors, matches = result.errors, result.matches
-    assert errors is not None and len(errors.known.east_m), "errors need matches and two georeferenced images"
+    assert errors is not None and len(errors.finite.east_m), "errors need matches and two georeferenced images"
     finite = np.asarray(np.isfinite(errors.distance_m))
     matches, errors = matches.subset(finite), errors.subset(finite)
     error_px = np.linalg.norm(predict(matches.xy0, result.reference, result.target) - matches.xy1, axis=1)

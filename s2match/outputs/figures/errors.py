@@ -27,8 +27,8 @@ def plot_errors(result: PairResult) -> Figure:
             drawn where there is no registration.
     """
     errors = result.errors if result.registration is None else result.inlier_errors
-    assert errors is not None and len(errors.known.east_m), "errors need matches and two georeferenced images"
-    errors, unit = errors.known, errors.axes.unit
+    assert errors is not None and len(errors.finite.east_m), "errors need matches and two georeferenced images"
+    errors, unit = errors.finite, errors.axes.unit
     x, y = ("east", "north") if errors.axes.in_metres else ("x", "y")
     counted = "matches" if result.registration is None else "inliers"
     figure = new_figure(9, 10)

@@ -22,7 +22,7 @@ def plot_shifts(result: PairResult) -> Figure:
         result: A pair of georeferenced images with matches; without a registration all of them are drawn.
     """
     errors, registration = result.errors, result.registration
-    assert errors is not None and len(errors.known.east_m), "shifts need matches and two georeferenced images"
+    assert errors is not None and len(errors.finite.east_m), "shifts need matches and two georeferenced images"
     chosen = np.asarray(np.isfinite(errors.distance_m))
     if registration is not None:
         chosen = chosen & registration.inliers
