@@ -6,7 +6,7 @@ What most scripts need is here, and imported when it is first asked for; ``impor
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0"
+from s2match.version import __version__
 
 if TYPE_CHECKING:
     from s2match.api import coregister, match, show_versions, warp
@@ -49,6 +49,7 @@ __all__ = [
     "S2MatchError",
     "Settings",
     "TiePoints",
+    "__version__",
     "coregister",
     "facts",
     "fit_tie_points",

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match import __version__
 from s2match.arrays import Image, as_files, bands_of, dataarray_like
 from s2match.core.file_pixels import whole_file
 from s2match.core.grid import Grid
@@ -27,6 +26,7 @@ from s2match.resampling.kernels import NEAREST, RESAMPLINGS
 from s2match.result import PairResult
 from s2match.settings import Choices, Settings
 from s2match.util.atomic_write import check_outputs_apart, check_writable
+from s2match.version import __version__
 
 if TYPE_CHECKING:
     from xarray import DataArray

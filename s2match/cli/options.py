@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from s2match import __version__
 from s2match.settings import PRECISIONS, PRESETS, Settings
+from s2match.version import __version__
 
 PROGRAM = "s2match"
 _ABOUT = "Match two Sentinel-2 images with LoFTR and measure the matches in metres."

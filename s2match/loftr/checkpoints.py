@@ -23,7 +23,6 @@ from kornia.feature.loftr.loftr import urls as kornia_urls
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from s2match import data
 from s2match.errors import CorruptWeightsError, UnknownWeightsError, WeightsDownloadError
 from s2match.io.quiet import without_warnings
 from s2match.loftr.config import KORNIA, MatchingConfig
@@ -69,7 +68,7 @@ def load_network(name: str) -> Network:
         CorruptWeightsError: The file cannot be loaded, or is not a LoFTR.
     """
     if name == BUNDLED:
-        with as_file(files(data) / f"{BUNDLED}.safetensors") as path:
+        with as_file(files("s2match.data") / f"{BUNDLED}.safetensors") as path:
             return _load_file(path, BUNDLED)
     if name in DOWNLOADED:
         return _load_named(name)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from s2match import __version__
 from s2match.core.ground_axes import MAP_UNITS
 from s2match.core.ground_errors import GroundErrors
 from s2match.core.radiometry import Radiometry
@@ -22,6 +21,7 @@ from s2match.registration.residual_profiles import Profile, profiles
 from s2match.registration.verdict import Displacement
 from s2match.result import PairResult
 from s2match.util.atomic_write import atomic_write
+from s2match.version import __version__
 
 _LOG = logging.getLogger(__name__)
 

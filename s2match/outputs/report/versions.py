@@ -6,7 +6,7 @@ from importlib.metadata import version
 import cv2
 import rasterio
 
-from s2match import __version__
+from s2match.version import __version__
 
 
 def versions() -> dict[str, str]:
