@@ -1,6 +1,7 @@
 """Pages for people: links lead somewhere, and the options they describe are those of the command."""
 
 import argparse
+import pkgutil
 import re
 import tomllib
 import unicodedata
@@ -112,3 +113,13 @@ def test_moved_modules_lie_where_the_changelog_says() -> None:
         for home in re.findall(r"`([\w.]+?)(?:\.\*)?`", homes):
             path = ROOT / "s2match" / home.replace(".", "/")
             assert path.is_dir() or path.with_suffix(".py").is_file(), home
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=lambda page: page.name)
+def test_names_in_the_text_exist(page: Path) -> None:
+    """Modules and functions of the package, and files of the project."""
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"`(s2match(?:\.\w+)+)", text):
+        pkgutil.resolve_name(name)
+    for name in re.findall(r"`((?:s2match|tests|benchmarks|training|docs)/[\w/.]+)`", text):
+        assert (ROOT / name).exists(), name
