@@ -78,11 +78,13 @@ def test_the_readme_s_ten_lines_do_the_whole_job(
 @pytest.mark.slow
 def test_the_examples_of_the_pages_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sample_in(tmp_path)
+    (tmp_path / "b_B11_20m.jp2").symlink_to(tmp_path / "b_TCI.jp2")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for block in examples("docs/python.md") + examples("docs/report.md"):
         exec(compile(block, "docs/python.md", "exec"), names)
-    assert {"tie_points.gpkg", "result.json", "result.png", "report"} <= {path.name for path in tmp_path.iterdir()}
+    files = {"tie_points.gpkg", "result.json", "result.png", "report", "b_corrected.tif", "b_B11_20m_coregistered.tif"}
+    assert files <= {path.name for path in tmp_path.iterdir()}
 
 
 def test_paths_may_be_text_everywhere(tmp_path: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
