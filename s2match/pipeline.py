@@ -148,14 +148,11 @@ def create_matcher(settings: Settings) -> Matcher:
     """
     # PyTorch and kornia take seconds to import: not before they are needed
     with nullcontext() if "torch" in sys.modules else without_garbage_collection():
-        import torch
-
         from s2match.loftr.checkpoints import load_network
-        from s2match.loftr.device import pick_device
+        from s2match.loftr.device import pick_device, precision_named
         from s2match.loftr.matcher import LoftrMatcher
-    precision = None if settings.precision == "auto" else getattr(torch, settings.precision)
     device = pick_device(settings.device)
-    return LoftrMatcher(load_network(settings.weights), device, precision)
+    return LoftrMatcher(load_network(settings.weights), device, precision_named(settings.precision))
 
 
 def check_device(name: str) -> None:

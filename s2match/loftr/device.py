@@ -32,6 +32,12 @@ def pick_device(name: str) -> torch.device:
     raise DeviceError(f"There is no device {name!r} here: choose auto, {', '.join(available)}.")
 
 
+def precision_named(name: str) -> torch.dtype | None:
+    """Number format by one of :data:`s2match.settings.PRECISIONS`; None for ``auto``."""
+    formats = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
+    return formats[name]
+
+
 def best_precision(device: torch.device) -> torch.dtype:
     """Fastest number format of the backbone that keeps the matches.
 
