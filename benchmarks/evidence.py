@@ -25,7 +25,7 @@ from s2match.loftr.device import pick_device
 from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching.single_pass import match_rasters
 from s2match.registration.estimators import best_model
-from s2match.registration.evidence import common_ground, patches, weight
+from s2match.registration.evidence import common_ground, count_patches, evidence_weight
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration
 from s2match.registration.options import FIELD, MODELS, FitOptions
@@ -92,13 +92,13 @@ def calls(matcher: LoftrMatcher, pair: tuple[Raster, Raster], confidence: float)
     for model in (each for each in MODELS if each != FIELD):
         best = best_model(matches, FitOptions(model))
         inliers = np.zeros(len(matches), np.bool_) if best is None else best.inliers
-        weighs = weight(matches, inliers)
+        weighs = evidence_weight(matches, inliers)
         found[model] = Call(
             names,
             isinstance(fit(matches, FitOptions(model), ground=ground), Registration),
             len(matches),
             int(inliers.sum()),
-            patches(matches, inliers),
+            count_patches(matches, inliers),
             weighs,
             0.0 if best is None else weighs / max(ground.cells(best.apply), 1.0),
         )

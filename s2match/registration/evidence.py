@@ -1,4 +1,4 @@
-"""Whether matches that agree on one model are evidence for it, or may agree by chance; and what is missing."""
+"""Whether the inliers of a model are evidence for it, or may agree by chance."""
 
 import math
 from collections.abc import Callable
@@ -12,33 +12,35 @@ from s2match.core.matches import CELL_PX, PATCH_PX, Matches
 from s2match.core.raster import HasGrid, Raster
 from s2match.registration.model import Registration
 
-# A registration needs MIN_INLIERS plus this share of the matches to agree: wrong matches agree by chance, the more of
-# them the more. benchmarks/evidence.py measures by how much.
+# A registration needs MIN_INLIERS plus this fraction of the matches as inliers. Wrong matches agree by chance, and more
+# of them where there are more; benchmarks/evidence.py measures how many.
 MIN_INLIERS = 12
-CHANCE_SHARE = 0.1
+CHANCE_FRACTION = 0.1
 
 # Matches fitted to their neighbours are not independent: wrong ones come as one cluster that agrees with itself. A
-# cluster is no larger than PATCH_PX and touches at most four squares of that side; a fifth must hold inliers.
+# cluster is no larger than PATCH_PX and touches at most four squares of that side, so that inliers in a fifth square
+# are evidence.
 MIN_PATCHES = 5
 
-# Common ground that is too small for MIN_PATCHES registers where the inliers weigh this much, and this share of the
-# cells in common. An inlier weighs its confidence, half of it at this scatter: the points of wrong clusters scatter
-# more about what their neighbours agree on. On 2000 pairs of different places, 64 to 352 px a side, no cluster weighed
-# more than 13 (python -m benchmarks.evidence --crop).
-SMALL_WEIGHT, SMALL_SHARE = 20.0, 0.05
-_SCATTER_PX = 0.5
+# Common ground that is too small for MIN_PATCHES registers where the inliers have this weight, and this fraction of the
+# common cells. The weight of an inlier is its confidence, halved at a raw residual of _HALF_WEIGHT_PX: points of wrong
+# clusters lie further from their local fit. On 2000 pairs of different places, 64 to 352 px a side, no cluster had a
+# weight above 13 (python -m benchmarks.evidence --crop).
+SMALL_WEIGHT, SMALL_FRACTION = 20.0, 0.05
+_HALF_WEIGHT_PX = 0.5
 
-# Places along each side at which common ground is counted, at most.
-_PLACES = 256
+# Most sample points along each side when common ground is counted.
+_SAMPLES = 256
 
 
 class Reason(StrEnum):
-    """Why matches are no registration; the values are stable."""
+    """Why matches give no registration; the values are stable."""
 
     HARDLY_ANY_MATCHES = "hardly_any_matches"
     TOO_FEW_AGREE = "too_few_agree"
     ONE_CLUSTER = "one_cluster"
     IMPLAUSIBLE = "implausible"
+    ONE_LINE = "one_line"
 
 
 @dataclass(frozen=True)
@@ -48,15 +50,15 @@ class FitFailure:
     Attributes:
         reason: The reason.
         matches: Number of matches.
-        agreeing: Number of matches that agree on the best model.
-        required: Number of matches that must agree.
-        scale: Smallest and largest scale of a model that was refused, against the one expected; else None.
-        mirrored: Whether a model that was refused mirrors the image.
+        inliers: Number of inliers of the best model.
+        required: Number of inliers that a registration needs.
+        scale: Smallest and largest scale of an implausible model, relative to the expected one; None for other reasons.
+        mirrored: Whether an implausible model mirrors the image.
     """
 
     reason: Reason
     matches: int
-    agreeing: int
+    inliers: int
     required: int
     scale: tuple[float, float] | None = None
     mirrored: bool = False
@@ -82,12 +84,12 @@ class CommonGround:
         """Number of cells of 8 × 8 px of the reference that are valid in both images.
 
         Args:
-            apply: Carries (N, 2) reference pixels (x, y) to target pixels, GDAL frame.
+            apply: Maps (N, 2) reference pixels (x, y) to target pixels, GDAL frame.
         """
-        columns, rows = (min(math.ceil(side / CELL_PX), _PLACES) for side in self.size)
+        columns, rows = (min(math.ceil(side / CELL_PX), _SAMPLES) for side in self.size)
         x, y = np.meshgrid((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows)
-        places = np.stack([x, y], axis=-1).reshape(-1, 2) * self.size
-        common = _shows(self.valid, places / self.size) & _shows(self.target_valid, apply(places) / self.target_size)
+        xy = np.stack([x, y], axis=-1).reshape(-1, 2) * self.size
+        common = _valid_at(self.valid, xy / self.size) & _valid_at(self.target_valid, apply(xy) / self.target_size)
         return float(common.mean()) * math.prod(self.size) / CELL_PX**2
 
 
@@ -99,46 +101,50 @@ def common_ground(reference: HasGrid, target: HasGrid, previews: tuple[Raster, R
         target: Target, likewise.
         previews: Both with pixels, at any size; None where the two are rasters, or all of their pixels count as valid.
     """
-    first, second = previews or (reference, target)
-    return CommonGround(reference.size, target.size, _valid(first), _valid(second))
+    images = previews or (reference, target)
+    return CommonGround(reference.size, target.size, _valid_of(images[0]), _valid_of(images[1]))
 
 
-def failure_of(matches: Matches, found: Registration | None, ground: CommonGround | None = None) -> FitFailure | None:
+def failure_of(
+    matches: Matches, registration: Registration | None, ground: CommonGround | None = None
+) -> FitFailure | None:
     """Why the inliers of a model may agree by chance; None where they are evidence.
 
     Args:
         matches: All matches.
-        found: The model that most of them agree on; None where there is none.
+        registration: The model with the most inliers; None where there is none.
         ground: Where the images can match; None where unknown: small common ground is then never enough.
     """
     count, required = len(matches), required_inliers(len(matches))
-    agreeing = 0 if found is None else int(found.inliers.sum())
+    inliers = 0 if registration is None else int(registration.inliers.sum())
     if count < MIN_INLIERS:
-        return FitFailure(Reason.HARDLY_ANY_MATCHES, count, agreeing, required)
-    if found is None or agreeing < required:
-        return FitFailure(Reason.TOO_FEW_AGREE, count, agreeing, required)
-    if not in_one_cluster(matches, found.inliers) or (ground is not None and _fill(ground, matches, found)):
+        return FitFailure(Reason.HARDLY_ANY_MATCHES, count, inliers, required)
+    if registration is None or inliers < required:
+        return FitFailure(Reason.TOO_FEW_AGREE, count, inliers, required)
+    if not in_one_cluster(matches, registration.inliers):
         return None
-    return FitFailure(Reason.ONE_CLUSTER, count, agreeing, required)
+    if ground is not None and _outweighs_clusters(ground, matches, registration):
+        return None
+    return FitFailure(Reason.ONE_CLUSTER, count, inliers, required)
 
 
 def in_one_cluster(matches: Matches, inliers: NDArray[np.bool_]) -> bool:
-    """Whether inliers (N,) that were fitted to their neighbours lie in so few places that they may be one cluster."""
-    return matches.raw_residual_px is not None and patches(matches, inliers) < MIN_PATCHES
+    """Whether inliers (N,) that were fitted to their neighbours lie in so few patches that they may be one cluster."""
+    return matches.raw_residual_px is not None and count_patches(matches, inliers) < MIN_PATCHES
 
 
-def patches(matches: Matches, inliers: NDArray[np.bool_]) -> int:
-    """Number of squares of PATCH_PX of the reference that hold some of the inliers (N,)."""
+def count_patches(matches: Matches, inliers: NDArray[np.bool_]) -> int:
+    """Number of squares of PATCH_PX of the reference that contain inliers (N,)."""
     return len(np.unique(np.floor(matches.xy0[inliers] / PATCH_PX), axis=0))
 
 
 def required_inliers(matches: int) -> int:
-    """Number of so many matches that must agree on one model."""
-    return math.ceil(MIN_INLIERS + CHANCE_SHARE * matches)
+    """Number of inliers that a registration needs, of this many matches."""
+    return math.ceil(MIN_INLIERS + CHANCE_FRACTION * matches)
 
 
-def weight(matches: Matches, inliers: NDArray[np.bool_]) -> float:
-    """Sum over cells of 8 × 8 px of what the surest inlier weighs there.
+def evidence_weight(matches: Matches, inliers: NDArray[np.bool_]) -> float:
+    """Sum over cells of 8 × 8 px of the largest weight of an inlier in each.
 
     Args:
         matches: All matches.
@@ -146,25 +152,26 @@ def weight(matches: Matches, inliers: NDArray[np.bool_]) -> float:
     """
     chosen = matches.subset(inliers)
     raw_residual_px = np.zeros(len(chosen)) if chosen.raw_residual_px is None else chosen.raw_residual_px
-    each = chosen.confidence / (1 + (raw_residual_px / _SCATTER_PX) ** 2)
+    weights = chosen.confidence / (1 + (raw_residual_px / _HALF_WEIGHT_PX) ** 2)
     cells, cell = np.unique(np.floor(chosen.xy0 / CELL_PX), axis=0, return_inverse=True)
-    surest = np.zeros(len(cells))
-    np.maximum.at(surest, cell.ravel(), each)
-    return float(surest.sum())
+    largest = np.zeros(len(cells))
+    np.maximum.at(largest, cell.ravel(), weights)
+    return float(largest.sum())
 
 
-def _fill(ground: CommonGround, matches: Matches, found: Registration) -> bool:
-    """Whether inliers outweigh any cluster of wrong matches, and fill a share of the common ground."""
-    return weight(matches, found.inliers) >= max(SMALL_WEIGHT, SMALL_SHARE * ground.cells(found.apply))
+def _outweighs_clusters(ground: CommonGround, matches: Matches, registration: Registration) -> bool:
+    """Whether inliers outweigh any cluster of wrong matches, and cover a fraction of the common ground."""
+    least = max(SMALL_WEIGHT, SMALL_FRACTION * ground.cells(registration.apply))
+    return evidence_weight(matches, registration.inliers) >= least
 
 
-def _valid(image: HasGrid) -> NDArray[np.bool_]:
+def _valid_of(image: HasGrid) -> NDArray[np.bool_]:
     return image.valid if isinstance(image, Raster) else np.ones((1, 1), np.bool_)
 
 
-def _shows(valid: NDArray[np.bool_], share: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(N,) whether places (N, 2), (x, y) as shares of an image's sides, are valid."""
+def _valid_at(valid: NDArray[np.bool_], unit_xy: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(N,) whether points (N, 2), (x, y) as fractions of an image's sides, are valid."""
     height, width = valid.shape
-    inside = np.asarray(((share >= 0) & (share < 1)).all(axis=1))
-    column, row = (np.where(inside[:, None], share, 0) * (width, height)).astype(np.intp).T
+    inside = np.asarray(((unit_xy >= 0) & (unit_xy < 1)).all(axis=1))
+    column, row = (np.where(inside[:, None], unit_xy, 0) * (width, height)).astype(np.intp).T
     return np.asarray(inside & valid[row, column])

@@ -1,5 +1,6 @@
-"""A registration from matches: which model, whether there is enough evidence for it, and how uncertain it is."""
+"""Fit a model to matches: which model, whether the matches are evidence for it, and whether it is plausible."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,10 +15,10 @@ from s2match.registration.model_selection import CANDIDATES, choose
 from s2match.registration.options import AUTO, DEFAULT_FIT, FIELD, FitOptions
 from s2match.util.threads import limit_threads
 
-# A model may shrink the ground to this share of what is expected, and enlarge it as much.
+# A model may scale by this factor against the expected scale, and by its inverse.
 _LEAST_SCALE = 0.5
 
-# Of the matches that fit any model, those that fit a simpler one as well.
+# Fraction of the inliers of the best model that a simpler one must have, where matches lie in one cluster.
 _NEARLY_ALL = 0.9
 
 # Points along a square of a field's control points at which it must be plausible.
@@ -25,6 +26,11 @@ _PER_SQUARE = 4
 
 # Models that can bend towards wrong matches in more places than the evidence rules allow for.
 _BENDING = {"homography", FIELD}
+
+# Matches that depart by less than this (RMS) from a straight line determine no affine model.
+_LINE_PX = 1.0
+
+logger = logging.getLogger(__name__)
 
 
 @limit_threads()
@@ -35,75 +41,120 @@ def fit(
     candidates: Sequence[str] = CANDIDATES,
     ground: CommonGround | None = None,
 ) -> Registration | FitFailure:
-    """Fit a model to matches that are not all right, see :func:`s2match.registration.estimators.best_model`.
+    """Fit a model to matches that contain outliers, see :func:`s2match.registration.estimators.best_model`.
+
+    There is no registration where so few matches agree that chance explains it
+    (:func:`s2match.registration.evidence.failure_of`), and where the model is implausible for ground seen from above:
+    mirrored anywhere, or scaled by more than 2 against ``expected``. A homography or a field also bends towards wrong
+    matches. They are only tried where the inliers of one affine model are evidence by themselves.
 
     Args:
         matches: The matches.
-        options: The model and how to fit it; ``auto`` is the one that
-            :func:`s2match.registration.model_selection.choose` finds.
-        expected: 2×2 linear part that the grids of the images lead to expect; None: the same scale and orientation.
+        options: The model and how to fit it; ``auto`` is chosen by
+            :func:`s2match.registration.model_selection.choose`.
+        expected: 2×2 linear part that the grids of the images predict; None: the same scale and orientation.
         candidates: Models that ``auto`` chooses from, from the simplest.
         ground: Where the images can match, see :func:`s2match.registration.evidence.common_ground`. Without it, small
             common ground never registers.
 
     Returns:
-        The registration; or why there is none: too few matches agree, so that chance explains it
-        (:func:`s2match.registration.evidence.failure_of`), or they agree on what no ground seen from above could do:
-        against ``expected``, be mirrored or scaled by more than 2, anywhere. A homography or a field bends towards
-        wrong matches, too: they are only tried where those that agree on one affine model within the threshold are
-        evidence alone.
+        The registration, or why there is none.
     """
-    model = options.model
-    tried = tuple(candidates) if model == AUTO else (model,)
-    affine = best_model(matches, options.using("affine")) if model == AUTO or model in _BENDING else None
+    automatic = options.model == AUTO
+    tried = tuple(candidates) if automatic else (options.model,)
+    affine = best_model(matches, options.using("affine")) if automatic or options.model in _BENDING else None
     if set(tried) & _BENDING:
         failure = failure_of(matches, affine, ground)
         if failure is not None:
-            tried = tuple(other for other in tried if other not in _BENDING)
+            tried = _without_bending(tried)
             if not tried:
                 return failure
-    if model == AUTO and affine is not None and in_one_cluster(matches, affine.inliers):
-        found = _simplest(matches, options, [other for other in tried if other not in _BENDING])
-    elif model in (AUTO, FIELD):
-        choice = choose(matches, options, tried)
-        found = best_model(matches, options.using(choice.model), choice.smoothness)
-        found = None if found is None else replace(found, held_out_px=choice.held_out_px)
+    if automatic and affine is not None and in_one_cluster(matches, affine.inliers):
+        registration = _simplest(matches, options, _without_bending(tried))
+    elif automatic or options.model == FIELD:
+        registration = _selected(matches, options, tried)
     else:
-        found = best_model(matches, options)
-    failure = failure_of(matches, found, ground)
-    if failure is not None or found is None:
-        return failure or FitFailure(Reason.TOO_FEW_AGREE, len(matches), 0, required_inliers(len(matches)))
-    return _implausible(found, np.eye(2) if expected is None else expected) or found
+        registration = best_model(matches, options)
+    fitted = _checked(matches, registration, ground, np.eye(2) if expected is None else expected)
+    _log(fitted, len(matches), options)
+    return fitted
+
+
+def _without_bending(models: Sequence[str]) -> tuple[str, ...]:
+    return tuple(model for model in models if model not in _BENDING)
 
 
 def _simplest(matches: Matches, options: FitOptions, candidates: Sequence[str]) -> Registration | None:
-    """The simplest model that fits nearly as many matches as any.
+    """The simplest model with nearly as many inliers as any.
 
-    For matches in few patches: they share their neighbours, so that those held out tell no models apart.
+    For matches in few patches: they share their neighbours, so that held-out ones do not tell models apart.
     """
     fitted = [best_model(matches, options.using(model)) for model in candidates]
-    found = [each for each in fitted if each is not None]
-    most = max((each.inliers.sum() for each in found), default=0)
-    return next((each for each in found if each.inliers.sum() >= _NEARLY_ALL * most), None)
+    registrations = [each for each in fitted if each is not None]
+    most = max((each.inliers.sum() for each in registrations), default=0)
+    return next((each for each in registrations if each.inliers.sum() >= _NEARLY_ALL * most), None)
 
 
-def _implausible(found: Registration, expected: NDArray[np.float64]) -> FitFailure | None:
-    """The failure of a model that mirrors or scales beyond 0.5 to 2 in any direction, against what is expected.
+def _selected(matches: Matches, options: FitOptions, candidates: Sequence[str]) -> Registration | None:
+    """The model with the least error on held-out matches, fitted to all."""
+    choice = choose(matches, options, candidates)
+    registration = best_model(matches, options.using(choice.model), choice.smoothness)
+    return None if registration is None else replace(registration, held_out_px=choice.held_out_px)
 
-    A field must keep to this wherever it bends, so that it folds nowhere.
+
+def _checked(
+    matches: Matches, registration: Registration | None, ground: CommonGround | None, expected: NDArray[np.float64]
+) -> Registration | FitFailure:
+    """The registration if the matches are evidence for it and it is plausible, or else the failure."""
+    failure = failure_of(matches, registration, ground)
+    if registration is None:
+        assert failure is not None, "no model is no evidence"
+        return _or_one_line(failure, matches.xy0)
+    if failure is not None:
+        return failure
+    failure = _implausible(registration, expected)
+    return registration if failure is None else _or_one_line(failure, matches.xy0[registration.inliers])
+
+
+def _or_one_line(failure: FitFailure, xy: NDArray[np.float64]) -> FitFailure:
+    """The failure, or that the points (N, 2) lie on one straight line or in one place and determine no model."""
+    if failure.reason is Reason.HARDLY_ANY_MATCHES:
+        return failure
+    across = np.linalg.svd(xy - xy.mean(axis=0), compute_uv=False)[-1]
+    if across > _LINE_PX * np.sqrt(len(xy)):
+        return failure
+    return FitFailure(Reason.ONE_LINE, failure.matches, failure.inliers, failure.required)
+
+
+def _implausible(registration: Registration, expected: NDArray[np.float64]) -> FitFailure | None:
+    """The failure of a model that mirrors or scales beyond 0.5 to 2 in any direction, against the expected 2×2 part.
+
+    A field must be plausible wherever it bends, so that it folds nowhere.
     """
-    linear = found.matrix[None, :2, :2] if found.field is None else _slopes(found, found.field.lattice(_PER_SQUARE))
+    field = registration.field
+    linear = registration.matrix[None, :2, :2] if field is None else _slopes(registration, field.lattice(_PER_SQUARE))
     linear = linear @ np.linalg.inv(expected)
     stretch = np.linalg.svd(linear, compute_uv=False)
     scale = float(stretch.min()), float(stretch.max())
     mirrored = bool((np.linalg.det(linear) <= 0).any())
     if not mirrored and scale[0] >= _LEAST_SCALE and scale[1] <= 1 / _LEAST_SCALE:
         return None
-    count, agreeing = len(found.inliers), int(found.inliers.sum())
-    return FitFailure(Reason.IMPLAUSIBLE, count, agreeing, required_inliers(count), scale, mirrored)
+    count, inliers = len(registration.inliers), int(registration.inliers.sum())
+    return FitFailure(Reason.IMPLAUSIBLE, count, inliers, required_inliers(count), scale, mirrored)
 
 
-def _slopes(found: Registration, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2, 2) linear part of a model about places (N, 2), over a pixel."""
+def _slopes(registration: Registration, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2, 2) linear part of a model at points (N, 2), by central differences over a pixel."""
     half = np.array([[0.5, 0.0], [0.0, 0.5]])
-    return np.stack([found.apply(xy + step) - found.apply(xy - step) for step in half], axis=2)
+    return np.stack([registration.apply(xy + step) - registration.apply(xy - step) for step in half], axis=2)
+
+
+def _log(fitted: Registration | FitFailure, count: int, options: FitOptions) -> None:
+    if isinstance(fitted, FitFailure):
+        logger.info("no model: %s; %d of %d matches agree", fitted.reason, fitted.inliers, count)
+        return
+    threshold_px = options.threshold_px
+    logger.info("%s: %d of %d matches within %g px", fitted.model, fitted.inliers.sum(), count, threshold_px)
+    if fitted.held_out_px:
+        errors = ", ".join(f"{model} {error_px:.3f}" for model, error_px in fitted.held_out_px.items())
+        logger.info("error on held-out matches: %s px; the simplest as good as the best is chosen", errors)

@@ -1,4 +1,4 @@
-"""Why a pair was not registered, in words, and what to try."""
+"""Why a pair was not registered, in words, with remedies to try."""
 
 import math
 from dataclasses import dataclass, replace
@@ -17,22 +17,23 @@ from s2match.registration.evidence import FitFailure, Reason, common_ground
 # A confidence that is worth trying on difficult pairs.
 LOW_CONFIDENCE = 0.2
 
-# Common ground with a shorter side than this shows the network too little.
+# Least side of common ground that can be matched.
 _SMALL_SIDE_PX = 64
 
-# Less of the common ground than this share being clear in both images is a cause in itself.
+# Common ground of which less than this fraction is clear in both images is a cause by itself.
 _LITTLE_CLEAR = 0.3
 
-# Thick cloud is worth a word where it covers this share of an image.
+# Masking thick cloud is advised where it covers this fraction of an image.
 _CLOUDY = 0.1
 
-# A pixel that is this much finer than the matched one is worth trying.
+# A larger size is advised where the file's pixels are smaller by this factor.
 _FINER = 1.2
 
-# Smaller shares of an image are not listed.
-_WORTH_TELLING = 0.01
+# Smaller fractions of an image are not listed.
+_LEAST_LISTED = 0.01
 
-_GIVEN_ADVICE = ("more tie points, all over the common ground", "a larger --ransac_threshold")
+_TIE_POINT_ADVICE = ("more tie points, all over the common ground", "a larger --ransac_threshold")
+_SIMPLER_ADVICE = ("--geometry translation or similarity, which points on a line determine",)
 _MORE_GROUND = "images with more ground in common"
 
 Mask = NDArray[np.bool_]
@@ -48,8 +49,8 @@ class Refusal:
     Attributes:
         code: Stable name of the cause: a value of :class:`s2match.registration.evidence.Reason`, :data:`TOO_SMALL` or
             :data:`LITTLE_CLEAR_GROUND`.
-        cause: What was seen, in one sentence without a full stop.
-        advice: What to try, likewise, the most promising first.
+        cause: The cause, in one sentence without a full stop.
+        advice: Remedies, likewise, the most promising first.
     """
 
     code: str
@@ -59,7 +60,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class RefusedPair:
-    """A pair that was not registered.
+    """A pair without a registration.
 
     Attributes:
         reference: Reference, at the size it was matched at.
@@ -77,64 +78,66 @@ class RefusedPair:
 
 
 def explain(pair: RefusedPair) -> Refusal:
-    """The cause of a refusal, and what to try."""
+    """The cause of a refusal, with advice."""
     failure = pair.failure
+    if failure.reason is Reason.ONE_LINE:
+        return Refusal(failure.reason.value, _cause(failure, pair.origin.imported), _SIMPLER_ADVICE)
     if pair.origin.imported:
-        return Refusal(failure.reason.value, _cause(failure, "tie points"), _GIVEN_ADVICE)
+        return Refusal(failure.reason.value, _cause(failure, imported=True), _TIE_POINT_ADVICE)
     if failure.reason is Reason.IMPLAUSIBLE:
-        tries = ("another date", "check the georeference and the orientation of both images")
-        return Refusal(failure.reason.value, _cause(failure), tries)
+        advice = ("another date", "check the georeference and the orientation of both images")
+        return Refusal(failure.reason.value, _cause(failure), advice)
     side_px = float(np.ptp(common_corners(pair.reference, pair.target), axis=0).min())
     if side_px < _SMALL_SIDE_PX:
         cause = f"the common ground is {side_px:.0f} px wide at the matched size, and {_SMALL_SIDE_PX} px are needed"
-        return Refusal(TOO_SMALL, cause, (*_finer(pair), _MORE_GROUND))
+        return Refusal(TOO_SMALL, cause, (*_larger_size_advice(pair), _MORE_GROUND))
     clouds = _cloud(pair.previews[0]), _cloud(pair.previews[1])
-    clear = _clear_share(pair, clouds)
+    clear = _clear_fraction(pair, clouds)
     if clear < _LITTLE_CLEAR:
-        return Refusal(LITTLE_CLEAR_GROUND, _hidden(pair, clouds, clear), _clearer(pair, ()))
-    advice = (*_weaker(pair), *_finer(pair), *_clearer(pair, clouds))
+        return Refusal(LITTLE_CLEAR_GROUND, _coverage_text(pair, clouds, clear), _clearer_images_advice(pair, ()))
+    remedies = (*_lower_confidence_advice(pair), *_larger_size_advice(pair), *_clearer_images_advice(pair, clouds))
     if failure.reason is Reason.ONE_CLUSTER:
-        advice = (*advice, _MORE_GROUND)
+        remedies = (*remedies, _MORE_GROUND)
     if failure.reason is Reason.HARDLY_ANY_MATCHES:
-        advice = (*advice, "check that both images show one place, at about one scale and orientation")
-    return Refusal(failure.reason.value, _cause(failure), advice)
+        remedies = (*remedies, "check that both images show one place, at about one scale and orientation")
+    return Refusal(failure.reason.value, _cause(failure), remedies)
 
 
-def _cause(failure: FitFailure, points: str = "matches") -> str:
-    """The cause that the points tell."""
+def _cause(failure: FitFailure, imported: bool = False) -> str:
+    """The cause by the numbers of points and inliers; imported points are tie points."""
+    point, points = ("tie point", "tie points") if imported else ("match", "matches")
     match failure.reason:
         case Reason.HARDLY_ANY_MATCHES:
             if failure.matches == 0:
-                return f"there are no {points}: nothing in common is seen in the two images"
-            found = f"are only {failure.matches} {points}" if failure.matches > 1 else "is only one"
-            return f"there {found}, and {failure.required} must agree"
+                return f"there are no {points}" + ("" if imported else ": nothing in common is seen in the two images")
+            number = f"are only {failure.matches} {points}" if failure.matches > 1 else f"is only one {point}"
+            return f"there {number}, and {failure.required} must agree"
         case Reason.TOO_FEW_AGREE:
-            return f"only {failure.agreeing} of {failure.matches} {points} agree, and {failure.required} must"
+            return f"only {failure.inliers} of {failure.matches} {points} agree, and {failure.required} must"
         case Reason.ONE_CLUSTER:
-            return (
-                f"the {failure.agreeing} {points} that agree lie in one small part of the common ground, as wrong "
-                "ones do"
-            )
+            return f"the {failure.inliers} {points} that agree cover no more ground than one cluster of wrong ones can"
+        case Reason.ONE_LINE:
+            return f"{points} that lie on one line, or in one place, do not determine this model"
     if failure.mirrored or failure.scale is None:
-        return f"{failure.agreeing} of {failure.matches} {points} agree on a model that mirrors the target"
+        return f"{failure.inliers} of {failure.matches} {points} agree on a model that mirrors the target or folds it"
     low, high = failure.scale
     return (
-        f"{failure.agreeing} of {failure.matches} {points} agree on a model that scales the target by {low:.2f} to "
+        f"{failure.inliers} of {failure.matches} {points} agree on a model that scales the target by {low:.2f} to "
         f"{high:.2f} times what is expected: 0.5 to 2 is plausible"
     )
 
 
-def _weaker(pair: RefusedPair) -> tuple[str, ...]:
+def _lower_confidence_advice(pair: RefusedPair) -> tuple[str, ...]:
     lower = pair.origin.confidence > LOW_CONFIDENCE and pair.failure.matches > 0
     return (f"a lower confidence, such as {LOW_CONFIDENCE}, for more matches",) if lower else ()
 
 
-def _finer(pair: RefusedPair) -> tuple[str, ...]:
+def _larger_size_advice(pair: RefusedPair) -> tuple[str, ...]:
     finer = max(n / m for n, m in zip(pair.reference.native_size, pair.reference.size, strict=True)) > _FINER
     return ("a larger size, or --image_size native",) if finer else ()
 
 
-def _clearer(pair: RefusedPair, clouds: tuple[Mask, ...]) -> tuple[str, ...]:
+def _clearer_images_advice(pair: RefusedPair, clouds: tuple[Mask, ...]) -> tuple[str, ...]:
     cloudy = any(cloud.mean() > _CLOUDY for cloud in clouds)
     masked = any(raster.masked_share - raster.cloud_share > _LITTLE_CLEAR for raster in pair.previews)
     return (
@@ -144,22 +147,22 @@ def _clearer(pair: RefusedPair, clouds: tuple[Mask, ...]) -> tuple[str, ...]:
     )
 
 
-def _hidden(pair: RefusedPair, clouds: tuple[Mask, Mask], clear: float) -> str:
-    """How much of each image cannot be matched."""
+def _coverage_text(pair: RefusedPair, clouds: tuple[Mask, Mask], clear: float) -> str:
+    """How much of the common ground is clear, and what covers the rest of each image."""
     parts = []
     for role, raster, cloud in zip(("reference", "target"), pair.previews, clouds, strict=True):
-        shares = {
+        fractions = {
             "nodata": raster.nodata_share,
             "masked": raster.masked_share,
             "thick cloud or snow": float(cloud.mean()),
         }
-        told = ", ".join(f"{share:.0%} {name}" for name, share in shares.items() if share >= _WORTH_TELLING)
-        parts.append(f"{role} {told or 'clear'}")
+        listed = ", ".join(f"{part:.0%} {name}" for name, part in fractions.items() if part >= _LEAST_LISTED)
+        parts.append(f"{role} {listed or 'clear'}")
     return f"only {clear:.0%} of the common ground is clear in both images ({'; '.join(parts)})"
 
 
 def _cloud(raster: Raster) -> Mask:
-    """H×W bool, where thick cloud is that is not masked; nowhere if it cannot be told from the image."""
+    """H×W bool, thick cloud that is not masked; False everywhere if the image's saturation is not known."""
     level = None if raster.radiometry is None else raster.radiometry.saturated
     if level is None or raster.masking.clouds or not (raster.georeferenced and ground_axes(raster).in_metres):
         return np.zeros(raster.valid.shape, np.bool_)
@@ -167,11 +170,11 @@ def _cloud(raster: Raster) -> Mask:
     return np.asarray(saturated_cloud(raster.image, pixel_m, level) & raster.valid)
 
 
-def _clear_share(pair: RefusedPair, clouds: tuple[Mask, Mask]) -> float:
-    """Share of the common ground that is valid and without thick cloud in both images."""
+def _clear_fraction(pair: RefusedPair, clouds: tuple[Mask, Mask]) -> float:
+    """Fraction of the common ground that is valid and without thick cloud in both images."""
     reference, target = pair.reference, pair.target
 
-    def carried(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    def map_points(xy: NDArray[np.float64]) -> NDArray[np.float64]:
         if comparable(reference, target):
             return predict(xy, reference, target)
         return xy * target.size / reference.size
@@ -179,5 +182,5 @@ def _clear_share(pair: RefusedPair, clouds: tuple[Mask, Mask]) -> float:
     ground = common_ground(reference, target, pair.previews)
     everywhere = np.ones((1, 1), np.bool_)
     clear = replace(ground, valid=ground.valid & ~clouds[0], target_valid=ground.target_valid & ~clouds[1])
-    common = replace(ground, valid=everywhere, target_valid=everywhere).cells(carried)
-    return clear.cells(carried) / max(common, 1.0)
+    common = replace(ground, valid=everywhere, target_valid=everywhere).cells(map_points)
+    return clear.cells(map_points) / max(common, 1.0)

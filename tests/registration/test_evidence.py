@@ -52,7 +52,7 @@ def test_large_ground_asks_for_as_many_places_as_ever() -> None:
     block = on_cells(range(1, 21), range(1, 21))
     assert isinstance(fit(block, ground=square(160)), Registration)
     found = fit(block, ground=square(1098))
-    assert isinstance(found, FitFailure) and found.reason is Reason.ONE_CLUSTER and found.agreeing == 400
+    assert isinstance(found, FitFailure) and found.reason is Reason.ONE_CLUSTER and found.inliers == 400
     assert isinstance(fit(on_cells(range(1, 60), range(1, 21)), ground=square(1098)), Registration)
 
 
@@ -97,10 +97,10 @@ def test_matches_that_disagree_and_models_that_mirror_or_scale() -> None:
     xy0 = rng.uniform(0, 1000, (300, 2))
     wrong = fit(Matches(xy0, rng.uniform(0, 1000, (300, 2)), np.ones(300), ORIGIN))
     assert isinstance(wrong, FitFailure) and wrong.reason is Reason.TOO_FEW_AGREE
-    assert wrong.agreeing < wrong.required == 42
+    assert wrong.inliers < wrong.required == 42
     scaled = fit(Matches(xy0, 3 * xy0, np.ones(300), ORIGIN))
     assert isinstance(scaled, FitFailure) and scaled.reason is Reason.IMPLAUSIBLE and not scaled.mirrored
-    assert scaled.scale == pytest.approx((3, 3), rel=1e-3) and scaled.agreeing == 300
+    assert scaled.scale == pytest.approx((3, 3), rel=1e-3) and scaled.inliers == 300
     mirrored = fit(Matches(xy0, xy0 * [-1, 1] + [1000, 0], np.ones(300), ORIGIN))
     assert isinstance(mirrored, FitFailure) and mirrored.reason is Reason.IMPLAUSIBLE and mirrored.mirrored
 

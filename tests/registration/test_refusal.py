@@ -21,6 +21,8 @@ from s2match.outputs.facts import facts
 from s2match.outputs.summary import summary
 from s2match.registration.evidence import common_ground
 from s2match.registration.fit import fit
+from s2match.registration.model import Registration
+from s2match.registration.options import FitOptions
 from s2match.result import PairResult, assemble
 from s2match.settings import Settings
 
@@ -64,7 +66,7 @@ def test_no_matches_ask_for_no_lower_confidence() -> None:
 
 
 def test_a_single_match_is_one() -> None:
-    assert "there is only one, and 13 must agree" in told(result_of(PLACES[:1], PLACES[:1]))[1]
+    assert "there is only one match, and 13 must agree" in told(result_of(PLACES[:1], PLACES[:1]))[1]
 
 
 @pytest.mark.parametrize(("confidence", "lower"), [(0.8, True), (0.2, False), (0.1, False)])
@@ -91,8 +93,20 @@ def test_given_tie_points_are_no_matches() -> None:
 def test_one_cluster() -> None:
     spot = PLACES / 8 + 30
     code, words = told(result_of(spot, spot + [3, 4]))
-    assert code == "one_cluster" and "300 matches that agree lie in one small part" in words
+    assert code == "one_cluster" and "300 matches that agree cover no more ground than one cluster" in words
     assert "more ground in common" in words
+
+
+@pytest.mark.parametrize("model", ["affine", "homography", "field"])
+def test_matches_on_one_line_do_not_mirror_the_target_nor_disagree(model: str) -> None:
+    along = np.linspace(20, 380, 100)
+    line = np.stack([along, 0.5 * along + 3], axis=1)
+    matches = Matches(line, line + [3, 4], np.ones(100), Provenance("test", "cpu", 0.8))
+    raster = make_raster(IMAGE)
+    fitted = fit(matches, FitOptions(model))
+    code, words = told(assemble(raster, raster, (raster, raster), matches, fitted, Settings(geometry=model)))
+    assert code == "one_line" and "matches that lie on one line" in words and "--geometry translation" in words
+    assert isinstance(fit(matches), Registration)
 
 
 @pytest.mark.parametrize(("factor", "words"), [((3, 3), "3.00 to 3.00 times"), ((-1, 1), "mirrors the target")])
