@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from s2match.core.window import Window
 from s2match.correction.pixel_map import PixelMap
 from s2match.io.nodata import NODATA_MARGIN_PX
-from s2match.resampling.kernels import SamplePoints, reach_px, sample
+from s2match.resampling.kernels import SamplePoints, radius_px, sample
 
 # Rows of the output that are resampled at a time.
 _ROWS = 256
@@ -62,7 +62,7 @@ def area_to_read(points: SamplePoints, size: tuple[int, int], resampling: str) -
         finite = position[np.isfinite(position)]
         if not len(finite):
             return None
-        margin = reach_px(resampling, stretch) + NODATA_MARGIN_PX
+        margin = radius_px(resampling, stretch) + NODATA_MARGIN_PX
         low, high = max(0, math.floor(finite.min()) - margin), min(side, math.ceil(finite.max()) + margin)
         if low >= high:
             return None

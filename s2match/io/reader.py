@@ -24,7 +24,7 @@ from s2match.io.overviews import file_pixels_per_pixel, level_of
 from s2match.io.placement import placement_of
 from s2match.io.radiometry import radiometry_of
 from s2match.io.stored import read_strip, row_strips, stored_at, window_map
-from s2match.resampling.reproject import nothing, source_window, warped
+from s2match.resampling.reproject import empty_patch, source_window, warp
 
 _LIST_SIDE_PX = 256
 
@@ -157,7 +157,7 @@ def _read_data(grid: Grid, window: Window) -> Patch:
     """The pixels of a window, masked or not."""
     if grid.source is not None:
         part = source_window(grid, window)
-        return nothing(window) if part is None else warped(_read_data(grid.source, part), part, grid, window)
+        return empty_patch(window) if part is None else warp(_read_data(grid.source, part), part, grid, window)
     radiometry = grid.radiometry
     assert radiometry is not None, "windows are read of measured grids"
     across, down = file_pixels_per_pixel(grid)
@@ -173,7 +173,7 @@ def _read_data(grid: Grid, window: Window) -> Patch:
     values = np.concatenate([strip[0] for strip in strips], axis=1)
     valid = np.concatenate([strip[1] for strip in strips])
     if not valid.any():
-        return nothing(window)
+        return empty_patch(window)
     return Patch(_to_grey(values, valid, radiometry.gain, radiometry.origin - stored.moved), valid)
 
 

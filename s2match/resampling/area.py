@@ -1,4 +1,4 @@
-"""Resample arrays along their axes with every sample where the grid says it is."""
+"""Separable resampling of arrays to another size, between linear interpolation and area averaging."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class AxisMap:
-    """How the positions along one axis of an output array fall on an input array.
+    """Map from positions along one axis of an output array to positions in the input array.
 
-    An output position ``x`` (GDAL frame: 0 at the outer edge of the first sample, 0.5 at its centre) lies at
-    ``scale * x + offset`` of the input, in the same frame.
+    Output position ``x`` lies at ``scale * x + offset`` in the input, both in the GDAL frame: 0 at the outer edge of
+    the first sample, 0.5 at its centre.
 
     Attributes:
         size: Number of output samples.
@@ -25,14 +25,13 @@ class AxisMap:
 
 
 def resample(image: NDArray[np.generic], rows: AxisMap, columns: AxisMap) -> NDArray[np.float32]:
-    """Resample an image by two independent one-dimensional filters.
+    """Resample an image by a one-dimensional filter along each axis.
 
-    Each output value is the integral of the linear interpolant of the input over an interval around the output centre.
-    The interval grows from nothing (scale 1 and below: linear interpolation) to the output sample (large scales: the
-    area average): its width is ``sqrt(scale**2 - 1)`` input samples, so that interpolation and averaging together
-    blur as much as an average over one output sample. A linear interpolant reproduces a ramp, and the interval is
-    symmetric, so the result is free of the position errors of up to a twentieth of a sample that averages of whole
-    samples make at scales such as 1.25. Beyond its edges the input goes on with its outermost value.
+    Each output value is the mean of the linear interpolant of the input over an interval around the output centre. The
+    interval is ``sqrt(scale**2 - 1)`` input samples wide, so that interpolation and averaging together blur as much as
+    an average over one output sample. At scales up to 1 this is linear interpolation, at large scales the area average.
+    Linear ramps are reproduced exactly, while averages of whole samples shift them by up to 0.05 samples at scales such
+    as 1.25. Beyond its edges the input continues with its outermost values.
 
     Args:
         image: H×W array of any real type.
@@ -40,16 +39,17 @@ def resample(image: NDArray[np.generic], rows: AxisMap, columns: AxisMap) -> NDA
         columns: Map of the horizontal axis.
 
     Returns:
-        ``rows.size`` × ``columns.size`` array.
+        Array of ``rows.size`` × ``columns.size``, float32.
     """
     return _along_rows(_along_rows(image, rows).T, columns).T
 
 
 def _along_rows(image: NDArray[np.generic], axis: AxisMap) -> NDArray[np.float32]:
+    """Resample the vertical axis."""
     first, weights = _taps(axis)
     out = np.zeros((axis.size, image.shape[1]), np.float32)
     for tap, weight in enumerate(weights.T):
-        # where pixels are taken as they are, one of two weights is nothing
+        # at scale 1 without offset, one of the two weights is 0 everywhere
         if weight.any():
             index = np.clip(first + tap, 0, image.shape[0] - 1)
             out += weight[:, None] * image[index]
@@ -57,7 +57,7 @@ def _along_rows(image: NDArray[np.generic], axis: AxisMap) -> NDArray[np.float32
 
 
 def _taps(axis: AxisMap) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """First input index (N,) and weights (N×T) of every output sample."""
+    """First input index (N,) and filter weights (N×T) of every output sample."""
     centre = (np.arange(axis.size) + 0.5) * axis.scale + axis.offset - 0.5
     width = np.sqrt(max(axis.scale**2 - 1.0, 0.0))
     first = np.floor(centre - width / 2).astype(np.intp)

@@ -1,4 +1,4 @@
-"""Pixels of one grid on another: of another reference system, another pixel size, or turned."""
+"""Reproject pixels to another grid: another reference system, pixel size or orientation."""
 
 import numpy as np
 from affine import Affine
@@ -12,22 +12,28 @@ from s2match.core.projection import full_turn
 from s2match.core.raster import Patch
 from s2match.core.window import Window
 
-# Pixels of the source around what is asked for, for cubic convolution.
+# Margin of source pixels around a window, for cubic convolution.
 _MARGIN_PX = 4
 
-# Longitudes that are further than this many turns off are no longitudes.
-_MOST_TURNS = 2
+# Longitudes are searched up to this many full turns away.
+_MAX_TURNS = 2
 
-_ONE_MAP = CRS.from_epsg(3857)
+# Any projected CRS, for grids without one.
+_PLACEHOLDER_CRS = CRS.from_epsg(3857)
 
-# How far GDAL may be off where it approximates a change of reference system, in source pixels.
+# Error that GDAL may make by approximating a coordinate transformation, in source pixels.
 _TOLERANCE_PX = 0.01
 
 
 def source_window(grid: Grid, window: Window) -> Window | None:
-    """The part of a grid's source that a window of it is made of; None where the source shows nothing of it."""
+    """Window of a grid's source that covers a window of the grid; None where they share no ground.
+
+    Args:
+        grid: A grid with a source.
+        window: Window of the grid, in its pixels.
+    """
     assert grid.source is not None
-    box = footprint(_part(grid, window), grid.source)
+    box = footprint(_subgrid(grid, window), grid.source)
     if box is None:
         return None
     low = np.floor(np.maximum(box[0] - _MARGIN_PX, 0)).astype(int)
@@ -37,33 +43,33 @@ def source_window(grid: Grid, window: Window) -> Window | None:
     return Window(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
 
 
-def warped(patch: Patch, source: Window, grid: Grid, window: Window) -> Patch:
-    """Resample a patch by cubic convolution, each pixel once, by its valid pixels alone.
+def warp(patch: Patch, source: Window, grid: Grid, window: Window) -> Patch:
+    """Reproject a patch by cubic convolution, from its valid pixels only.
 
     Args:
-        patch: Pixels of the grid's source.
-        source: Where they lie in it.
-        grid: The grid to resample to.
-        window: The part of it that is asked for.
+        patch: Pixels of a window of the grid's source.
+        source: That window, in pixels of the source.
+        grid: A grid with a source.
+        window: Window of the grid to fill, in its pixels.
     """
     assert grid.source is not None
-    there, here = _part(grid.source, source), _part(grid, window)
+    source_grid, target_grid = _subgrid(grid.source, source), _subgrid(grid, window)
     image = np.zeros((3, window.height, window.width), np.uint8)
     pixels = np.ascontiguousarray(patch.image.transpose(2, 0, 1))
-    # GDAL needs a CRS: without one both are on one map, where any keeps them
-    crs = here.crs or _ONE_MAP, there.crs or _ONE_MAP
-    for onto, of in _turned(here, there):
+    # GDAL needs a CRS; grids without one share a map, so that any CRS changes nothing
+    target_crs, source_crs = (part.crs or _PLACEHOLDER_CRS for part in (target_grid, source_grid))
+    for target_transform, source_transform in _transform_pairs(target_grid, source_grid):
         reproject(
             pixels,
             image,
-            src_transform=of,
-            src_crs=crs[1],
+            src_transform=source_transform,
+            src_crs=source_crs,
             # valid pixels are 1 to 255 in every band
             src_nodata=0,
-            dst_transform=onto,
-            dst_crs=crs[0],
+            dst_transform=target_transform,
+            dst_crs=target_crs,
             dst_nodata=0,
-            # what another turn has filled stays
+            # keep pixels that another turn of longitude has filled
             init_dest_nodata=False,
             resampling=Resampling.cubic,
             tolerance=_TOLERANCE_PX,
@@ -72,33 +78,33 @@ def warped(patch: Patch, source: Window, grid: Grid, window: Window) -> Patch:
     return Patch(np.ascontiguousarray(image.transpose(1, 2, 0)) * valid[..., None], valid)
 
 
-def nothing(window: Window) -> Patch:
-    """A window without data."""
+def empty_patch(window: Window) -> Patch:
+    """Patch of a window without data."""
     shape = (window.height, window.width)
     return Patch(np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.bool_))
 
 
-def _turned(onto: Grid, source: Grid) -> list[tuple[Affine, Affine]]:
-    """Transforms of a grid and of its source at every full turn of longitude at which GDAL finds one on the other.
+def _transform_pairs(target: Grid, source: Grid) -> list[tuple[Affine, Affine]]:
+    """Transforms of two grids at every pair of full turns of longitude at which they may overlap.
 
-    Between reference systems it knows longitudes from -180 to 180 degrees alone, and in one system it compares them as
-    they are: images that cross the 180th meridian, or count to 360 degrees, are carried in parts.
+    Between reference systems GDAL knows longitudes from -180 to 180 degrees only, and within one it compares them as
+    numbers. So images that cross the 180th meridian, or count up to 360 degrees, are reprojected in parts.
     """
-    assert onto.transform is not None and source.transform is not None
-    if onto.crs == source.crs:
-        return [(onto.transform, turned) for turned in _in_reach(source, _range_x(onto))]
-    return [(first, second) for first in _in_reach(onto) for second in _in_reach(source)]
+    assert target.transform is not None and source.transform is not None
+    if target.crs == source.crs:
+        return [(target.transform, turned) for turned in _turned_transforms(source, _range_x(target))]
+    return [(first, second) for first in _turned_transforms(target) for second in _turned_transforms(source)]
 
 
-def _in_reach(grid: Grid, reach: tuple[float, float] | None = None) -> list[Affine]:
-    """The transforms of a grid at every full turn of longitude that reaches a range of them; None: -180 to 180."""
+def _turned_transforms(grid: Grid, x_range: tuple[float, float] | None = None) -> list[Affine]:
+    """Transforms of a grid at the full turns of longitude that overlap a range of map x; None: -180 to 180 degrees."""
     assert grid.transform is not None
     turn = full_turn(grid.crs)
     if turn is None:
         return [grid.transform]
-    low, high = reach or (-turn / 2, turn / 2)
+    low, high = x_range or (-turn / 2, turn / 2)
     first, last = _range_x(grid)
-    turns = range(-_MOST_TURNS, _MOST_TURNS + 1)
+    turns = range(-_MAX_TURNS, _MAX_TURNS + 1)
     return [
         Affine.translation(k * turn, 0) @ grid.transform
         for k in turns
@@ -107,14 +113,14 @@ def _in_reach(grid: Grid, reach: tuple[float, float] | None = None) -> list[Affi
 
 
 def _range_x(grid: Grid) -> tuple[float, float]:
-    """The least and the largest map x of a grid."""
+    """Lowest and highest map x of a grid's corners."""
     assert grid.transform is not None
     x = [(grid.transform @ corner)[0] for corner in ((0, 0), (grid.size[0], 0), (0, grid.size[1]), grid.size)]
     return min(x), max(x)
 
 
-def _part(grid: Grid, window: Window) -> Grid:
-    """A window as a grid of its own."""
+def _subgrid(grid: Grid, window: Window) -> Grid:
+    """Grid of a window of a grid."""
     assert grid.transform is not None
     transform = grid.transform @ Affine.translation(window.x, window.y)
     return Grid((window.width, window.height), transform, grid.crs, (window.width, window.height), grid.scene)
