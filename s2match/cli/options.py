@@ -172,22 +172,22 @@ def _add_matching(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--preset",
         choices=PRESETS,
-        help="fast: native pixels, in small tiles on a tenth of the ground; thorough: native pixels everywhere; both "
+        help="fast: native pixels, in small windows on a tenth of the ground; thorough: native pixels everywhere; both "
         "with --refine",
     )
     group.add_argument(
         "--search_radius_m",
         type=float,
         metavar="M",
-        help="search radius around the predicted position of a tile, when a large image is matched in tiles (default: "
-        "from the residuals of the coarse pass)",
+        help="search radius around the predicted position of a window, when a large image is matched in windows "
+        "(default: from the uncertainty of the coarse pass)",
     )
     group.add_argument(
         "--coverage",
         type=float,
         default=Settings.coverage,
         metavar="SHARE",
-        help="share of the common ground that is matched, when a large image is matched in tiles (default: 1)",
+        help="share of the common ground that is matched, when a large image is matched in windows (default: 1)",
     )
     group.add_argument(
         "--refine",

@@ -33,7 +33,7 @@ _MATCHING = (
     "precision",
 )
 
-# Options of matching in tiles, without effect where one pass matches the images.
+# Options of matching in windows, without effect where one pass matches the images.
 _TILES = frozenset({"search_radius_m", "coverage"})
 
 
@@ -124,15 +124,15 @@ def _result(reference: Scene, target: Scene, arguments: argparse.Namespace) -> "
         _require_screen()
     if arguments.from_tie_points is None:
         show_progress = not (arguments.quiet or arguments.verbose or arguments.debug)
-        _refuse_tile_options(reference, target, arguments, settings)
+        _refuse_window_options(reference, target, arguments, settings)
         return match_scenes(reference, target, settings, show_progress, masking)
     reason = "says how to match, and --from_tie_points does not match: leave one of them out."
     refuse(arguments, _MATCHING, reason)
     return fit_tie_points(arguments.from_tie_points, reference, target, settings)
 
 
-def _refuse_tile_options(reference: Scene, target: Scene, arguments: argparse.Namespace, settings: Settings) -> None:
-    """Refuse options of matching in tiles where images are matched in one pass.
+def _refuse_window_options(reference: Scene, target: Scene, arguments: argparse.Namespace, settings: Settings) -> None:
+    """Refuse options of matching in windows where images are matched in one pass.
 
     Raises:
         OptionError: There is one.
@@ -146,7 +146,7 @@ def _refuse_tile_options(reference: Scene, target: Scene, arguments: argparse.Na
     grids = grids_of(reference, target, settings.image_size, settings.overlap_only)
     if in_one_pass(*grids):
         width, height = grids[0].size
-        reason = f"is about matching in tiles, and {width} x {height} px are matched in one pass: leave it out."
+        reason = f"is about matching in windows, and {width} x {height} px are matched in one pass: leave it out."
         refuse(arguments, _TILES, reason)
 
 
