@@ -19,9 +19,9 @@ from s2match.core.grid import Grid
 from s2match.core.projection import apply_transform, crs_named, reproject, wrapped
 from s2match.errors import OutputError, TiePointError
 from s2match.io.missing_paths import url_of
-from s2match.tiepoints.geodataframe import crs_text, map_position
+from s2match.tiepoints.geodataframe import geodataframe_of, map_position
 from s2match.tiepoints.points import TiePoints
-from s2match.tiepoints.table import FLAGS, READ, columns_of, map_decimals, points_of
+from s2match.tiepoints.table import READ, columns_of, map_decimals, points_of
 from s2match.util.atomic_write import atomic_write
 from s2match.util.optional import import_optional
 
@@ -101,7 +101,7 @@ def check_tie_point_format(path: str | Path) -> None:
     if path.suffix.lower() not in _FORMATS:
         raise OutputError(f"Cannot write tie points to {path}: its suffix must be one of {', '.join(_FORMATS)}.")
     if path.suffix.lower() == ".gpkg":
-        _library("pyogrio"), _library("shapely")
+        _library("geopandas"), _library("pyogrio")
 
 
 def _write_csv(points: TiePoints, path: Path) -> None:
@@ -143,32 +143,23 @@ def _read_geojson(path: Path, reference: Grid, target: Grid) -> Table:
 
 
 def _write_gpkg(points: TiePoints, path: Path) -> None:
-    pyogrio, shapely = _library("pyogrio"), _library("shapely")
-    columns = columns_of(points)
-    xy, crs = map_position(points) or (points.xy1_px * (1, -1), None)
+    table = geodataframe_of(points)
+    if table.crs is None:
+        table = table.set_crs(_NOWHERE)
     # GDAL makes files, and does not fill empty ones
     path.unlink()
     try:
-        with _dated(pyogrio):
-            pyogrio.raw.write(
-                path,
-                shapely.to_wkb(shapely.points(xy)),
-                [_filled(name, values) for name, values in columns.items()],
-                list(columns),
-                field_mask=[np.isnan(values) for values in columns.values()],
-                layer=_LAYER,
-                driver="GPKG",
-                geometry_type="Point",
-                crs=crs_text(crs) or _NOWHERE,
-            )
+        with _fixed_date():
+            table.to_file(path, layer=_LAYER, driver="GPKG", geometry_type="Point")
     # all that pyogrio raises of itself
     except RuntimeError as error:
         raise OutputError(f"Cannot write tie points: {str(error).rstrip('.')}.") from error
 
 
 @contextmanager
-def _dated(pyogrio: Any) -> Iterator[None]:
-    """Have GDAL write one date into files instead of the time of day: equal runs write equal files."""
+def _fixed_date() -> Iterator[None]:
+    """Have GDAL write one date into files instead of the time of day, so that equal runs write equal files."""
+    pyogrio = _library("pyogrio")
     # the option is the process's: whoever ends first must not take it from another thread
     with _DATING:
         pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "1970-01-01T00:00:00.000Z"})
@@ -184,13 +175,11 @@ def _read_gpkg(path: Path, reference: Grid, target: Grid) -> Table:
         layers = [str(name) for name, _ in pyogrio.list_layers(path)]
         if _LAYER not in layers and len(layers) != 1:
             raise ValueError(f"it has no layer {_LAYER}")
-        found, _, _, values = pyogrio.raw.read(
-            path, layer=_LAYER if _LAYER in layers else layers[0], read_geometry=False
-        )
+        table = pyogrio.read_dataframe(path, layer=_LAYER if _LAYER in layers else layers[0], read_geometry=False)
     # all that pyogrio raises of itself
     except RuntimeError as error:
         raise ValueError(str(error)) from error
-    return _table(list(found["fields"]), list(zip(*values, strict=True)), READ)
+    return {name: _numbers(name, table[name].to_list()) for name in table.columns if name in READ}
 
 
 def _write_points(points: TiePoints, path: Path) -> None:
@@ -269,11 +258,6 @@ def _lines(columns: Sequence[NDArray[Any]]) -> list[str]:
 def _cells(values: NDArray[Any]) -> list[float | int | None]:
     """The numbers of a column; None for what is not one."""
     return [value if math.isfinite(value) else None for value in values.tolist()]
-
-
-def _filled(name: str, values: NDArray[Any]) -> NDArray[Any]:
-    """A column with a number in every row: whole ones where it is of flags, and any where a mask says unknown."""
-    return np.nan_to_num(values).astype(np.int64) if name in FLAGS else values
 
 
 def _write_lines(path: Path, lines: list[str]) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from s2match.tiepoints.points import TiePoints
-from s2match.tiepoints.table import columns_of
+from s2match.tiepoints.table import FLAGS, columns_of
 from s2match.util.optional import import_optional
 
 if TYPE_CHECKING:
@@ -24,9 +24,14 @@ def geodataframe_of(points: TiePoints) -> "GeoDataFrame":
         MissingExtraError: geopandas is not installed.
     """
     geopandas = import_optional("geopandas", "Tables of tie points", "requirements.txt")
+    pandas = import_optional("pandas", "Tables of tie points", "requirements.txt")
     xy, crs = map_position(points) or (points.xy1_px * (1, -1), None)
-    geometry = geopandas.points_from_xy(*xy.T)
-    table: GeoDataFrame = geopandas.GeoDataFrame(columns_of(points), geometry=geometry, crs=crs_text(crs))
+    # whole numbers, though some may be unknown
+    columns = {
+        name: pandas.array(values, dtype="Int64") if name in FLAGS else values
+        for name, values in columns_of(points).items()
+    }
+    table: GeoDataFrame = geopandas.GeoDataFrame(columns, geometry=geopandas.points_from_xy(*xy.T), crs=crs_text(crs))
     return table
 
 
