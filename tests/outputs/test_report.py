@@ -186,7 +186,7 @@ def test_names_are_no_markup(tmp_path: Path) -> None:
     """File names, the command and the name of a reference system are text, in the page and in its data."""
     crs = CRS.from_wkt('LOCAL_CS["<i>map</i>",UNIT["metre",1]]')
     result = shifted_pair(name="<b>x<!--<script>$title{}{{{{7*7}}}}.tif")
-    reference, target = (replace(image, crs=crs) for image in result.previews)
+    reference, target = (replace(image, grid=replace(image.grid, crs=crs)) for image in result.previews)
     result = replace(result, reference=reference, target=target, previews=(reference, target))
     path = write_report(result, tmp_path / "report", ["</pre><script>alert(1)</script>"])
     page = path.read_text(encoding="utf-8")
