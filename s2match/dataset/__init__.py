@@ -1,1 +1,1 @@
-"""The user's folder of images: listing, choosing, preparing."""
+"""The dataset folder: list its images, pick a pair, prepare it from a source."""

@@ -1,4 +1,4 @@
-"""The images of a folder: list them, name them, pick them by index."""
+"""The true-colour images of a folder, and pairs of them by index."""
 
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -12,27 +12,27 @@ SAMPLE_FOLDER = "sample"
 # ESA names the 10 m image of Level-1C products "*_TCI.jp2" and those of Level-2A "*_TCI_10m.jp2" and so on.
 _PATTERNS = ("*_TCI.jp2", "*_TCI_[126]0m.jp2")
 
-# What a source is searched for: the 20 m and 60 m images are the 10 m one again, coarser.
+# Images that are searched for in a source; those at 20 m and 60 m are the 10 m image, resampled.
 FINEST_PATTERNS = ("*_TCI.jp2", "*_TCI_10m.jp2")
 
 
 def is_finest(path: str) -> bool:
-    """Whether a path, in a folder or an archive, names a true-colour image at the finest resolution there is."""
+    """Whether a path in a folder or an archive names a true-colour image at 10 m."""
     name = PurePosixPath(path).name
-    return any(_fits(name, pattern) for pattern in FINEST_PATTERNS)
+    return any(_matches(name, pattern) for pattern in FINEST_PATTERNS)
 
 
 def list_scenes(folder: str | Path) -> tuple[Scene, ...]:
     """List the true-colour images of a folder, sorted by file name.
 
-    ``*_TCI.jp2`` are listed; only where there is none, ``*_TCI_10m.jp2``, ``*_TCI_20m.jp2`` and ``*_TCI_60m.jp2``, so
-    that an index always counts files of one kind.
+    Level-1C images (``*_TCI.jp2``) are listed. A folder without any lists its Level-2A images (``*_TCI_10m.jp2``,
+    ``*_TCI_20m.jp2`` and ``*_TCI_60m.jp2``). So an index counts files of one kind.
 
     Args:
-        folder: The folder to look in; subfolders are not searched.
+        folder: The folder; subfolders are not searched.
 
     Returns:
-        The scenes, possibly none.
+        The scenes; empty where there are none.
 
     Raises:
         DatasetError: The folder does not exist or is not a folder.
@@ -41,26 +41,29 @@ def list_scenes(folder: str | Path) -> tuple[Scene, ...]:
     if not folder.is_dir():
         raise DatasetError(why_no_dataset(folder))
     for pattern in _PATTERNS:
-        found = (path for path in folder.iterdir() if _fits(path.name, pattern) and path.is_file())
-        paths = sorted(found, key=lambda path: path.name)
+        images = (path for path in folder.iterdir() if _matches(path.name, pattern) and path.is_file())
+        paths = sorted(images, key=lambda path: path.name)
         if paths:
             return tuple(scene_of(path) for path in paths)
     return ()
 
 
-def _fits(name: str, pattern: str) -> bool:
-    """Whether a file name fits a pattern, in any case; hidden files, such as macOS's "._" companions, fit none."""
+def _matches(name: str, pattern: str) -> bool:
+    """Whether a file name matches a pattern, in upper or lower case; hidden files (macOS's "._" files) never do."""
     return not name.startswith(".") and fnmatchcase(name.lower(), pattern.lower())
 
 
 def open_dataset(folder: str | Path) -> tuple[Path, tuple[Scene, ...]]:
-    """List a dataset folder, or the sample bundled below it when it holds no image of its own.
+    """List the images of a dataset folder; where it holds none, those of the sample below it.
+
+    Args:
+        folder: The dataset folder.
 
     Returns:
-        The folder the scenes were found in (``folder`` or ``folder/sample``) and the scenes, at least one.
+        The folder of the images (``folder`` or ``folder/sample``), and at least one scene.
 
     Raises:
-        DatasetError: The folder does not exist, or neither it nor a sample below it holds an image.
+        DatasetError: The folder does not exist, or neither it nor its sample holds an image.
     """
     folder = Path(folder)
     scenes = list_scenes(folder)
@@ -74,14 +77,23 @@ def open_dataset(folder: str | Path) -> tuple[Path, tuple[Scene, ...]]:
 
 
 def pick_pair(scenes: tuple[Scene, ...], first: int, second: int) -> tuple[Scene, Scene]:
-    """Pick two different scenes by their index, counted from 0.
+    """Pick two different scenes by their indexes.
+
+    Args:
+        scenes: The scenes of a dataset.
+        first: Index of the reference, from 0.
+        second: Index of the target, from 0.
+
+    Returns:
+        The reference and the target.
 
     Raises:
-        ImageIndexError: An index is negative or too large; the message says the range.
+        DatasetError: The dataset has fewer than two images.
+        ImageIndexError: An index is negative or too large; the message gives the range.
         SameImageError: Both indexes are equal.
     """
     if len(scenes) < 2:
-        raise DatasetError("The dataset has one image only, and a pair needs two.")
+        raise DatasetError("The dataset has only one image. A pair needs two.")
     for index in (first, second):
         if not 0 <= index < len(scenes):
             raise ImageIndexError(

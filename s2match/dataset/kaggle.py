@@ -1,5 +1,6 @@
-"""The Kaggle set of images: list it, open one of its images, download all of it."""
+"""The Kaggle dataset: list its images, download one of them or all."""
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,21 +15,28 @@ KAGGLE_HANDLE = "isaienkov/deforestation-in-ukraine"
 KAGGLE_PAGE = f"https://www.kaggle.com/datasets/{KAGGLE_HANDLE}"
 _PAGE_SIZE = 200
 
+_LOG = logging.getLogger(__name__)
+
 
 class KaggleError(PreparationError):
-    """Kaggle could not be asked, or did not give what was asked for."""
+    """A request to Kaggle failed."""
 
 
 @dataclass(frozen=True)
 class KagglePage:
-    """One page of a Kaggle file listing: paths inside the set, and the token of the next page or ``""``."""
+    """A page of the file listing.
+
+    Attributes:
+        files: Paths inside the dataset.
+        next_token: Token of the next page; ``""`` on the last one.
+    """
 
     files: tuple[str, ...]
     next_token: str
 
 
 def fetch_kaggle_page(token: str) -> KagglePage:
-    """Ask Kaggle for one page of the file listing; ``""`` asks for the first."""
+    """Fetch a page of the file listing by its token; ``""`` is the token of the first page."""
     from kagglehub.clients import build_kaggle_client
     from kagglesdk.datasets.types.dataset_api_service import ApiListDatasetFilesRequest
 
@@ -45,14 +53,14 @@ def fetch_kaggle_page(token: str) -> KagglePage:
 
 
 def fetch_kaggle_file(name: str, folder: Path) -> Path:
-    """Download one file of the Kaggle set into a folder; kagglehub checks its length and MD5."""
+    """Download one file of the dataset into a folder; kagglehub checks its length and MD5."""
     import kagglehub
 
     return Path(kagglehub.dataset_download(KAGGLE_HANDLE, path=name, output_dir=str(folder)))
 
 
 def fetch_kaggle_set() -> Path:
-    """Download and unpack the whole Kaggle set into kagglehub's cache; return the folder."""
+    """Download and unpack the whole dataset into kagglehub's cache; return the folder."""
     import kagglehub
 
     return Path(kagglehub.dataset_download(KAGGLE_HANDLE))
@@ -60,12 +68,12 @@ def fetch_kaggle_set() -> Path:
 
 @dataclass(frozen=True)
 class Kaggle:
-    """The calls that reach Kaggle, gathered so that they can be replaced.
+    """The calls to Kaggle, which tests replace.
 
     Attributes:
-        list_page: Token to page of the file listing.
-        fetch_file: Path inside the set and a folder to write below, to the file downloaded.
-        fetch_set: Downloads everything; returns the folder.
+        list_page: Fetches a page of the file listing by its token.
+        fetch_file: Downloads a file, by its path inside the dataset, into a folder; returns the file.
+        fetch_set: Downloads the whole dataset; returns the folder.
     """
 
     list_page: Callable[[str], KagglePage] = fetch_kaggle_page
@@ -74,26 +82,36 @@ class Kaggle:
 
 
 def list_kaggle_images(kaggle: Kaggle) -> tuple[str, ...]:
-    """List the true-colour images of the Kaggle set, page by page; sorted by file name.
+    """List the true-colour images of the Kaggle dataset.
+
+    Args:
+        kaggle: The calls to Kaggle.
+
+    Returns:
+        Paths inside the dataset, sorted by file name.
 
     Raises:
-        KaggleError: Kaggle cannot be asked, or has no such image.
+        KaggleError: A request failed, or the dataset has no such image.
     """
     names = [name for page in _pages(kaggle) for name in page.files if is_finest(name)]
     if not names:
-        wanted = " or ".join(FINEST_PATTERNS)
-        raise _failure(f"find a {wanted} image in {KAGGLE_HANDLE}", "the listing names none")
+        patterns = " or ".join(FINEST_PATTERNS)
+        raise _failure(f"find a {patterns} image in {KAGGLE_HANDLE}", "the listing names none")
+    _LOG.info("%s lists %d true-colour images", KAGGLE_HANDLE, len(names))
     return tuple(sorted(names, key=lambda name: (PurePosixPath(name).name, name)))
 
 
 @contextmanager
 def opened_kaggle_image(name: str, folder: Path, kaggle: Kaggle) -> Iterator[BinaryIO]:
-    """Download an image and open it; the download goes to a folder of its own, gone whatever happens.
+    """Download an image into a temporary folder and open it; the temporary folder is removed afterwards.
 
     Args:
-        name: Path inside the set.
-        folder: Where that folder is made.
+        name: Path inside the dataset.
+        folder: Where the temporary folder is made.
         kaggle: The calls to Kaggle.
+
+    Yields:
+        The opened image.
 
     Raises:
         KaggleError: The download failed.
@@ -106,7 +124,7 @@ def opened_kaggle_image(name: str, folder: Path, kaggle: Kaggle) -> Iterator[Bin
 
 
 def download_kaggle_set(kaggle: Kaggle) -> Path:
-    """Download everything; return the folder.
+    """Download the whole dataset; return the folder.
 
     Raises:
         KaggleError: The download failed.
@@ -121,27 +139,29 @@ def _pages(kaggle: Kaggle) -> Iterator[KagglePage]:
         with _attempt(f"list the files of {KAGGLE_HANDLE}"):
             page = kaggle.list_page(token)
         yield page
-        # a server that repeats its token would be asked for ever
+        # a repeated token would never end
         if page.next_token in ("", token):
             return
         token = page.next_token
 
 
 @contextmanager
-def _attempt(what: str) -> Iterator[None]:
+def _attempt(action: str) -> Iterator[None]:
+    """Turn every failure of an action into a KaggleError."""
     try:
         yield
     except ImportError as error:
-        raise _failure(what, "kagglehub is not installed; run: pip install kagglehub") from error
+        raise _failure(action, "kagglehub is not installed; run: pip install kagglehub") from error
     except Exception as error:
-        # kagglehub and its transport raise a dozen unrelated classes, bare Exception among them
+        # kagglehub and its transport raise many unrelated classes, even Exception itself
         detail = (str(error).splitlines() or [""])[0][:200]
-        raise _failure(what, f"{type(error).__name__}: {detail}") from error
+        raise _failure(action, f"{type(error).__name__}: {detail}") from error
 
 
-def _failure(what: str, why: str) -> KaggleError:
+def _failure(action: str, reason: str) -> KaggleError:
     return KaggleError(
-        f"Kaggle: could not {what} ({why}). What is in the dataset folder stays: run it again to go on. Check the "
-        "network and the Kaggle credentials (KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY), allow the full "
-        f"download, or download the set by hand from {KAGGLE_PAGE} and give the zip or the unpacked folder as source."
+        f"Kaggle: could not {action} ({reason}). Images in the dataset folder are kept: run it again to continue. "
+        "Check the network and the Kaggle credentials (KAGGLE_API_TOKEN, or KAGGLE_USERNAME and KAGGLE_KEY). Or allow "
+        f"the full download. Or download the dataset by hand from {KAGGLE_PAGE}, and give the zip or the unpacked "
+        "folder as the source."
     )

@@ -1,10 +1,11 @@
-"""Fill the dataset folder: from Kaggle, from a folder or a zip of SAFE products, or with the bundled sample.
+"""Fill the dataset folder from Kaggle, from a folder or zip of SAFE products, or with the bundled sample.
 
-A source is first turned into offers (a name and a way to open the bytes). Placing them is the same for all sources:
-what is there and whole is skipped, the rest is copied beside its place, checked, and only then moved into it.
+Every source is listed as offers: a file name and a function that opens the bytes. Images that are complete in the
+dataset folder are skipped. The others are copied to a temporary file, checked and renamed.
 """
 
 import hashlib
+import logging
 import shutil
 import zipfile
 import zlib
@@ -33,16 +34,18 @@ from s2match.util.atomic_write import atomic_write
 KAGGLE_SOURCE = "kaggle"
 _CHUNK_BYTES = 1 << 20
 
+_LOG = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Offer:
-    """An image that a source offers.
+    """An image of a source.
 
     Attributes:
-        name: File name, also in the dataset folder.
-        origin: Where it comes from, for people.
-        size: Bytes; None where the source does not know.
-        open: Opens the bytes to read; raises UnreadableImageError when the source cannot give them.
+        name: Its file name, in the dataset folder, too.
+        origin: Its path in the source, for messages.
+        size: Its size in bytes; None where the source does not say.
+        open: Opens it for reading; raises UnreadableImageError where that fails.
     """
 
     name: str
@@ -53,7 +56,12 @@ class Offer:
 
 @dataclass(frozen=True)
 class Rejected:
-    """An image that was not placed in the dataset folder, and why."""
+    """An image that was not copied to the dataset folder.
+
+    Attributes:
+        origin: Its path in the source.
+        reason: Why it was not copied.
+    """
 
     origin: str
     reason: str
@@ -61,14 +69,14 @@ class Rejected:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a preparation did.
+    """The result of a preparation.
 
     Attributes:
-        folder: The folder that holds the images: the dataset folder, or the sample below it.
-        copied: Names of the images placed now.
-        skipped: Names of the images that were there already.
-        rejected: Images that are damaged in the source and were not placed.
-        note: A sentence on the source for people; empty when it went as asked.
+        folder: The folder of the images: the dataset folder, or the sample below it.
+        copied: File names of the images that were copied.
+        skipped: File names of the images that were there already.
+        rejected: Images that are damaged in the source.
+        note: A sentence on the source; empty where a source was given.
     """
 
     folder: Path
@@ -79,14 +87,14 @@ class Prepared:
 
     @property
     def summary(self) -> str:
-        """The result in a few lines."""
+        """The result as a few lines of text."""
         count = len(self.copied) + len(self.skipped)
         lines = [self.note] if self.note else []
         lines.append(
             f"{self.folder.as_posix()}: {count} images, {len(self.copied)} copied now and "
             f"{len(self.skipped)} there already."
         )
-        lines += [f"Not placed: {each.origin}: {each.reason}" for each in self.rejected]
+        lines += [f"Not copied: {image.origin}: {image.reason}" for image in self.rejected]
         return "\n".join(lines)
 
 
@@ -98,24 +106,24 @@ def prepare(
     progress: bool = True,
     kaggle: Kaggle | None = None,
 ) -> Prepared:
-    """Bring the true-colour images of a source into the dataset folder.
+    """Copy the true-colour images of a source to the dataset folder.
 
-    It can be run again at any time: images that are there and whole are skipped.
+    A second run copies only the images that are missing or incomplete.
 
     Args:
-        source: ``"kaggle"``, a folder or a zip of SAFE products (however nested), or None to use what is in ``folder``
-            and, where that is nothing, the synthetic sample.
-        folder: The dataset folder; made when missing.
-        full_download: Allow downloading the whole Kaggle set (more than 30 GB, kept in kagglehub's cache) when its
-            images cannot be had one by one.
+        source: ``"kaggle"``, or a folder or zip of SAFE products, nested in any way. None uses the images of
+            ``folder``, or the synthetic sample where it has none.
+        folder: The dataset folder; made where it is missing.
+        full_download: Download the whole Kaggle dataset (more than 30 GB, kept in kagglehub's cache) where its images
+            cannot be downloaded one by one.
         progress: Show a progress bar.
-        kaggle: The calls to Kaggle; None means the real ones.
+        kaggle: The calls to Kaggle; None for the real ones.
 
     Returns:
-        What was copied, skipped and rejected.
+        The images that were copied, skipped and rejected.
 
     Raises:
-        PreparationError: The source cannot be used, or offers different files of the same name.
+        PreparationError: The source cannot be used, or has different files of one name.
         OutputError: The dataset folder cannot be written to.
     """
     if source is None:
@@ -126,11 +134,11 @@ def prepare(
 
 
 def use_present(folder: Path) -> Prepared:
-    """Use the images of the dataset folder as they are; where there is none, the sample, written when missing."""
+    """Use the images of the dataset folder; where it has none, those of the sample, which is written where missing."""
     try:
         present = _present(folder)
     except DatasetError:
-        # only this case needs what draws the scenes
+        # imported only where the sample is missing
         from s2match.synthetic import write_sample
 
         write_sample(folder / SAMPLE_FOLDER)
@@ -144,25 +152,36 @@ def find_offers(source: Path, folder: Path) -> tuple[Offer, ...]:
     """Find the true-colour images of a folder or a zip, sorted by name.
 
     Args:
-        source: Folder (searched with its subfolders) or zip.
-        folder: The dataset folder; when it lies in ``source``, what it holds itself is no offer.
+        source: A folder, searched with its subfolders, or a zip.
+        folder: The dataset folder; its own images are left out where it lies in ``source``.
+
+    Returns:
+        An offer for each image.
 
     Raises:
-        PreparationError: ``source`` is missing or is neither a folder nor a zip.
+        PreparationError: ``source`` is missing, or is neither a folder nor a zip.
     """
     if source.is_dir():
         offers = _folder_offers(source, folder)
     elif source.is_file() and zipfile.is_zipfile(source):
         offers = _zip_offers(source)
     elif source.is_file():
-        raise PreparationError(f"The source {source} is neither a folder nor a whole zip.")
+        raise PreparationError(f"The source {source} is neither a folder nor a complete zip.")
     else:
         raise PreparationError(f"The source {source} does not exist.")
     return tuple(sorted(offers, key=lambda offer: (offer.name, offer.origin)))
 
 
 def place_offers(offers: tuple[Offer, ...], folder: Path, *, progress: bool = True) -> Prepared:
-    """Copy the offers that the folder lacks; each is checked before it gets its name.
+    """Copy the images that the dataset folder lacks; each is checked before it gets its name.
+
+    Args:
+        offers: The images of a source.
+        folder: The dataset folder; made where it is missing.
+        progress: Show a progress bar.
+
+    Returns:
+        The images that were copied, skipped and rejected.
 
     Raises:
         PreparationError: Two different files share a name, a download failed, or every image is damaged.
@@ -173,29 +192,38 @@ def place_offers(offers: tuple[Offer, ...], folder: Path, *, progress: bool = Tr
     present = {offer.name for offer in offers if _is_present(offer, folder / offer.name)}
     missing = [offer for offer in offers if offer.name not in present]
     copied, rejected = [], []
+    _LOG.info("%d images in the source, %d of them already in %s", len(offers), len(present), folder)
     for offer in tqdm(missing, desc="Preparing", unit="image", disable=not progress or not missing):
-        reason = _place(offer, folder / offer.name)
+        reason = _copy(offer, folder / offer.name)
         if reason is None:
+            _LOG.info("Copied %s", offer.origin)
             copied.append(offer.name)
         else:
+            _LOG.info("Rejected %s: %s", offer.origin, reason)
             rejected.append(Rejected(offer.origin, reason))
     if offers and len(rejected) == len(offers):
         first = rejected[0]
         raise PreparationError(
-            f"None of the {len(offers)} images can be used; the first, {first.origin}: {first.reason}"
+            f"None of the {len(offers)} images can be used. The first is {first.origin}: {first.reason}"
         )
     return Prepared(folder, tuple(copied), tuple(sorted(present)), tuple(rejected))
 
 
 def merge_duplicates(offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
-    """Keep one of the offers that share a name, which must have the same content.
+    """Keep the first of the offers with one name and the same content.
+
+    Args:
+        offers: The images of a source.
+
+    Returns:
+        Offers with different names.
 
     Raises:
-        PreparationError: Two offers of one name differ, or cannot be read to compare them.
+        PreparationError: Two files of one name differ, or cannot be read to compare them.
     """
-    kept: dict[str, Offer] = {}
+    by_name: dict[str, Offer] = {}
     for offer in offers:
-        first = kept.setdefault(offer.name, offer)
+        first = by_name.setdefault(offer.name, offer)
         if first is offer:
             continue
         try:
@@ -204,7 +232,7 @@ def merge_duplicates(offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
             raise PreparationError(f"Cannot compare {first.origin} and {offer.origin}: {error}") from error
         if not same:
             raise PreparationError(f"Two different files share a name: {first.origin} and {offer.origin}.")
-    return tuple(kept.values())
+    return tuple(by_name.values())
 
 
 def _prepare_files(source: Path, folder: Path, *, progress: bool) -> Prepared:
@@ -226,12 +254,12 @@ def _prepare_kaggle(folder: Path, kaggle: Kaggle, *, full_download: bool, progre
 
 
 def _present(folder: Path) -> Prepared:
-    found, scenes = open_dataset(folder)
-    return Prepared(found, skipped=tuple(scene.path.name for scene in scenes))
+    opened, scenes = open_dataset(folder)
+    return Prepared(opened, skipped=tuple(scene.path.name for scene in scenes))
 
 
 def _kaggle_offers(folder: Path, kaggle: Kaggle) -> tuple[Offer, ...]:
-    # Kaggle's sizes are not compared: kagglehub checks what arrives against the headers of the download itself
+    # no size: kagglehub checks the length against the headers of the download
     return tuple(
         Offer(
             PurePosixPath(name).name,
@@ -244,19 +272,19 @@ def _kaggle_offers(folder: Path, kaggle: Kaggle) -> tuple[Offer, ...]:
 
 
 def _folder_offers(source: Path, folder: Path) -> list[Offer]:
-    held = _held_already(source.resolve(), folder.resolve())
+    excluded = _dataset_folders(source.resolve(), folder.resolve())
     return [
         Offer(path.name, str(path), path.stat().st_size, partial(_open_file, path))
         for path in source.rglob("*.jp2")
         if is_finest(path.name)
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(source).parts)
-        and path.resolve().parent not in held
+        and path.resolve().parent not in excluded
     ]
 
 
-def _held_already(source: Path, folder: Path) -> tuple[Path, ...]:
-    """The folders whose images are in the dataset, and so no offer, when a search of ``source`` comes across them."""
+def _dataset_folders(source: Path, folder: Path) -> tuple[Path, ...]:
+    """The folders of the dataset itself, which a search of ``source`` leaves out."""
     sample = folder / SAMPLE_FOLDER
     return (folder,) if source == sample else (folder, sample)
 
@@ -291,7 +319,7 @@ def _open_file(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _open_member(archive: Path, member: zipfile.ZipInfo) -> Iterator[BinaryIO]:
-    """Open a file of a zip; reading it to its end checks the CRC."""
+    """Open a file of a zip; reading to the end checks its CRC."""
     try:
         with zipfile.ZipFile(archive) as opened, opened.open(member) as stream:
             yield cast(BinaryIO, stream)
@@ -309,7 +337,7 @@ def _digest(offer: Offer) -> bytes:
 
 
 def _is_present(offer: Offer, target: Path) -> bool:
-    """Whether the dataset holds the offered image; a file cut short does not count and will be replaced."""
+    """Whether the dataset folder has the complete image; an incomplete file is replaced."""
     if not target.is_file() or not is_whole(target):
         return False
     size = target.stat().st_size
@@ -320,8 +348,8 @@ def _is_present(offer: Offer, target: Path) -> bool:
     return True
 
 
-def _place(offer: Offer, target: Path) -> str | None:
-    """Copy and check an offer; return why it was refused, or None."""
+def _copy(offer: Offer, target: Path) -> str | None:
+    """Copy an image and check it; return why it was rejected, or None."""
     try:
         with atomic_write(target) as copy:
             with offer.open() as stream, copy.open("wb") as out:

@@ -215,7 +215,7 @@ def test_damaged_images_are_reported_and_not_placed(tmp_path: Path, dataset: Pat
     assert "cut short" in result.rejected[0].reason
     assert held(dataset) == [NAMES[1]]
     assert "1 images, 1 copied now" in result.summary
-    assert f"Not placed: {result.rejected[0].origin}" in result.summary
+    assert f"Not copied: {result.rejected[0].origin}" in result.summary
 
 
 def test_only_damaged_images_is_an_error(tmp_path: Path, dataset: Path) -> None:
@@ -244,7 +244,7 @@ def test_zip_with_a_bad_crc(tmp_path: Path, dataset: Path) -> None:
 def test_truncated_zip_and_other_files(tmp_path: Path, dataset: Path) -> None:
     path = write_zip(tmp_path / "products.zip", products())
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(PreparationError, match="neither a folder nor a whole zip"):
+    with pytest.raises(PreparationError, match="neither a folder nor a complete zip"):
         prepare(path, dataset, progress=False)
     with pytest.raises(PreparationError, match="does not exist"):
         prepare(tmp_path / "nowhere", dataset, progress=False)
@@ -439,7 +439,7 @@ def test_kaggle_failing_half_way_goes_on_later(dataset: Path) -> None:
         prepare("kaggle", dataset, progress=False, kaggle=kaggle)
     assert NAMES[1] in str(caught.value)
     assert "ConnectionError: the line went dead" in str(caught.value)
-    assert "run it again to go on" in str(caught.value)
+    assert "run it again to continue" in str(caught.value)
     assert held(dataset) == [NAMES[0]]
     kaggle, fetched = stub([LISTING])
     assert prepare("kaggle", dataset, progress=False, kaggle=kaggle).copied == NAMES[1:]
