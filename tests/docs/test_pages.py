@@ -11,7 +11,7 @@ import pytest
 from conftest import ROOT
 
 from model_inference import INTERRUPTED, NO_REGISTRATION, build_parser
-from s2match import errors
+from s2match import __version__, errors
 
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "training" / "README.md", ROOT / "dataset" / "README.md"]
@@ -123,3 +123,8 @@ def test_names_in_the_text_exist(page: Path) -> None:
         pkgutil.resolve_name(name)
     for name in re.findall(r"`((?:s2match|tests|benchmarks|training|docs)/[\w/.]+)`", text):
         assert (ROOT / name).exists(), name
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\n## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
