@@ -1,4 +1,4 @@
-"""Footprints of images: outlines, common ground, overlap."""
+"""Footprints of images: outline, common ground and overlap."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,21 +10,27 @@ from s2match.core.raster import HasGrid
 from s2match.errors import NoOverlapError
 
 
-def footprint(placed: HasGrid, onto: HasGrid) -> NDArray[np.float64] | None:
-    """(2, 2) lowest and highest (x, y), in pixels of another image, of what an image shows.
+def footprint(image: HasGrid, onto: HasGrid) -> NDArray[np.float64] | None:
+    """Bounding box of an image in pixels of another one.
 
-    Where a CRS expresses a part of it only, it is the box about that part. None where it expresses nothing.
+    Args:
+        image: Georeferenced image.
+        onto: Georeferenced image whose pixels the box is in.
+
+    Returns:
+        (2, 2) lowest and highest (x, y), GDAL frame. If the CRS of ``onto`` expresses only a part of the image, the box
+        of that part; None if it expresses nothing.
     """
-    assert placed.transform is not None and onto.transform is not None
-    # what lies inside counts, too: a pole has all longitudes around it
-    points = np.concatenate([outline(placed), lattice(placed)])
-    ground = reproject(apply_transform(placed.transform, points), placed.crs, onto.crs)
+    assert image.transform is not None and onto.transform is not None
+    # the interior counts, too: a pole has all longitudes around it
+    points = np.concatenate([outline(image), lattice(image)])
+    ground = reproject(apply_transform(image.transform, points), image.crs, onto.crs)
     expressed = np.isfinite(ground).all(axis=1)
-    ground, whole = ground[expressed], bool(expressed.all())
+    ground, complete = ground[expressed], bool(expressed.all())
     if not len(ground):
         return None
-    # in one piece first, wherever its longitudes start again, then as a whole beside the other image
-    centre = reproject(apply_transform(placed.transform, middle_of(placed)[None]), placed.crs, onto.crs)[0, 0]
+    # longitudes: first all within half a turn of the middle, then all shifted to the turn of the other image
+    centre = reproject(apply_transform(image.transform, middle_of(image)[None]), image.crs, onto.crs)[0, 0]
     middle = float(centre if np.isfinite(centre) else ground[len(ground) // 2, 0])
     ground = wrapped(ground, onto.crs, middle)
     turn = full_turn(onto.crs)
@@ -32,8 +38,8 @@ def footprint(placed: HasGrid, onto: HasGrid) -> NDArray[np.float64] | None:
         ground[:, 0] += turn * round((middle_x(onto) - middle) / turn)
     edge = apply_transform(~onto.transform, ground)
     box = np.stack([edge.min(axis=0), edge.max(axis=0)])
-    beyond = 0.0 if whole else (box[1] - box[0]) / (LATTICE_POINTS - 1)
-    return box + np.array([[-1.0], [1.0]]) * beyond
+    margin = 0.0 if complete else (box[1] - box[0]) / (LATTICE_POINTS - 1)
+    return box + np.array([[-1.0], [1.0]]) * margin
 
 
 def share_ground(reference: HasGrid, target: HasGrid) -> bool:
@@ -43,19 +49,19 @@ def share_ground(reference: HasGrid, target: HasGrid) -> bool:
 
 
 def require_overlap(reference: HasGrid, target: HasGrid) -> None:
-    """Refuse two georeferenced images whose footprints share no ground; accept any other pair.
+    """Check that two comparable images overlap.
 
     Raises:
-        NoOverlapError: The footprints are apart.
+        NoOverlapError: Their footprints share no ground.
     """
     if comparable(reference, target) and not share_ground(reference, target):
         raise NoOverlapError(f"The footprints of {reference.scene.title} and {target.scene.title} share no ground.")
 
 
 def common_corners(reference: HasGrid, target: HasGrid) -> NDArray[np.float64]:
-    """(4, 2) corners, in reference pixels, of the box around the ground that both images show.
+    """(4, 2) corners (x, y) of the common footprint's bounding box, in reference pixels.
 
-    Without a georeference these are the corners of the reference.
+    Images that cannot be compared have the corners of the reference.
     """
     low, high = np.zeros(2), np.array(reference.size, float)
     if comparable(reference, target):
@@ -66,7 +72,7 @@ def common_corners(reference: HasGrid, target: HasGrid) -> NDArray[np.float64]:
 
 
 def outline(raster: HasGrid) -> NDArray[np.float64]:
-    """(N, 2) points around the edge of an image, closed."""
+    """(N, 2) points (x, y) along the edge of an image; the last is the first."""
     width, height = raster.size
     along = np.linspace(0, 1, SIDE_POINTS)
     x = np.concatenate([along, np.ones_like(along), along[::-1], np.zeros_like(along)]) * width

@@ -1,4 +1,4 @@
-"""What the georeference says: where a pixel lies in another image, and how far apart points are on the ground."""
+"""Positions of pixels in another image by the georeferences of both."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,22 +8,25 @@ from s2match.core.projection import apply_transform, reproject, wrapped
 from s2match.core.raster import HasGrid
 
 
-def to_pixels(placed: HasGrid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2) pixels (x, y) of a georeferenced image at map coordinates (N, 2) of its CRS, whatever turn they are of."""
-    assert placed.transform is not None
-    return apply_transform(~placed.transform, wrapped(xy, placed.crs, middle_x(placed)))
+def to_pixels(image: HasGrid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2) pixels (x, y) of a georeferenced image at map coordinates (N, 2) of its CRS.
+
+    Longitudes may be any number of full turns off.
+    """
+    assert image.transform is not None
+    return apply_transform(~image.transform, wrapped(xy, image.crs, middle_x(image)))
 
 
 def predict(xy: NDArray[np.float64], reference: HasGrid, target: HasGrid) -> NDArray[np.float64]:
-    """Where the georeference of both images places points of the reference in the target.
+    """Positions of points of the reference in the target, by the georeferences of both.
 
     Args:
         xy: (N, 2) pixel positions (x, y) in the reference, GDAL frame.
-        reference: Georeferenced image the points belong to.
-        target: Georeferenced image to find them in.
+        reference: Georeferenced image of the points.
+        target: Georeferenced image.
 
     Returns:
-        (N, 2) pixel positions in the target, GDAL frame; they may lie outside of it, and are NaN where its CRS cannot
+        (N, 2) pixel positions in the target, GDAL frame. They may lie outside of it, and are NaN where its CRS cannot
         express them.
     """
     assert reference.transform is not None
@@ -31,9 +34,9 @@ def predict(xy: NDArray[np.float64], reference: HasGrid, target: HasGrid) -> NDA
 
 
 def comparable(reference: HasGrid, target: HasGrid) -> bool:
-    """Whether the georeferences of two images tell how they lie to each other.
+    """Whether pixels of one image can be located in the other by their georeferences.
 
-    They do where both have a CRS, or where none has: then both are taken to be on one map.
+    Both images must have a CRS, or neither: two images without a CRS are taken to be on one map.
     """
     return reference.georeferenced and target.georeferenced and (reference.crs is None) == (target.crs is None)
 
@@ -41,16 +44,17 @@ def comparable(reference: HasGrid, target: HasGrid) -> bool:
 def expected_linear(reference: HasGrid, target: HasGrid) -> NDArray[np.float64]:
     """2×2 linear part of the map from reference to target pixels in the middle of the reference.
 
-    By the georeference; images without one are expected to have the same scale and orientation.
+    It is that of the georeferences; images without one are expected to have the same scale and orientation.
     """
     if not comparable(reference, target):
         return np.eye(2)
     steps = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     middle = np.array(reference.size) / 2
-    for places in (middle[None], lattice(reference)):
-        carried = predict((places[:, None] + steps).reshape(-1, 2), reference, target).reshape(-1, 3, 2)
-        known = np.isfinite(carried).all(axis=(1, 2))
-        if known.any():
-            origin, right, down = carried[np.argmin(np.where(known, np.linalg.norm(places - middle, axis=1), np.inf))]
+    for points in (middle[None], lattice(reference)):
+        target_xy = predict((points[:, None] + steps).reshape(-1, 2), reference, target).reshape(-1, 3, 2)
+        finite = np.isfinite(target_xy).all(axis=(1, 2))
+        if finite.any():
+            nearest = np.argmin(np.where(finite, np.linalg.norm(points - middle, axis=1), np.inf))
+            origin, right, down = target_xy[nearest]
             return np.stack([right - origin, down - origin], axis=1)
     return np.eye(2)

@@ -13,21 +13,21 @@ from s2match.core.window import Window
 
 @dataclass(frozen=True)
 class Grid:
-    """The pixels an image would have at some size, without the pixels.
+    """A pixel grid on the ground, and the part of a file that it covers.
 
     Attributes:
         size: Width and height in pixels.
         transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
         crs: Coordinate reference system of the map coordinates; None where the file does not say, or has none.
-        native_size: Width and height, in pixels of the file, of what the grid covers.
-        scene: The file and what its name says.
-        corner: Column and row of the file where what it covers begins.
-        source: Where the grid is not along the file's own axes: the file's grid that its pixels are resampled from.
-        file_size: Width and height of the file where the grid covers a part of it.
-        masking: Where its pixels are not to be matched.
-        radiometry: How the numbers of the file become grey levels; None until :func:`s2match.io.reader.measured` has
-            read a small version of the file.
-        notes: What was assumed of where it lies, for the user, a line each.
+        native_size: Width and height, in pixels of the file, of the part of the file that the grid covers.
+        scene: The file, and the tile and date that its name gives.
+        corner: (column, row) of the file where that part begins.
+        source: Grid along the axes of the file that the pixels are resampled from; None where this grid is along them.
+        file_size: Width and height of the file; None where the grid covers all of it.
+        masking: Masks of pixels that are not matched.
+        radiometry: Conversion of the file's numbers to grey levels; None until
+            :func:`s2match.io.reader.with_radiometry` has set it.
+        notes: Assumptions about the georeference, for the user, a line each.
     """
 
     size: tuple[int, int]
@@ -44,7 +44,7 @@ class Grid:
 
     @property
     def georeferenced(self) -> bool:
-        """Whether pixel positions can be turned into map coordinates, of a reference system or of a map without one."""
+        """Whether there is a transform to map coordinates, with or without a known reference system."""
         return self.transform is not None
 
     @property
@@ -56,7 +56,7 @@ class Grid:
         return self.transform @ Affine.scale(width / native[0], height / native[1])
 
     def resized(self, size: tuple[int, int]) -> "Grid":
-        """The same ground in another number of pixels, (width, height)."""
+        """The same ground at another size, (width, height) in pixels."""
         scale = self.size[0] / size[0], self.size[1] / size[1]
         transform = None if self.transform is None else self.transform @ Affine.scale(*scale)
         source = self.source
@@ -66,11 +66,11 @@ class Grid:
             source = source.resized((width, height))
         return replace(self, size=size, transform=transform, source=source)
 
-    def cropped(self, part: Window) -> "Grid":
-        """A part of a grid that is the file's own, every pixel of it."""
-        assert self.size == self.native_size and self.source is None, "parts are cut out of the file's own pixels"
-        size = (part.width, part.height)
-        transform = None if self.transform is None else self.transform @ Affine.translation(part.x, part.y)
-        corner = (self.corner[0] + part.x, self.corner[1] + part.y)
-        whole = self.file_size or self.native_size
-        return replace(self, size=size, native_size=size, transform=transform, corner=corner, file_size=whole)
+    def cropped(self, window: Window) -> "Grid":
+        """The part of the grid in a window; the grid must have the pixels of the file."""
+        assert self.size == self.native_size and self.source is None, "windows are cut out of the file's own pixels"
+        size = (window.width, window.height)
+        transform = None if self.transform is None else self.transform @ Affine.translation(window.x, window.y)
+        corner = (self.corner[0] + window.x, self.corner[1] + window.y)
+        file_size = self.file_size or self.native_size
+        return replace(self, size=size, native_size=size, transform=transform, corner=corner, file_size=file_size)

@@ -10,16 +10,16 @@ MAX_SIDE_PX = 32_768
 
 
 def fit_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """Scale a size to have ``longest`` as its longer side, but no side too short to be read."""
+    """Size (width, height) scaled to ``longest`` as its longer side; no side is shorter than ``MIN_SIDE_PX``."""
     width, height = (max(MIN_SIDE_PX, round(side * longest / max(size))) for side in size)
     return width, height
 
 
 def check_size(size: tuple[int, int]) -> None:
-    """Refuse sizes that no image can be resized to.
+    """Check that images can be resized to a size.
 
     Raises:
-        ImageSizeError: It is not two whole numbers, or a side is shorter than ``MIN_SIDE_PX`` or longer than
+        ImageSizeError: The size is not two whole numbers, or a side is shorter than ``MIN_SIDE_PX`` or longer than
             ``MAX_SIDE_PX``.
     """
     if len(size) != 2 or not all(isinstance(side, Integral) for side in size):

@@ -1,46 +1,46 @@
-"""Masks as values: which files and rules say where an image is not matched."""
+"""Masks of pixels that are not matched: files, and saturated cloud."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from s2match.core.polygons import Drawing
+    from s2match.core.polygons import Polygons
 
 
 @dataclass(frozen=True)
 class Mask:
-    """A file that says where nothing is to be matched.
+    """A mask file.
 
     Attributes:
-        path: A raster, or polygons.
-        values: Values of a raster that mask; None: those that :mod:`s2match.io.masks` knows for it.
-        drawing: What polygons draw on an image, where they have been read already.
+        path: A raster, or a vector file.
+        values: Values of a raster that are masked; None: the defaults of :mod:`s2match.io.mask_raster`.
+        polygons: Geometries of a vector file on an image, if they have been read already.
     """
 
     path: Path
     values: tuple[int, ...] | None = None
-    drawing: "Drawing | None" = field(default=None, compare=False, repr=False)
+    polygons: "Polygons | None" = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Take a path as text, too."""
+        """Accept a path as text."""
         object.__setattr__(self, "path", Path(self.path))
 
 
 @dataclass(frozen=True)
 class Masking:
-    """Where an image is not to be matched, though it has data.
+    """Masks of an image or a pair.
 
     Attributes:
-        masks: Files that say so.
-        clouds: Whether saturated cloud in the image itself does.
+        masks: Mask files.
+        clouds: Whether saturated cloud in the image itself is masked.
     """
 
     masks: tuple[Mask, ...] = ()
     clouds: bool = False
 
     def __bool__(self) -> bool:
-        """Whether anything is masked at all."""
+        """Whether anything is masked."""
         return bool(self.masks) or self.clouds
 
 

@@ -1,45 +1,50 @@
-"""Polygons on a box of ground."""
+"""Polygons in a bounding box."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rasterio.crs import CRS
 
 from s2match.core.bounds import Bounds
 
-# Less of a box than this is the rounding of coordinates.
+if TYPE_CHECKING:
+    from shapely import STRtree
+
+# Tolerance for the rounding of coordinates, relative to the longer side of a box.
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """What a vector file draws on a box of ground, for any part of it.
+class Polygons:
+    """Geometries of a vector file in a bounding box.
 
     Attributes:
         bounds: The box.
-        crs: Of the box and of the geometries.
-        tree: Shapely's index of the geometries, those of :func:`read_geometries`.
+        crs: CRS of the box and of the geometries.
+        tree: Spatial index of the geometries (:func:`s2match.io.polygons.read_geometries`).
     """
 
     bounds: Bounds
     crs: CRS
-    tree: Any
+    tree: "STRtree"
 
     def __bool__(self) -> bool:
-        """Whether anything is drawn on the box."""
+        """Whether there is a geometry in the box."""
         return len(self.tree) > 0
 
     def covers(self, bounds: Bounds, crs: CRS) -> bool:
-        """Whether another box is a part of this one, in the same CRS."""
+        """Whether another box lies in this one, in the same CRS."""
         (left, bottom, right, top), (x0, y0, x1, y1) = self.bounds, bounds
-        slack = _ROUNDING * max(right - left, top - bottom)
-        inside = left - slack <= x0 and bottom - slack <= y0 and x1 <= right + slack and y1 <= top + slack
-        return inside and crs == self.crs
+        tolerance = _ROUNDING * max(right - left, top - bottom)
+        inside_x = left - tolerance <= x0 and x1 <= right + tolerance
+        inside_y = bottom - tolerance <= y0 and y1 <= top + tolerance
+        return inside_x and inside_y and crs == self.crs
 
     def geometries_in(self, bounds: Bounds) -> list[Any]:
-        """The geometries that touch a part of the box."""
+        """The geometries that intersect a part of the box, in the order of the file."""
+        # shapely takes a tenth of a second to import, and most matches need no polygons
         import shapely
 
-        found = self.tree.query(shapely.box(*bounds), predicate="intersects")
-        return list(self.tree.geometries[np.sort(found)])
+        indices = self.tree.query(shapely.box(*bounds), predicate="intersects")
+        return list(self.tree.geometries[np.sort(indices)])

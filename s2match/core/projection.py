@@ -1,4 +1,4 @@
-"""Coordinates of one reference system in another."""
+"""Reprojection of coordinates from one CRS to another."""
 
 import math
 
@@ -14,17 +14,17 @@ from rasterio.warp import transform_bounds
 from s2match.core.bounds import Bounds
 from s2match.util.gdal import LIBRARY_ERRORS, NO_TRANSFORMATION
 
-# Points along each image side when a footprint is carried into another CRS, where straight sides bend.
+# Points along each side of a footprint that is reprojected, where straight sides bend.
 SIDE_POINTS = 33
 
-# No map coordinates of a planet are larger.
+# Largest map coordinate of a planet, in any unit.
 _FARTHEST = 1e10
 
 
 def crs_named(name: str) -> CRS | None:
-    """The CRS of a code, WKT or PROJ string; None where it is unknown or damaged."""
+    """The CRS of a code, WKT or PROJ string; None where it is unknown or invalid."""
     try:
-        # GDAL's own words for a damaged name go to its log, not to the terminal
+        # within an Env GDAL logs its message instead of printing it
         with Env():
             return CRS.from_user_input(name)
     except (CRSError, ValueError):
@@ -38,9 +38,9 @@ def apply_transform(transform: Affine, xy: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def reproject(xy: NDArray[np.float64], source: CRS | None, target: CRS | None) -> NDArray[np.float64]:
-    """Carry (N, 2) map coordinates (x, y), geographic ones as (longitude, latitude), from one CRS to another.
+    """Reproject (N, 2) map coordinates (x, y), geographic ones as (longitude, latitude), from one CRS to another.
 
-    Points that a CRS cannot express come back as NaN. Longitudes may come back a full turn off, see :func:`wrapped`.
+    Points that a CRS cannot express become NaN. Longitudes may be a full turn off, see :func:`wrapped`.
     """
     if source == target or len(xy) == 0:
         return xy
@@ -48,27 +48,27 @@ def reproject(xy: NDArray[np.float64], source: CRS | None, target: CRS | None) -
     if (np.abs(xy) > _FARTHEST).any():
         xy = np.where((np.abs(xy) > _FARTHEST).any(axis=1, keepdims=True), np.nan, xy)
     try:
-        carried = np.stack(warp_points(source, target, xy[:, 0], xy[:, 1]), axis=1)
+        reprojected = np.stack(warp_points(source, target, xy[:, 0], xy[:, 1]), axis=1)
     except NO_TRANSFORMATION:
-        # nothing leads from one to the other: they are of two planets, for one
+        # such as between two planets
         return np.full(xy.shape, np.nan)
     except LIBRARY_ERRORS:
-        # GDAL gives no point at all where it cannot carry one of them
+        # one point that cannot be reprojected makes the whole call fail
         if len(xy) == 1:
             return np.full((1, 2), np.nan)
         half = len(xy) // 2
         return np.concatenate([reproject(part, source, target) for part in (xy[:half], xy[half:])])
-    carried[~np.isfinite(carried).all(axis=1)] = np.nan
-    return carried
+    reprojected[~np.isfinite(reprojected).all(axis=1)] = np.nan
+    return reprojected
 
 
 def full_turn(crs: CRS | None) -> float | None:
-    """360 degrees in the unit of a geographic CRS; None for others, whose x does not start again."""
+    """360 degrees in the unit of a geographic CRS; None for other CRS, whose x is not periodic."""
     return 2 * math.pi / float(crs.units_factor[1]) if crs is not None and crs.is_geographic else None
 
 
 def wrapped(xy: NDArray[np.float64], crs: CRS | None, near: float) -> NDArray[np.float64]:
-    """(N, 2) map coordinates, those of a geographic CRS with longitudes within half a turn of a given one."""
+    """(N, 2) map coordinates (x, y) with longitudes within half a turn of ``near``; unchanged in a CRS without them."""
     turn = full_turn(crs)
     if turn is None:
         return xy
@@ -76,10 +76,10 @@ def wrapped(xy: NDArray[np.float64], crs: CRS | None, near: float) -> NDArray[np
 
 
 def reproject_bounds(bounds: Bounds, source: CRS, target: CRS) -> list[Bounds]:
-    """The box in another CRS about a box, none where it cannot be expressed.
+    """Bounding boxes in another CRS of a box; none where the CRS cannot express it.
 
-    In a geographic CRS there are several: longitudes may be given from -180 to 180 or from 0 to 360 degrees, and a box
-    that the 180th meridian cuts is two.
+    In a geographic CRS there are three, a full turn apart: longitudes may run from -180 to 180 or from 0 to 360 degrees,
+    and the 180th meridian cuts a box in two.
     """
     boxes = [bounds]
     if source != target:
@@ -90,7 +90,7 @@ def reproject_bounds(bounds: Bounds, source: CRS, target: CRS) -> list[Bounds]:
         if not np.isfinite([left, bottom, right, top]).all():
             return []
         turn = full_turn(target)
-        # unbroken, beyond the meridian
+        # a box across the 180th meridian continues beyond it
         boxes = [(left, bottom, right + turn if turn is not None and left > right else right, top)]
     turn = full_turn(target)
     if turn is None:

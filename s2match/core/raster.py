@@ -19,9 +19,9 @@ class Patch:
 
     Attributes:
         image: H×W×3 uint8, red green blue; 0 where not valid.
-        valid: H×W bool, False where there is no data or it is masked.
-        masked_share: Share of the pixels, 0 to 1, that have data and are masked.
-        cloud_share: Share of the pixels, 0 to 1, that have data and are masked as cloud.
+        valid: H×W bool, False for nodata and masked pixels.
+        masked_share: Fraction of the pixels that have data and are masked.
+        cloud_share: Fraction of the pixels that have data and are masked as cloud.
     """
 
     image: NDArray[np.uint8]
@@ -35,11 +35,11 @@ class Raster:
     """An image in memory: the pixels of a grid.
 
     Attributes:
-        grid: Its size, place on the ground and file; ``radiometry`` and ``masking`` are those it was read with.
+        grid: Size, georeference and file; the radiometry and the masks that the pixels were read with.
         image: H×W×3 uint8, red green blue; 0 where not valid.
-        valid: H×W bool, False where there is no data or it is masked.
-        masked_share: Share of the pixels, 0 to 1, that have data and are masked.
-        cloud_share: Share of the pixels, 0 to 1, that have data and are masked as cloud.
+        valid: H×W bool, False for nodata and masked pixels.
+        masked_share: Fraction of the pixels that have data and are masked.
+        cloud_share: Fraction of the pixels that have data and are masked as cloud.
     """
 
     grid: Grid
@@ -54,7 +54,7 @@ class Raster:
 
     @property
     def nodata_share(self) -> float:
-        """Share of the pixels, 0 to 1, that have no data."""
+        """Fraction of the pixels that have no data."""
         return float((~self.valid).mean() - self.masked_share)
 
     @property
@@ -79,7 +79,7 @@ class Raster:
 
     @property
     def georeferenced(self) -> bool:
-        """Whether pixel positions can be turned into map coordinates."""
+        """Whether there is a transform to map coordinates, with or without a known reference system."""
         return self.grid.georeferenced
 
     @property
@@ -89,7 +89,7 @@ class Raster:
 
     @property
     def scene(self) -> Scene:
-        """The file and what its name says."""
+        """The file, and the tile and date that its name gives."""
         return self.grid.scene
 
     @property
@@ -99,19 +99,19 @@ class Raster:
 
     @property
     def radiometry(self) -> Radiometry | None:
-        """How the numbers of the file became grey levels; None where the image was made in memory."""
+        """Conversion of the file's numbers to grey levels; None for an image that was made in memory."""
         return self.grid.radiometry
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Assumptions about where the image lies, for the user, a line each."""
+        """Assumptions about the georeference, for the user, a line each."""
         return self.grid.notes
 
 
-# An image by its grid: where pixels lie on the ground or in a file does not depend on their values.
+# Input of functions that need the grid of an image and not its pixels.
 HasGrid = Grid | Raster
 
 
 def grid_of(image: HasGrid) -> Grid:
-    """The grid of an image: its own, or itself."""
+    """The grid of a raster; a grid is its own."""
     return image.grid if isinstance(image, Raster) else image

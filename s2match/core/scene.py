@@ -1,4 +1,4 @@
-"""Image files by what their names say: tile and sensing time."""
+"""Image files with the tile and the sensing time that their names give."""
 
 import os
 import re
@@ -13,7 +13,7 @@ _NAME = re.compile(r"^(?P<tile>[A-Za-z0-9-]+)_(?P<sensed>\d{8}T\d{6})_")
 
 @dataclass(frozen=True)
 class Scene:
-    """One image file and what its name says.
+    """An image file with the tile and the sensing time that its name gives.
 
     Attributes:
         path: The file.
@@ -27,19 +27,19 @@ class Scene:
 
     @property
     def date(self) -> str | None:
-        """Day of the sensing time, such as ``"2018-08-20"``; None where the file name does not say."""
+        """Day of the sensing time, such as ``"2018-08-20"``; None without a sensing time."""
         return None if self.sensed is None else f"{self.sensed:%Y-%m-%d}"
 
     @property
     def title(self) -> str:
-        """Tile and date for people, or the file's name where it says neither."""
+        """Tile and date, or the name of the file where it gives neither."""
         if self.tile is None or self.sensed is None:
             return self.path.name
         return f"{self.tile} {self.date}"
 
 
 def scene_of(path: str | Path) -> Scene:
-    """Read tile and sensing time from a file's name; the file itself is not opened.
+    """Scene of a path, by the name of the file, which is not opened.
 
     Raises:
         UnreadableImageError: ``path`` is not the path of a file.
@@ -49,21 +49,21 @@ def scene_of(path: str | Path) -> Scene:
             f"An image of type {type(path).__name__} is not a path: match_arrays matches images in memory."
         )
     path = Path(path)
-    found = _NAME.match(path.name)
-    if found is None:
+    match = _NAME.match(path.name)
+    if match is None:
         return Scene(path, None, None)
     try:
-        sensed = datetime.strptime(found["sensed"], "%Y%m%dT%H%M%S")
+        sensed = datetime.strptime(match["sensed"], "%Y%m%dT%H%M%S")
     except ValueError:
         return Scene(path, None, None)
-    return Scene(path, found["tile"], sensed)
+    return Scene(path, match["tile"], sensed)
 
 
 def pair_of(reference: str | Path, target: str | Path) -> tuple[Scene, Scene]:
-    """Two files as scenes.
+    """Scenes of two different files.
 
     Raises:
-        SameImageError: They are one.
+        SameImageError: Both paths are the same file.
         UnreadableImageError: One is not the path of a file.
     """
     first, second = scene_of(reference), scene_of(target)

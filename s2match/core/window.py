@@ -1,4 +1,4 @@
-"""Rectangular parts of a grid."""
+"""Rectangular windows of a grid."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Window:
-    """A part of a grid, in its pixels.
+    """A window of a grid, in whole pixels of the grid.
 
     Attributes:
         x: Column of the left edge.
@@ -23,6 +23,6 @@ class Window:
     height: int
 
     def contains(self, xy: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """(N,) whether points (N, 2), (x, y) in pixels of the grid, lie in it; its right and lower edges do not."""
-        within = xy - (self.x, self.y)
-        return np.asarray(((within >= 0) & (within < (self.width, self.height))).all(axis=1))
+        """(N,) whether points (N, 2), (x, y) in pixels of the grid, lie in the window; right and lower edge excluded."""
+        offset = xy - (self.x, self.y)
+        return np.asarray(((offset >= 0) & (offset < (self.width, self.height))).all(axis=1))

@@ -18,7 +18,7 @@ from s2match.core.raster import Patch, Raster
 from s2match.core.window import Window
 from s2match.correction.image_similarity import MARGIN_PX, ImagePairs, SimilarityMetrics, similarity_metrics
 from s2match.io.pair_grid import read_pair, resampled_onto
-from s2match.io.reader import keep_open, measured, read_grid, read_whole, read_window
+from s2match.io.reader import keep_open, read_grid, read_whole, read_window, with_radiometry
 from s2match.registration.evidence import FitFailure, common_ground
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration
@@ -111,7 +111,7 @@ def measure_improvement(
     assert isinstance(reference, Grid) and isinstance(target, Grid), "images in memory have no file to correct"
     if result.errors is None:
         return None
-    file = replace(read_pair(reference.scene, target.scene)[1], radiometry=measured(target).radiometry)
+    file = replace(read_pair(reference.scene, target.scene)[1], radiometry=with_radiometry(target).radiometry)
     before = resampled_onto(reference, file, target.masking)
     # drawn masks of the target lie where it was: only what is told by the pixels themselves moves with them
     after = resampled_onto(reference, _read_alike(corrected, before), Masking(clouds=target.masking.clouds))
@@ -147,7 +147,7 @@ def _moved(matches: Matches, registration: Registration) -> Matches:
 
 def _read_alike(corrected: Path, before: Grid) -> Grid:
     """Every pixel of a corrected file; its numbers become the grey levels that those of the target became."""
-    grid = measured(read_grid(corrected))
+    grid = with_radiometry(read_grid(corrected))
     assert grid.radiometry is not None and before.radiometry is not None
     nodata, said_by = grid.radiometry.nodata, grid.radiometry.nodata_from
     return replace(grid, radiometry=replace(before.radiometry, nodata=nodata, nodata_from=said_by))

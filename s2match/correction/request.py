@@ -9,7 +9,7 @@ from s2match.correction.resample_file import write_moved, write_resampled
 from s2match.errors import CorrectionError, OptionError, OutputError
 from s2match.io.cog import check_cog
 from s2match.io.pair_grid import read_pair
-from s2match.io.reader import measured, read_grid
+from s2match.io.reader import read_grid, with_radiometry
 from s2match.resampling.kernels import RESAMPLINGS
 from s2match.result import PairResult
 from s2match.util.threads import limit_threads
@@ -90,7 +90,7 @@ def correct(result: PairResult, request: CorrectionRequest) -> None:
     # the nodata of the target was decided when it was matched
     target_file = replace(target_file, radiometry=result.target.radiometry)
     correction = Correction(result.reference, result.target, result.registration, reference_file, target_file)
-    siblings = [measured(read_grid(path), result.settings.read_options) for path in request.siblings]
+    siblings = [with_radiometry(read_grid(path), result.settings.read_options) for path in request.siblings]
     for source, out in zip((target_file, *siblings), request.outputs, strict=True):
         if request.resampling is None:
             write_moved(correction, source, out)

@@ -9,7 +9,7 @@ from s2match.core.mask import Mask, Masking
 from s2match.errors import MaskError, OptionError
 from s2match.io.masks import clouds_unknown, is_vector, laid_on, misplaced
 from s2match.io.missing_paths import url_of
-from s2match.io.reader import measured
+from s2match.io.reader import with_radiometry
 
 
 def masking_of(paths: Sequence[str | Path], values: Sequence[int] | None = None, clouds: bool = False) -> Masking:
@@ -62,6 +62,6 @@ def _check_clouds(grid: Grid) -> None:
     Raises:
         MaskError: The pixels have no size in metres, or their numbers do not say what is saturated.
     """
-    radiometry = measured(grid).radiometry
+    radiometry = with_radiometry(grid).radiometry
     if radiometry is None or radiometry.saturated is None or grid.crs is None:
         raise clouds_unknown(grid)

@@ -127,7 +127,7 @@ def read_mask(mask: Mask, grid: Grid, window: Window) -> NDArray[np.bool_]:
         if grid.crs is None:
             raise misplaced(mask, grid)
         bounds = _bounds(onto, window)
-        drawing = mask.drawing
+        drawing = mask.polygons
         if drawing is None or not drawing.covers(bounds, onto.crs):
             drawing = read_drawing(mask.path, bounds, onto.crs)
         drawn = drawing.geometries_in(bounds)
@@ -156,7 +156,7 @@ def laid_on(mask: Mask, grid: Grid) -> Mask | None:
     onto = _frame(grid, window)
     if is_vector(mask.path):
         drawing = None if grid.crs is None else read_drawing(mask.path, _bounds(onto, window), onto.crs)
-        return replace(mask, drawing=drawing) if drawing else None
+        return replace(mask, polygons=drawing) if drawing else None
     with opened_mask(mask.path) as file:
         placed = _placed(file, grid)
         if placed is None:

@@ -19,7 +19,7 @@ from s2match.core.raster import HasGrid
 from s2match.core.scene import Scene
 from s2match.core.window import Window
 from s2match.errors import ImageSizeError, OptionError
-from s2match.io.reader import measured, read_grid
+from s2match.io.reader import read_grid, with_radiometry
 
 # Of a target in another reference system, what lies further than this share of the reference's sides away is left out.
 _BEYOND = 0.5
@@ -64,7 +64,7 @@ def grids_of(
     if size is not None:
         check_size(size)
     first, second = read_pair(reference, target)
-    whole = measured(first, options), measured(second, options)
+    whole = with_radiometry(first, options), with_radiometry(second, options)
     _check_offset(options, *whole)
     if not comparable(*whole):
         if overlap_only:

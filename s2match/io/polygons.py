@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from s2match.core.bounds import Bounds
-from s2match.core.polygons import Drawing
+from s2match.core.polygons import Polygons
 from s2match.core.projection import crs_named, reproject, reproject_bounds, wrapped
 from s2match.errors import MaskError
 from s2match.io.quiet import without_warnings
@@ -21,9 +21,9 @@ SUFFIXES = (".gpkg", ".geojson", ".json", ".shp")
 _PIECE, _MARGIN = 1 / 64, 1 / 64
 
 
-def read_drawing(path: Path, bounds: Bounds, crs: CRS) -> Drawing:
+def read_drawing(path: Path, bounds: Bounds, crs: CRS) -> Polygons:
     """Read what a vector file draws on a box of ground, see :func:`read_geometries`."""
-    return Drawing(bounds, crs, _library("shapely").STRtree(read_geometries(path, bounds, crs)))
+    return Polygons(bounds, crs, _library("shapely").STRtree(read_geometries(path, bounds, crs)))
 
 
 def read_geometries(path: Path, bounds: Bounds, crs: CRS) -> list[Any]:

@@ -64,7 +64,7 @@ def read_raster(
         NoValidPixelsError: The image holds nothing but nodata and what is masked.
         MaskError: A mask cannot be read, or nobody knows where it lies on this image.
     """
-    return read_whole(replace(measured(read_grid(source, size), options), masking=masking))
+    return read_whole(replace(with_radiometry(read_grid(source, size), options), masking=masking))
 
 
 def read_whole(grid: Grid) -> Raster:
@@ -82,7 +82,7 @@ def read_whole(grid: Grid) -> Raster:
     )
     if max(width, height) > MAX_SIDE_PX:
         raise too_large
-    grid = measured(grid)
+    grid = with_radiometry(grid)
     try:
         patch = read_window(grid, Window(0, 0, width, height))
     except MemoryError as error:
@@ -93,7 +93,7 @@ def read_whole(grid: Grid) -> Raster:
     return Raster(grid, patch.image, patch.valid, patch.masked_share, patch.cloud_share)
 
 
-def measured(grid: Grid, options: ReadOptions = AS_FILES_SAY) -> Grid:
+def with_radiometry(grid: Grid, options: ReadOptions = AS_FILES_SAY) -> Grid:
     """A grid whose radiometry is known; it stays as it is where it is known already.
 
     Of images of 8 bits the header alone tells it, of others a small version of the whole file, so that it does not
@@ -141,14 +141,14 @@ def read_window(grid: Grid, window: Window) -> Patch:
     Where the file declares no nodata, patches of zeros are what they are within the window.
 
     Args:
-        grid: The image and its size; :func:`measured`, or else a small version of the file is read for every window.
+        grid: The image and its size; :func:`with_radiometry`, or else a small version of the file is read for every window.
         window: The part, inside the grid.
 
     Raises:
         UnreadableImageError: The file is missing, not an image, or damaged.
         MaskError: A mask cannot be read, or nobody knows where it lies on this image.
     """
-    grid = measured(grid)
+    grid = with_radiometry(grid)
     around = with_margin(window, grid)
     return without_masked(_read_data(grid, around), grid, around, window)
 

@@ -13,7 +13,7 @@ from s2match.core.mask import Mask
 from s2match.core.window import Window
 from s2match.errors import ImageSizeError, S2MatchError, UnreadableImageError
 from s2match.io.masks import read_mask
-from s2match.io.reader import measured, nodata_share, read_grid, read_raster, read_window
+from s2match.io.reader import nodata_share, read_grid, read_raster, read_window, with_radiometry
 
 
 @pytest.mark.parametrize("dtype", ["complex_int16", "complex64", "complex128"])
@@ -92,7 +92,7 @@ def test_wide_numbers_are_stretched_however_large(write_image: Writer, dtype: st
     raster = read_raster(path)
     assert raster.valid.all() and raster.image.std() > 40
     assert np.corrcoef(raster.image[..., 0].ravel(), texture(100, 100).ravel())[0, 1] > 0.99
-    patch = read_window(measured(read_grid(path)), Window(20, 20, 50, 50))
+    patch = read_window(with_radiometry(read_grid(path)), Window(20, 20, 50, 50))
     np.testing.assert_array_equal(patch.image, raster.image[20:70, 20:70])
 
 

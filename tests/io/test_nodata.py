@@ -16,7 +16,7 @@ import model_inference
 from s2match.core.radiometry import ReadOptions
 from s2match.core.raster import Raster
 from s2match.core.window import Window
-from s2match.io.reader import measured, read_grid, read_raster, read_whole, read_window
+from s2match.io.reader import read_grid, read_raster, read_whole, read_window, with_radiometry
 
 SIDE = 240
 # The target's georeference says that its ground lies so many metres further east and north than it does.
@@ -177,7 +177,7 @@ def test_windows_and_the_whole_know_the_same_fill(write_image: Writer) -> None:
     """Also a window that shows hardly anything of it, and one that shows nothing else."""
     bands = scene()
     bands[:, filled()] = -9999
-    grid = measured(read_grid(write_image("a.tif", bands)))
+    grid = with_radiometry(read_grid(write_image("a.tif", bands)))
     whole = read_raster(grid.scene)
     for window in (Window(0, 0, 40, 240), Window(45, 0, 150, 40), Window(150, 100, 80, 80)):
         rows, columns = slice(window.y, window.y + window.height), slice(window.x, window.x + window.width)
@@ -224,7 +224,7 @@ def test_a_value_that_no_whole_number_has_masks_none(write_image: Writer, dtype:
 
 
 def measured_raster(path: Path, nodata: float) -> Raster:
-    return read_whole(measured(read_grid(path), ReadOptions(nodata=nodata)))
+    return read_whole(with_radiometry(read_grid(path), ReadOptions(nodata=nodata)))
 
 
 def test_nodata_of_the_command(write_image: Writer) -> None:

@@ -21,7 +21,7 @@ from s2match.errors import MaskError, OptionError
 from s2match.io.masking import masked_grids
 from s2match.io.pair_grid import grids_of
 from s2match.io.radiometry import TCI_SATURATION
-from s2match.io.reader import measured, read_grid, read_raster, read_window
+from s2match.io.reader import read_grid, read_raster, read_window, with_radiometry
 from s2match.matching.tiled import previews_of
 from s2match.registration.fit import fit
 from s2match.result import assemble
@@ -70,7 +70,7 @@ def test_a_window_has_the_grey_levels_of_the_whole(
 ) -> None:
     """Whatever it shows: dark ground, bright soil, or cloud alone."""
     bands = (reflectance() * (1 if dtype == "float32" else 10_000)).astype(dtype)
-    grid = measured(read_grid(write_image("a.tif", bands), size))
+    grid = with_radiometry(read_grid(write_image("a.tif", bands), size))
     whole = read_raster(grid.scene, size)
     for left in (0, grid.size[0] // 3, grid.size[0] // 2 + 20):
         patch = read_window(grid, Window(left, 20, 64, 100))
@@ -78,7 +78,7 @@ def test_a_window_has_the_grey_levels_of_the_whole(
 
 
 def test_a_window_inside_cloud_is_cloud(write_image: Writer) -> None:
-    grid = measured(read_grid(write_image("a.tif", numbers())))
+    grid = with_radiometry(read_grid(write_image("a.tif", numbers())))
     (grid, _) = masked_grids(grid, grid, CLOUDED)
     whole = read_raster(grid.scene, masking=CLOUDED)
     # cloud, and 300 m of fringe
@@ -161,7 +161,7 @@ def test_a_snowy_product_is_not_all_white(write_image: Writer, tmp_path: Path) -
     name = product(tmp_path, "1C", -1000).relative_to(tmp_path) / "T36UXA_20230120T083601_B04.tif"
     path = write_image(str(name), (texture(SIDE, SIDE) * 10.0 + 6000).astype(np.uint16))
     assert read_raster(path).image.std() > 30
-    grid = measured(read_grid(path))
+    grid = with_radiometry(read_grid(path))
     assert read_window(replace(grid, masking=CLOUDED), Window(0, 0, 100, 100)).masked_share == 1
 
 
