@@ -68,7 +68,7 @@ def full_turn(crs: CRS | None) -> float | None:
 
 
 def wrapped(xy: NDArray[np.float64], crs: CRS | None, near: float) -> NDArray[np.float64]:
-    """(N, 2) map coordinates (x, y) with longitudes within half a turn of ``near``; unchanged in a CRS without them."""
+    """(N, 2) map coordinates (x, y), those of a geographic CRS with longitudes within half a turn of ``near``."""
     turn = full_turn(crs)
     if turn is None:
         return xy
@@ -78,8 +78,8 @@ def wrapped(xy: NDArray[np.float64], crs: CRS | None, near: float) -> NDArray[np
 def reproject_bounds(bounds: Bounds, source: CRS, target: CRS) -> list[Bounds]:
     """Bounding boxes in another CRS of a box; none where the CRS cannot express it.
 
-    In a geographic CRS there are three, a full turn apart: longitudes may run from -180 to 180 or from 0 to 360 degrees,
-    and the 180th meridian cuts a box in two.
+    In a geographic CRS there are three, a full turn apart: longitudes may run from -180 to 180 or from 0 to 360
+    degrees, and the 180th meridian cuts a box in two.
     """
     boxes = [bounds]
     if source != target:

@@ -21,9 +21,9 @@ from s2match.io.cog import BLOCK_PX, Block, Layout, has_own_mask, write_cog
 from s2match.io.nodata import (
     band_validity,
     can_hold,
+    declared_nodata,
     is_mixed,
     large_patches,
-    told_nodata,
     used_bands,
     zeros_are_nodata,
 )
@@ -166,7 +166,7 @@ def _radiometry(file: rasterio.DatasetReader, source: Grid) -> Radiometry:
     if not _has_classes(file):
         return radiometry
     # a number that means no data in an image is the name of a class here
-    nodata, said_by = told_nodata(file, list(file.indexes), AS_FILES_SAY)
+    nodata, said_by = declared_nodata(file, list(file.indexes), AS_FILES_SAY)
     return replace(radiometry, nodata=nodata, nodata_from=said_by)
 
 

@@ -1,23 +1,22 @@
-"""What the metadata of a Sentinel-2 product say of the numbers in its images."""
+"""Scale of reflectance in the metadata of Sentinel-2 products."""
 
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
-# Of Level-1C and Level-2A: the file, its element for what is added to the number, and the one for what the sum is
-# divided by.
+# Of Level-1C and Level-2A: the file, its element of the offset that is added to a number, and that of the divisor.
 _METADATA = (
     ("MTD_MSIL1C.xml", "RADIO_ADD_OFFSET", "QUANTIFICATION_VALUE"),
     ("MTD_MSIL2A.xml", "BOA_ADD_OFFSET", "BOA_QUANTIFICATION_VALUE"),
 )
 
-# Folders between an image and the metadata of its product, at most: GRANULE/…/IMG_DATA/R10m.
+# Largest number of folders from an image up to its product: GRANULE/…/IMG_DATA/R10m.
 _FOLDERS = 5
 
 
 @dataclass(frozen=True)
-class Reflectance:
-    """How numbers tell reflectance: ``(number - zero) / steps``.
+class ReflectanceScale:
+    """Linear scale of reflectance: ``(number - zero) / steps``.
 
     Attributes:
         zero: The number that means reflectance 0.
@@ -28,24 +27,24 @@ class Reflectance:
     steps: float
 
 
-def product_reflectance(image: Path) -> Reflectance | None:
-    """What the metadata of the product that holds an image say; None where there are none, or they do not say.
+def product_scale(image: Path) -> ReflectanceScale | None:
+    """Scale of reflectance in the metadata of the product that an image lies in; None without such metadata.
 
     Products from before processing baseline 04.00 name no offset: it is 0.
     """
     for folder in list(image.resolve().parents)[:_FOLDERS]:
         for name, added, divisor in _METADATA:
             if (folder / name).is_file():
-                return _reflectance(folder / name, added, divisor)
+                return _read_scale(folder / name, added, divisor)
     return None
 
 
-def _reflectance(path: Path, added: str, divisor: str) -> Reflectance | None:
+def _read_scale(path: Path, added: str, divisor: str) -> ReflectanceScale | None:
     try:
         root = ElementTree.parse(path).getroot()
         steps = float(root.findtext(f".//{divisor}") or "")
-        # the bands of a product have one offset
+        # all bands of a product have the same offset
         zero = 0.0 - float(root.findtext(f".//{added}") or 0)
     except (ElementTree.ParseError, OSError, ValueError):
         return None
-    return Reflectance(zero, steps) if steps > 0 else None
+    return ReflectanceScale(zero, steps) if steps > 0 else None

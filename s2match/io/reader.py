@@ -141,7 +141,8 @@ def read_window(grid: Grid, window: Window) -> Patch:
     Where the file declares no nodata, patches of zeros are what they are within the window.
 
     Args:
-        grid: The image and its size; :func:`with_radiometry`, or else a small version of the file is read for every window.
+        grid: The image and its size. Without radiometry a small version of the file is read for every window, see
+            :func:`with_radiometry`.
         window: The part, inside the grid.
 
     Raises:
