@@ -1,14 +1,14 @@
-"""The bundled sample: made-up Sentinel-2-like scenes of made-up ground, the same bytes each time they are made.
+"""The bundled sample: synthetic scenes like those of Sentinel-2; the same seed gives the same bytes.
 
-The ground is a *paint map*: every 5 m cell holds an index into a palette of parcels and materials. A date is a table
-of colours for that palette (crops grow and ripen, woods turn, snow covers), looked up, lit by the sun of the day,
-averaged to 10 m, and covered with the haze and the clouds of the day. Each date is rendered once for the whole ground
-and cut into tiles, so that overlapping tiles of one date agree exactly.
+The ground is a *paint map*: each cell of 5 m holds an index into a palette of parcels and materials. The palette of a
+date has the colours of crops, woods and snow on that day. The coloured ground is shaded by the sun, averaged to 10 m
+and covered with haze and clouds. Each date is rendered once for the whole ground and cut into tiles, so that
+overlapping tiles of one date are identical before compression.
 """
 
 from s2match.synthetic.dates import render
 from s2match.synthetic.ground import make_ground
-from s2match.synthetic.takes import SCENES, SceneSpec
+from s2match.synthetic.specs import SCENES, SceneSpec
 from s2match.synthetic.write import EAST_PX, SIZE_PX, write_sample
 
 __all__ = ["EAST_PX", "SCENES", "SIZE_PX", "SceneSpec", "make_ground", "render", "write_sample"]

@@ -1,4 +1,4 @@
-"""The palette of a date: crops grow and ripen, woods turn."""
+"""Palette of a date: colours of crops and woods over the year."""
 
 from datetime import datetime
 
@@ -29,34 +29,43 @@ _CROPS: dict[str, Curve] = {
 # fmt: on
 _ROTATION = ("wheat", "barley", "rape", "maize", "beet", "sunflower", "grass")
 _ROTATION_SHARES = (0.28, 0.13, 0.13, 0.16, 0.10, 0.08, 0.12)
-# Air takes some of the colour of the ground as it is seen from above.
+# The atmosphere reduces the saturation of colours.
 _CHROMA = np.float32(0.82)
 
 
 def palette_on(ground: Ground, seed: int, date: datetime) -> tuple[Floats, Floats]:
-    """Colours (65536, 3) on a date, and how strongly the soil's patches show through (65536,)."""
+    """Palette of a date.
+
+    Args:
+        ground: The ground.
+        seed: The seed of the ground.
+        date: The date; crops are drawn anew each year.
+
+    Returns:
+        Colours (65536, 3), and the contrast of soil patches (65536,).
+    """
     day = float(date.timetuple().tm_yday)
-    colours, shows = np.zeros((65536, 3), np.float32), np.zeros(65536, np.float32)
-    fixed = np.random.default_rng([seed, 1])
-    habit = fixed.normal(0, 8, ground.parcels)
-    tint = np.exp(fixed.normal(0, 0.07, (ground.parcels, 1)) + fixed.normal(0, 0.025, (ground.parcels, 3)))
+    colours, contrast = np.zeros((65536, 3), np.float32), np.zeros(65536, np.float32)
+    permanent = np.random.default_rng([seed, 1])
+    delay = permanent.normal(0, 8, ground.parcels)
+    tint = np.exp(permanent.normal(0, 0.07, (ground.parcels, 1)) + permanent.normal(0, 0.025, (ground.parcels, 3)))
     year = np.random.default_rng([seed, 2, date.year])
     crop = year.choice(len(_ROTATION), ground.parcels, p=_ROTATION_SHARES)
     crop[ground.floodplain] = _ROTATION.index("grass")
-    days = day + habit + year.normal(0, 5, ground.parcels)
-    for place, name in enumerate(_ROTATION):
-        colours[: ground.parcels][crop == place] = colour_on(_CROPS[name], days[crop == place])
+    days = day + delay + year.normal(0, 5, ground.parcels)
+    for index, name in enumerate(_ROTATION):
+        colours[: ground.parcels][crop == index] = colour_on(_CROPS[name], days[crop == index])
     bare = colours[: ground.parcels, 0] / colours[: ground.parcels, 1]
-    shows[: ground.parcels] = np.interp(bare, [0.6, 0.85, 1.2], [-0.025, 0.03, 0.1])
+    contrast[: ground.parcels] = np.interp(bare, [0.6, 0.85, 1.2], [-0.025, 0.03, 0.1])
     colours[: ground.parcels] *= tint
     for name, curve in MATERIALS.items():
         colours[INDEX[name]] = colour_on(curve, day)
     grey = colours.mean(axis=1, keepdims=True)
     colours = grey + _CHROMA * (colours - grey)
-    return colours, shows
+    return colours, contrast
 
 
 def colour_on(curve: Curve, days: Points | float) -> NDArray[np.float64]:
-    """Colour (..., 3) of a yearly curve on one or many days of the year."""
+    """Colour (..., 3) of a yearly curve on days of the year (...)."""
     table = np.array(curve, float)
     return np.stack([np.interp(days, table[:, 0], table[:, band], period=365.25) for band in (1, 2, 3)], axis=-1)

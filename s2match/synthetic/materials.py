@@ -1,6 +1,6 @@
-"""What is no parcel: its colour over the year, its height, and the snow it holds."""
+"""Materials other than crops: colour over the year, height, and share of snow."""
 
-# Day of year, red, green, blue. Between the days colours are interpolated; the year closes on itself.
+# Rows of day of year, red, green, blue; interpolated between the days, periodic over the year.
 Curve = tuple[tuple[int, int, int, int], ...]
 
 # fmt: off
@@ -25,8 +25,8 @@ MATERIALS: dict[str, Curve] = {
 }
 # fmt: on
 
-# Palette index of each; it counts from 65535 downwards, that of parcels from 0 upwards.
-INDEX = {name: 65535 - place for place, name in enumerate(MATERIALS)}
+# Palette index of each material, from 65535 downwards; parcels count from 0 upwards.
+INDEX = {name: 65535 - number for number, name in enumerate(MATERIALS)}
 HEIGHT_M = {"conifer": 20, "broadleaf": 16, "red roof": 7, "dark roof": 8, "grey roof": 9, "white roof": 11}
 # fmt: off
 SNOW_SHARE = {

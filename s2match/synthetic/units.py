@@ -1,7 +1,6 @@
-"""What the modules of the sample measure and pass around.
+"""Types and units of the sample.
 
-Points are float64 arrays (N, 2) of metres (east, south) from the upper left corner of the ground. Images are
-(row, column).
+Points are (N, 2) float64, metres (east, south) from the upper left corner of the ground. Arrays are (row, column).
 """
 
 import numpy as np

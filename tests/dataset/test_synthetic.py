@@ -31,13 +31,13 @@ def read(path: Path) -> NDArray[np.uint8]:
 
 def test_names_order_and_tiles() -> None:
     names = [path.name for path in sorted(BUNDLED.iterdir())]
-    assert names == [take.name for take in SCENES]
+    assert names == [spec.name for spec in SCENES]
     assert len(names) == 18
     assert all(re.fullmatch(r"[A-Za-z0-9-]+_\d{8}T\d{6}_TCI\.jp2", name) for name in names)
     scenes = list_scenes(BUNDLED)
     assert {scene.tile for scene in scenes[:5]} == {"SYNTHETIC-A"}
     assert {scene.tile for scene in scenes[5:]} == {"SYNTHETIC-B"}
-    assert [scene.sensed for scene in scenes] == [take.sensed for take in SCENES]
+    assert [scene.sensed for scene in scenes] == [spec.sensed for spec in SCENES]
 
 
 def test_sample_is_small_enough_for_a_repository() -> None:
@@ -57,7 +57,7 @@ def test_bundled_georeference(index: int) -> None:
 
 
 def test_files_come_back_in_order(small: tuple[Path, ...]) -> None:
-    assert [path.name for path in small] == [take.name for take in SCENES]
+    assert [path.name for path in small] == [spec.name for spec in SCENES]
     with rasterio.open(small[5]) as file:
         assert file.transform == Affine(10, 0, 500_000 + 10 * SMALL_EAST, 0, -10, 20_980)
         assert (file.width, file.height) == (SMALL, SMALL)
@@ -81,18 +81,18 @@ def test_the_ground_stays_while_the_fields_change() -> None:
     assert 0.2 < np.corrcoef(spring.ravel(), summer.ravel())[0, 1] < 0.95
 
 
-@pytest.mark.parametrize("take", SCENES, ids=lambda take: take.name)
-def test_zero_is_nodata_and_only_nodata(take: SceneSpec) -> None:
-    image = read(BUNDLED / take.name)
+@pytest.mark.parametrize("spec", SCENES, ids=lambda spec: spec.name)
+def test_zero_is_nodata_and_only_nodata(spec: SceneSpec) -> None:
+    image = read(BUNDLED / spec.name)
     empty = (image == 0).any(axis=0)
     assert np.array_equal(empty, (image == 0).all(axis=0))
     share = empty.mean()
-    assert 0.3 < share < 0.6 if take.swath else share == 0
+    assert 0.3 < share < 0.6 if spec.swath else share == 0
 
 
 def test_nodata_of_the_half_swath_ends_on_one_slanted_edge() -> None:
-    (take,) = [take for take in SCENES if take.swath]
-    empty = (read(BUNDLED / take.name) == 0).all(axis=0)
+    (spec,) = [spec for spec in SCENES if spec.swath]
+    empty = (read(BUNDLED / spec.name) == 0).all(axis=0)
     edge = empty.sum(axis=1)
     assert np.array_equal(empty, np.arange(SIZE_PX) < edge[:, None])
     assert edge[0] - edge[-1] > 200
@@ -100,16 +100,16 @@ def test_nodata_of_the_half_swath_ends_on_one_slanted_edge() -> None:
 
 
 def test_weather_is_as_announced() -> None:
-    for take in SCENES:
-        bright = (read(BUNDLED / take.name).min(axis=0) > 165).mean()
+    for spec in SCENES:
+        bright = (read(BUNDLED / spec.name).min(axis=0) > 165).mean()
         # woods and shaded slopes stay darker than snow, so only part of the snow counts
-        low, high = (0.4, 0.9) if take.snow else (take.clouds - 0.1, take.clouds + 0.1)
-        assert low < bright < high, take.name
+        low, high = (0.4, 0.9) if spec.snow else (spec.clouds - 0.1, spec.clouds + 0.1)
+        assert low < bright < high, spec.name
 
 
 def test_made_twice_the_files_are_the_same_byte_for_byte(small: tuple[Path, ...], tmp_path: Path) -> None:
     chosen = (0, 5, 8, 12)
-    again = write_sample(tmp_path / "again", size=SMALL, takes=[SCENES[i] for i in chosen])
+    again = write_sample(tmp_path / "again", size=SMALL, specs=[SCENES[i] for i in chosen])
     assert [path.read_bytes() for path in again] == [small[i].read_bytes() for i in chosen]
     assert sorted(path.name for path in again[0].parent.iterdir()) == sorted(path.name for path in again)
 
@@ -122,7 +122,7 @@ def test_another_seed_makes_another_landscape() -> None:
 
 
 def test_bundled_scene_is_what_the_code_makes(tmp_path: Path) -> None:
-    (path,) = write_sample(tmp_path, takes=[SCENES[12]])
+    (path,) = write_sample(tmp_path, specs=[SCENES[12]])
     made, bundled = read(path).astype(int), read(BUNDLED / path.name).astype(int)
     # other builds of the libraries may round elsewhere
     assert np.abs(made - bundled).mean() < 0.05

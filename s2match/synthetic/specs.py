@@ -1,4 +1,4 @@
-"""The scenes of the sample: which tile, when, and the weather of the day."""
+"""The scenes of the sample: tile, date and weather."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,15 +6,15 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class SceneSpec:
-    """One scene of the sample and the weather it was taken in.
+    """A scene of the sample.
 
     Attributes:
         tile: ``"A"`` (west) or ``"B"`` (east).
         sensed: Sensing time.
-        clouds: Share of the ground under cumulus, 0 to 1.
-        haze: Weight of the haze's colour over the ground's, 0 to 1.
+        clouds: Share of the ground under cumulus clouds, 0 to 1.
+        haze: Opacity of the haze, 0 to 1.
         snow: Share of open ground under snow, 0 to 1.
-        swath: Whether the scene lies on the edge of the satellite's swath and is partly nodata.
+        swath: Whether the edge of the satellite's swath crosses the scene, so that a part is nodata.
     """
 
     tile: str
@@ -26,7 +26,7 @@ class SceneSpec:
 
     @property
     def name(self) -> str:
-        """File name after ESA's pattern."""
+        """File name in ESA's pattern."""
         return f"SYNTHETIC-{self.tile}_{self.sensed:%Y%m%dT%H%M%S}_TCI.jp2"
 
 
