@@ -1,9 +1,9 @@
-"""Points where the network finds none, by the edges alone: what it does find tells where to look.
+"""Additional matches by orientation correlation, where the network finds none.
 
-Under haze, and between winter and summer, the network is silent over large parts of a pair whose other parts it
-matches, and a model has nothing to go by there. Squares twice as wide as those that refine a match still show edges
-in common, and where they lie is known to a few pixels from the nearest matches. A point counts when its peak of the
-correlation stands out from all others within reach; of clouds, water and changed ground none does.
+Under haze and between seasons the network matches only parts of a pair, and no model is held elsewhere. Squares twice
+as wide as those of the sub-pixel refinement still correlate there, and the nearest matches predict their position to
+within a few pixels. A point counts if its correlation peak stands out from all others within the search radius. On
+cloud, water and changed ground none does.
 """
 
 import cv2
@@ -15,22 +15,21 @@ from torch import Tensor
 
 from s2match.core.matches import Matches
 from s2match.core.window import Window
-from s2match.matching.orientation_correlation import Pixels, in_blocks, peak, search, settle, template
+from s2match.matching.orientation_correlation import Pixels, correlate, in_blocks, peak, settle, template
 
-# Side of the squares that are compared, and the distance between their middles.
+# Side of the squares that are compared, and the spacing of their centres.
 _SIDE_PX, STEP_PX = 128, 32
 
-# How far around the expected place a point is sought, how far from a peak others are others, and how far from where it
-# was first seen it may come to rest.
-_REACH_PX, _APART_PX, _FURTHEST_PX = 6, 3, 1.5
+# Search radius around the predicted point, half width of a peak, and the furthest that refinement may move a point.
+_RADIUS_PX, _PEAK_PX, _FURTHEST_PX = 6, 3, 1.5
 
-# By how many standard deviations of the correlations within reach a peak must stand out from the next one.
-_STANDS_OUT = 3.0
+# A peak must exceed the next one by this many standard deviations of the correlations within the search radius.
+_PROMINENCE = 3.0
 
-# How sure such points are: benchmarks/registration.py counts those within 1.5 px of the truth, and found no other.
+# Confidence of added points: benchmarks/registration.py counts those within 1.5 px of the truth, and found no other.
 CONFIDENCE = 0.99
 
-# Matches whose displacement tells what to expect of a point: the middle of the nearest so many.
+# Number of nearest matches whose median displacement predicts that of a point.
 _NEAREST = 8
 
 # Squares that are compared at once.
@@ -39,60 +38,55 @@ _BLOCK = 64
 
 def fill(
     matches: Matches,
-    taken: NDArray[np.float64],
-    reference: Pixels,
-    target: Pixels,
+    occupied: NDArray[np.float64],
+    images: tuple[Pixels, Pixels],
     linear: NDArray[np.float64],
     core: Window,
 ) -> Matches:
-    """Find points where there are none within :data:`STEP_PX`.
+    """Matches on a grid of :data:`STEP_PX`, wherever no point is occupied within that distance.
 
     Args:
-        matches: Refined matches of the two images, right ones but for a few, GDAL frame.
-        taken: (M, 2) points (x, y) of the reference, near which none is wanted.
-        reference: Image of ``xy0``.
-        target: Image of ``xy1``.
-        linear: 2×2, from steps (x, y) in the reference to steps in the target.
-        core: Part of the reference in which points are wanted.
+        matches: Refined matches of the two images, nearly all of them right, GDAL frame.
+        occupied: (M, 2) points (x, y) of the reference near which no match is added.
+        images: Reference and target.
+        linear: 2×2, steps (x, y) in the reference to steps in the target.
+        core: Part of the reference in which matches are added.
 
     Returns:
-        What was found, ``correlated``, with :data:`CONFIDENCE`: nothing where there are no matches to tell what to
-        expect, or surer ones are asked for.
+        The added matches alone, ``correlated``, with confidence :data:`CONFIDENCE`. None are added where there are no
+        matches to predict from, or where the confidence threshold is higher.
     """
-    nothing = _found(matches, np.empty((0, 2)), np.empty((0, 2)), np.empty(0))
+    empty = _added(matches, np.empty((0, 2)), np.empty((0, 2)), np.empty(0))
     if len(matches) == 0 or matches.origin.confidence >= CONFIDENCE:
-        return nothing
-    places = _empty_places(taken, reference.image.valid, core)
-    expected = _expected(matches, places, linear)
-    shown = target.image.valid_at(expected)
-    if not shown.any():
-        return nothing
+        return empty
+    reference, target = images
+    xy0 = _free_points(occupied, reference.image.valid, core)
+    predicted = _predicted(matches, xy0, linear)
+    valid = target.image.valid_at(predicted)
+    if not valid.any():
+        return empty
     steps = torch.from_numpy(linear).float()
 
-    def measure(points: Tensor, middles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return _find(reference, target, points, middles, steps)
+    def measure(points: Tensor, starts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return _correlated(images, points, starts, steps)
 
-    return _found(matches, *in_blocks(measure, places[shown], expected[shown], _BLOCK))
+    return _added(matches, *in_blocks(measure, xy0[valid], predicted[valid], _BLOCK))
 
 
-def _found(
+def _added(
     matches: Matches, xy0: NDArray[np.float64], xy1: NDArray[np.float64], similarity: NDArray[np.float64]
 ) -> Matches:
-    """Points that some matches led to."""
-    count = len(xy0)
-    raw_residual_px = (
-        None
-        if matches.raw_residual_px is None
-        else np.full(count, np.median(matches.raw_residual_px) if count else 0.0)
-    )
-    marks = np.ones(count, np.bool_)
-    return Matches(xy0, xy1, np.full(count, CONFIDENCE), matches.origin, raw_residual_px, similarity, marks)
+    """Correlated points as matches, with the attributes of those that they were predicted from."""
+    count, raw = len(xy0), matches.raw_residual_px
+    raw_residual_px = None if raw is None else np.full(count, np.median(raw) if count else 0.0)
+    confidence, correlated = np.full(count, CONFIDENCE), np.ones(count, np.bool_)
+    return Matches(xy0, xy1, confidence, matches.origin, raw_residual_px, similarity, correlated)
 
 
-def _empty_places(taken: NDArray[np.float64], valid: NDArray[np.bool_], core: Window) -> NDArray[np.float64]:
-    """(N, 2) centres (x, y) of valid pixels, evenly spread over a part of an image, far from (M, 2) others."""
+def _free_points(occupied: NDArray[np.float64], valid: NDArray[np.bool_], core: Window) -> NDArray[np.float64]:
+    """(N, 2) centres (x, y) of valid pixels on a grid over the core, at least STEP_PX from (M, 2) occupied points."""
     free = np.ones(valid.shape, np.uint8)
-    column, row = np.clip(np.floor(taken).astype(int), 0, np.array(valid.shape[::-1]) - 1).T
+    column, row = np.clip(np.floor(occupied).astype(int), 0, np.array(valid.shape[::-1]) - 1).T
     free[row, column] = 0
     columns = np.arange(core.x + STEP_PX // 2, core.x + core.width, STEP_PX)
     rows = np.arange(core.y + STEP_PX // 2, core.y + core.height, STEP_PX)
@@ -102,45 +96,46 @@ def _empty_places(taken: NDArray[np.float64], valid: NDArray[np.bool_], core: Wi
     return np.stack([across[kept], down[kept]], axis=1) + 0.5
 
 
-def _expected(matches: Matches, places: NDArray[np.float64], linear: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2) points (x, y) of the target where the nearest matches lead to expect those of the reference (N, 2)."""
-    origins = matches.xy1 - matches.xy0 @ linear.T
+def _predicted(matches: Matches, xy0: NDArray[np.float64], linear: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2) points (x, y) of the target for those of the reference (N, 2), by the displacement of nearest matches."""
+    offsets = matches.xy1 - matches.xy0 @ linear.T
     count = min(_NEAREST, len(matches))
-    _, nearest = cKDTree(matches.xy0).query(places, count)
-    offset = np.median(origins[nearest.reshape(len(places), count)], axis=1)
-    return np.asarray(places @ linear.T + offset)
+    _, nearest = cKDTree(matches.xy0).query(xy0, count)
+    offset = np.median(offsets[nearest.reshape(len(xy0), count)], axis=1)
+    return np.asarray(xy0 @ linear.T + offset)
 
 
-def _find(
-    reference: Pixels, target: Pixels, xy0: Tensor, expected: Tensor, linear: Tensor
+def _correlated(
+    images: tuple[Pixels, Pixels], xy0: Tensor, predicted: Tensor, linear: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The points that are to be believed.
+    """The points whose correlation peak is distinct.
 
     Args:
-        reference: Image of ``xy0``.
-        target: The other image.
-        xy0: (N, 2) points (x, y), GDAL frame.
-        expected: (N, 2) where they are expected in the target.
+        images: Reference and target.
+        xy0: (N, 2) points (x, y) of the reference, GDAL frame.
+        predicted: (N, 2) predicted points of the target.
         linear: (2, 2) steps (x, y) in the reference to steps in the target.
 
     Returns:
         (M, 2) points of the reference, (M, 2) of the target, and (M,) correlation.
     """
-    known = template(reference, xy0, _SIDE_PX)
-    surface = search(known, target, expected, linear, _REACH_PX)
-    step, height = peak(surface)
-    clear = (height - _next_height(surface, step) > _STANDS_OUT * surface.flatten(1).std(1)).nonzero()[:, 0]
-    if len(clear) == 0:
-        return xy0[clear], xy0[clear], height[clear].double()
-    start = (expected + step.double() @ linear.double().T)[clear]
-    found = settle(known.subset(clear), target, start, linear)
-    kept = found.sound & ((found.xy1 - start).norm(dim=1) <= _FURTHEST_PX)
-    return xy0[clear][kept], found.xy1[kept], found.after[kept].double()
+    reference, target = images
+    squares = template(reference, xy0, _SIDE_PX)
+    surface = correlate(squares, target, predicted, linear, _RADIUS_PX)
+    shift, height = peak(surface)
+    prominence = height - _next_height(surface, shift)
+    distinct = (prominence > _PROMINENCE * surface.flatten(1).std(1)).nonzero()[:, 0]
+    if len(distinct) == 0:
+        return xy0[distinct], xy0[distinct], height[distinct].double()
+    start = (predicted + shift.double() @ linear.double().T)[distinct]
+    settled = settle(squares.subset(distinct), target, start, linear)
+    kept = settled.converged & ((settled.xy1 - start).norm(dim=1) <= _FURTHEST_PX)
+    return xy0[distinct][kept], settled.xy1[kept], settled.after[kept].double()
 
 
-def _next_height(surface: Tensor, step: Tensor) -> Tensor:
-    """(N,) the largest of (N, K, K) correlations further from a place (N, 2) about their middle than a peak is wide."""
+def _next_height(surface: Tensor, shift: Tensor) -> Tensor:
+    """(N,) highest of (N, K, K) correlations outside the peak around a shift (N, 2) from the centre."""
     along = torch.arange(surface.shape[1]) - surface.shape[1] // 2
-    near = ((along - step.round()[:, :, None]).abs() <= _APART_PX).float()
-    at_peak = near[:, 1, :, None] * near[:, 0, None, :] > 0
-    return surface.masked_fill(at_peak, -torch.inf).amax((1, 2))
+    near = ((along - shift.round()[:, :, None]).abs() <= _PEAK_PX).float()
+    in_peak = near[:, 1, :, None] * near[:, 0, None, :] > 0
+    return surface.masked_fill(in_peak, -torch.inf).amax((1, 2))

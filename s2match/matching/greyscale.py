@@ -1,4 +1,4 @@
-"""Images as the network sees them: grey, stretched, nodata 0."""
+"""Grey images for the matcher: stretched to [0, 1], nodata 0."""
 
 import numpy as np
 
@@ -7,10 +7,10 @@ from s2match.core.raster import Patch, Raster
 
 
 def prepare(raster: Raster | Patch) -> GreyImage:
-    """Turn an image into what the network sees: the mean of the bands, stretched.
+    """The mean of the bands, stretched to [0, 1]; nodata becomes 0.
 
-    The 1st percentile of the valid pixels becomes 0 and the 97th becomes 1, so that dark scenes use the whole range and
-    cloud, which says nothing of the ground, is what saturates. Nodata becomes 0.
+    The 1st percentile of the valid pixels becomes 0 and the 97th becomes 1. Dark scenes then use the whole range, and
+    cloud, which shows no ground, saturates.
     """
     grey = raster.image.mean(axis=2, dtype=np.float32)
     low, high = np.percentile(grey[raster.valid], [1, 97])

@@ -1,4 +1,4 @@
-"""Refuse images whose features do not fit the memory of the device."""
+"""Check that the features of images fit into the memory of the device."""
 
 import math
 
@@ -7,12 +7,17 @@ from s2match.matching.matcher import Matcher
 
 
 def check_memory(matcher: Matcher, size0: tuple[int, int], size1: tuple[int, int]) -> None:
-    """Refuse a pair whose features do not fit the memory of the device.
+    """Refuse a pair whose features do not fit into the memory of the device.
+
+    Args:
+        matcher: The matcher that knows its memory.
+        size0: Width and height of the reference.
+        size1: Width and height of the target.
 
     Raises:
-        ImageSizeError: They do not; the message says how much is needed.
+        ImageSizeError: They do not fit; the message says how much is needed.
     """
-    needed = _memory(matcher, (size0, size1))
+    needed = _shortage(matcher, (size0, size1))
     if needed is not None:
         raise ImageSizeError(
             f"Image size {size0[0]} {size0[1]} is too large: matching it in one pass needs {needed}: use a smaller "
@@ -21,12 +26,16 @@ def check_memory(matcher: Matcher, size0: tuple[int, int], size1: tuple[int, int
 
 
 def check_window_memory(matcher: Matcher, sizes: tuple[tuple[int, int], tuple[int, int]]) -> None:
-    """Refuse windows, of the reference and of the target, whose features do not fit the memory of the device.
+    """Refuse a window pair whose features do not fit into the memory of the device.
+
+    Args:
+        matcher: The matcher that knows its memory.
+        sizes: Width and height of the window of the reference and of that of the target.
 
     Raises:
-        ImageSizeError: They do not; the message says how much is needed.
+        ImageSizeError: They do not fit; the message says how much is needed.
     """
-    needed = _memory(matcher, sizes)
+    needed = _shortage(matcher, sizes)
     if needed is not None:
         (width0, height0), (width1, height1) = sizes
         raise ImageSizeError(
@@ -35,8 +44,8 @@ def check_window_memory(matcher: Matcher, sizes: tuple[tuple[int, int], tuple[in
         )
 
 
-def _memory(matcher: Matcher, sizes: tuple[tuple[int, int], tuple[int, int]]) -> str | None:
-    """What memory images of some sizes need and how much is free; None where that is enough."""
+def _shortage(matcher: Matcher, sizes: tuple[tuple[int, int], tuple[int, int]]) -> str | None:
+    """Text of the memory that images of these sizes need and that is free; None if it is enough."""
     needed = matcher.bytes_per_pixel * sum(map(math.prod, sizes))
     free = matcher.free_bytes
     if needed <= free:

@@ -1,5 +1,6 @@
-"""Where the ground of one image is expected in the other, and which cells of the two show common ground."""
+"""Predicted position of one image's points in the other, and the cells of common ground."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,90 +17,100 @@ from s2match.registration.model_selection import GLOBAL_CANDIDATES
 from s2match.registration.options import AUTO, DEFAULT_FIT, FitOptions
 from s2match.registration.uncertainty import uncertainty_px
 
-# How far off a model may be beside what its matches tell, and the georeference, target pixels.
-_MODEL_OFF_PX, _GEOREFERENCE_OFF_PX = 2.0, 32.0
+# Least search radius around a model's predictions, and the radius around those of the georeference, target pixels.
+_MODEL_RADIUS_PX, _GEOREFERENCE_RADIUS_PX = 2.0, 32.0
 
-# Standard errors of a model within which it nearly always lies.
+# Standard errors of a model that its search radius spans.
 _STANDARD_ERRORS = 3.0
 
-# Leaving out less than this share of all pairs of cells changes little of what the network sees.
+# A second pass is worthwhile if the cells of common ground make up at most this fraction of all pairs of cells.
 _WORTHWHILE = 0.5
 
-# Points (x, y) of the reference to those of the target.
+# Points (N, 2), (x, y), of the reference to those of the target.
 PointMap = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class SearchPrior:
-    """Where points of the reference lie in the target.
+    """Predicted positions in the target of points of the reference.
 
     Attributes:
         map_points: (N, 2) reference pixels (x, y) to target pixels.
-        search_radius_px: How far off that may be, target pixels.
+        search_radius_px: Largest error of a prediction, target pixels.
     """
 
     map_points: PointMap
     search_radius_px: float
 
     def resized(self, sizes: tuple[HasGrid, HasGrid], onto: tuple[HasGrid, HasGrid]) -> "SearchPrior":
-        """The same for the reference and the target at other sizes than it was found at."""
+        """The same prior for a reference and a target of other sizes.
+
+        Args:
+            sizes: Reference and target at the sizes of this prior.
+            onto: Reference and target at the sizes of the returned one.
+        """
         (small0, small1), (large0, large1) = ((np.array(image.size) for image in pair) for pair in (sizes, onto))
-        out = large1 / small1
+        scale = large1 / small1
         return SearchPrior(
-            lambda xy: self.map_points(xy * (small0 / large0)) * out, self.search_radius_px * float(out.max())
+            lambda xy: self.map_points(xy * (small0 / large0)) * scale, self.search_radius_px * float(scale.max())
         )
 
 
 def by_matches(
     matches: Matches, reference: HasGrid, target: HasGrid, options: FitOptions = DEFAULT_FIT
 ) -> SearchPrior | None:
-    """What matches tell; None where they are no evidence.
+    """The prior by a model of the matches; None where they are no evidence.
 
     Args:
-        matches: Matches of the two images, weak ones, too.
+        matches: Matches of the two images, down to a low confidence.
         reference: Image of their ``xy0``.
         target: Image of their ``xy1``.
         options: Of the fit; the model is chosen, and its threshold is no lower than the default.
     """
     options = options.using(AUTO).at_least(DEFAULT_FIT.threshold_px)
     expected, ground = expected_linear(reference, target), common_ground(reference, target)
-    found = fit(matches, options, expected, GLOBAL_CANDIDATES, ground)
-    if isinstance(found, FitFailure):
+    registration = fit(matches, options, expected, GLOBAL_CANDIDATES, ground)
+    if isinstance(registration, FitFailure):
         return None
-    off = float(uncertainty_px(found, matches, common_corners(reference, target)).max())
-    return SearchPrior(found.apply, max(_MODEL_OFF_PX, _STANDARD_ERRORS * off))
+    error_px = float(uncertainty_px(registration, matches, common_corners(reference, target)).max())
+    radius_px = max(_MODEL_RADIUS_PX, _STANDARD_ERRORS * error_px)
+    logger.info("search prior: %s of %d matches, radius %.1f px", registration.model, len(matches), radius_px)
+    return SearchPrior(registration.apply, radius_px)
 
 
 def by_georeference(reference: HasGrid, target: HasGrid) -> SearchPrior | None:
-    """What the georeference of both tells; None where one has none."""
+    """The prior by the georeferences; None where an image has none."""
     if not comparable(reference, target):
         return None
-    return SearchPrior(lambda xy: predict(xy, reference, target), _GEOREFERENCE_OFF_PX)
+    logger.info("search prior: georeference, radius %.0f px", _GEOREFERENCE_RADIUS_PX)
+    return SearchPrior(lambda xy: predict(xy, reference, target), _GEOREFERENCE_RADIUS_PX)
 
 
 def common_cells(
-    reference: tuple[int, int], target: tuple[int, int], expected: SearchPrior
+    reference: tuple[int, int], target: tuple[int, int], prior: SearchPrior
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
-    """The cells of 8 px of two images that may show ground of the other.
+    """Masks of the cells of 8 px of two images that may show ground of the other.
 
     Args:
         reference: Its width and height, pixels.
-        target: Its width and height.
-        expected: Where the ground of the reference lies in the target.
+        target: Its width and height, pixels.
+        prior: Predicted positions of the reference's points in the target.
 
     Returns:
-        (rows, columns) of the reference and of the target; None where most cells of both do, or none does.
+        (rows, columns) bool of the reference and of the target; None where most cells are common, or none is.
     """
     columns, rows = (-(-side // CELL_PX) for side in reference)
     x, y = np.meshgrid(np.arange(columns), np.arange(rows))
-    there = expected.map_points((np.stack([x, y], -1).reshape(-1, 2).astype(np.float64) + 0.5) * CELL_PX)
-    margin_px = expected.search_radius_px + CELL_PX
-    here = ((there >= -margin_px) & (there <= np.array(target) + margin_px)).all(axis=1)
-    if not here.any():
+    target_xy = prior.map_points((np.stack([x, y], -1).reshape(-1, 2).astype(np.float64) + 0.5) * CELL_PX)
+    margin_px = prior.search_radius_px + CELL_PX
+    common0 = ((target_xy >= -margin_px) & (target_xy <= np.array(target) + margin_px)).all(axis=1)
+    if not common0.any():
         return None
-    low, high = there[here].min(axis=0) - margin_px, there[here].max(axis=0) + margin_px
+    low, high = target_xy[common0].min(axis=0) - margin_px, target_xy[common0].max(axis=0) + margin_px
     across, down = ((np.arange(-(-side // CELL_PX)) + 0.5) * CELL_PX for side in target)
-    shown = ((down >= low[1]) & (down <= high[1]))[:, None] & ((across >= low[0]) & (across <= high[0]))
-    if here.mean() * shown.mean() > _WORTHWHILE or not shown.any():
+    common1 = ((down >= low[1]) & (down <= high[1]))[:, None] & ((across >= low[0]) & (across <= high[0]))
+    if common0.mean() * common1.mean() > _WORTHWHILE or not common1.any():
         return None
-    return here.reshape(rows, columns), shown
+    return common0.reshape(rows, columns), common1

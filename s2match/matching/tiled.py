@@ -1,5 +1,6 @@
-"""Match images of any size: a coarse pass finds where they lie to each other, windows do the rest."""
+"""Match images of any size: a coarse pass predicts where to search, windows are matched one by one."""
 
+import logging
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,33 +28,35 @@ from s2match.matching.tile_plan import WindowPair, plan
 from s2match.settings import Settings
 from s2match.util.threads import limit_threads
 
-# Images up to this side are matched in one pass.
+# Longest side of images that are matched in one pass, and of the previews of larger ones.
 ONE_PASS_PX = 2048
 COARSE_PX = 1098
 
 # The coarse pass takes this fraction of the progress.
 _COARSE_FRACTION = 0.05
 
+logger = logging.getLogger(__name__)
+
 
 def in_one_pass(reference: Grid, target: Grid) -> bool:
-    """Whether two images are small enough to be matched at once; larger ones are matched in windows."""
+    """Whether two images are small enough to be matched in one pass; larger ones are matched in windows."""
     return max(*reference.size, *target.size) <= ONE_PASS_PX
 
 
 def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
-    """Read two images at once, as they are where one pass can match them, or else as small as the coarse pass wants.
+    """Read both images at the same time: in full if one pass can match them, or else reduced for the coarse pass.
 
     Raises:
         UnreadableImageError: A file is damaged.
         NoValidPixelsError: An image holds nothing but nodata and what is masked.
     """
     sides = (*reference.size, *target.size)
-    share = 1.0 if in_one_pass(reference, target) else COARSE_PX / max(sides)
-    # no side too short to be matched: both get larger, because one that is stretched alone is hard to recognise
-    share = max(share, min(1.0, MIN_SIDE_PX / min(sides)))
-    small = [grid.resized(fit_size(grid.size, round(max(grid.size) * share))) for grid in (reference, target)]
-    with ThreadPoolExecutor(2) as both:
-        first, second = both.map(read_whole, small)
+    scale = 1.0 if in_one_pass(reference, target) else COARSE_PX / max(sides)
+    # the shortest side must be long enough to be matched; both images get the same scale, to look alike
+    scale = max(scale, min(1.0, MIN_SIDE_PX / min(sides)))
+    small = [grid.resized(fit_size(grid.size, round(max(grid.size) * scale))) for grid in (reference, target)]
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(read_whole, small)
     return first, second
 
 
@@ -70,8 +73,8 @@ def match_grids(
     Args:
         matcher: The network.
         grids: Reference and target, at the size to match at.
-        previews: Both, small enough for one pass: its matches predict where each window is searched for. Without
-            evidence from them the georeference does; where there is none either, nothing is matched.
+        previews: Both, small enough for one pass. Its matches predict where each window is searched for, or else the
+            georeference. Without either, nothing is matched.
         settings: Confidence, search radius, coverage and post-processing.
         progress: Called with the fraction done, 0 to 1.
 
@@ -98,6 +101,7 @@ def match_grids(
     with keep_open(*grids):
         for done, pair in enumerate(pairs, 1):
             parts.append(_match_window(matcher, grids, pair, settings))
+            logger.info("window %d of %d: %d matches", done, len(pairs), len(parts[-1]))
             report(_COARSE_FRACTION + (1 - _COARSE_FRACTION) * done / len(pairs))
     return thin(Matches.concatenate(parts), settings.max_points)
 

@@ -35,7 +35,7 @@ def added(
     core: Window = WHOLE,
 ) -> Matches:
     """What is found beside some matches."""
-    new = fill(matches, matches.xy0, pixels(reference), pixels(target), linear, core)
+    new = fill(matches, matches.xy0, (pixels(reference), pixels(target)), linear, core)
     assert new.correlated is not None and new.correlated.all() and len(new.correlated) == len(new)
     return new
 
@@ -170,4 +170,4 @@ def test_what_is_expected_is_the_middle_of_the_nearest_matches(count: int) -> No
     matches = Matches(xy0, moved, np.ones(count), Provenance("", "cpu", 0.0))
     nearest = np.argsort(((places[:, None] - xy0) ** 2).sum(axis=2), axis=1)[:, :8]
     offset = np.median((moved - xy0 @ linear.T)[nearest], axis=1)
-    assert np.array_equal(densify._expected(matches, places, linear), places @ linear.T + offset)
+    assert np.array_equal(densify._predicted(matches, places, linear), places @ linear.T + offset)
