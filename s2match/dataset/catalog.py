@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 from s2match.core.scene import Scene, scene_of
 from s2match.errors import DatasetError, ImageIndexError, SameImageError
-from s2match.io.missing_paths import why_no_dataset
+from s2match.io.missing_paths import no_dataset_message
 
 SAMPLE_FOLDER = "sample"
 
@@ -39,7 +39,7 @@ def list_scenes(folder: str | Path) -> tuple[Scene, ...]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise DatasetError(why_no_dataset(folder))
+        raise DatasetError(no_dataset_message(folder))
     for pattern in _PATTERNS:
         images = (path for path in folder.iterdir() if _matches(path.name, pattern) and path.is_file())
         paths = sorted(images, key=lambda path: path.name)
@@ -72,7 +72,7 @@ def open_dataset(folder: str | Path) -> tuple[Path, tuple[Scene, ...]]:
     sample = folder / SAMPLE_FOLDER
     scenes = list_scenes(sample) if sample.is_dir() else ()
     if not scenes:
-        raise DatasetError(why_no_dataset(folder))
+        raise DatasetError(no_dataset_message(folder))
     return sample, scenes
 
 

@@ -28,7 +28,7 @@ from s2match.dataset.kaggle import (
     opened_kaggle_image,
 )
 from s2match.errors import DatasetError, PreparationError, UnreadableImageError
-from s2match.io.jp2_integrity import image_damage, is_whole
+from s2match.io.jp2_integrity import image_damage, is_complete
 from s2match.util.atomic_write import atomic_write
 
 KAGGLE_SOURCE = "kaggle"
@@ -338,7 +338,7 @@ def _digest(offer: Offer) -> bytes:
 
 def _is_present(offer: Offer, target: Path) -> bool:
     """Whether the dataset folder has the complete image; an incomplete file is replaced."""
-    if not target.is_file() or not is_whole(target):
+    if not target.is_file() or not is_complete(target):
         return False
     size = target.stat().st_size
     if offer.size is not None and offer.size != size:

@@ -1,19 +1,19 @@
-"""What the header of a JPEG 2000 codestream says that GDAL does not pass on."""
+"""Tile size in the header of a JPEG 2000 codestream, which GDAL does not pass on."""
 
 import struct
 from pathlib import Path
 from typing import BinaryIO
 
-# Start of the codestream, and the marker of its sizes that follows (ISO/IEC 15444-1, annex A).
+# SOC and SIZ, the first two markers of a codestream (ISO/IEC 15444-1, annex A).
 _START = b"\xff\x4f\xff\x51"
-# Length of the marker, capabilities, and then width, height, left and top of the image and of its first tile.
+# The SIZ segment: length, capabilities, then width, height, left and top of the image and of its first tile.
 _SIZES = struct.Struct(">HH8I")
 
 
 def tile_size(path: Path) -> tuple[int, int] | None:
-    """Width and height of the tiles that an image is encoded in, each by itself; None where no codestream is found.
+    """(width, height) of the tiles of a codestream, which are encoded independently; None without a codestream.
 
-    GDAL tells of blocks, which it takes to be the whole image where tiles are small.
+    The blocks that GDAL reports are the whole image where tiles are small.
     """
     with path.open("rb") as stream:
         if not _find_codestream(stream):
@@ -26,7 +26,7 @@ def tile_size(path: Path) -> tuple[int, int] | None:
 
 
 def _find_codestream(stream: BinaryIO) -> bool:
-    """Move to the sizes of the codestream, after their marker."""
+    """Move to the SIZ segment of the codestream, after its marker; whether there is one."""
     position = 0
     while True:
         stream.seek(position)

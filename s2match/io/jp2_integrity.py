@@ -1,4 +1,4 @@
-"""Whether a JPEG 2000 file is whole and can be decoded."""
+"""Check that a JPEG 2000 file is complete and can be decoded."""
 
 import struct
 from pathlib import Path
@@ -11,11 +11,11 @@ _END_OF_CODESTREAM = b"\xff\xd9"
 
 
 def image_damage(path: Path) -> str | None:
-    """Say what is wrong with a JPEG 2000 file, or None when it is whole and can be decoded.
+    """Damage of a JPEG 2000 file as a sentence; None if it is complete and can be decoded.
 
-    The decoder alone does not tell: GDAL reads a tiled image that ends half-way without complaint.
+    Decoding is no sufficient test: GDAL reads a tiled image that is cut short without an error.
     """
-    if not is_whole(path):
+    if not is_complete(path):
         return "it is cut short or is no JPEG 2000 file."
     try:
         with opened(path) as file:
@@ -26,8 +26,8 @@ def image_damage(path: Path) -> str | None:
     return None
 
 
-def is_whole(path: Path) -> bool:
-    """Whether the boxes of a JPEG 2000 file fill it exactly and its codestream has its end (nothing is decoded)."""
+def is_complete(path: Path) -> bool:
+    """Whether the boxes of a JPEG 2000 file fill it exactly and its codestream has an end; nothing is decoded."""
     size = path.stat().st_size
     position, ended = 0, False
     with path.open("rb") as stream:

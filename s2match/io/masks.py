@@ -24,7 +24,7 @@ from s2match.core.projection import apply_transform, reproject, reproject_bounds
 from s2match.core.raster import Patch
 from s2match.core.window import Window
 from s2match.errors import MaskError
-from s2match.io.cloud_mask import reach_px, saturated_cloud
+from s2match.io.cloud_mask import radius_px, saturated_cloud
 from s2match.io.placement import placement_of
 from s2match.io.polygons import SUFFIXES, read_drawing
 from s2match.io.quiet import open_image
@@ -65,7 +65,7 @@ def with_margin(window: Window, grid: Grid) -> Window:
     """The window and what around it has a say in what of it is masked."""
     if not grid.masking.clouds:
         return window
-    reach = reach_px(_pixel_m(grid))
+    reach = radius_px(_pixel_m(grid))
     left, top = max(window.x - reach, 0), max(window.y - reach, 0)
     right = min(window.x + window.width + reach, grid.size[0])
     bottom = min(window.y + window.height + reach, grid.size[1])

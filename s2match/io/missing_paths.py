@@ -1,9 +1,9 @@
-"""What to say of a path that is no image file: an address, a product, a folder, an archive, or nothing at all."""
+"""Error messages for paths that are no image file or no dataset: URLs, products, folders, missing files."""
 
 import re
 from pathlib import Path
 
-# Where the true-colour image of a SAFE product lies, from the product or from a folder in or just above it.
+# Patterns of the true-colour image of a SAFE product, relative to the product or to a folder in or just above it.
 _IN_PRODUCT = (
     "*_TCI.jp2",
     "*_TCI_10m.jp2",
@@ -22,20 +22,20 @@ _URL = re.compile(r"^(?P<scheme>[a-z][a-z0-9+.-]+):/+(?P<rest>.+)$", re.IGNORECA
 
 
 def images_in_product(folder: Path) -> list[Path]:
-    """The true-colour images of the SAFE products that a folder is, holds, or is a part of, relative to it."""
-    found = (path for pattern in _IN_PRODUCT for path in folder.glob(pattern) if not path.name.startswith("."))
-    return sorted({path.relative_to(folder) for path in found})
+    """True-colour images of the SAFE products that a folder is, holds or is a part of; paths relative to the folder."""
+    paths = (path for pattern in _IN_PRODUCT for path in folder.glob(pattern) if not path.name.startswith("."))
+    return sorted({path.relative_to(folder) for path in paths})
 
 
 def url_of(path: Path) -> str | None:
-    """The address that a path was made of, with both of its slashes; None where it is none."""
-    found = _URL.match(str(path))
-    # one letter is a drive of Windows
-    return None if found is None else f"{found['scheme']}://{found['rest']}"
+    """URL that a path was made from, which has lost a slash; None for a path of the file system."""
+    match = _URL.match(str(path))
+    # a scheme of one letter is a drive of Windows
+    return None if match is None else f"{match['scheme']}://{match['rest']}"
 
 
-def why_no_image(path: Path) -> str:
-    """Why a path that is no file cannot be read as an image, and what to do: a sentence."""
+def no_image_message(path: Path) -> str:
+    """Error message for a path that is no file, with the image in it if there is one."""
     url = url_of(path)
     if url is not None:
         return f"{url} is an address, and URLs are not read yet: download the file, and give its path."
@@ -44,13 +44,13 @@ def why_no_image(path: Path) -> str:
     images = images_in_product(path)
     if not images:
         return f"{path} is a folder, not an image."
-    what = "a SAFE product" if path.suffix.upper() == ".SAFE" else "a folder"
+    kind = "a SAFE product" if path.suffix.upper() == ".SAFE" else "a folder"
     more = f" (and {len(images) - 1} more)" if len(images) > 1 else ""
-    return f"{path} is {what}, not an image file: its image is {images[0].as_posix()}{more}. Give that file."
+    return f"{path} is {kind}, not an image file: its image is {images[0].as_posix()}{more}. Give that file."
 
 
-def why_no_dataset(folder: Path) -> str:
-    """Why a folder is no dataset, and what to do: a sentence."""
+def no_dataset_message(folder: Path) -> str:
+    """Error message for a folder that is no dataset, with the images below it if there are any."""
     url = url_of(folder)
     if url is not None:
         return f"{url} is an address, and URLs are not read yet: download the images to a folder, and give that."

@@ -1,4 +1,4 @@
-"""The georeference of a file: its geotransform, or an affine fit to its ground control points."""
+"""Georeference of a file: its geotransform, or an affine fit to its ground control points."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,18 @@ from rasterio.crs import CRS
 
 from s2match.core.projection import apply_transform, wrapped
 
-# A fit to ground control points that is further off than this, pixels in the root mean square, is not used: shifts
-# are measured against it.
-_GOOD_FIT_PX = 1.0
+# Largest root mean square residual of a fit to ground control points that is used: shifts are measured against it.
+_MAX_RESIDUAL_PX = 1.0
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the pixels of a file lie.
+    """Georeference of a file.
 
     Attributes:
         transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
-        crs: Of the map coordinates; None where the file does not say.
-        notes: What was assumed, for the user, a line each.
+        crs: CRS of the map coordinates; None where the file names none on Earth.
+        notes: Assumptions, for the user, a line each.
     """
 
     transform: Affine | None = None
@@ -30,10 +29,10 @@ class Placement:
 
 
 def placement_of(file: rasterio.DatasetReader) -> Placement:
-    """The georeference of a file.
+    """Georeference of a file.
 
-    Ground control points count where there is no geotransform and an affine map fits them. A local reference system,
-    that of a building site or a drawing, says nothing of where on Earth it lies: it counts as none.
+    Ground control points are used where there is no geotransform and an affine map fits them. A local reference system,
+    such as that of a building site, has no place on Earth and is ignored.
 
     Args:
         file: The file, open.
@@ -53,7 +52,7 @@ def placement_of(file: rasterio.DatasetReader) -> Placement:
 
 
 def _by_control_points(points: list[rasterio.control.GroundControlPoint], crs: CRS | None) -> Placement:
-    """The affine fit to ground control points, where it is good."""
+    """Georeference by an affine fit to ground control points; none if the fit is poor."""
     pixels = np.array([[point.col, point.row] for point in points], float)
     ground = wrapped(np.array([[point.x, point.y] for point in points], float), crs, points[0].x)
     centre, middle = pixels.mean(axis=0), ground.mean(axis=0)
@@ -65,13 +64,16 @@ def _by_control_points(points: list[rasterio.control.GroundControlPoint], crs: C
     transform = Affine(a, b, 0.0, d, e, 0.0)
     c, f = middle - apply_transform(transform, centre[None])[0]
     transform = Affine(a, b, float(c), d, e, float(f))
-    off_px = float(np.sqrt(((apply_transform(~transform, ground) - pixels) ** 2).sum(axis=1).mean()))
-    if off_px > _GOOD_FIT_PX:
-        reason = f"an affine map is {off_px:.3g} px off them, more than {_GOOD_FIT_PX:g} px: orthorectify it first"
+    residual_px = float(np.sqrt(((apply_transform(~transform, ground) - pixels) ** 2).sum(axis=1).mean()))
+    if residual_px > _MAX_RESIDUAL_PX:
+        reason = (
+            f"an affine map is {residual_px:.3g} px off them, more than {_MAX_RESIDUAL_PX:g} px: orthorectify it first"
+        )
         return Placement(notes=(f"its {count} are not used: {reason}",))
-    note = f"georeference from {count}: affine fit, {off_px:.2f} px off (RMS)"
+    note = f"georeference from {count}: affine fit, {residual_px:.2f} px off (RMS)"
     return Placement(transform, crs, (note,) if crs is not None else (note, "they name no reference system"))
 
 
 def _on_earth(crs: CRS | None) -> CRS | None:
+    """A CRS that is projected or geographic; None for others."""
     return crs if crs is not None and (crs.is_projected or crs.is_geographic) else None

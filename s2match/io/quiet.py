@@ -1,8 +1,7 @@
-"""Open image files and call other libraries without their warnings.
+"""Open image files and call other libraries without their warnings, from any number of threads.
 
-Filters of warnings are the process's, and two threads that set them for a moment may leave one's filter for good. So
-image files that may have no georeference are opened such that rasterio does not warn, and what cannot be kept from
-warning is run by one thread at a time.
+Warning filters belong to the process: two threads in ``warnings.catch_warnings`` may leave the filter of one behind for
+good. So other libraries are called by one thread at a time, and rasterio is kept from warning at all.
 """
 
 import threading
@@ -14,20 +13,28 @@ from typing import Any
 
 from rasterio.io import DatasetReader, DatasetWriter
 
-_FILTERS = threading.Lock()
+# The filters that it guards belong to the process, too.
+_FILTERS_LOCK = threading.Lock()
 
 
 @contextmanager
 def without_warnings(category: type[Warning], message: str = "") -> Iterator[None]:
-    """Ignore warnings of a category within the block, those that begin with a pattern; one thread at a time."""
-    with _FILTERS, warnings.catch_warnings():
+    """Ignore warnings of a category within the block, one thread at a time.
+
+    Args:
+        category: The category.
+        message: Regular expression that the start of the message matches.
+    """
+    with _FILTERS_LOCK, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message, category)
         yield
 
 
+# rasterio has no option against NotGeoreferencedWarning, and a filter for this module would end where a user or pytest
+# sets others. It asks this method before it warns, and for nothing else; a test holds that it still does.
 class _Reader(DatasetReader):  # type: ignore[misc]
     def _has_gcps_or_rpcs(self) -> bool:
-        """What rasterio asks before it warns that a file has no transform, and for nothing else."""
+        """Whether there is another georeference than a transform; True keeps rasterio from warning."""
         return True
 
 
@@ -38,9 +45,9 @@ class _Writer(DatasetWriter):  # type: ignore[misc]
 
 
 def open_image(path: Path, **options: Any) -> DatasetReader:
-    """Open an image file, as ``rasterio.open`` does, within a ``rasterio.Env``.
+    """Open an image file as ``rasterio.open`` does, within a ``rasterio.Env``.
 
-    What is held open already is shared and not decoded anew.
+    A file that is open already is shared, with its cached blocks.
 
     Raises:
         RasterioError: The file is no image.
@@ -49,9 +56,9 @@ def open_image(path: Path, **options: Any) -> DatasetReader:
 
 
 def create_geotiff(path: Path, **profile: Any) -> DatasetWriter:
-    """Make a GeoTIFF, as ``rasterio.open`` does, within a ``rasterio.Env``.
+    """Create a GeoTIFF as ``rasterio.open`` does, within a ``rasterio.Env``.
 
     Raises:
-        RasterioError: The file cannot be made.
+        RasterioError: The file cannot be created.
     """
     return _Writer(str(path), "w", driver="GTiff", **profile)

@@ -1,5 +1,6 @@
-"""Image files to arrays: only the pixels asked for are decoded, and the transform is true to them."""
+"""Read image files as rasters: only the requested pixels are decoded, and the transform is exact for them."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -18,18 +19,21 @@ from s2match.core.raster import Patch, Raster
 from s2match.core.scene import Scene, scene_of
 from s2match.core.window import Window
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
+from s2match.io.level_reader import LevelReader, axis_window
 from s2match.io.masks import is_vector, opened_mask, with_margin, without_masked
 from s2match.io.open_file import opened
 from s2match.io.overviews import file_pixels_per_pixel, level_of
 from s2match.io.placement import placement_of
 from s2match.io.radiometry import radiometry_of
-from s2match.io.stored import read_strip, row_strips, stored_at, window_map
 from s2match.resampling.reproject import empty_patch, source_window, warp
 
+_log = logging.getLogger(__name__)
+
+# Longest side of the small version whose nodata is counted.
 _LIST_SIDE_PX = 256
 
-# What is kept of files that windows are read from, one after another: two rows of the blocks of two full tiles.
-_HELD_BYTES = 256 << 20
+# Cache of GDAL while windows are read one after another: two rows of the blocks of two full tiles.
+_CACHE_BYTES = 256 << 20
 
 
 def read_raster(
@@ -38,31 +42,33 @@ def read_raster(
     masking: Masking = UNMASKED,
     options: ReadOptions = AS_FILES_SAY,
 ) -> Raster:
-    """Read an image, resized, from the coarsest stored resolution that is fine enough.
+    """Read and resize an image file, from the coarsest stored resolution that is fine enough.
 
-    JP2 and GeoTIFF, one or three bands (of others the red, green and blue, or the first three but for alpha), uint8 as
-    it is, uint16 scaled as ESA scales a true-colour image, other types, and uint16 that this would saturate, stretched
-    between their 1st and 99th percentile (:func:`s2match.io.radiometry.radiometry_of`). A pixel has data where each of
-    these bands has: by the file's nodata value, mask or alpha; without those, by a value that fills a part of it
-    (:func:`s2match.io.nodata.detected_nodata`), or else, in integer images without negative values, in patches of
-    pixels that are 0 in every band, with their outermost neighbours.
+    Formats: JP2 and GeoTIFF, one or three bands; of more bands red, green and blue, or the first three but alpha.
 
-    Resizing W×H to w×h maps x by w/W and y by h/H exactly, and the transform returned is scaled accordingly.
+    Grey levels (:func:`s2match.io.radiometry.radiometry_of`): uint8 unchanged; uint16 as in ESA's true-colour images;
+    other types, and uint16 that would be saturated, stretched between the 1st and the 99th percentile.
+
+    Validity: a pixel has data where every used band has data, by the file's nodata value, mask or alpha. Where the
+    file declares none of these, nodata is a value that fills a part of it (:func:`s2match.io.nodata.detected_nodata`)
+    or, in integer images without negative values, patches of pixels that are 0 in every band, dilated by one pixel.
+
+    Resizing W×H to w×h maps x by w/W and y by h/H exactly, and the transform is scaled accordingly.
 
     Args:
         source: The file.
-        size: Width and height to resize to; None keeps the file's own.
-        masking: What of it has data and is not to be matched.
-        options: What is known of its numbers beside what it says itself.
+        size: (width, height) to resize to; None keeps that of the file.
+        masking: Masks of pixels that have data and are not matched.
+        options: Options that override what the file declares about its numbers.
 
     Returns:
         The image.
 
     Raises:
-        ImageSizeError: ``size`` is out of range, or the file is too large to be read as it is.
+        ImageSizeError: ``size`` is out of range, or the file is too large to be read at its own size.
         UnreadableImageError: The file is missing, not an image, damaged, or of complex numbers.
-        NoValidPixelsError: The image holds nothing but nodata and what is masked.
-        MaskError: A mask cannot be read, or nobody knows where it lies on this image.
+        NoValidPixelsError: All pixels are nodata or masked.
+        MaskError: A mask cannot be read, or has no place on this image.
     """
     return read_whole(replace(with_radiometry(read_grid(source, size), options), masking=masking))
 
@@ -71,10 +77,10 @@ def read_whole(grid: Grid) -> Raster:
     """Read all pixels of a grid, see :func:`read_raster`.
 
     Raises:
-        ImageSizeError: It has too many pixels to be read at once.
+        ImageSizeError: The grid has too many pixels to be read at once.
         UnreadableImageError: The file is missing, not an image, or damaged.
-        NoValidPixelsError: The image holds nothing but nodata and what is masked.
-        MaskError: A mask cannot be read, or nobody knows where it lies on this image.
+        NoValidPixelsError: All pixels are nodata or masked.
+        MaskError: A mask cannot be read, or has no place on this image.
     """
     name, (width, height) = grid.scene.path.name, grid.size
     too_large = ImageSizeError(
@@ -94,10 +100,10 @@ def read_whole(grid: Grid) -> Raster:
 
 
 def with_radiometry(grid: Grid, options: ReadOptions = AS_FILES_SAY) -> Grid:
-    """A grid whose radiometry is known; it stays as it is where it is known already.
+    """A grid with the radiometry of its file, which is chosen unless the grid has one.
 
-    Of images of 8 bits the header alone tells it, of others a small version of the whole file, so that it does not
-    depend on the grid.
+    It is chosen by the header of images of 8 bits, and by a small version of the whole file of others, so that it does
+    not depend on the grid.
 
     Raises:
         UnreadableImageError: The file is missing, not an image, or damaged.
@@ -106,16 +112,16 @@ def with_radiometry(grid: Grid, options: ReadOptions = AS_FILES_SAY) -> Grid:
     if radiometry is None:
         with opened(grid.scene.path) as file:
             radiometry = radiometry_of(file, options)
-    return _with_radiometry(grid, radiometry)
+    return _set_radiometry(grid, radiometry)
 
 
-def _with_radiometry(grid: Grid, radiometry: Radiometry) -> Grid:
-    source = None if grid.source is None else _with_radiometry(grid.source, radiometry)
+def _set_radiometry(grid: Grid, radiometry: Radiometry) -> Grid:
+    source = None if grid.source is None else _set_radiometry(grid.source, radiometry)
     return replace(grid, radiometry=radiometry, source=source)
 
 
 def read_grid(source: str | Path | Scene, size: tuple[int, int] | None = None) -> Grid:
-    """The grid that :func:`read_raster` would read an image on; only its header is read.
+    """The grid on which :func:`read_raster` reads an image; only the header of the file is read.
 
     Raises:
         ImageSizeError: ``size`` is out of range.
@@ -130,56 +136,59 @@ def read_grid(source: str | Path | Scene, size: tuple[int, int] | None = None) -
                 f"{scene.path} holds complex numbers: write their magnitude to a file, and give that one."
             )
         native = (file.width, file.height)
-        place = placement_of(file)
-        grid = Grid(native, place.transform, place.crs, native, scene, notes=place.notes)
+        placement = placement_of(file)
+        grid = Grid(native, placement.transform, placement.crs, native, scene, notes=placement.notes)
     return grid if size is None else grid.resized(size)
 
 
 def read_window(grid: Grid, window: Window) -> Patch:
-    """Read a part of an image: the pixels that :func:`read_raster` gives it.
+    """Read a window of an image, with the pixels of :func:`read_raster`.
 
-    Where the file declares no nodata, patches of zeros are what they are within the window.
+    Where patches of 0 are nodata, they are those within the window and a margin.
 
     Args:
         grid: The image and its size. Without radiometry a small version of the file is read for every window, see
             :func:`with_radiometry`.
-        window: The part, inside the grid.
+        window: The window, inside the grid.
 
     Raises:
         UnreadableImageError: The file is missing, not an image, or damaged.
-        MaskError: A mask cannot be read, or nobody knows where it lies on this image.
+        MaskError: A mask cannot be read, or has no place on this image.
     """
     grid = with_radiometry(grid)
-    around = with_margin(window, grid)
-    return without_masked(_read_data(grid, around), grid, around, window)
+    outer = with_margin(window, grid)
+    return without_masked(_read_unmasked(grid, outer), grid, outer, window)
 
 
-def _read_data(grid: Grid, window: Window) -> Patch:
-    """The pixels of a window, masked or not."""
+def _read_unmasked(grid: Grid, window: Window) -> Patch:
+    """Read a window of an image that has a radiometry, without its masks."""
     if grid.source is not None:
-        part = source_window(grid, window)
-        return empty_patch(window) if part is None else warp(_read_data(grid.source, part), part, grid, window)
-    radiometry = grid.radiometry
-    assert radiometry is not None, "windows are read of measured grids"
+        source = source_window(grid, window)
+        if source is None:
+            return empty_patch(window)
+        return warp(_read_unmasked(grid.source, source), source, grid, window)
+    assert grid.radiometry is not None, "windows are read of grids with radiometry"
+    _log.debug("%s: %s of %d x %d px", grid.scene.path.name, window, *grid.size)
     across, down = file_pixels_per_pixel(grid)
     left, top = grid.corner[0] + across * window.x, grid.corner[1] + down * window.y
     level = level_of(grid)
     with opened(grid.scene.path, level.overview) as file:
-        stored = stored_at(file, radiometry, level)
-        columns = window_map(left, window.width, across, level.columns, file.width)
+        reader = LevelReader.of(file, grid.radiometry, level)
+        columns = axis_window(left, window.width, across, level.columns, file.width)
         strips = [
-            read_strip(stored, window_map(top + down * begin, rows, down, level.rows, file.height), columns)
-            for begin, rows in row_strips(stored, window.height, down * level.rows[0], columns[1])
+            reader.read(axis_window(top + down * begin, rows, down, level.rows, file.height), columns)
+            for begin, rows in reader.row_strips(window.height, down * level.rows[0], columns.samples)
         ]
     values = np.concatenate([strip[0] for strip in strips], axis=1)
     valid = np.concatenate([strip[1] for strip in strips])
     if not valid.any():
         return empty_patch(window)
-    return Patch(_to_grey(values, valid, radiometry.gain, radiometry.origin - stored.moved), valid)
+    gain, origin = grid.radiometry.gain, grid.radiometry.origin - reader.offset
+    return Patch(_to_grey(values, valid, gain, origin), valid)
 
 
 def nodata_share(image: Scene | Grid) -> float:
-    """Share of an image file without data, 0 to 1, measured on a small version of it.
+    """Fraction of an image file that is nodata, by a small version of it.
 
     Raises:
         UnreadableImageError: The file is missing, not an image, or damaged.
@@ -193,7 +202,7 @@ def nodata_share(image: Scene | Grid) -> float:
 
 
 def image_size(scene: Scene) -> tuple[int, int]:
-    """Width and height of an image file in pixels, from its header alone.
+    """(width, height) of an image file in pixels, by its header.
 
     Raises:
         UnreadableImageError: The file is missing or is not an image.
@@ -204,17 +213,17 @@ def image_size(scene: Scene) -> tuple[int, int]:
 
 @contextmanager
 def keep_open(*grids: Grid) -> Iterator[None]:
-    """Keep the files of grids open, so that blocks which several windows share are decoded once; for this thread alone.
+    """Keep the files of grids open in this thread, so that blocks of several windows are decoded once.
 
     Raises:
         UnreadableImageError: A file is missing, not an image, or damaged.
         MaskError: A mask cannot be read.
     """
-    with rasterio.Env(GDAL_CACHEMAX=_HELD_BYTES), ExitStack() as files:
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES), ExitStack() as files:
         for grid in grids:
-            stored = stored_grid(grid)
-            files.enter_context(opened(stored.scene.path))
-            files.enter_context(opened(stored.scene.path, level_of(stored).overview))
+            source = stored_grid(grid)
+            files.enter_context(opened(source.scene.path))
+            files.enter_context(opened(source.scene.path, level_of(source).overview))
             for mask in grid.masking.masks:
                 if not is_vector(mask.path):
                     files.enter_context(opened_mask(mask.path))
@@ -222,7 +231,7 @@ def keep_open(*grids: Grid) -> Iterator[None]:
 
 
 def _to_grey(values: NDArray[np.float32], valid: NDArray[np.bool_], gain: float, origin: float) -> NDArray[np.uint8]:
-    """B×H×W numbers as H×W×3 uint8 grey levels: 1 to 255 where valid, 0 elsewhere."""
+    """H×W×3 uint8 grey levels of B×H×W numbers: 1 to 255 where valid, 0 elsewhere."""
     if (gain, origin) != (1.0, 0.0):
         values = values * np.float32(gain) - np.float32(gain * origin)
     image = np.clip(np.rint(values), 1, 255).astype(np.uint8) * valid

@@ -25,7 +25,7 @@ from s2match.dataset.kaggle import KAGGLE_HANDLE, KAGGLE_PAGE, Kaggle, KagglePag
 from s2match.dataset.listing import image_table, list_images
 from s2match.dataset.prepare import Offer, find_offers, place_offers, prepare
 from s2match.errors import OutputError, PreparationError
-from s2match.io.jp2_integrity import image_damage, is_whole
+from s2match.io.jp2_integrity import image_damage, is_complete
 from s2match.outputs.contact_sheet import contact_sheet, read_thumbnails
 from s2match.outputs.figures.saving import as_jpeg
 
@@ -186,7 +186,7 @@ def test_the_decoder_alone_misses_truncation(tmp_path: Path) -> None:
     path.write_bytes(data[: len(data) // 2])
     with rasterio.Env(GDAL_NUM_THREADS="2"), rasterio.open(path) as file:
         file.read(1, out_shape=(64, 64))
-    assert not is_whole(path)
+    assert not is_complete(path)
 
 
 def test_box_lengths_of_every_form(tmp_path: Path) -> None:
@@ -200,9 +200,9 @@ def test_box_lengths_of_every_form(tmp_path: Path) -> None:
     for form, box in forms.items():
         path = tmp_path / "image.jp2"
         path.write_bytes(data[:start] + box)
-        assert is_whole(path), form
+        assert is_complete(path), form
         path.write_bytes(data[:start] + box[:-1])
-        assert not is_whole(path), form
+        assert not is_complete(path), form
 
 
 def test_damaged_images_are_reported_and_not_placed(tmp_path: Path, dataset: Path) -> None:

@@ -123,7 +123,7 @@ def test_memory_that_is_not_there_is_said(write_image: Writer, monkeypatch: pyte
         raise MemoryError
 
     path = write_image("a.tif", texture(100, 100))
-    monkeypatch.setattr("s2match.io.stored._resample_valid", full)
+    monkeypatch.setattr("s2match.io.level_reader._resample_valid", full)
     with pytest.raises(ImageSizeError, match=r"a\.tif is too large"):
         read_raster(path)
 

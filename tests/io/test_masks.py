@@ -27,7 +27,7 @@ from s2match.core.scene import scene_of
 from s2match.core.window import Window
 from s2match.errors import MaskError, MissingExtraError, NoValidPixelsError, OptionError
 from s2match.io import masks
-from s2match.io.cloud_mask import reach_px, saturated_cloud
+from s2match.io.cloud_mask import radius_px, saturated_cloud
 from s2match.io.masking import masked_grids, masking_of
 from s2match.io.masks import read_mask
 from s2match.io.reader import read_grid, read_raster, read_window
@@ -395,7 +395,7 @@ def test_single_bright_pixels_are_no_cloud(pixel_m: float) -> None:
 def test_what_lies_inside_the_reach_is_told_as_in_the_whole(seed: int, pixel_m: float) -> None:
     bright = texture(160, 160, seed, detail_px=4) > 160
     image = (bright[..., None] * np.full(3, 255)).astype(np.uint8)
-    reach = reach_px(pixel_m)
+    reach = radius_px(pixel_m)
     inner = slice(20 + reach, 140 - reach)
     cut = saturated_cloud(image[20:140, 20:140], pixel_m)[reach : 120 - reach, reach : 120 - reach]
     np.testing.assert_array_equal(saturated_cloud(image, pixel_m)[inner, inner], cut)

@@ -338,9 +338,9 @@ def test_strips_are_cuts_of_the_whole(
     image = np.stack([np.maximum(texture(300, 400, seed=k), 1) for k in range(3)])
     image[:, 150:230, 40:200] = 0
     path = write_image("a.tif", image, nodata=0)
-    monkeypatch.setattr("s2match.io.stored._STORED_ROWS", 10_000)
+    monkeypatch.setattr("s2match.io.level_reader._STORED_ROWS", 10_000)
     whole = read_raster(path, size)
-    monkeypatch.setattr("s2match.io.stored._STORED_ROWS", 16)
+    monkeypatch.setattr("s2match.io.level_reader._STORED_ROWS", 16)
     strips = read_raster(path, size)
     assert (~whole.valid).any() and np.array_equal(strips.valid, whole.valid)
     assert np.array_equal(strips.image, whole.image)
