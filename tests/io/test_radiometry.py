@@ -24,6 +24,7 @@ from s2match.io.radiometry import TCI_SATURATION
 from s2match.io.reader import read_grid, read_raster, read_window, with_radiometry
 from s2match.matching.tiled import previews_of
 from s2match.registration.fit import fit
+from s2match.registration.options import FitOptions
 from s2match.result import assemble
 from s2match.settings import Settings
 
@@ -97,7 +98,7 @@ def test_similarity_before_and_after_compares_like_with_like(write_image: Writer
     grids = grids_of(scene_of(reference), scene_of(target), None)
     xy = np.random.default_rng(0).uniform(40, SIDE - 40, (400, 2))
     matches = Matches(xy, xy + (30, 0), np.ones(len(xy)), Provenance("known", "cpu", 0.5))
-    result = assemble(*grids, previews_of(*grids), matches, fit(matches, "translation"), Settings())
+    result = assemble(*grids, previews_of(*grids), matches, fit(matches, FitOptions("translation")), Settings())
     order = CorrectionRequest(target.parent / "out.tif", resampling="nearest")
     correct(result, order)
     found = measure_improvement(result, order.out, lambda first, second: replace(matches, xy1=matches.xy0))
