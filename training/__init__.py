@@ -1,1 +1,1 @@
-"""How the sentinel2 weights were made: pairs with exact truth out of a user's own images, and the training itself."""
+"""Training of the sentinel2 weights: pairs with exact truth from any Sentinel-2 images, losses, validation."""

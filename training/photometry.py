@@ -1,4 +1,4 @@
-"""What may differ between two dates besides the ground: season, sun, haze, cloud, shadow, sensor, resampling."""
+"""Random changes of appearance between two dates: season, sun, haze, cloud, shadow, sensor, resampling."""
 
 import cv2
 import numpy as np
@@ -19,14 +19,14 @@ def fractal(rng: np.random.Generator, shape: tuple[int, int], slope: float) -> I
 
 
 def stretch(image: Image, data: Mask, low: float, high: float) -> Image:
-    """Bring two percentiles of the pixels with data to 0 and 1, and clip; no data becomes 0."""
+    """Image stretched so that two percentiles of the pixels with data become 0 and 1, clipped; 0 without data."""
     bounds = np.percentile(image[data], [low, high]) if data.any() else (0.0, 1.0)
     grey = np.clip((image - bounds[0]) / max(bounds[1] - bounds[0], 1.0), 0, 1)
     return np.asarray(grey * data, np.float32)
 
 
 def tone(rng: np.random.Generator, image: Image) -> Image:
-    """Apply a random tone curve, one time in three not monotone: seasons and snow turn dark fields bright."""
+    """Image with a random tone curve; a third are not monotone, because seasons and snow turn dark fields bright."""
     knots = int(rng.integers(4, 8))
     level = np.cumsum(rng.uniform(0.2, 1, knots)) if rng.random() < 0.67 else rng.uniform(0, 1, knots)
     level = (level - level.min()) / (np.ptp(level) + 1e-6)
@@ -34,12 +34,12 @@ def tone(rng: np.random.Generator, image: Image) -> Image:
 
 
 def repaint(rng: np.random.Generator, image: Image, strength: float) -> Image:
-    """Change an image in [0, 1] as another season, sun and sensor would.
+    """Image in [0, 1] as another season, sun and sensor might show it.
 
     Args:
-        rng: Source of chance.
+        rng: Random generator.
         image: H×W in [0, 1].
-        strength: 0 to 1: how often the tone curve changes or turns around.
+        strength: 0 to 1, probability that the tone curve changes or is inverted.
     """
     if rng.random() < 0.7 * strength:
         image = tone(rng, image)
@@ -57,7 +57,7 @@ def repaint(rng: np.random.Generator, image: Image, strength: float) -> Image:
 
 
 def add_snow(rng: np.random.Generator, image: Image) -> Image:
-    """Cover open land of an image in [0, 1] with snow, as far as it lies; what is darkest, as forest is, stays dark."""
+    """Image in [0, 1] with snow on parts of the open land; the darkest pixels, such as forest, stay dark."""
     open_land = np.clip((image - np.quantile(image, rng.uniform(0.1, 0.6))) * rng.uniform(4, 20), 0, 1)
     lies = np.clip((fractal(rng, image.shape, 1.6) + rng.uniform(-0.5, 2)) * rng.uniform(1, 4), 0, 1)
     cover = open_land * lies * np.float32(rng.uniform(0.7, 1))
@@ -67,10 +67,10 @@ def add_snow(rng: np.random.Generator, image: Image) -> Image:
 
 
 def add_cloud(rng: np.random.Generator, image: Image) -> tuple[Image, Mask]:
-    """Lay haze, a cloud bank or fields of cumulus with their shadows over an image in [0, 1].
+    """Image in [0, 1] with haze, a cloud bank, or fields of cumulus with their shadows.
 
     Returns:
-        The image, and H×W where the ground cannot be seen any more.
+        The image, and H×W bool, where the ground is hidden.
     """
     if rng.random() < 0.5:
         noise = fractal(rng, image.shape, rng.uniform(1.2, 1.8))

@@ -1,4 +1,4 @@
-"""What training is watched by: a line of text, a row of a table, and curves drawn from all rows."""
+"""Progress of training: a line of text, a table, and learning curves."""
 
 import csv
 import math
@@ -14,7 +14,7 @@ from s2match.outputs.figures.style import BLUE, GREEN, VERMILION, label_axes, ne
 from s2match.util.atomic_write import atomic_write
 from training.losses import Step
 
-# What the fields of a step are called.
+# Titles of the fields of a step.
 _TITLES = ("coarse", "fine", "recall@0.2", "precision", "above 0.8", "error px", "slope")
 
 _COLUMNS = ("step", "minutes", *_TITLES)
@@ -22,12 +22,12 @@ _COLUMNS = ("step", "minutes", *_TITLES)
 
 @dataclass(frozen=True)
 class Row:
-    """What some steps were like, on average.
+    """Mean figures of some consecutive steps.
 
     Attributes:
-        step: The last of them.
-        minutes: Spent until then.
-        figures: In the order of :class:`training.losses.Step`; not a number where no step tells.
+        step: The last of the steps.
+        minutes: Training time up to it.
+        figures: Means, in the order of :class:`training.losses.Step`; NaN where no step has a value.
     """
 
     step: int
@@ -35,18 +35,18 @@ class Row:
     figures: tuple[float, ...]
 
     def __str__(self) -> str:
-        """A line for people."""
-        told = (f"{title} {value:.3f}" for title, value in zip(_TITLES, self.figures, strict=True))
-        return f"step {self.step}  {self.minutes:.1f} min  " + "  ".join(told).replace("nan", "–")
+        """One line of text."""
+        columns = (f"{title} {value:.3f}" for title, value in zip(_TITLES, self.figures, strict=True))
+        return f"step {self.step}  {self.minutes:.1f} min  " + "  ".join(columns).replace("nan", "–")
 
 
 def row_of(step: int, minutes: float, log: Sequence[Step]) -> Row:
-    """The row of some steps."""
+    """Row of some steps."""
     return Row(step, minutes, tuple(_mean([float(getattr(s, field.name)) for s in log]) for field in fields(Step)))
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a table; none where there is no table yet."""
+    """Rows of a table; none if the file does not exist."""
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -65,7 +65,7 @@ def write_rows(rows: Sequence[Row], path: Path) -> None:
 
 
 def plot_rows(rows: Sequence[Row]) -> Figure:
-    """Losses, shares, and what the fine stage does, by step."""
+    """Figure of losses, recall and precision, and the fine stage's error, by step."""
     figure = new_figure(16, 4.8)
     steps, figures = [row.step for row in rows], np.array([row.figures for row in rows])
     panels = (("loss", ("coarse", "fine")), ("share", _TITLES[2:5]), ("error in px, slope", _TITLES[5:]))
@@ -81,5 +81,5 @@ def plot_rows(rows: Sequence[Row]) -> Figure:
 
 
 def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if math.isfinite(value)]
-    return float(np.mean(known)) if known else math.nan
+    finite = [value for value in values if math.isfinite(value)]
+    return float(np.mean(finite)) if finite else math.nan

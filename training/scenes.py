@@ -1,4 +1,4 @@
-"""Folders of images to stacks: dates of one place on one grid, with what hides the ground in each."""
+"""Read folders of images into stacks: dates of one place on one grid, with masks of hidden ground."""
 
 import fnmatch
 import json
@@ -18,7 +18,7 @@ from s2match.io.reader import read_raster
 SUFFIXES = (".jp2", ".tif", ".tiff", ".png", ".jpg", ".jpeg")
 SPLIT_FILE = "split.json"
 
-# Cloud is what is this much brighter (uint8) than the median date of its place, within these bounds.
+# Cloud is brighter than the median date of its place by this (uint8); the threshold is kept within these bounds.
 _CLOUD_ABOVE_MEDIAN, _CLOUD_LEAST, _CLOUD_SURE = 45, 100, 252
 _SHEET_BELOW_PX, _SHEET_COLUMNS = 160, 12
 _FULL_WEIGHT_PX = 6e5
@@ -46,26 +46,26 @@ class Stack:
 
     @property
     def weight(self) -> float:
-        """How often pairs come from this place: by its area, up to a bound, and by its dates."""
+        """Sampling weight of this place: its area, up to a bound, times its number of dates."""
         area = min(1.0, self.images.shape[-2] * self.images.shape[-1] / _FULL_WEIGHT_PX)
         return float(area * len(self.names))
 
 
 def list_images(folders: Sequence[Path]) -> list[Path]:
-    """Image files under the folders, sorted; those that a ``split.json`` beside them keeps for testing are left out.
+    """Image files under the folders, sorted, without those that a ``split.json`` beside them reserves for testing.
 
     ``split.json`` holds ``{"test": [...]}``, the beginnings of file names.
 
     Raises:
         DatasetError: A folder is missing or none holds an image.
     """
-    found: list[Path] = []
+    paths: list[Path] = []
     for folder in folders:
         if not folder.is_dir():
             raise DatasetError(f"The folder {folder} is not there.")
-        found += [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
-    banned = {parent: _test_names(parent) for parent in {path.parent for path in found}}
-    kept = [path for path in found if not path.name.startswith(banned[path.parent])]
+        paths += [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES]
+    banned = {parent: _test_names(parent) for parent in {path.parent for path in paths}}
+    kept = [path for path in paths if not path.name.startswith(banned[path.parent])]
     if not kept:
         raise DatasetError(f"There is no image to train on in {', '.join(map(str, folders))}.")
     return kept
@@ -77,15 +77,15 @@ def _test_names(folder: Path) -> tuple[str, ...]:
 
 
 def matches_any(name: str, patterns: Iterable[str]) -> bool:
-    """Whether a file name fits one of some shell patterns."""
+    """Whether a file name matches one of some shell patterns."""
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def load_stacks(paths: Sequence[Path], same_place: Sequence[str] = (), max_side: int = 2048) -> list[Stack]:
-    """Read images and put the dates of one place together.
+    """Read images and group the dates of one place.
 
-    Georeferenced images of one grid (CRS, transform and size) are dates of one place. Of images without a georeference
-    those that fit one pattern of ``same_place`` are. Chips too small to cut a pair from are laid out on one sheet.
+    Georeferenced images on one grid (CRS, transform and size) are dates of one place, and images without a georeference
+    are if they match one pattern of ``same_place``. Chips too small to cut a pair from are laid out on one sheet.
 
     Args:
         paths: Image files.
@@ -107,6 +107,7 @@ def load_stacks(paths: Sequence[Path], same_place: Sequence[str] = (), max_side:
 
 
 def _read(path: Path, max_side: int) -> Raster | None:
+    """Read an image, reduced to a longest side; None if it has no valid pixels."""
     try:
         raster = read_raster(path)
     except NoValidPixelsError:
@@ -118,6 +119,7 @@ def _read(path: Path, max_side: int) -> Raster | None:
 
 
 def _place_of(raster: Raster, same_place: Sequence[str]) -> object:
+    """Key that is equal for the dates of one place."""
     if raster.georeferenced:
         return (str(raster.crs), tuple(raster.transform or ()), raster.size)
     name = raster.scene.path.name
@@ -143,16 +145,17 @@ def _stack(rasters: list[Raster]) -> Stack:
 
 
 def _cloud(grey: NDArray[np.uint8], data: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(T, H, W) where a date is far brighter than its place usually is; of a single date, where it saturates."""
+    """(T, H, W) bool, where a date is far brighter than the median date; of fewer than three, where it saturates."""
     if len(grey) < 3:
         return np.asarray(grey > _CLOUD_SURE)
-    known = np.sort(np.where(data, grey, 255), axis=0)
+    ordered = np.sort(np.where(data, grey, 255), axis=0)
     middle = np.maximum(data.sum(axis=0) - 1, 0) // 2
-    usual = np.take_along_axis(known, middle[None], axis=0)[0].astype(int)
-    return np.asarray(grey > np.clip(usual + _CLOUD_ABOVE_MEDIAN, _CLOUD_LEAST, _CLOUD_SURE))
+    median = np.take_along_axis(ordered, middle[None], axis=0)[0].astype(int)
+    return np.asarray(grey > np.clip(median + _CLOUD_ABOVE_MEDIAN, _CLOUD_LEAST, _CLOUD_SURE))
 
 
 def _sheet(chips: list[Raster]) -> Stack:
+    """Stack of one date, with chips side by side."""
     side = max(max(chip.size) for chip in chips)
     rows = -(-len(chips) // _SHEET_COLUMNS)
     sheet = np.zeros((rows * side, _SHEET_COLUMNS * side, 3), np.uint8)

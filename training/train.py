@@ -3,8 +3,8 @@
 python -m training.train --data FOLDER... --out state.pt [--resume state.pt] [--minutes 60 | --steps 5000]
 
 Beside ``state.pt``, from which training resumes, the averaged weights are written as ``state.safetensors``; they are
-what ``model_inference.py`` and kornia load. ``state.csv`` and ``state.png`` show how it went. Images of ``split.json``
-are never opened, and those of ``--hold-out`` are only validated on.
+what ``model_inference.py`` and kornia load. ``state.csv`` and ``state.png`` are the learning curves. Images of
+``split.json`` are never opened, and those of ``--hold-out`` are used for validation only.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import copy
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,37 +35,39 @@ from training.validate import HELD_OUT, SAME_PLACE, held_out_checks
 FINE_LAYERS = ("fine_preprocess", "loftr_fine", "backbone.layer1_outconv", "backbone.layer2_outconv")
 _RESTARTED = ("fine_preprocess.merge_feat", "loftr_fine")
 PIXEL_CENTRE = 0.0
-# What the losses teach: sums over neighbouring cells, and further looks of the fine stage.
+# Matching as the losses train it: confidence summed over neighbouring cells, and several fine iterations.
 CONFIG = MatchingConfig(neighbourhood=True, fine_iterations=3)
 SCRATCH = "scratch"
+# Steps between measurements of recall and precision.
 _WATCH_EVERY = 5
-# From scratch the fine stage begins anew after this share of the training.
+# From scratch, the fine stage is restarted after this fraction of the training.
 _RESTART = 0.5
 _FINAL_LR = 0.03
-# Where a restarted fine stage begins: the logit of a perfect fit, and the share of the old layers that is kept.
+# A restarted fine stage: logit of identical features, and the factor on the old layers.
 _PEAK, _KEPT = 15.0, 0.05
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How to train.
+    """Hyperparameters and schedule.
 
     Attributes:
-        lr: Learning rate of the backbone and the coarse stage at its highest.
-        fine_lr: That of the fine stage.
+        lr: Peak learning rate of the backbone and the coarse stage.
+        fine_lr: Peak learning rate of the fine stage.
         fine_weight: Weight of the fine stage's loss.
         fine_only: Train the layers of the fine stage alone.
-        steps: Steps in all; None to go by ``minutes``.
+        steps: Total number of steps; None: limited by ``minutes``.
         minutes: Minutes of this run.
-        stop: Leave off at this step of ``steps``, to be resumed.
+        stop: Interrupt at this step of ``steps``, to be resumed.
         warmup: Steps over which the learning rate rises.
         average: Decay of the running average of the weights.
         save_minutes: Minutes between checkpoints.
         log_steps: Steps between lines of the log.
-        restart: Share of the training after which the fine stage begins anew (:func:`restart_fine`): it learns to
-            compare the backbone's features, which from scratch are not there at first; 0 for at once, None for never.
-        freeze_norm: Keep the statistics of batch normalisation, so that the network trains as it matches; from the
-            restart on where there is one.
+        restart: Fraction of the training after which the fine stage is restarted (:func:`restart_fine`), because it
+            compares the backbone's features, which are random at first. 0: at once; None: never.
+        freeze_norm: Fix the statistics of batch normalisation, so that the network trains as it matches; with a
+            restart, from then on.
+        workers: Processes that prepare batches; 0: they are prepared in the training process.
     """
 
     lr: float = 2e-4
@@ -81,19 +83,21 @@ class Plan:
     log_steps: int = 25
     restart: float | None = None
     freeze_norm: bool = True
+    workers: int = 1
 
 
 @dataclass
 class State:
-    """What training changes, and a checkpoint holds.
+    """State of a training, as written to checkpoints.
 
     Attributes:
         net: The network.
         average: The running average of its weights.
-        optimizer: With its own memory.
-        step: Steps done.
-        minutes: Minutes spent.
-        restarted: Whether the fine stage has begun anew.
+        optimizer: The optimizer with its state.
+        step: Number of steps done.
+        minutes: Training time so far.
+        restarted: Whether the fine stage has been restarted.
+        rows: Learning curves up to this step.
     """
 
     net: LoFTR
@@ -102,10 +106,11 @@ class State:
     step: int = 0
     minutes: float = 0.0
     restarted: bool = False
+    rows: list[Row] = field(default_factory=list)
 
 
 def small_config() -> dict[str, Any]:
-    """kornia's configuration of a LoFTR with 2.0 instead of 11.6 million parameters."""
+    """Configuration of a LoFTR with 2.0 instead of kornia's 11.6 million parameters."""
     config: dict[str, Any] = copy.deepcopy(default_cfg)
     config["resnetfpn"] = {"initial_dim": 32, "block_dims": [32, 64, 128]}
     config["coarse"].update(d_model=128, d_ffn=128, layer_names=["self", "cross"] * 3, temp_bug_fix=True)
@@ -114,7 +119,12 @@ def small_config() -> dict[str, Any]:
 
 
 def start(init: str, plan: Plan, device: torch.device) -> State:
-    """Begin from weights by name or path, or from scratch.
+    """State at the beginning of a training.
+
+    Args:
+        init: Name or path of weights, or :data:`SCRATCH`.
+        plan: Hyperparameters.
+        device: Device to train on.
 
     Raises:
         ValueError: The weights were trained in another pixel frame than this training uses.
@@ -132,16 +142,16 @@ def start(init: str, plan: Plan, device: torch.device) -> State:
 
 @torch.no_grad()
 def restart_fine(net: LoFTR, image: torch.Tensor) -> None:
-    """Let the fine stage begin as the comparison of the backbone's features by their angle.
+    """Reset the fine stage so that it compares the backbone's features by their cosine similarity.
 
-    The merging layer becomes the identity on the fine features, scaled to length 1. The first transformer layer passes
-    them through its ReLU as a positive and a negative part, and its norm makes them unit vectors, of a gain that leaves
-    heatmaps neither flat nor a point. What attention adds begins small: it learns to improve on the backbone instead of
-    standing between the backbone and its lesson.
+    The merging layer becomes the identity on the fine features, scaled to unit length. The first transformer layer
+    passes them through its ReLU as a positive and a negative part, and its norm makes them unit vectors, with a gain
+    for heatmaps that are neither flat nor a single peak. The attention's contribution starts small, so that gradients
+    reach the backbone directly.
 
     Args:
-        net: Changed in place.
-        image: (N, 1, H, W), some images to take the scale of the features from.
+        net: The network, changed in place.
+        image: (N, 1, H, W) images that give the scale of the features.
     """
     features = net.backbone.eval()(image)[1]
     width = features.shape[1]
@@ -158,9 +168,10 @@ def restart_fine(net: LoFTR, image: torch.Tensor) -> None:
 
 
 def _restart(state: State, images: torch.Tensor) -> None:
+    """Restart the fine stage of a training."""
     restart_fine(state.net, images)
     state.average.load_state_dict(state.net.state_dict())
-    # what the optimizer remembers of these layers is of others now
+    # the optimizer's moments belong to the old layers
     for name, parameter in state.net.named_parameters():
         if name.startswith(_RESTARTED):
             state.optimizer.state.pop(parameter, None)
@@ -168,6 +179,7 @@ def _restart(state: State, images: torch.Tensor) -> None:
 
 
 def _optimizer(net: LoFTR, plan: Plan) -> torch.optim.Optimizer:
+    """AdamW with a group of the fine stage's parameters and one of all others."""
     fine = [p for name, p in net.named_parameters() if name.startswith(FINE_LAYERS)]
     rest = [p for name, p in net.named_parameters() if not name.startswith(FINE_LAYERS)]
     for parameter in rest:
@@ -194,47 +206,48 @@ def save(state: State, out: Path) -> None:
 
 
 def resume(path: Path, plan: Plan, device: torch.device) -> State:
-    """Go on from a checkpoint of :func:`save`."""
-    held = torch.load(path, map_location=device, weights_only=True)
-    net = LoFTR(None, held["config"])
-    net.load_state_dict(held["state_dict"])
+    """State of a checkpoint of :func:`save`, with the learning curves beside it.
+
+    Args:
+        path: The checkpoint.
+        plan: Hyperparameters; the peak learning rates replace those of the checkpoint.
+        device: Device to train on.
+    """
+    checkpoint = torch.load(path, map_location=device, weights_only=True)
+    net = LoFTR(None, checkpoint["config"])
+    net.load_state_dict(checkpoint["state_dict"])
     net = net.to(device=device, memory_format=torch.channels_last)
     average = copy.deepcopy(net).eval()
-    average.load_state_dict(held["average"])
-    state = State(net, average, _optimizer(net, plan), held["step"], held["minutes"], held["restarted"])
-    state.optimizer.load_state_dict(held["optimizer"])
+    average.load_state_dict(checkpoint["average"])
+    step, minutes, restarted = (checkpoint[name] for name in ("step", "minutes", "restarted"))
+    rows = read_rows(path.with_suffix(".csv"))
+    state = State(net, average, _optimizer(net, plan), step, minutes, restarted, rows)
+    state.optimizer.load_state_dict(checkpoint["optimizer"])
     for group, peak in zip(state.optimizer.param_groups, (plan.lr, plan.fine_lr), strict=True):
         group["peak"] = peak
     return state
 
 
 @limit_threads()
-def train(
-    state: State,
-    stacks: Sequence[Stack],
-    recipe: Recipe,
-    plan: Plan,
-    out: Path,
-    workers: int = 1,
-    earlier: Sequence[Row] = (),
-) -> State:
-    """Train from where a state is to the plan's end, with checkpoints on the way.
+def train(state: State, stacks: Sequence[Stack], recipe: Recipe, plan: Plan, out: Path) -> State:
+    """Train from a state to the end of the plan, and write checkpoints on the way.
 
     Args:
-        state: Changed in place.
-        stacks: What to cut pairs from.
-        recipe: What batches are made of.
-        plan: How to train.
-        out: The checkpoint to write.
-        workers: Processes that make batches.
-        earlier: The curves of the run that is resumed.
+        state: The beginning, changed in place.
+        stacks: Images to cut pairs from.
+        recipe: Parameters of the batches.
+        plan: Hyperparameters and schedule.
+        out: Checkpoint to write.
+
+    Returns:
+        The state at the end.
     """
     device = next(state.net.parameters()).device
     begin = saved = time.monotonic()
     first, before, log = state.step, state.minutes, []
-    # what came after the checkpoint that is resumed is done anew
-    rows = [row for row in earlier if row.step <= first]
-    with batches(stacks, recipe, state.step, workers) as source:
+    # steps after the resumed checkpoint are repeated
+    rows = state.rows = [row for row in state.rows if row.step <= first]
+    with batches(stacks, recipe, state.step, plan.workers) as source:
         for batch in source:
             spent = (time.monotonic() - begin) / 60
             done = state.step / plan.steps if plan.steps else spent / plan.minutes
@@ -258,14 +271,17 @@ def train(
 
 
 def advance(state: State, batch: Any, plan: Plan, done: float, since: int) -> Step:
-    """One step of AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101), the rate falling as a cosine.
+    """One step of AdamW (Loshchilov and Hutter 2019, arXiv 1711.05101) with a cosine schedule.
 
     Args:
-        state: Changed in place.
+        state: The state, changed in place.
         batch: Pairs, on the network's device.
-        plan: How to train.
-        done: Share of the training that is over, 0 to 1.
+        plan: Hyperparameters.
+        done: Fraction of the training that is done, 0 to 1.
         since: Steps since the start of the schedule, for the warm-up.
+
+    Returns:
+        Losses and figures before the step.
     """
     fall = _FINAL_LR + (1 - _FINAL_LR) * (1 + math.cos(math.pi * done)) / 2
     for group in state.optimizer.param_groups:
@@ -275,13 +291,13 @@ def advance(state: State, batch: Any, plan: Plan, done: float, since: int) -> St
         for module in state.net.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.eval()
-    # float16 has too small a range for gradients
+    # gradients exceed the range of float16
     device = batch.images.device
     amp = None if torch.float32 in (best_precision(device), wide_half(device)) else torch.bfloat16
     step = run(state.net, batch, amp, plan.fine_only, watch=state.step % _WATCH_EVERY == 0)
     state.optimizer.zero_grad()
     loss = plan.fine_weight * step.fine + (0 if plan.fine_only else step.coarse)
-    # pairs of different places alone have no lesson for the fine stage
+    # a batch of pairs of different places alone has no gradient for the fine stage
     if loss.requires_grad:
         loss.backward()  # type: ignore[no-untyped-call]
     for group in state.optimizer.param_groups:
@@ -294,30 +310,28 @@ def advance(state: State, batch: Any, plan: Plan, done: float, since: int) -> St
 
 @torch.no_grad()
 def _average(state: State, decay: float) -> None:
-    """Move the average; early on it follows closely, or it would remember the start."""
+    """Update the running average of the weights; early on with less decay, so that the initial weights vanish."""
     decay = min(decay, (state.step + 1) / (state.step + 10))
-    into, new = state.average.state_dict(), state.net.state_dict()
-    floats = [name for name in into if into[name].is_floating_point()]
-    torch._foreach_lerp_([into[name] for name in floats], [new[name] for name in floats], 1 - decay)
+    average, new = state.average.state_dict(), state.net.state_dict()
+    floats = [name for name in average if average[name].is_floating_point()]
+    torch._foreach_lerp_([average[name] for name in floats], [new[name] for name in floats], 1 - decay)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the options, load the images and train."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument(
-        "--data", type=Path, nargs="+", required=True, help="folders of images, searched with all below"
-    )
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of images, searched recursively")
     parser.add_argument("--out", type=Path, required=True, help="checkpoint to write, .pt")
-    parser.add_argument("--resume", type=Path, help="checkpoint to go on from")
+    parser.add_argument("--resume", type=Path, help="checkpoint to resume")
     parser.add_argument("--init", default="sentinel2", help=f"weights to start from, or {SCRATCH!r}")
     parser.add_argument("--same-place", nargs="*", default=SAME_PLACE, metavar="PATTERN")
     parser.add_argument("--hold-out", nargs="*", default=HELD_OUT, metavar="PATTERN")
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--minutes", type=float, default=60.0)
     length.add_argument("--steps", type=int)
-    parser.add_argument("--stop", type=int, help="leave off at this step of --steps")
+    parser.add_argument("--stop", type=int, help="interrupt at this step of --steps")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--batch", type=int, default=1, help="multiplies the pairs of a step")
+    parser.add_argument("--batch", type=int, default=1, help="factor on the number of pairs in a step")
     parser.add_argument("--lr", type=float, default=Plan.lr)
     parser.add_argument("--fine-lr", type=float, default=Plan.fine_lr)
     parser.add_argument("--fine-weight", type=float, default=Plan.fine_weight)
@@ -325,8 +339,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--restart-fine",
         type=float,
-        metavar="SHARE",
-        help=f"share of the training after which the fine stage begins anew (default: {_RESTART} from scratch)",
+        metavar="FRACTION",
+        help=f"fraction of the training after which the fine stage is restarted (default: {_RESTART} from scratch)",
     )
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", default="auto")
@@ -337,16 +351,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{len(kept)} images of {len(stacks)} places", flush=True)
     from_scratch = _RESTART if a.init == SCRATCH else None
     restart = a.restart_fine if a.restart_fine is not None else from_scratch
-    plan = Plan(a.lr, a.fine_lr, a.fine_weight, a.fine_only, a.steps, a.minutes, a.stop, restart=restart)
+    plan = Plan(
+        a.lr, a.fine_lr, a.fine_weight, a.fine_only, a.steps, a.minutes, a.stop, restart=restart, workers=a.workers
+    )
     torch.manual_seed(a.seed)
     device = pick_device(a.device)
     recipe = Recipe(a.seed, a.batch)
     state = resume(a.resume, plan, device) if a.resume else start(a.init, plan, device)
-    earlier = read_rows(a.resume.with_suffix(".csv")) if a.resume else []
-    train(state, stacks, recipe, plan, a.out, a.workers, earlier)
+    train(state, stacks, recipe, plan, a.out)
     checks = held_out_checks(images, a.hold_out, a.same_place, different=None)
-    if checks and (found := calibrate(a.out.with_suffix(".safetensors"), checks)) is not None:
-        print(f"confidence calibrated on {len(checks)} held-out pairs: {found}", flush=True)
+    if checks and (coefficients := calibrate(a.out.with_suffix(".safetensors"), checks)) is not None:
+        print(f"confidence calibrated on {len(checks)} held-out pairs: {coefficients}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-"""Measure weights on dates that training holds out; this, never the test dates, is what checkpoints are chosen by.
+"""Measure weights on held-out dates; checkpoints are chosen by these, never by the test dates.
 
 python -m training.validate --data FOLDER... --weights FILE...
 
-A pair is two held-out dates of one place, the second cropped or shifted so that the truth is not on the network's grid
-of 8 px; a held-out single date is paired with itself, turned, scaled and repainted. Tiles that share a strip are
-matched whole.
+A pair is two held-out dates of one place, the second shifted so that the truth is not on the network's grid of 8 px. A
+held-out single date is paired with itself, rotated, scaled and repainted. Neighbouring tiles are matched whole.
 """
 
 import argparse
@@ -49,10 +48,10 @@ _SHIFTS = ((3, 5), (4, 4), (2.4, -1.3), (1, 2), (-6.6, 3.5))
 
 @dataclass(frozen=True)
 class Check:
-    """A validation pair.
+    """Validation pair.
 
     Attributes:
-        name: What it shows.
+        name: Title of the pair.
         images: The two, H×W float32 in [0, 1]; sizes may differ.
         warp: 3×3, pixels of the first to pixels of the second, pixel centres at integers; None for different places.
     """
@@ -64,7 +63,17 @@ class Check:
 
 @dataclass(frozen=True)
 class Figures:
-    """How weights did on a pair: matches above 0.2, those right, the same above 0.8, and the fine stage."""
+    """Figures of a pair.
+
+    Attributes:
+        name: Title of the pair.
+        matches: Number of matches with a confidence above 0.2.
+        right: Number of these within 1.5 px of the truth.
+        sure: Number of matches with a confidence above 0.8.
+        sure_right: Number of these within 1.5 px of the truth.
+        median_px: Median error of the right matches.
+        slope: Slope of estimated against true offsets from the cell's centre.
+    """
 
     name: str
     matches: int
@@ -76,26 +85,31 @@ class Figures:
 
 
 def checks_of(stacks: Sequence[Stack], different: int | None = 2) -> list[Check]:
-    """Make the fixed pairs of held-out stacks, ``different`` of them (None: as many as can be) of different places."""
+    """Validation pairs of stacks, the same at every call.
+
+    Args:
+        stacks: Dates by place.
+        different: Number of pairs of different places; None: all.
+    """
     shifts = itertools.cycle(_SHIFTS)
-    made = [
+    checks = [
         _same_place(stack, a, b, next(shifts))
         for stack in stacks
         for a, b in itertools.combinations(range(len(stack.names)), 2)
     ]
-    made += [_repainted(stack, k) for k, stack in enumerate(stacks) if len(stack.names) == 1]
+    checks += [_repainted(stack, k) for k, stack in enumerate(stacks) if len(stack.names) == 1]
     pairs = list(itertools.combinations(stacks, 2))
-    made += [check for a, b in pairs if (check := _neighbours(a, b)) is not None]
-    made += [_different(*pair) for pair in pairs[:different]]
-    return made
+    checks += [check for a, b in pairs if (check := _neighbours(a, b)) is not None]
+    checks += [_different(*pair) for pair in pairs[:different]]
+    return checks
 
 
 def held_out_checks(
     paths: Sequence[Path], hold_out: Sequence[str], same_place: Sequence[str], different: int | None = 2
 ) -> list[Check]:
-    """The pairs of those images that are held out; see :func:`checks_of`."""
-    held = [path for path in paths if matches_any(path.name, hold_out)]
-    return checks_of(load_stacks(held, same_place), different)
+    """Validation pairs of the images that match ``hold_out``; see :func:`checks_of`."""
+    held_out = [path for path in paths if matches_any(path.name, hold_out)]
+    return checks_of(load_stacks(held_out, same_place), different)
 
 
 def _middle(stack: Stack) -> tuple[tuple[int, int], Matrix]:
@@ -119,20 +133,20 @@ def _repainted(stack: Stack, seed: int) -> Check:
     size, view = _middle(stack)
     turn = np.eye(3)
     turn[:2] = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), 4, 1.05)
-    there = repaint(np.random.default_rng(seed), _grey(stack, 0, view @ np.linalg.inv(turn), size), 1.0)
-    return Check(f"{stack.names[0][:15]} turned", (_grey(stack, 0, view, size), there), turn)
+    second = repaint(np.random.default_rng(seed), _grey(stack, 0, view @ np.linalg.inv(turn), size), 1.0)
+    return Check(f"{stack.names[0][:15]} turned", (_grey(stack, 0, view, size), second), turn)
 
 
 def _neighbours(a: Stack, b: Stack) -> Check | None:
-    """The last dates of two tiles that share a strip, whole."""
+    """The last dates of two neighbouring tiles, whole; None if they do not overlap on one grid."""
     if a.transform is None or b.transform is None or a.crs != b.crs:
         return None
     warp = np.array(~b.transform @ a.transform).reshape(3, 3)
     # from the GDAL frame to pixel centres at integers
     warp = translation(-0.5, -0.5) @ warp @ translation(0.5, 0.5)
     size = (a.images.shape[-1], a.images.shape[-2])
-    away = np.abs(apply(warp, np.zeros((1, 2)))[0])
-    if (away >= size).any() or not np.allclose(warp[:2, :2], np.eye(2)):
+    shift = np.abs(apply(warp, np.zeros((1, 2)))[0])
+    if (shift >= size).any() or not np.allclose(warp[:2, :2], np.eye(2)):
         return None
     images = _grey(a, -1, np.eye(3), size), _grey(b, -1, np.eye(3), (b.images.shape[-1], b.images.shape[-2]))
     return Check(f"{a.names[-1][:15]} {b.names[-1][:15]}", images, warp)
@@ -144,21 +158,21 @@ def _different(a: Stack, b: Stack) -> Check:
 
 
 def match(engine: Engine, check: Check, threshold: float) -> EngineMatches:
-    """Match the images of a pair."""
+    """Matches of a validation pair."""
     first, second = (engine.extract(torch.from_numpy(image)) for image in check.images)
     return engine.match(first, second, threshold)
 
 
-def points(found: EngineMatches) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def points(matches: EngineMatches) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(N, 2) points (x, y) of both images."""
-    return found.keypoints0.double().cpu().numpy(), found.keypoints1.double().cpu().numpy()
+    return matches.keypoints0.double().cpu().numpy(), matches.keypoints1.double().cpu().numpy()
 
 
 def measure(engine: Engine, check: Check) -> Figures:
-    """Match a pair and compare with the truth."""
-    found = match(engine, check, LEAST_CONFIDENCE)
-    xy0, xy1 = points(found)
-    sure = found.confidence.cpu().numpy() > 0.8
+    """Match a pair and compare the matches with the truth."""
+    matches = match(engine, check, LEAST_CONFIDENCE)
+    xy0, xy1 = points(matches)
+    sure = matches.confidence.cpu().numpy() > 0.8
     if check.warp is None or len(xy0) == 0:
         return Figures(check.name, len(xy0), 0, int(sure.sum()), 0, np.nan, np.nan)
     true = apply(check.warp, xy0)
@@ -169,18 +183,18 @@ def measure(engine: Engine, check: Check) -> Figures:
     return Figures(check.name, len(xy0), int(right.sum()), int(sure.sum()), int((right & sure).sum()), median, slope)
 
 
-def _slope(found: NDArray[np.float64], true: NDArray[np.float64]) -> float:
-    """Slope of found against true offsets from the cell's centre, where the cell is the right one."""
-    # the found point may lie up to 4 px from its cell's centre, so the cell is taken from the truth
+def _slope(estimated: NDArray[np.float64], true: NDArray[np.float64]) -> float:
+    """Slope of (N, 2) estimated against true offsets from the cell's centre, where the cell is right."""
+    # an estimate may lie up to 4 px from its cell's centre, so the cell is that of the true point
     cell = np.round(true / 8) * 8
-    a, b = (found - cell), (true - cell)
+    a, b = (estimated - cell), (true - cell)
     near = (np.abs(a) <= 4).all(1)
     a, b = a[near], b[near]
     return float((a * b).sum() / (b**2).sum()) if (b**2).sum() > len(b) * 0.25 else np.nan
 
 
 def table(figures: Sequence[Figures]) -> str:
-    """Lines to read: one a pair, and one for all."""
+    """Table as text: a line for each pair and one for all."""
     lines = [
         f"{f.name:34s} {f.matches:6d} right {f.right:6d} ({f.right / max(1, f.matches):.2f})  above 0.8 {f.sure:6d}"
         f" ({f.sure_right / max(1, f.sure):.3f})  median {f.median_px:.2f} px  slope {f.slope:.2f}"
@@ -198,7 +212,7 @@ def table(figures: Sequence[Figures]) -> str:
 
 @limit_threads()
 def main() -> None:
-    """Measure and print."""
+    """Print the figures of weights."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, nargs="+", required=True)
     parser.add_argument("--weights", nargs="+", default=["sentinel2"])

@@ -20,7 +20,7 @@ from s2match.loftr.engine import Engine
 from s2match.loftr.heatmaps import expectation_px
 from training import losses, train
 from training.calibrate import calibrate, logistic
-from training.loading import Recipe, _returns, batches, make_batch
+from training.loading import Recipe, _reverse_offsets, batches, make_batch
 from training.pairs import Pair, apply, cut, sample_pair, translation, truth_of
 from training.progress import Row, read_rows
 from training.scenes import Stack, list_images, load_stacks, matches_any
@@ -189,12 +189,12 @@ def test_bilinear_target_expects_the_truth_exactly() -> None:
 
 
 def cut_windows(
-    fine: torch.Tensor, at: torch.Tensor, columns: int, looks: torch.Tensor
+    fine: torch.Tensor, at: torch.Tensor, columns: int, shifts: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     half = len(fine) // 2
     points = [torch.stack([cell % columns, cell // columns], 1) * 8.0 for cell in at[:, 1:].unbind(1)]
     first = losses.fine_windows(fine[:half], at[:, 0], points[0])
-    return first, losses.fine_windows(fine[half:], at[:, 0], points[1] + looks)
+    return first, losses.fine_windows(fine[half:], at[:, 0], points[1] + shifts)
 
 
 def test_fine_stage_is_run_as_kornia_runs_it(stacks: list[Stack]) -> None:
@@ -214,33 +214,33 @@ def test_fine_stage_is_run_as_kornia_runs_it(stacks: list[Stack]) -> None:
     assert torch.allclose(found, data["mkpts1_f"], atol=1e-4)
 
 
-def test_a_later_look_is_at_a_window_that_was_moved() -> None:
+def test_fine_windows_are_shifted() -> None:
     ramp = torch.arange(40.0)[None, None, None, :].expand(1, 1, 40, 40)
-    point, look = torch.tensor([[16.0, 24.0]]), torch.tensor([[6.5, -1.0]])
+    point, shift = torch.tensor([[16.0, 24.0]]), torch.tensor([[6.5, -1.0]])
     pair = torch.zeros(1, dtype=torch.int64)
     assert losses.fine_windows(ramp, pair, point)[0, 12, 0] == 8
-    assert losses.fine_windows(ramp, pair, point + look)[0, :, 0].tolist() == [9.25, 10.25, 11.25, 12.25, 13.25] * 5
+    assert losses.fine_windows(ramp, pair, point + shift)[0, :, 0].tolist() == [9.25, 10.25, 11.25, 12.25, 13.25] * 5
     assert losses.fine_windows(ramp, pair, torch.zeros(1, 2))[0, 0, 0] == 0
 
 
-def test_later_looks_are_near_the_truth_and_first_looks_at_the_cell(stacks: list[Stack]) -> None:
+def test_fine_windows_are_at_the_cell_or_near_the_truth(stacks: list[Stack]) -> None:
     batch = make_batch(stacks, RECIPE, 0)
-    left = batch.offsets[batch.fine] - batch.looks
-    later = (batch.looks != 0).any(1)
-    assert 0.3 < float(later.float().mean()) < 0.7
-    assert float(left[later].abs().median()) < 0.6 and float(left[later].abs().max()) < 6
+    left = batch.offsets[batch.fine] - batch.window_shifts
+    shifted = (batch.window_shifts != 0).any(1)
+    assert 0.3 < float(shifted.float().mean()) < 0.7
+    assert float(left[shifted].abs().median()) < 0.6 and float(left[shifted].abs().max()) < 6
 
 
-def test_the_way_back_is_the_inverse_of_the_way_there() -> None:
-    """A whole-pixel shift: what lies at the middle of the window lies as far from the cell the other way round."""
+def test_reverse_offsets_are_those_of_the_inverse_warp() -> None:
+    """With a whole-pixel shift, the reverse offset of a window centre is minus the remaining offset."""
     images = np.random.default_rng(0).random((2, 96, 96), np.float32)
     everywhere = np.ones((2, 96, 96), bool)
     pair = Pair(images, translation(11, -3), everywhere, ~everywhere)
     cells, offsets = truth_of(pair).cells, truth_of(pair).offsets
-    looks = np.random.default_rng(1).uniform(-4, 4, offsets.shape)
+    shifts = np.random.default_rng(1).uniform(-4, 4, offsets.shape)
     numbered = np.concatenate([np.zeros((len(cells), 1), int), cells], 1)
-    back = _returns([pair], numbered, looks)
-    assert np.allclose(back, looks - offsets, atol=1e-5)
+    reverse = _reverse_offsets([pair], numbered, shifts)
+    assert np.allclose(reverse, shifts - offsets, atol=1e-5)
 
 
 def test_restarted_fine_stage_compares_the_features_of_the_backbone(stacks: list[Stack]) -> None:
@@ -261,20 +261,20 @@ def test_restarted_fine_stage_compares_the_features_of_the_backbone(stacks: list
 def test_encoding_starts_at_its_origin() -> None:
     net = load_network("sentinel2").net
     features = torch.zeros(2, 128, 5, 7)
-    encoded = losses.encode(net, features, torch.tensor([[0, 0], [300, 4]]))
+    encoded = losses.encode_positions(net, features, torch.tensor([[0, 0], [300, 4]]))
     assert torch.equal(encoded[0], net.pos_encoding(features)[0])
     assert torch.equal(encoded[1], net.pos_encoding.pe[0, :, 300:305, 4:11])
 
 
-def shares_of(score: torch.Tensor) -> losses.Shares:
-    return losses.Shares(torch.log_softmax(score, 2), torch.log_softmax(score, 1))
+def dual_softmax_of(score: torch.Tensor) -> losses.DualSoftmax:
+    return losses.DualSoftmax(torch.log_softmax(score, 2), torch.log_softmax(score, 1))
 
 
 def test_undecided_pairs_are_no_mistakes() -> None:
-    shares = shares_of(torch.randn(1, 16, 16))
+    softmax = dual_softmax_of(torch.randn(1, 16, 16))
     none, far = torch.zeros((0, 3), dtype=torch.int64), torch.tensor([[0, 4, 5]])
-    whole, less = losses.coarse_loss(shares, none, none), losses.coarse_loss(shares, none, far)
-    confidence = (shares.row + shares.column)[0, 4, 5].exp()
+    whole, less = losses.coarse_loss(softmax, none, none), losses.coarse_loss(softmax, none, far)
+    confidence = (softmax.row + softmax.column)[0, 4, 5].exp()
     assert float(whole - less) == pytest.approx(float(-torch.log1p(-confidence) / 2), rel=0.02)
     assert torch.isfinite(whole)
 
@@ -287,11 +287,11 @@ def test_confidence_between_cells_is_that_of_the_cells_together() -> None:
         score[0, row, (row + 1) % 4] = 10
     matches = torch.tensor([[0, row, row] for row in range(4)])
     undecided = torch.tensor([[0, row, (row + 1) % 4] for row in range(4)])
-    shares = shares_of(score)
-    assert torch.allclose((shares.row + shares.column)[matches.unbind(1)].exp(), torch.full((4,), 0.25))
-    near = losses.near_log_confidence(shares, matches, undecided)
+    softmax = dual_softmax_of(score)
+    assert torch.allclose((softmax.row + softmax.column)[matches.unbind(1)].exp(), torch.full((4,), 0.25))
+    near = losses.near_log_confidence(softmax, matches, undecided)
     assert torch.allclose(near.exp(), torch.ones(4), atol=1e-5)
-    assert float(losses.coarse_loss(shares, matches, undecided)) == pytest.approx(0.25 * np.log(4), abs=1e-3)
+    assert float(losses.coarse_loss(softmax, matches, undecided)) == pytest.approx(0.25 * np.log(4), abs=1e-3)
 
 
 def test_batches_come_in_order_and_by_seed_alone(stacks: list[Stack]) -> None:
@@ -308,13 +308,13 @@ def test_batches_come_in_order_and_by_seed_alone(stacks: list[Stack]) -> None:
 def test_resumed_training_is_the_same_and_loads_into_kornia(
     stacks: list[Stack], tmp_path: Path, restart: float | None, stop: int
 ) -> None:
-    """Also when it is left off before or after the fine stage begins anew."""
-    plan = train.Plan(steps=4, warmup=1, log_steps=1, restart=restart)
-    whole = train.train(small_state(plan), stacks, RECIPE, plan, tmp_path / "whole.pt", workers=0)
+    """Also when it is interrupted before or after the fine stage is restarted."""
+    plan = train.Plan(steps=4, warmup=1, log_steps=1, restart=restart, workers=0)
+    whole = train.train(small_state(plan), stacks, RECIPE, plan, tmp_path / "whole.pt")
     part = replace(plan, stop=stop)
-    train.train(small_state(part), stacks, RECIPE, part, tmp_path / "part.pt", workers=0)
+    train.train(small_state(part), stacks, RECIPE, part, tmp_path / "part.pt")
     left_off = train.resume(tmp_path / "part.pt", plan, CPU), stacks, RECIPE, plan, tmp_path / "part.pt"
-    resumed = train.train(*left_off, workers=0, earlier=read_rows(tmp_path / "part.csv"))
+    resumed = train.train(*left_off)
     assert resumed.step == whole.step == 4 and resumed.restarted == (restart is not None)
     for name, value in whole.net.state_dict().items():
         assert torch.equal(value, resumed.net.state_dict()[name]), name
@@ -329,13 +329,12 @@ def test_resumed_training_is_the_same_and_loads_into_kornia(
     assert cv2.imread(str(tmp_path / "part.png")).std() > 1
 
 
-def test_what_came_after_the_checkpoint_is_not_in_the_curves(stacks: list[Stack], tmp_path: Path) -> None:
-    """A run that died after its last checkpoint has rows of steps that are done again."""
-    earlier = [Row(step, 1.0, (float(step),) * 7) for step in (1, 2, 3)]
-    plan = train.Plan(steps=4, stop=3, warmup=1, log_steps=1)
+def test_learning_curves_end_at_the_resumed_checkpoint(stacks: list[Stack], tmp_path: Path) -> None:
+    """A run that was killed after its last checkpoint has rows of steps that are repeated."""
+    plan = train.Plan(steps=4, stop=3, warmup=1, log_steps=1, workers=0)
     state = small_state(plan)
-    state.step = 2
-    train.train(state, stacks, RECIPE, plan, tmp_path / "state.pt", workers=0, earlier=earlier)
+    state.step, state.rows = 2, [Row(step, 1.0, (float(step),) * 7) for step in (1, 2, 3)]
+    train.train(state, stacks, RECIPE, plan, tmp_path / "state.pt")
     rows = read_rows(tmp_path / "state.csv")
     assert [row.step for row in rows] == [1, 2, 3] and rows[0].figures == (1,) * 7 and rows[2].figures != (3,) * 7
 
@@ -363,7 +362,7 @@ def test_pairs_of_different_places_alone_are_no_error(stacks: list[Stack], fine_
     batch = make_batch(stacks, RECIPE, 1)
     none = torch.zeros((0, 3), dtype=torch.int64)
     empty = replace(
-        batch, matches=none, undecided=none, offsets=torch.zeros(0, 2), fine=none[:, 0], looks=torch.zeros(0, 2)
+        batch, matches=none, undecided=none, offsets=torch.zeros(0, 2), fine=none[:, 0], window_shifts=torch.zeros(0, 2)
     )
     step = train.advance(small_state(plan), empty, plan, 0.0, 0)
     assert torch.isfinite(step.coarse) and float(step.fine) == 0
