@@ -246,8 +246,8 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="write the matches as tie points, in file pixels and map coordinates: .gpkg, .geojson, .csv, or .points "
-        "for QGIS' georeferencer",
+        help="write the matches as tie points, in file pixels and map coordinates: .gpkg, .geojson, .csv, .parquet, or "
+        ".points for QGIS' georeferencer",
     )
     group.add_argument(
         "--report",

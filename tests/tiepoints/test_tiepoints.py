@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +39,15 @@ from s2match.outputs.summary import summary
 from s2match.pipeline import fit_tie_points, register
 from s2match.result import PairResult
 from s2match.settings import Settings
+from s2match.tiepoints import formats
 from s2match.tiepoints.formats import read_tie_points, write_tie_points
 from s2match.tiepoints.points import tie_points_of
 from s2match.util import optional
 
 NEXT_ZONE = CRS.from_epsg(32637)
 FORMATS = (".gpkg", ".geojson", ".csv", ".points")
+NO_PYARROW = pytest.mark.skipif(find_spec("pyarrow") is None, reason="there is no pyarrow")
+ALL_FORMATS = (*FORMATS, pytest.param(".parquet", marks=NO_PYARROW))
 WIDTH, HEIGHT = 1200, 900
 
 IMAGE = np.resize(texture(160, 120), (HEIGHT, WIDTH))
@@ -327,7 +331,7 @@ def test_qgis_points_georeference_the_target(case: str, pair: Pair, tmp_path: Pa
         assert np.median(np.linalg.norm(model - xy1, axis=1)) < 0.5
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", ALL_FORMATS)
 @pytest.mark.parametrize(
     ("case", "model"), [*((case, "affine") for case in CASES), ("resized", "auto"), ("other zone", "field")]
 )
@@ -351,7 +355,7 @@ def test_a_fit_to_what_was_written_is_the_fit(suffix: str, case: str, model: str
     assert again.verdict.decision == result.verdict.decision
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", ALL_FORMATS)
 def test_rows_that_are_deleted_or_not_enabled_take_no_part(suffix: str, pair: Pair, tmp_path: Path) -> None:
     scenes, result = pair("resized")
     path = tmp_path / f"t{suffix}"
@@ -363,9 +367,13 @@ def test_rows_that_are_deleted_or_not_enabled_take_no_part(suffix: str, pair: Pa
         off = [",".join([*line.split(",")[:4], "0", *line.split(",")[5:-1], "0"]) for line in lines[9:49]]
         path.write_text("\n".join([*lines[:2], *off, *lines[49:]]) + "\n")
     else:
-        frame = geopandas.read_file(path).iloc[7:].copy()
+        read = geopandas.read_parquet if suffix == ".parquet" else geopandas.read_file
+        frame = read(path).iloc[7:].assign(comment="by hand")
         frame.loc[frame.index[:40], "ENABLED"] = 0
-        frame.assign(comment="by hand").to_file(path, layer="tie_points" if suffix == ".gpkg" else None)
+        if suffix == ".parquet":
+            frame.to_parquet(path)
+        else:
+            frame.to_file(path, layer="tie_points" if suffix == ".gpkg" else None)
     again = fit_tie_points(path, *scenes, settings_of(), image_size=CASES["resized"][4])
     assert len(again.matches) == 153
     assert np.allclose(again.matches.xy0, result.matches.xy0[47:], atol=1e-6, rtol=0)
@@ -394,7 +402,7 @@ def without(*names: str) -> Callable[[list[dict[str, str]]], list[dict[str, str]
     return lambda rows: [{key: value for key, value in row.items() if key not in names} for row in rows]
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", ALL_FORMATS)
 def test_what_the_edges_alone_found_stays_marked(suffix: str, pair: Pair, tmp_path: Path) -> None:
     _, result = pair("resized")
     marks = np.arange(200) % 3 == 0
@@ -468,7 +476,7 @@ def test_moved_by_hand_with_the_map_left_out(pair: Pair, tmp_path: Path) -> None
     assert points.xy1_px[0, 0] == 200.5
 
 
-@pytest.mark.parametrize("suffix", [".gpkg", ".geojson", ".csv", ".points"])
+@pytest.mark.parametrize("suffix", ALL_FORMATS)
 @pytest.mark.parametrize(
     "content", [b"", b"hello\n", b"\xff\xfe\x00broken", b"[1, 2]", b'{"features": [1]}', b"a,b\n1\n"]
 )
@@ -498,6 +506,16 @@ def test_a_number_too_large_and_brackets_too_deep(pair: Pair, tmp_path: Path) ->
         assert "\n" not in str(met.value)
 
 
+def test_geoparquet_says_what_it_needs(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "find_spec", lambda name: None)
+    _, result = pair("resized")
+    with pytest.raises(MissingExtraError, match=r"GeoParquet need pyarrow: pip install pyarrow\."):
+        write_tie_points(tie_points_of(result), tmp_path / "t.parquet")
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    with pytest.raises(MissingExtraError):
+        read_tie_points(tmp_path / "t.parquet", whole_file(result.reference), whole_file(result.target))
+
+
 @pytest.mark.parametrize("crs", ["OGC:CRS84", "EPSG:32636 [", 'PROJCS["damaged", PARAM['])
 def test_a_first_line_that_names_another_system_than_the_coordinates(
     crs: str, pair: Pair, tmp_path: Path, capfd: pytest.CaptureFixture[str]
@@ -523,7 +541,7 @@ def test_points_of_other_images_are_refused(pair: Pair, write_image: Writer, tmp
         fit_tie_points(scenes[0].path, *scenes, settings_of(), image_size=CASES["resized"][4])
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", ALL_FORMATS)
 def test_equal_points_are_equal_files(suffix: str, pair: Pair, tmp_path: Path) -> None:
     points = tie_points_of(pair("other zone")[1])
     for name in "ab":
@@ -531,7 +549,7 @@ def test_equal_points_are_equal_files(suffix: str, pair: Pair, tmp_path: Path) -
     assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", ALL_FORMATS)
 def test_no_points_at_all(suffix: str, pair: Pair, tmp_path: Path) -> None:
     scenes, result = pair("resized")
     nothing = replace(result, matches=result.matches.subset(np.zeros(200, np.bool_)), registration=None)
