@@ -319,7 +319,7 @@ BAD = {
     "output a folder": (["--output", "{tmp}/empty"], errors.OutputError, "folder"),
     "output format": (["--output", "{tmp}/result.xyz"], errors.OutputError, "png"),
     "json folder missing": (["--json", "{tmp}/nowhere/a.json"], errors.OutputError, "nowhere"),
-    "report a file": (["--report", "{tmp}/text.jp2"], errors.OutputError, "no folder"),
+    "report a file": (["--report", "{tmp}/text.jp2"], errors.OutputError, "not a folder"),
     "report folder missing": (["--report", "{tmp}/nowhere/report"], errors.OutputError, "nowhere"),
     "no screen": (["--show"], errors.OutputError, "screen"),
 }
