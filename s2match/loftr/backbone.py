@@ -100,9 +100,14 @@ class Backbone:
         return functional.conv2d(merged, second.weight).flatten(2).mT
 
 
-def whole_map_is_cheaper(windows_count: int, grid: tuple[int, int]) -> bool:
-    """Whether the whole fine map takes less work than some windows, of an image with a (rows, columns) coarse grid."""
-    return windows_count * _WINDOW_COST > grid[0] * grid[1]
+def whole_map_is_cheaper(window_count: int, grid: tuple[int, int]) -> bool:
+    """Whether the whole fine map takes less work than the windows alone.
+
+    Args:
+        window_count: Number of windows.
+        grid: Rows and columns of the image's coarse grid.
+    """
+    return window_count * _WINDOW_COST > grid[0] * grid[1]
 
 
 def _fold_batch_norm(backbone: nn.Module) -> Any:

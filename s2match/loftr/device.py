@@ -33,7 +33,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def precision_named(name: str) -> torch.dtype | None:
-    """Number format by one of :data:`s2match.settings.PRECISIONS`; None for ``auto``."""
+    """Number format of a name, one of :data:`s2match.settings.PRECISIONS`; None for ``auto``."""
     formats = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
     return formats[name]
 

@@ -208,7 +208,7 @@ class Engine:
         return inside & (column >= border) & (column < grid[1] - border)
 
     def _fine_matching(self, image0: ImageFeatures, image1: ImageFeatures, queries: FineQueries) -> FineMatching:
-        """Fine matching of some coarse matches."""
+        """Fine matching of coarse matches."""
         count = len(queries.points0)
         prepared0 = self._fine_transformer.prepare_all(
             self._grid_window_cutter(image0, count), queries.points0, queries.coarse0

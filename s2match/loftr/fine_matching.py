@@ -76,7 +76,7 @@ class FineMatching:
     queries: FineQueries
 
     def iterate(self, points1: Tensor, grid: tuple[int, int], fine_iterations: int) -> LocalFit:
-        """Local affine fits after some iterations of fine matching.
+        """Local affine fits after iterated fine matching.
 
         Args:
             points1: (N, 2) initial window centres (x, y) in image 1, pixels.
@@ -91,7 +91,7 @@ class FineMatching:
         return local_fit
 
     def predict(self, centres: Tensor, indices: Tensor | None = None) -> FinePrediction:
-        """Fine matches in the windows around given centres.
+        """Fine matches in windows around centres.
 
         Args:
             centres: (M, 2) window centres (x, y) in image 1, pixels.

@@ -72,11 +72,11 @@ class LoftrMatcher:
         limited = free_memory()
         return free if limited is None else min(free, limited)
 
-    def nothing(self, confidence: float) -> Matches:
-        """An empty set of matches, as of images without anything to match.
+    def no_matches(self, confidence: float) -> Matches:
+        """Matches of images that have none: empty arrays.
 
         Args:
-            confidence: Threshold to record as its provenance.
+            confidence: Threshold that the provenance records.
         """
         none = np.zeros(0)
         return Matches(
@@ -90,7 +90,14 @@ class LoftrMatcher:
     def match(
         self, image0: GreyImage, image1: GreyImage, confidence: float, bands: NDArray[np.int64] | None = None
     ) -> Matches:
-        """Matches of two images in one pass: :meth:`encode` both, then :meth:`match_encoded`."""
+        """Matches of two images in one pass: :meth:`encode` both, then :meth:`match_encoded`.
+
+        Args:
+            image0: Reference.
+            image1: Target.
+            confidence: See :meth:`match_encoded`.
+            bands: See :meth:`match_encoded`.
+        """
         return self.match_encoded(self.encode(image0), self.encode(image1), confidence, bands)
 
     @limit_threads()

@@ -38,7 +38,7 @@ class Matcher(Protocol):
     def free_bytes(self) -> int:
         """Memory that is free for a pass."""
 
-    def nothing(self, confidence: float, /) -> Matches:
+    def no_matches(self, confidence: float, /) -> Matches:
         """No matches, with the provenance and the attributes that matches of this matcher have."""
 
     def encode(self, image: GreyImage, /) -> Any:

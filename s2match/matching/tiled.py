@@ -97,7 +97,7 @@ def match_grids(
     pairs = [] if prior is None else plan(*grids, prior, coverage=settings.coverage)
     if pairs:
         check_window_memory(matcher, max((pair.sizes for pair in pairs), key=_pixels))
-    parts = [matcher.nothing(settings.confidence)]
+    parts = [matcher.no_matches(settings.confidence)]
     with keep_open(*grids):
         for done, pair in enumerate(pairs, 1):
             parts.append(_match_window(matcher, grids, pair, settings))
@@ -118,7 +118,7 @@ def _match_window(matcher: Matcher, grids: tuple[Grid, Grid], pair: WindowPair, 
     """The matches of a window's core, in pixels of the grids."""
     patches = read_window(grids[0], pair.reference), read_window(grids[1], pair.target)
     if not all(patch.valid.any() for patch in patches):
-        return matcher.nothing(settings.confidence)
+        return matcher.no_matches(settings.confidence)
     images = prepare(patches[0]), prepare(patches[1])
     matches = matcher.match(*images, settings.confidence, pair.bands)
     matches = postprocess(matches, images, pair.region, settings)

@@ -46,10 +46,14 @@ def check_writable(path: str | Path) -> None:
 
 
 def check_outputs_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Refuse outputs that are inputs, or one another.
+    """Check that no output would overwrite an input or another output.
+
+    Args:
+        outputs: Files to write.
+        inputs: Files to read.
 
     Raises:
-        OutputError: One is.
+        OutputError: An output is an input or another output.
     """
     taken = {path.resolve() for path in inputs}
     for path in outputs:

@@ -1,6 +1,6 @@
-"""Errors of GDAL: their classes and messages."""
+"""Exceptions of GDAL and PROJ, and their messages."""
 
-# rasterio raises some errors of GDAL as they are, and no public module names their classes
+# rasterio raises some of GDAL's errors unchanged, and exports their classes in no public module
 from rasterio._err import CPLE_BaseError, CPLE_NotSupportedError
 from rasterio.errors import RasterioError
 
@@ -15,7 +15,7 @@ NO_TRANSFORMATION = CPLE_NotSupportedError
 
 
 def gdal_message(error: BaseException) -> str:
-    """The message of one of :data:`FILE_ERRORS`: one line without a full stop."""
+    """Message of one of :data:`FILE_ERRORS`, in one line without a full stop."""
     if isinstance(error, UnicodeDecodeError):
         return "its header is damaged"
     message = " ".join(str(error.__cause__ or error).split())

@@ -68,7 +68,8 @@ class _ProcessLimit:
                     self._end()
 
     def _begin(self) -> None:
-        # a thread of its own, because threadpoolctl lets only the thread that set a limit remove it
+        """Apply the limit in a thread of its own."""
+        # threadpoolctl lets only the thread that set a limit remove it
         begun, self._ended = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, args=(begun,), name="s2match-limit", daemon=True)
         self._thread.start()
@@ -86,6 +87,7 @@ class _ProcessLimit:
             begun.set()
 
     def _end(self) -> None:
+        """Remove the limit."""
         self._ended.set()
         self._thread.join()
 

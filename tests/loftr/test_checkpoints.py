@@ -1,4 +1,4 @@
-"""Weights by name and by path: the right ones, or one clear sentence; never others."""
+"""Weights load by name and path; a failure is one clear sentence, and other weights are never substituted."""
 
 import http.server
 import threading
@@ -29,22 +29,22 @@ def outdoor(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty download cache; the real one stays out of the tests."""
+    """An empty download cache instead of the user's."""
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "hub"))
     return tmp_path / "hub" / "checkpoints"
 
 
 @pytest.fixture
 def server(outdoor: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """A local server in the place of the two that kornia downloads from; gives the paths asked for."""
-    asked: list[str] = []
+    """Local server in place of the two that kornia downloads from; the list of requested paths."""
+    requested: list[str] = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *arguments: object) -> None:
             super().__init__(*arguments, directory=str(outdoor.parent))  # type: ignore[arg-type]
 
         def log_message(self, *_: object) -> None:
-            asked.append(self.path)
+            requested.append(self.path)
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
@@ -52,7 +52,7 @@ def server(outdoor: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]
         names = {"outdoor": "loftr_outdoor.ckpt", "indoor": "missing.ckpt", "indoor_new": "missing.ckpt"}
         for name, file in names.items():
             monkeypatch.setitem(kornia_loftr.urls, name, [f"{base}/first/{file}", f"{base}/{file}"])
-        yield asked
+        yield requested
         running.shutdown()
 
 
@@ -80,7 +80,7 @@ def test_a_download_that_fails_says_what_to_do(cache: Path, server: list[str]) -
 def test_addresses_that_fail_are_no_warnings_and_the_filters_of_the_process_stay(
     cache: Path, server: list[str], recwarn: pytest.WarningsRecorder
 ) -> None:
-    """Filters that are set for a moment in one thread may stay for good where another does so, too."""
+    """Warning filters that two threads set for a moment may stay for good."""
     before = list(warnings.filters)
     with ThreadPoolExecutor(4) as threads:
         for loading in [threads.submit(load_network, name) for name in ("indoor", "indoor_new") * 4]:
@@ -124,8 +124,8 @@ def test_saved_weights_keep_configuration_and_frame(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".ckpt", ".pt", ".safetensors"])
 @pytest.mark.parametrize("prefix", ["", "matcher."])
-def test_checkpoints_of_others_fit_by_their_tensors(tmp_path: Path, suffix: str, prefix: str) -> None:
-    """A small network without a word about its configuration, named as kornia or as the original authors do."""
+def test_configuration_is_inferred_from_the_tensors(tmp_path: Path, suffix: str, prefix: str) -> None:
+    """A small network without its configuration, with tensors named as kornia or the original authors do."""
     net = load_network("sentinel2").net
     state = {prefix + key: value.contiguous() for key, value in net.state_dict().items()}
     path = tmp_path / f"some{suffix}"
@@ -139,14 +139,14 @@ def test_checkpoints_of_others_fit_by_their_tensors(tmp_path: Path, suffix: str,
     assert loaded.net.config["coarse"]["temp_bug_fix"] is False
 
 
-def test_the_released_checkpoint_with_another_encoding_is_known_by_its_name(tmp_path: Path) -> None:
+def test_positional_encoding_is_inferred_from_the_file_name(tmp_path: Path) -> None:
     path = tmp_path / "loftr_indoor_ds_new.ckpt"
     torch.save(load_network("sentinel2").net.state_dict(), path)
     assert load_network(str(path)).net.config["coarse"]["temp_bug_fix"] is True
 
 
 class Harmful:
-    """What a pickle must not be allowed to run."""
+    """A pickle that runs code when loaded."""
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return exec, ("raise SystemExit('a checkpoint ran code')",)

@@ -1,4 +1,4 @@
-"""What the device has and can do is asked, and what is too large for it is said."""
+"""Choice of device and number format, and errors for images that exceed the device's memory."""
 
 from contextlib import nullcontext
 
@@ -29,12 +29,12 @@ def raster() -> Raster:
 
 
 @pytest.fixture
-def two_cards(monkeypatch: pytest.MonkeyPatch) -> None:
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
 
 
-def test_one_of_several_cards(two_cards: None) -> None:
+def test_one_of_several_gpus(two_gpus: None) -> None:
     assert pick_device("cuda:1") == torch.device("cuda", 1)
     assert pick_device("cuda:0") == torch.device("cuda", 0)
     assert pick_device("cuda") == pick_device("auto") == torch.device("cuda")
@@ -43,7 +43,7 @@ def test_one_of_several_cards(two_cards: None) -> None:
             pick_device(name)
 
 
-def test_no_card(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     for name in ("cuda", "cuda:0", "mps"):
@@ -60,14 +60,14 @@ def test_no_card(monkeypatch: pytest.MonkeyPatch) -> None:
         ((8, 6), True, torch.float16, torch.bfloat16),
     ],
 )
-def test_no_half_precision_where_a_card_emulates_it(
+def test_no_half_precision_where_a_gpu_emulates_it(
     capability: tuple[int, int],
     wide: bool,
     backbone: torch.dtype,
     transformer: torch.dtype,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """GTX 10 multiplies float16 at a 64th of float32; RTX 20 has float16, and emulates bfloat16."""
+    """A GTX 10 multiplies float16 at 1/64 of the float32 rate; an RTX 20 has float16 and emulates bfloat16."""
 
     def is_bf16_supported(including_emulation: bool = True) -> bool:
         return including_emulation or wide
@@ -75,13 +75,13 @@ def test_no_half_precision_where_a_card_emulates_it(
     monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext())
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_bf16_supported)
-    card = torch.device("cuda", 1)
-    assert best_precision(card) == backbone
-    assert (wide_half(card) if backbone != torch.float32 else torch.float32) == transformer
+    gpu = torch.device("cuda", 1)
+    assert best_precision(gpu) == backbone
+    assert (wide_half(gpu) if backbone != torch.float32 else torch.float32) == transformer
 
 
 @pytest.mark.parametrize(
-    ("said", "is_size"),
+    ("message", "is_size"),
     [
         ("CUDA error: an illegal memory access was encountered", False),
         ("CUDA error: invalid device pointer in shared memory", False),
@@ -92,11 +92,11 @@ def test_no_half_precision_where_a_card_emulates_it(
         ("MPS backend out of memory (MPS allocated: 18.13 GB)", True),
     ],
 )
-def test_too_little_memory_is_not_wrong_memory(
-    said: str, is_size: bool, matcher: LoftrMatcher, monkeypatch: pytest.MonkeyPatch
+def test_out_of_memory_is_not_illegal_access(
+    message: str, is_size: bool, matcher: LoftrMatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*given: object) -> None:
-        raise RuntimeError(said)
+        raise RuntimeError(message)
 
     monkeypatch.setattr(Engine, "extract", fail)
     with pytest.raises(ImageSizeError if is_size else RuntimeError) as met:

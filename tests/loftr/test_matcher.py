@@ -1,4 +1,4 @@
-"""The network's points come out in the GDAL frame, from valid ground only, the same every time."""
+"""Matches are in the GDAL frame, on valid pixels only, and reproducible."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 
 
 class BlobFinder:
-    """Stands for an engine whose network puts the centre of the first pixel at ``pixel_centre``: finds one blob."""
+    """Fake engine that matches the centroids of two blobs, in the pixel frame of ``pixel_centre``."""
 
     def __init__(self, pixel_centre: float) -> None:
         self.pixel_centre = pixel_centre
@@ -52,7 +52,7 @@ def grey(image: NDArray[np.float32]) -> GreyImage:
 
 @pytest.mark.parametrize("pixel_centre", [0.0, 0.5])
 class TestPixelFrame:
-    """A scale and a turn show what a shift hides: half a pixel too much on both sides."""
+    """Scale and rotation reveal an offset of half a pixel in both images, which a shift would hide."""
 
     def match(
         self, pixel_centre: float, target: NDArray[np.float32]
@@ -101,9 +101,9 @@ def test_a_known_shift_is_found(matcher: LoftrMatcher) -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(256, 256), (250, 243)])
 def test_equal_to_stock_kornia_and_to_itself(width: int, height: int) -> None:
-    """Weights that ask for no other reading give kornia's own matches, in the GDAL frame."""
+    """Weights without matching parameters give kornia's own matches, in the GDAL frame."""
     image0, image1 = pair(5, 3, width, height)
-    matcher = LoftrMatcher(Network(load_network("sentinel2").net, 0.0, "read as kornia does"), CPU, torch.float32)
+    matcher = LoftrMatcher(Network(load_network("sentinel2").net, 0.0, "kornia"), CPU, torch.float32)
     found, again = (matcher.match(image0, image1, 0.2) for _ in range(2))
     np.testing.assert_array_equal(found.xy1, again.xy1)
     stock: kornia.feature.LoFTR = load_network("sentinel2").net
@@ -159,8 +159,8 @@ def test_progress_rises_to_one(matcher: LoftrMatcher) -> None:
         assert shares == sorted(shares) and shares[-1] == pytest.approx(1.0) and len(shares) >= 3
 
 
-def test_a_strip_of_common_ground_is_looked_at_twice(matcher: LoftrMatcher) -> None:
-    """An eighth of two images in common: alone it gives more matches than among all the rest, and they are right."""
+def test_a_strip_of_common_ground_is_matched_twice(matcher: LoftrMatcher) -> None:
+    """An eighth of two images in common: matched alone it gives more matches than within the whole, all correct."""
     scene = texture(1504, 512, seed=8)
     other = repaint(np.random.default_rng(0), (scene[:, 704:] / 255).astype(np.float32), 1.0)
     first, second = (

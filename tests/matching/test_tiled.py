@@ -164,7 +164,7 @@ def test_memory_is_checked_for_the_windows_that_are_matched(
 
     def match(self: LoftrMatcher, image0: GreyImage, image1: GreyImage, confidence: float, *given: Any) -> Matches:
         pixels.append(image0.grey.size + image1.grey.size)
-        return self.nothing(confidence)
+        return self.no_matches(confidence)
 
     monkeypatch.setattr(LoftrMatcher, "match", match)
     previews = previews_of(*grids)

@@ -1,4 +1,4 @@
-"""Resampling puts every sample where the grid says it is."""
+"""Area resampling preserves positions: linear ramps stay linear."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from s2match.resampling.area import AxisMap, resample
 
 @given(scale=st.floats(0.3, 12), offset=st.floats(-3, 3), size=st.integers(8, 40))
 def test_ramp_stays_a_ramp(scale: float, offset: float, size: int) -> None:
-    """A ramp tells the position of every output sample, away from the edges."""
+    """The values of a ramp are the positions of the samples; edges are left out."""
     axis = AxisMap(size, scale, offset)
     count = 120
     ramp = np.tile(np.arange(count) + 0.5, (3, 1))

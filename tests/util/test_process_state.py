@@ -1,4 +1,4 @@
-"""The library in several threads: warnings and permissions of the process stay as they were."""
+"""Warning filters and umask of the process stay unchanged, also with several threads."""
 
 import os
 import warnings
@@ -19,7 +19,7 @@ from s2match.util.atomic_write import atomic_write
 
 @pytest.fixture
 def filters(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the library does to the filters of warnings, which are the process's; nothing may be done to them."""
+    """Changes of the process's warning filters; there must be none."""
     done: list[str] = []
 
     class Watched(warnings.catch_warnings):  # type: ignore[type-arg]

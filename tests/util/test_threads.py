@@ -33,7 +33,7 @@ def limits() -> list[threading.Thread]:
 
 @pytest.fixture
 def many_threads() -> None:
-    """BLAS with two threads, however many processors there are."""
+    """BLAS with two threads, whatever the number of processors."""
     threadpool_limits(2, user_api="blas")
     # no thread of the test's has the say: whoever limits next has it
     OpenBLASController.clear_controlling_thread(force=True)
@@ -57,7 +57,7 @@ def test_blas_has_one_thread_within_fits_alone(many_threads: None, monkeypatch: 
 def test_the_library_limits_as_the_command_does(
     many_threads: None, write_image: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The network's threads, too."""
+    """PyTorch's threads are limited as well."""
     from s2match.loftr.engine import Engine
 
     within: list[tuple[set[int], int]] = []
@@ -77,7 +77,7 @@ def test_the_library_limits_as_the_command_does(
 
 
 def test_blocks_that_overlap_in_threads(many_threads: None) -> None:
-    """The first to begin is not the last to end: what was limited stays so until the last has ended."""
+    """The limits end with the last block, not with the one that began them."""
     begun, first_ended = threading.Event(), threading.Event()
     seen: list[set[int]] = []
 
@@ -111,7 +111,7 @@ def test_pytorch_has_no_more_threads_than_processors(monkeypatch: pytest.MonkeyP
         torch.set_num_threads(kept)
 
 
-def openmp_groups() -> list[threading.Thread]:
+def openmp_teams() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "s2match-openmp"]
 
 
@@ -124,19 +124,19 @@ def wait_for(condition: Callable[[], bool]) -> bool:
 
 
 def test_pytorch_s_threads_sleep_while_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second group of threads makes OpenMP's more than there are processors, while it is of use."""
+    """A second OpenMP team exists only while other processes run."""
     busy = threading.Event()
     monkeypatch.setattr(threads, "others_run", busy.is_set)
     with limit_threads():
         time.sleep(0.3)
-        assert not openmp_groups()
+        assert not openmp_teams()
         busy.set()
-        assert wait_for(lambda: len(openmp_groups()) == 1)
+        assert wait_for(lambda: len(openmp_teams()) == 1)
         busy.clear()
-        assert wait_for(lambda: not openmp_groups())
+        assert wait_for(lambda: not openmp_teams())
         busy.set()
-        assert wait_for(lambda: len(openmp_groups()) == 1)
-    assert not openmp_groups()
+        assert wait_for(lambda: len(openmp_teams()) == 1)
+    assert not openmp_teams()
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_pytorch_s_threads_sleep_while_others_run(monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_load_of_the_machine(loadavg: str | None, busy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads that want to run, without the one that asks, against the threadss."""
+    """Runnable threads, the calling one not counted, against the number of processors."""
     monkeypatch.setattr(threads, "processors", lambda: 4)
     if loadavg is not None:
         (tmp_path / "proc").mkdir()
@@ -164,8 +164,8 @@ def test_an_error_ends_the_limits(many_threads: None) -> None:
     assert blas_threads() == {2}
 
 
-def test_the_command_sets_nothing_in_the_environment() -> None:
-    """What is limited is limited where the work is, so that every caller has it."""
+def test_the_command_sets_no_environment_variables() -> None:
+    """Limits are applied where the work is, so that every caller has them."""
     code = (
         "import os; before = dict(os.environ)\nimport model_inference\n"
         "try: model_inference.main(['--version'])\nexcept SystemExit: pass\n"
