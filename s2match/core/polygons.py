@@ -1,15 +1,13 @@
 """Polygons in a bounding box."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import shapely
 from rasterio.crs import CRS
 
 from s2match.core.bounds import Bounds
-
-if TYPE_CHECKING:
-    from shapely import STRtree
 
 # Tolerance for the rounding of coordinates, relative to the longer side of a box.
 _ROUNDING = 1e-9
@@ -27,7 +25,7 @@ class Polygons:
 
     bounds: Bounds
     crs: CRS
-    tree: "STRtree"
+    tree: shapely.STRtree
 
     def __bool__(self) -> bool:
         """Whether there is a geometry in the box."""
@@ -43,8 +41,5 @@ class Polygons:
 
     def geometries_in(self, bounds: Bounds) -> list[Any]:
         """The geometries that intersect a part of the box, in the order of the file."""
-        # shapely takes a tenth of a second to import, and most matches need no polygons
-        import shapely
-
         indices = self.tree.query(shapely.box(*bounds), predicate="intersects")
         return list(self.tree.geometries[np.sort(indices)])

@@ -1,4 +1,4 @@
-"""What a user asks to be masked, and whether that can be done with a pair of images."""
+"""Masks of a pair of images: from the options of a user to the masks of each image."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,22 +7,22 @@ from pathlib import Path
 from s2match.core.grid import Grid
 from s2match.core.mask import Mask, Masking
 from s2match.errors import MaskError, OptionError
-from s2match.io.masks import clouds_unknown, is_vector, laid_on, misplaced
+from s2match.io.masks import is_vector, mask_on, misplaced_error, no_cloud_error
 from s2match.io.missing_paths import url_of
 from s2match.io.reader import with_radiometry
 
 
 def masking_of(paths: Sequence[str | Path], values: Sequence[int] | None = None, clouds: bool = False) -> Masking:
-    """What the options of a user ask for.
+    """Masks by the options of a user; no file is opened.
 
     Args:
-        paths: Files of masks.
-        values: Values of the rasters that mask; None: those known for each.
+        paths: Mask files.
+        values: Masked values of the rasters; None: the defaults of :mod:`s2match.io.mask_raster`.
         clouds: Whether saturated cloud is masked, too.
 
     Raises:
         OptionError: There are values and no raster.
-        MaskError: A mask is an address.
+        MaskError: A mask is a URL.
     """
     files = [Path(path) for path in paths]
     for path in files:
@@ -35,20 +35,20 @@ def masking_of(paths: Sequence[str | Path], values: Sequence[int] | None = None,
 
 
 def masked_grids(reference: Grid, target: Grid, masking: Masking) -> tuple[Grid, Grid]:
-    """Two grids that are to be read with masks; each gets those that lie on it.
+    """Two grids, each with the masks that lie on it.
 
     Raises:
-        MaskError: A mask cannot be read or lies on neither image, or cloud cannot be told from an image.
+        MaskError: A mask cannot be read or lies on neither image, or the cloud of an image cannot be masked.
         UnreadableImageError: A file is missing or is not an image.
     """
     masks: dict[Grid, list[Mask]] = {reference: [], target: []}
     for mask in masking.masks:
-        laid = {grid: laid_on(mask, grid) for grid in masks}
-        if not any(laid.values()):
-            raise misplaced(mask, reference, target)
-        for grid, its in laid.items():
-            if its is not None:
-                masks[grid].append(its)
+        on_grids = {grid: mask_on(mask, grid) for grid in masks}
+        if not any(on_grids.values()):
+            raise misplaced_error(mask, reference, target)
+        for grid, on_grid in on_grids.items():
+            if on_grid is not None:
+                masks[grid].append(on_grid)
     if masking.clouds:
         _check_clouds(reference)
         _check_clouds(target)
@@ -57,11 +57,11 @@ def masked_grids(reference: Grid, target: Grid, masking: Masking) -> tuple[Grid,
 
 
 def _check_clouds(grid: Grid) -> None:
-    """Refuse images that cloud cannot be told from.
+    """Check that the cloud of an image can be masked.
 
     Raises:
-        MaskError: The pixels have no size in metres, or their numbers do not say what is saturated.
+        MaskError: The image has no CRS, or its radiometry no saturated grey level.
     """
     radiometry = with_radiometry(grid).radiometry
     if radiometry is None or radiometry.saturated is None or grid.crs is None:
-        raise clouds_unknown(grid)
+        raise no_cloud_error(grid)

@@ -20,7 +20,8 @@ from s2match.core.scene import Scene, scene_of
 from s2match.core.window import Window
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
 from s2match.io.level_reader import LevelReader, axis_window
-from s2match.io.masks import is_vector, opened_mask, with_margin, without_masked
+from s2match.io.mask_raster import opened_mask
+from s2match.io.masks import is_vector, with_margin, without_masked
 from s2match.io.open_file import opened
 from s2match.io.overviews import file_pixels_per_pixel, level_of
 from s2match.io.placement import placement_of

@@ -16,7 +16,7 @@ from s2match.core.ground_errors import ground_errors
 from s2match.core.mask import Mask, Masking
 from s2match.core.scene import scene_of
 from s2match.core.window import Window
-from s2match.io.masks import laid_on, read_mask
+from s2match.io.masks import mask_on, read_mask
 from s2match.io.pair_grid import grids_of
 from s2match.io.reader import read_grid, read_whole
 
@@ -112,7 +112,7 @@ def test_masks_of_any_turn_lie_on_an_image_of_any(write_image: Writer, tmp_path:
             '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {}, "geometry": '
             f'{{"type": "Polygon", "coordinates": [{ring}]}}}}]}}'
         )
-    assert laid_on(Mask(path), image) is not None
+    assert mask_on(Mask(path), image) is not None
     masked = read_mask(Mask(path), image, Window(0, 0, 80, 80))
     assert masked[:, :39].all() and not masked[:, 42:].any()
 

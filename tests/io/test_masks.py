@@ -25,13 +25,12 @@ from s2match.core.grid import Grid
 from s2match.core.mask import Mask, Masking
 from s2match.core.scene import scene_of
 from s2match.core.window import Window
-from s2match.errors import MaskError, MissingExtraError, NoValidPixelsError, OptionError
-from s2match.io import masks
+from s2match.errors import MaskError, NoValidPixelsError, OptionError
+from s2match.io import mask_raster
 from s2match.io.cloud_mask import radius_px, saturated_cloud
 from s2match.io.masking import masked_grids, masking_of
 from s2match.io.masks import read_mask
 from s2match.io.reader import read_grid, read_raster, read_window
-from s2match.util import optional
 
 WGS84 = CRS.from_epsg(4326)
 SAMPLE = [
@@ -143,7 +142,7 @@ def test_pieces_join_without_a_seam(write_image: Writer, monkeypatch: pytest.Mon
     mask = Mask(write_image("mask.tif", samples))
     grid = grid_of(64, 64, GRID @ Affine.scale(900 / 64, 1000 / 64), (900, 1000))
     at_once = read_mask(mask, grid, whole(grid))
-    monkeypatch.setattr(masks, "_PIECE_SAMPLES", 5000)
+    monkeypatch.setattr(mask_raster, "_SAMPLES_AT_ONCE", 5000)
     np.testing.assert_array_equal(read_mask(mask, grid, whole(grid)), at_once)
     assert 0 < at_once.sum() < at_once.size
 
@@ -151,9 +150,9 @@ def test_pieces_join_without_a_seam(write_image: Writer, monkeypatch: pytest.Mon
 def test_only_the_part_under_the_window_is_read(write_image: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     mask = Mask(write_image("mask.tif", np.ones((2000, 2000), np.uint8), GRID))
     read: list[tuple[int, int]] = []
-    kept = masks._masked_samples
+    kept = mask_raster._read_masked
     monkeypatch.setattr(
-        masks, "_masked_samples", lambda *given: read.append((given[2].height, given[2].width)) or kept(*given)
+        mask_raster, "_read_masked", lambda *given: read.append((given[2].height, given[2].width)) or kept(*given)
     )
     grid = grid_of(2000, 2000)
     assert read_mask(mask, grid, Window(900, 700, 100, 80)).all()
@@ -272,22 +271,6 @@ def test_all_layers_and_rings_that_cross_themselves(tmp_path: Path) -> None:
 
 
 # What cannot be a mask
-
-
-def test_without_the_extra_a_drawing_is_refused_and_a_raster_is_not(
-    tmp_path: Path, write_image: Writer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write_drawing(tmp_path / "mask.geojson", [rectangle(GRID, 0, 0, 9, 9)])
-
-    def missing(name: str) -> Any:
-        raise ImportError(name)
-
-    monkeypatch.setattr(optional, "import_module", missing)
-    grid = grid_of(100, 80)
-    with pytest.raises(MissingExtraError, match=r"pip install -r requirements\.txt\.$"):
-        read_mask(Mask(path), grid, whole(grid))
-    assert (ROOT / "requirements.txt").exists()
-    assert read_mask(Mask(write_image("mask.tif", np.ones((80, 100), np.uint8))), grid, whole(grid)).all()
 
 
 def test_files_that_are_no_masks(tmp_path: Path, write_image: Writer) -> None:
