@@ -1,11 +1,11 @@
-"""Matches of the 16 fixed test pairs against the georeference, for every method that can be had.
+"""Accuracy of matches on 16 test pairs, by their georeference, for LoFTR and other methods.
 
 python -m benchmarks.accuracy [--data ../shared/data/ukraine] [--size 1024] [--offset 3 5 ...] [--weights sentinel2 ...]
 
-The truth of a match is where the georeference of the two images places the point. Aligned images flatter LoFTR: their
-true matches all lie on the network's grid of 8 px. ``--offset X Y`` begins the target further right and down: with
-offsets that are not multiples of 8 the fine stage has to find what the grid does not give away, and with fractions the
-target is resampled.
+The true position of a match follows from the georeference of the two images. Aligned images favour LoFTR, because
+their true matches lie on its coarse grid of 8 px. ``--offset X Y`` crops the target's left and upper edges. With
+offsets that are not multiples of 8, the fine stage must find the rest. With fractions of a pixel, the target is
+resampled.
 """
 
 import argparse
@@ -42,7 +42,7 @@ OFFSETS = ((0.0, 0.0), (3.0, 5.0), (1.0, 2.0), (4.0, 4.0), (0.5, 0.5), (2.4, 6.7
 DEFAULT_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "ukraine"
 DEFAULT_JSON = Path(__file__).resolve().parent / "results" / "accuracy.json"
 
-# Matches, or a 3×3 model from reference to target, or None when the method finds none.
+# Returns matches, or a 3×3 matrix from reference to target pixels, or None.
 Method = Callable[[Raster, Raster], Matches | NDArray[np.float64] | None]
 
 
@@ -54,24 +54,24 @@ def loftr(weights: str, confidence: float) -> Method:
 
 
 def sift(reference: Raster, target: Raster) -> Matches:
-    """OpenCV SIFT on the images the networks see."""
+    """OpenCV SIFT on the grey images that LoFTR gets."""
     return match_sift(prepare(reference), prepare(target))
 
 
 def phase_correlation(reference: Raster, target: Raster) -> NDArray[np.float64]:
-    """One shift for the whole image."""
+    """3×3 matrix of one shift for the whole image."""
     matrix = np.eye(3)
     matrix[:2, 2] = phase_shift(prepare(reference), prepare(target))
     return matrix
 
 
 def identity(reference: Raster, target: Raster) -> NDArray[np.float64]:
-    """Do nothing: the same pixel of both arrays."""
+    """3×3 identity matrix, as a baseline."""
     return np.eye(3)
 
 
 def measure(data: Path, method: Method, size: int, offset: tuple[float, float], title: str) -> list[Score]:
-    """Score a method on every test pair."""
+    """Score a method on every test pair, with the target cropped by an offset in pixels."""
     pairs = json.loads((data / "split.json").read_text())["pairs"]
     scores = []
     for names in tqdm(pairs, desc=f"{title} {offset[0]:g},{offset[1]:g}", leave=False):
@@ -82,7 +82,7 @@ def measure(data: Path, method: Method, size: int, offset: tuple[float, float], 
 
 
 def draw_unregistered(data: Path, size: int, runs: list[Run], folder: Path) -> None:
-    """Draw the pairs that LoFTR did not register at some offset, to see what hides the ground."""
+    """Draw the pairs that LoFTR did not register at every offset."""
     folder.mkdir(parents=True, exist_ok=True)
     scores = [s for run in runs if has_confidence(run) for s in scores_of(run)]
     for names in sorted({(s.reference, s.target) for s in scores if not s.registered}):

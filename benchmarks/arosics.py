@@ -1,13 +1,13 @@
-"""AROSICS, run by an interpreter that has it: it needs GDAL's own bindings, which this project does without.
+"""AROSICS as a baseline, run by another interpreter: it needs GDAL's own Python bindings.
 
-On Debian 12, whose GDAL is 3.6, an environment V that has it is made by
+On Debian 12 with GDAL 3.6, these commands make an environment V with AROSICS:
 
     apt-get install libgdal-dev && python3 -m venv V
     V/bin/pip install "setuptools<70" wheel "numpy<2" && V/bin/pip install --no-build-isolation gdal==3.6.2
     V/bin/pip install arosics "numpy<2" gdal==3.6.2 && V/bin/pip install --no-deps arosics==1.13.2
 
-In 1.13.2, as in the versions before, the flags of its RANSAC filter land on other points than those they were meant
-for, once an earlier filter has flagged any: they are counted from 0, and written by the table's index.
+AROSICS 1.13.2 and earlier versions have an error: where an earlier filter has flagged points, the flags of the RANSAC
+filter are assigned to wrong points, because positions are used as labels of the table's index.
 """
 
 import csv
@@ -26,55 +26,55 @@ from s2match.core.raster import Raster
 
 _SCRIPT = Path(__file__).with_name("arosics_points.py")
 
-# Points as dense as those of phase correlation; the window and the largest shift are AROSICS' defaults.
+# The points are as dense as those of phase correlation; window and largest shift are the defaults of AROSICS.
 _GRID_RES_PX, _WINDOW_PX, _MAX_SHIFT_PX = 32, 256, 5
 
-# Where images without a georeference are put.
-_PLACE, _CRS = Affine(10, 0, 500_000, 0, -10, 5_600_000), "EPSG:32631"
+# Georeference of images that have none.
+_TRANSFORM, _CRS = Affine(10, 0, 500_000, 0, -10, 5_600_000), "EPSG:32631"
 
 
 def match_arosics(python: Path, reference: Raster, target: Raster) -> Matches:
-    """Match with local AROSICS: phase correlation in windows around a regular grid of points, filtered by AROSICS.
+    """Match with local AROSICS: phase correlation in windows around a regular grid, with its outlier filters.
 
     Args:
-        python: Interpreter that has AROSICS.
-        reference: Reference.
-        target: Target, on the same grid.
+        python: Interpreter with AROSICS.
+        reference: The reference.
+        target: The target, on the same pixel grid.
 
     Returns:
-        The matches, GDAL frame, none where AROSICS gave up; the confidence is its reliability.
+        The matches in the GDAL frame; none where AROSICS fails. The confidence is its reliability, 0 to 1.
 
     Raises:
-        RuntimeError: The interpreter has no AROSICS that works.
+        RuntimeError: The interpreter cannot run AROSICS.
     """
-    placed = (reference.transform, reference.crs) if reference.georeferenced else (_PLACE, _CRS)
+    georeference = (reference.transform, reference.crs) if reference.georeferenced else (_TRANSFORM, _CRS)
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / name for name in ("reference.tif", "target.tif", "points.csv")]
         for path, raster in zip(paths, (reference, target), strict=False):
-            _write_grey(path, raster, *placed)
+            _write_grey(path, raster, *georeference)
         numbers = (_GRID_RES_PX, _WINDOW_PX, _MAX_SHIFT_PX)
-        # isolated: beside the script lies this module, of the same name as the package
+        # isolated: this module has the name of the package and lies beside the script
         command = [str(python), "-I", str(_SCRIPT), *map(str, paths), *map(str, numbers)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"AROSICS does not run in {python}:\n{done.stderr}")
         matches = read_points(paths[-1])
-    # AROSICS also puts points on the edges, which their shifts may carry out of the image
+    # shifts may move points at the edges out of the image
     return matches.subset(_inside(matches.xy0, reference) & _inside(matches.xy1, target))
 
 
 def version_of(python: Path) -> str:
-    """The version of the AROSICS that an interpreter has.
+    """Version of AROSICS of an interpreter.
 
     Raises:
-        subprocess.CalledProcessError: It has none.
+        subprocess.CalledProcessError: The interpreter has no AROSICS.
     """
     command = [str(python), "-I", "-c", "from importlib.metadata import version; print(version('arosics'))"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def read_points(path: Path) -> Matches:
-    """Read what ``arosics_points.py`` wrote."""
+    """Read the matches that ``arosics_points.py`` wrote."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     x0, y0, x1, y1, reliability = (
@@ -89,7 +89,7 @@ def _inside(xy: NDArray[np.float64], raster: Raster) -> NDArray[np.bool_]:
 
 
 def _write_grey(path: Path, raster: Raster, transform: Affine | None, crs: CRS | str | None) -> None:
-    """The mean of the bands; 0 is nodata and nothing else."""
+    """Write the mean of the bands; 0 is nodata, and valid pixels are at least 1."""
     width, height = raster.size
     grey = np.where(raster.valid, np.maximum(raster.image.mean(axis=2, dtype=np.float32), 1), 0)
     profile = {"driver": "GTiff", "width": width, "height": height, "count": 1, "dtype": "float32", "nodata": 0}

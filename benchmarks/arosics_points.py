@@ -1,10 +1,10 @@
-"""Tie points of AROSICS between two GeoTIFFs on one grid, as CSV: run by an interpreter that has AROSICS.
+"""Write tie points of AROSICS between two GeoTIFFs on one pixel grid as CSV; run by an interpreter with AROSICS.
 
 PYTHON -I benchmarks/arosics_points.py REFERENCE.tif TARGET.tif OUT.csv GRID_RES_PX WINDOW_PX MAX_SHIFT_PX
 
 Scheffler et al., "AROSICS: An Automated and Robust Open-Source Image Co-Registration Software for Multi-Sensor
-Satellite Data", Remote Sensing 2017. What the arguments do not set is as AROSICS has it. ``-I`` keeps the modules
-beside this file, one of which is called ``arosics`` too, from being imported instead.
+Satellite Data", Remote Sensing 2017. All other options have the defaults of AROSICS. ``-I`` prevents the import of the
+module ``arosics`` beside this file.
 """
 
 import sys
@@ -16,39 +16,39 @@ import arosics  # type: ignore[import-not-found]
 
 _COLUMNS = ("x0", "y0", "x1", "y1", "reliability")
 
-# What AROSICS puts where it found nothing.
-_NOTHING = -9999
+# Value of AROSICS for points without a shift.
+_NO_SHIFT = -9999
 
-# AROSICS and the two packages of its author that its images and geometries are made with.
+# AROSICS and the packages of its author for images and geometries.
 _OWN_PACKAGES = {"arosics", "geoarray", "py_tools_ds"}
 
 
 def tie_points(reference: str, target: str, grid_res_px: int, window_px: int, max_shift_px: int) -> list[list[float]]:
-    """Find points that AROSICS does not call outliers.
+    """Find the tie points that AROSICS does not flag as outliers.
 
-    AROSICS places a point in the target, in the GDAL frame, at the middle of its window; its shift carries the point to
-    the reference. At the edges of the image it cuts the window off, and the point is not in the middle any more.
+    AROSICS defines a point in the target, at the centre of its window in the GDAL frame, and adds the shift for the
+    point in the reference. At the edges of the image the windows are cropped, and the points are off centre.
 
     Args:
         reference: Path of a single-band image.
-        target: Likewise, on the same grid.
-        grid_res_px: Between points.
+        target: Path of a single-band image on the same pixel grid.
+        grid_res_px: Distance between points.
         window_px: Side of the windows.
-        max_shift_px: Larger shifts are not believed.
+        max_shift_px: Largest shift that is accepted.
 
     Returns:
-        A row for each point: the reference pixel (x, y), the target pixel (x, y), GDAL frame, and the reliability in
-        percent.
+        A row for each point: reference pixel (x, y), target pixel (x, y), both in the GDAL frame, and the reliability
+        in percent.
     """
     window = (window_px, window_px)
     local = arosics.COREG_LOCAL(
         reference, target, grid_res=grid_res_px, window_size=window, max_shift=max_shift_px, CPUs=None, q=True
     )
     table = local.CoRegPoints_table
-    # without a single shift there is nothing to call an outlier
+    # the column is missing where no point has a shift
     if "OUTLIER" not in table:
         return []
-    kept = table[table["OUTLIER"].eq(False) & table["ABS_SHIFT"].ne(_NOTHING)]
+    kept = table[table["OUTLIER"].eq(False) & table["ABS_SHIFT"].ne(_NO_SHIFT)]
     x1, y1, x_shift, y_shift, reliability = (
         kept[name].astype(float) for name in ("X_IM", "Y_IM", "X_SHIFT_PX", "Y_SHIFT_PX", "RELIABILITY")
     )
@@ -57,20 +57,20 @@ def tie_points(reference: str, target: str, grid_res_px: int, window_px: int, ma
 
 
 def raised_by_arosics(error: Exception) -> bool:
-    """Whether AROSICS gave up by itself, and not something that it needs."""
+    """Whether an error was raised by AROSICS itself, not by a library that it uses."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return str(frame.f_globals.get("__name__")).partition(".")[0] in _OWN_PACKAGES
 
 
 def main() -> None:
-    """Find the points, write the CSV; where AROSICS gives up there are none."""
+    """Find the points and write the CSV; it has no rows where AROSICS fails."""
     reference, target, out, *numbers = sys.argv[1:]
     try:
         rows = tie_points(reference, target, *map(int, numbers))
     except (RuntimeError, AssertionError) as error:
         if not raised_by_arosics(error):
             raise
-        print(f"AROSICS gave up: {error}", file=sys.stderr)
+        print(f"AROSICS failed: {error}", file=sys.stderr)
         rows = []
     with Path(out).open("w", encoding="utf-8") as file:
         for row in (_COLUMNS, *rows):

@@ -1,4 +1,4 @@
-"""What a whole command costs."""
+"""Time and memory of a command."""
 
 import json
 import subprocess
@@ -8,7 +8,14 @@ from benchmarks.networks import ROOT
 
 
 def command_cost(command: list[str]) -> tuple[float, float]:
-    """Seconds of a command, and the most memory it held, GB; random weights end it with 3, no registration."""
+    """Run a command and measure it.
+
+    Args:
+        command: Its words. Exit code 3 is accepted: with random weights there is no registration.
+
+    Returns:
+        Seconds, and peak memory in GiB.
+    """
     measuring = (
         "import json, resource, subprocess, sys, time; begin = time.perf_counter(); "
         "done = subprocess.run(json.loads(sys.argv[1]), capture_output=True, text=True); "

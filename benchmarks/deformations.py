@@ -1,4 +1,4 @@
-"""Known maps put into images: shifts, turns, scales and smooth local fields, all fractions of a pixel to a few."""
+"""Known deformations of images: shift, rotation and scale, affine, and a smooth displacement field."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,82 +9,82 @@ from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
 
-# The field moves points by this at least and at most; along each axis it goes through a whole wave and a half.
+# Smallest and largest displacement of the field, and its number of waves along the longer side.
 FIELD_PX = (0.3, 2.0)
 _WAVES = 1.5
 
-# Rows that are resampled at once, so that a full tile takes little memory.
+# Rows that are resampled at once, to limit the memory for a full tile.
 _ROWS = 1024
 
 
 @dataclass(frozen=True)
 class Deformation:
-    """A known map of an image onto itself.
+    """A known map between the pixels of a reference and those of its deformed copy.
 
     Attributes:
-        name: What it does.
-        backward: Carries (N, 2) target pixels (x, y), GDAL frame, of an image of some size (width, height) to the
-            reference pixels that show the same ground.
+        name: Its name in tables.
+        backward: Maps (N, 2) target pixels (x, y), GDAL frame, of an image of a size (width, height) to reference
+            pixels.
     """
 
     name: str
     backward: Callable[[Points, tuple[int, int]], Points]
 
     def forward(self, xy: Points, size: tuple[int, int]) -> Points:
-        """Carry (N, 2) reference pixels to target pixels: the map is near identity, so that iterating inverts it."""
-        found = xy.copy()
+        """Map (N, 2) reference pixels to target pixels, by fixed-point iteration of the backward map."""
+        target_xy = xy.copy()
         for _ in range(50):
-            found += xy - self.backward(found, size)
-        return found
+            target_xy += xy - self.backward(target_xy, size)
+        return target_xy
 
 
 def deformations() -> tuple[Deformation, ...]:
-    """One of each kind of model."""
+    """A deformation for each kind of model."""
     return (
         Deformation("shift", lambda xy, size: xy - [0.3, -0.7]),
-        Deformation("turn and scale", lambda xy, size: _turned(xy, size, 0.05, 1.0008)),
+        Deformation("turn and scale", lambda xy, size: _rotated(xy, size, 0.05, 1.0008)),
         Deformation("affine", _sheared),
         field(),
     )
 
 
 def field() -> Deformation:
-    """A smooth local field of 0.3 to 2 px."""
+    """A smooth displacement field of 0.3 to 2 px."""
     return Deformation("field 0.3 to 2 px", lambda xy, size: xy - _wave(xy, size))
 
 
 def deformed(image: NDArray[np.uint8], deformation: Deformation) -> NDArray[np.uint8]:
-    """An image (H, W) or (H, W, 3) through a deformation, resampled once (Lanczos, to a 32nd of a pixel)."""
+    """Deform an image (H, W) or (H, W, 3) by one resampling (Lanczos-4, positions to 1/32 px)."""
     size = (image.shape[1], image.shape[0])
     out = np.empty_like(image)
     for top in range(0, size[1], _ROWS):
         bottom = min(top + _ROWS, size[1])
         x, y = np.meshgrid(np.arange(size[0]) + 0.5, np.arange(top, bottom) + 0.5)
-        # OpenCV puts pixel centres at integers
-        there = deformation.backward(np.stack([x, y], -1).reshape(-1, 2), size).reshape(*x.shape, 2) - 0.5
-        low = max(0, int(there[..., 1].min()) - 8)
-        high = min(size[1], int(there[..., 1].max()) + 9)
-        there[..., 1] -= low
-        part = cv2.remap(
-            image[low:high], there.astype(np.float32), None, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT
+        # in OpenCV the centre of the first pixel is (0, 0)
+        source_xy = deformation.backward(np.stack([x, y], -1).reshape(-1, 2), size).reshape(*x.shape, 2) - 0.5
+        low = max(0, int(source_xy[..., 1].min()) - 8)
+        high = min(size[1], int(source_xy[..., 1].max()) + 9)
+        source_xy[..., 1] -= low
+        rows = cv2.remap(
+            image[low:high], source_xy.astype(np.float32), None, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT
         )
-        out[top:bottom] = part
+        out[top:bottom] = rows
     return out
 
 
-def _turned(xy: Points, size: tuple[int, int], degrees: float, scale: float) -> Points:
+def _rotated(xy: Points, size: tuple[int, int], degrees: float, scale: float) -> Points:
     matrix = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), degrees, scale)
     return np.asarray(xy @ matrix[:, :2].T + matrix[:, 2] - [0.4, 0.2])
 
 
 def _sheared(xy: Points, size: tuple[int, int]) -> Points:
-    along = xy / size - 0.5
-    return np.asarray(xy + along @ np.array([[1.2, -0.5], [0.9, 0.6]]) + [0.2, 0.5])
+    centred = xy / size - 0.5
+    return np.asarray(xy + centred @ np.array([[1.2, -0.5], [0.9, 0.6]]) + [0.2, 0.5])
 
 
 def _wave(xy: Points, size: tuple[int, int]) -> Points:
     phase = 2 * np.pi * _WAVES * xy / max(size)
-    # the length goes from the least to the most, the direction all the way round
+    # the length varies over its whole range, the direction over the full circle
     low, high = FIELD_PX
     length = low + (high - low) * (0.5 + 0.25 * np.sin(phase[:, 0] + 0.6) + 0.25 * np.cos(phase[:, 1] + 0.3))
     angle = 0.5 * np.pi * (np.sin(0.5 * phase[:, 1]) + np.cos(0.5 * phase[:, 0]))

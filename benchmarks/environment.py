@@ -1,4 +1,4 @@
-"""What numbers were measured with."""
+"""Software and hardware of a measurement."""
 
 import platform
 import subprocess
@@ -12,7 +12,7 @@ import torch
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """Commit, versions, device and threads."""
+    """Commit, versions, device and threads of a measurement, as JSON types."""
     return {
         "commit": _git("rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),

@@ -1,11 +1,11 @@
-"""How many wrong matches agree by chance, and in how many places, on pairs of images that show different places.
+"""Agreement of wrong matches by chance: pairs of images that show different places.
 
 python -m benchmarks.evidence FOLDER_OR_IMAGE ... [--size 512] [--confidence 0.2]
 python -m benchmarks.evidence FOLDER_OR_IMAGE ... --crop 160 [--enlarge 2] [--pairs 150] [--confidence 0.2]
 
-Every two of the images, or crops at random of random two, are matched and fitted with every model, whatever the
-evidence. The table shows how many of them ``s2match.registration.fit.fit`` calls a registration, and how close the
-others come: inliers, the squares that hold some, and what the inliers weigh.
+All pairs of the images, or random crops of random pairs, are matched, and every model is fitted. The table shows how
+many pairs ``s2match.registration.fit.fit`` registers wrongly, and how close the others come: number of inliers, squares
+with inliers, and weight of the inliers.
 """
 
 import argparse
@@ -36,17 +36,17 @@ _SEED = 0
 
 
 @dataclass(frozen=True)
-class Call:
-    """What one model makes of one pair of different places.
+class ChanceFit:
+    """The fit of a model to the matches of two images of different places.
 
     Attributes:
         names: The images.
-        registered: Whether it is called a registration.
+        registered: Whether the fit is accepted as a registration.
         matches: Number of matches.
-        inliers: Those that agree.
-        squares: Squares that hold some of them, see :func:`s2match.registration.evidence.patches`.
-        weight: Of the inliers, see :func:`s2match.registration.evidence.weight`.
-        share: The same as a share of the cells in common.
+        inliers: Number of inliers.
+        squares: Number of squares with inliers, see :func:`s2match.registration.evidence.count_patches`.
+        weight: Weight of the inliers, see :func:`s2match.registration.evidence.evidence_weight`.
+        share: Weight as a share of the cells of the common ground.
     """
 
     names: str
@@ -59,18 +59,21 @@ class Call:
 
 
 def whole_pairs(paths: list[Path], size: int) -> Iterator[tuple[Raster, Raster]]:
-    """Every two of the images, resized."""
+    """All pairs of the images, resized."""
     return itertools.combinations([read_raster(path, (size, size)) for path in paths], 2)
 
 
 def cropped_pairs(paths: list[Path], side: int, enlarge: int, count: int) -> Iterator[tuple[Raster, Raster]]:
-    """Crops at random of random two of the images that are large enough.
+    """Random crops of random pairs of the images that are large enough.
 
     Args:
         paths: The images.
-        side: Side of the crops, pixels of the files.
-        enlarge: How many times larger they are matched.
+        side: Side of the crops, in pixels of the files.
+        enlarge: Factor of enlargement before matching.
         count: Number of pairs.
+
+    Yields:
+        Two crops of different images.
     """
     rng = np.random.default_rng(_SEED)
     grids = [grid for grid in map(read_grid, paths) if min(grid.size) >= side]
@@ -78,70 +81,70 @@ def cropped_pairs(paths: list[Path], side: int, enlarge: int, count: int) -> Ite
         crops = []
         for index in rng.choice(len(grids), 2, replace=False):
             x, y = (int(rng.integers(0, length - side + 1)) for length in grids[index].size)
-            part = grids[index].cropped(Window(x, y, side, side))
-            crops.append(read_whole(part.resized((side * enlarge, side * enlarge))))
+            crop = grids[index].cropped(Window(x, y, side, side))
+            crops.append(read_whole(crop.resized((side * enlarge, side * enlarge))))
         yield crops[0], crops[1]
 
 
-def calls(matcher: LoftrMatcher, pair: tuple[Raster, Raster], confidence: float) -> dict[str, Call]:
-    """Match a pair and fit every model but a field."""
+def chance_fits(matcher: LoftrMatcher, pair: tuple[Raster, Raster], confidence: float) -> dict[str, ChanceFit]:
+    """Match a pair and fit every model except the field; a fit by the name of its model."""
     first, second = pair
     matches = match_rasters(matcher, first, second, Settings(confidence=confidence))
     ground = common_ground(first, second)
-    names, found = f"{first.scene.path.stem} – {second.scene.path.stem}", {}
-    for model in (each for each in MODELS if each != FIELD):
+    names, fits = f"{first.scene.path.stem} – {second.scene.path.stem}", {}
+    for model in (name for name in MODELS if name != FIELD):
         best = best_model(matches, FitOptions(model))
         inliers = np.zeros(len(matches), np.bool_) if best is None else best.inliers
-        weighs = evidence_weight(matches, inliers)
-        found[model] = Call(
+        weight = evidence_weight(matches, inliers)
+        fits[model] = ChanceFit(
             names,
             isinstance(fit(matches, FitOptions(model), ground=ground), Registration),
             len(matches),
             int(inliers.sum()),
             count_patches(matches, inliers),
-            weighs,
-            0.0 if best is None else weighs / max(ground.cells(best.apply), 1.0),
+            weight,
+            0.0 if best is None else weight / max(ground.cells(best.apply), 1.0),
         )
-    return found
+    return fits
 
 
-def report(model: str, found: list[Call]) -> str:
-    """The closest calls of a model."""
-    wrong = [call.names for call in found if call.registered]
-    most, heaviest = max(found, key=lambda call: call.inliers), max(found, key=lambda call: call.weight)
-    spread = np.bincount([call.squares for call in found])
+def report(model: str, fits: list[ChanceFit]) -> str:
+    """Lines on the wrong registrations of a model, and on the fits that come closest to one."""
+    wrong = [pair.names for pair in fits if pair.registered]
+    most, heaviest = max(fits, key=lambda pair: pair.inliers), max(fits, key=lambda pair: pair.weight)
+    histogram = np.bincount([pair.squares for pair in fits])
     return "\n".join(
         [
             f"{model:<12} {len(wrong)} registered {wrong}",
-            f"{'':<12} {most.inliers} inliers of {most.matches} at most, {most.names}",
-            f"{'':<12} inliers weigh {heaviest.weight:.1f} at most, {heaviest.share:.2f} of the cells in common",
-            f"{'':<12} pairs by the squares that hold inliers: {dict(enumerate(spread.tolist()))}",
+            f"{'':<12} most inliers: {most.inliers} of {most.matches} matches, {most.names}",
+            f"{'':<12} largest weight: {heaviest.weight:.1f}, {heaviest.share:.2f} of the cells of the common ground",
+            f"{'':<12} pairs by number of squares with inliers: {dict(enumerate(histogram.tolist()))}",
         ]
     )
 
 
 @limit_threads()
 def main() -> None:
-    """Match all pairs and print the closest calls of each model."""
+    """Match all pairs and print the report of each model."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("images", type=Path, nargs="+", help="images, or folders of images, all of different places")
     parser.add_argument("--size", type=int, default=512)
-    parser.add_argument("--crop", type=int, help="match crops of this side, in pixels of the files, instead")
-    parser.add_argument("--enlarge", type=int, default=1, help="how many times larger crops are matched")
-    parser.add_argument("--pairs", type=int, default=150, help="pairs of crops")
+    parser.add_argument("--crop", type=int, help="match random crops of this side, in pixels of the files")
+    parser.add_argument("--enlarge", type=int, default=1, help="factor of enlargement of the crops")
+    parser.add_argument("--pairs", type=int, default=150, help="number of pairs of crops")
     parser.add_argument("--confidence", type=float, default=0.2)
     parser.add_argument("--weights", default="sentinel2")
     arguments = parser.parse_args()
-    paths = [p for given in arguments.images for p in (sorted(given.iterdir()) if given.is_dir() else [given])]
+    paths = [path for image in arguments.images for path in (sorted(image.iterdir()) if image.is_dir() else [image])]
     if arguments.crop is None:
         pairs, count = whole_pairs(paths, arguments.size), len(paths) * (len(paths) - 1) // 2
     else:
         pairs, count = cropped_pairs(paths, arguments.crop, arguments.enlarge, arguments.pairs), arguments.pairs
     matcher = LoftrMatcher(load_network(arguments.weights), pick_device("auto"))
-    found = [calls(matcher, pair, arguments.confidence) for pair in tqdm(pairs, total=count, leave=False)]
-    print(f"{len(found)} pairs of different places at confidence {arguments.confidence:g}")
-    for model in found[0]:
-        print(report(model, [each[model] for each in found]))
+    fits = [chance_fits(matcher, pair, arguments.confidence) for pair in tqdm(pairs, total=count, leave=False)]
+    print(f"{len(fits)} pairs of different places at confidence {arguments.confidence:g}")
+    for model in fits[0]:
+        print(report(model, [by_model[model] for by_model in fits]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Figures from the JSON of :mod:`benchmarks.accuracy`."""
+"""Figure of the accuracy, from the JSON of :mod:`benchmarks.accuracy`."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from matplotlib.figure import Figure
 from benchmarks.scoring import CONFIDENCE_STEPS, WITHIN_PX
 from benchmarks.tables import Run, has_confidence, scores_of
 
-# Okabe and Ito's colours, which colour-blind readers tell apart.
+# Colours of Okabe and Ito, for colour-blind readers.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 _LEAST_IN_BIN = 30
 
 
 def plot_accuracy(result: dict[str, Any]) -> Figure:
-    """Shares of matches within an error, and how often matches of a confidence are right, off the grid.
+    """Share of matches within an error, and share of correct matches by confidence.
 
-    All offsets but that of aligned images are pooled, which would flatter LoFTR.
+    All offsets are pooled except that of aligned images, which favours LoFTR.
     """
     figure = Figure(figsize=(13, 5.2), dpi=150, layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -25,10 +25,10 @@ def plot_accuracy(result: dict[str, Any]) -> Figure:
     for run in result["runs"]:
         if any(run["offset_px"]) and any(s.matches for s in scores_of(run)):
             runs.setdefault(run["matcher"], []).append(run)
-    for (name, some), colour in zip(runs.items(), _COLOURS, strict=False):
-        _draw_curve(left, name, some, colour)
-        if has_confidence(some[0]):
-            _draw_reliability(right, name, some, colour)
+    for (name, method_runs), colour in zip(runs.items(), _COLOURS, strict=False):
+        _draw_curve(left, name, method_runs, colour)
+        if has_confidence(method_runs[0]):
+            _draw_reliability(right, name, method_runs, colour)
     left.set(
         xlabel="error (px)", ylabel="share of all matches", xscale="log", ylim=(0, 1), title="How exact matches are"
     )
@@ -51,7 +51,7 @@ def _draw_curve(axes: Axes, name: str, runs: list[Run], colour: str) -> None:
 
 
 def _draw_reliability(axes: Axes, name: str, runs: list[Run], colour: str) -> None:
-    found, right = np.sum([s.by_confidence for run in runs for s in scores_of(run)], axis=0)
-    enough = found >= _LEAST_IN_BIN
+    matches, right = np.sum([s.by_confidence for run in runs for s in scores_of(run)], axis=0)
+    enough = matches >= _LEAST_IN_BIN
     middle = (np.array(CONFIDENCE_STEPS[1:]) + CONFIDENCE_STEPS[:-1]) / 2
-    axes.plot(middle[enough], right[enough] / found[enough], marker="o", color=colour, label=name)
+    axes.plot(middle[enough], right[enough] / matches[enough], marker="o", color=colour, label=name)

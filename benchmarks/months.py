@@ -1,11 +1,10 @@
-"""How far the months of one place are off each other, by every pair of them, and whether the pairs agree.
+"""Offsets between twelve months of one place, from all pairs of months.
 
 python -m benchmarks.months [--data ../shared/data/native10m]
 
-The twelve images lie on one grid, and some are off by more than a pixel from others. Nobody knows by how much, but two
-things can be asked: whether 66 pairs, each measured by itself, are explained by one offset for every month (what is
-left over is the part of a pair's error that its two months do not share with other pairs), and whether correlation,
-which knows nothing of LoFTR, finds the same offsets.
+The twelve images lie on one pixel grid, but some are off by more than a pixel. The true offsets are unknown. Two checks
+are possible without them. First, one offset for each month is fitted to the shifts of the 66 pairs by least squares:
+the residuals show the errors of single pairs. Second, phase correlation must find the same offsets as LoFTR.
 """
 
 import argparse
@@ -40,14 +39,14 @@ _ORDER = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 
 @dataclass(frozen=True)
 class Offsets:
-    """What a method says of the months.
+    """Offsets of the months by a method.
 
     Attributes:
         method: The method.
-        registered: Pairs that it found a model for.
+        registered: Pairs with a model.
         pairs: All pairs.
-        offset_px: (x, y) of each month from where most are, in their order: where it shows the ground.
-        left_px: Root mean square of what the pairs say beyond the offsets of their months, for the degrees of freedom.
+        offset_px: (x, y) offset of each month from the median, in their order.
+        left_px: Root mean square residual of the pairs, per degree of freedom.
     """
 
     method: str
@@ -57,40 +56,47 @@ class Offsets:
     left_px: float
 
 
-def moved_px(found: Matches, size: tuple[int, int]) -> NDArray[np.float64] | None:
-    """(2,) how far a model moves the middle of an image, (x, y); None without a model."""
-    registration = fit(found)
-    middle = np.array([size]) / 2
-    return None if isinstance(registration, FitFailure) else np.asarray(registration.apply(middle) - middle)[0]
+def shift_px(matches: Matches, size: tuple[int, int]) -> NDArray[np.float64] | None:
+    """(2,) shift (x, y) of the fitted model at the centre of an image; None without a model."""
+    registration = fit(matches)
+    centre = np.array([size]) / 2
+    return None if isinstance(registration, FitFailure) else np.asarray(registration.apply(centre) - centre)[0]
 
 
-def explained(method: str, count: int, moved: dict[tuple[int, int], NDArray[np.float64] | None]) -> Offsets:
-    """Offsets of some months that come closest, by least squares, to what their pairs say."""
-    known = {pair: by for pair, by in moved.items() if by is not None}
-    design = np.zeros((len(known) + 1, count))
-    for line, (first, second) in enumerate(known):
+def adjust(method: str, count: int, shifts: dict[tuple[int, int], NDArray[np.float64] | None]) -> Offsets:
+    """Fit an offset for each month to the shifts of the pairs by least squares.
+
+    Args:
+        method: Name of the method.
+        count: Number of months.
+        shifts: Shift (x, y) in pixels from the first to the second month of each pair; None without a model.
+    """
+    measured = {pair: shift for pair, shift in shifts.items() if shift is not None}
+    design = np.zeros((len(measured) + 1, count))
+    for line, (first, second) in enumerate(measured):
         design[line, [first, second]] = -1, 1
-    # pairs tell differences only
+    # shifts are differences: the sum of the offsets is set to 0
     design[-1] = 1
-    said = np.array([*known.values(), np.zeros(2)])
-    offset = np.linalg.lstsq(design, said, rcond=None)[0]
-    left = (design @ offset - said)[:-1]
-    free = max(1, len(known) - (count - 1))
+    observed = np.array([*measured.values(), np.zeros(2)])
+    offset = np.linalg.lstsq(design, observed, rcond=None)[0]
+    residual = (design @ offset - observed)[:-1]
+    degrees_of_freedom = max(1, len(measured) - (count - 1))
     offset -= np.median(offset, axis=0)
-    listed = [(float(x), float(y)) for x, y in offset]
-    return Offsets(method, len(known), len(moved), listed, float(np.sqrt((left**2).sum() / free)))
+    offsets = [(float(x), float(y)) for x, y in offset]
+    rms = float(np.sqrt((residual**2).sum() / degrees_of_freedom))
+    return Offsets(method, len(measured), len(shifts), offsets, rms)
 
 
 def measure(images: list[Raster], weights: str) -> list[Offsets]:
-    """Offsets by LoFTR, refined, and by phase correlation around a grid of points."""
-    every = methods(weights)
+    """Offsets by refined LoFTR, and by phase correlation on a grid of points."""
+    matchers = methods(weights)
     pairs = list(itertools.combinations(range(len(images)), 2))
     return [
-        explained(
+        adjust(
             name,
             len(images),
             {
-                (first, second): moved_px(every[name](images[first], images[second]), images[first].size)
+                (first, second): shift_px(matchers[name](images[first], images[second]), images[first].size)
                 for first, second in tqdm(pairs, desc=name, leave=False)
             },
         )
@@ -98,15 +104,15 @@ def measure(images: list[Raster], weights: str) -> list[Offsets]:
     ]
 
 
-def table(months: list[str], found: list[Offsets]) -> str:
-    """Markdown: a line for each month, and one for what is left over."""
-    lines = [row(["month", *(o.method for o in found)]), "|---|" + "---:|" * len(found)]
+def table(months: list[str], results: list[Offsets]) -> str:
+    """Markdown table: a row for each month, and rows for differences, residuals and registered pairs."""
+    lines = [row(["month", *(o.method for o in results)]), "|---|" + "---:|" * len(results)]
     for k, month in enumerate(months):
-        lines.append(row([month, *(f"{o.offset_px[k][0]:+.2f}, {o.offset_px[k][1]:+.2f} px" for o in found)]))
-    apart = [np.linalg.norm(np.subtract(o.offset_px, found[0].offset_px), axis=1).max() for o in found[1:]]
-    lines.append(row(["**largest difference**", "–", *(f"{px:.2f} px" for px in apart)]))
-    lines.append(row(["**left over in a pair**", *(f"{o.left_px:.2f} px" for o in found)]))
-    lines.append(row(["**pairs with a model**", *(f"{o.registered} of {o.pairs}" for o in found)]))
+        lines.append(row([month, *(f"{o.offset_px[k][0]:+.2f}, {o.offset_px[k][1]:+.2f} px" for o in results)]))
+    difference = [np.linalg.norm(np.subtract(o.offset_px, results[0].offset_px), axis=1).max() for o in results[1:]]
+    lines.append(row(["**largest difference**", "–", *(f"{px:.2f} px" for px in difference)]))
+    lines.append(row(["**RMS residual of a pair**", *(f"{o.left_px:.2f} px" for o in results)]))
+    lines.append(row(["**pairs with a model**", *(f"{o.registered} of {o.pairs}" for o in results)]))
     return "\n".join(lines)
 
 
@@ -121,9 +127,10 @@ def main() -> None:
     paths = sorted(arguments.data.glob(MONTHS), key=lambda path: _ORDER.index(path.stem[-3:]))
     if not paths:
         parser.error(f"the images are not there: {arguments.data}")
-    found, months = measure([read_raster(path) for path in paths], arguments.weights), [p.stem[-3:] for p in paths]
-    print(table(months, found))
-    result = {"environment": environment(pick_device("auto")), "months": months, "found": [asdict(o) for o in found]}
+    months = [path.stem[-3:] for path in paths]
+    results = measure([read_raster(path) for path in paths], arguments.weights)
+    print(table(months, results))
+    result = {"environment": environment(pick_device("auto")), "months": months, "found": [asdict(o) for o in results]}
     with atomic_write(arguments.json) as file:
         file.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -1,9 +1,9 @@
-"""Full tiles at 10 m with a known local field: how exactly it is found again, how fast, in how much memory.
+"""Accuracy, time and memory of the command on full tiles at 10 m with a known displacement field.
 
 python -m benchmarks.native [--sizes 2745 5490 10980] [--preset thorough] [--json FILE]
 
-Two dates of a synthetic landscape, JPEG 2000, the second through a smooth field of 0.3 to 2 px. The command runs on
-them in a process of its own, and the model in its JSON is compared with the truth all over the scene.
+The tiles are two dates of a synthetic landscape in JPEG 2000; the second one is deformed by a smooth field of 0.3 to
+2 px. The command runs in its own process. The model in its JSON is compared with the truth over the whole scene.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from s2match.util.threads import limit_threads
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "native.json"
 SIZES = (2745, 5490, 10_980)
 
-# A landscape of this side is made once, and repeated turned and mirrored, so that no two parts of a tile are alike.
+# Side of the landscape; a tile repeats it rotated and mirrored, so that no two parts are alike.
 _GROUND_PX = 2745
 _SEED = 3
 _DATES = (
@@ -42,26 +42,26 @@ _DATES = (
     SceneSpec("B", datetime(2023, 4, 21, 10, 36, 21), clouds=0.15),
 )
 _NAMES = ("T31NEA_20240813T103631_TCI.jp2", "T31NEA_20230421T103621_TCI.jp2")
-_PLACE = rasterio.Affine(10, 0, 500_000, 0, -10, 109_800)
+_TRANSFORM = rasterio.Affine(10, 0, 500_000, 0, -10, 109_800)
 _CRS = "EPSG:32631"
-_LATTICE = 101
+_POINTS_PER_AXIS = 101
 
 
 @dataclass(frozen=True)
 class Native:
-    """What the command made of two tiles.
+    """Result of the command on two tiles.
 
     Attributes:
         size_px: Side of the tiles.
-        preset: Of the command.
-        file_mb: Of both files together.
-        matches: Matches it kept.
-        model: The model it chose.
-        bias_px: Mean error (x, y).
+        preset: Preset of the command.
+        file_mb: Size of both files in MB.
+        matches: Number of matches.
+        model: Name of the model.
+        bias_px: Mean error (x, y) of the model.
         rmse_px: Root mean square error of the model.
-        worst_px: Its largest error.
-        seconds: Of the whole command.
-        peak_gb: Most memory it held.
+        worst_px: Largest error of the model.
+        seconds: Time of the whole command.
+        peak_gb: Peak memory of the command.
     """
 
     size_px: int
@@ -77,7 +77,7 @@ class Native:
 
 
 def write_pair(folder: Path, size: int, dates: list[NDArray[np.uint8]]) -> list[Path]:
-    """Two dates as tiles of some size, the second deformed."""
+    """Write two dates as tiles of a size in pixels, the second deformed; return the files."""
     paths = []
     for number, (name, date) in enumerate(zip(_NAMES, dates, strict=True)):
         image = _mosaic(date, size)
@@ -85,7 +85,7 @@ def write_pair(folder: Path, size: int, dates: list[NDArray[np.uint8]]) -> list[
             image = deformed(image, field())
         paths.append(folder / name)
         profile = {"driver": "JP2OpenJPEG", "width": size, "height": size, "count": 3, "dtype": "uint8"}
-        profile |= {"crs": _CRS, "transform": _PLACE, "QUALITY": "35"}
+        profile |= {"crs": _CRS, "transform": _TRANSFORM, "QUALITY": "35"}
         with rasterio.open(paths[-1], "w", **profile) as file:
             file.write(image.transpose(2, 0, 1))
     return paths
@@ -94,20 +94,20 @@ def write_pair(folder: Path, size: int, dates: list[NDArray[np.uint8]]) -> list[
 def render_dates() -> list[NDArray[np.uint8]]:
     """The landscape on the two dates."""
     ground = make_ground(_GROUND_PX, 0, _SEED)
-    return [render(ground, take, _SEED) for take in _DATES]
+    return [render(ground, spec, _SEED) for spec in _DATES]
 
 
 def measure(folder: Path, size: int, preset: str, dates: list[NDArray[np.uint8]]) -> Native:
-    """Write two tiles, run the command on them, compare its model with the truth."""
+    """Write two tiles, run the command on them and compare its model with the truth."""
     paths = write_pair(folder, size, dates)
     out = folder / "result.json"
     command = [sys.executable, "model_inference.py", "--images", *map(str, paths), "--preset", preset, "--no-show"]
     command += ["--json", str(out), "--output", str(folder / "result.png")]
     seconds, peak_gb = command_cost(command)
     facts = json.loads(out.read_text())
-    along = np.linspace(0, size, _LATTICE)
-    xy = np.stack(np.meshgrid(along, along), -1).reshape(-1, 2)
-    error = _carried(facts["registration"], xy) - field().forward(xy, (size, size))
+    axis = np.linspace(0, size, _POINTS_PER_AXIS)
+    xy = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
+    error = _map_points(facts["registration"], xy) - field().forward(xy, (size, size))
     length = np.linalg.norm(error, axis=1)
     return Native(
         size,
@@ -123,35 +123,35 @@ def measure(folder: Path, size: int, preset: str, dates: list[NDArray[np.uint8]]
     )
 
 
-def table(found: list[Native]) -> str:
-    """Markdown, a line for each size."""
+def table(results: list[Native]) -> str:
+    """Markdown table with a row for each size and preset."""
     head = ["tiles", "preset", "files", "matches", "model", "RMSE", "worst", "time", "per megapixel", "memory"]
     lines = [row(head), "|---:|---|" + "---:|" * (len(head) - 2)]
-    for n in found:
+    for n in results:
         cells = [f"{n.size_px}²", n.preset, f"{n.file_mb:.0f} MB", str(n.matches), n.model, f"{n.rmse_px:.3f} px"]
-        each = n.seconds / (n.size_px**2 / 1e6)
-        cells += [f"{n.worst_px:.2f} px", f"{n.seconds:.0f} s", f"{each:.2f} s", f"{n.peak_gb:.2f} GB"]
+        per_megapixel = n.seconds / (n.size_px**2 / 1e6)
+        cells += [f"{n.worst_px:.2f} px", f"{n.seconds:.0f} s", f"{per_megapixel:.2f} s", f"{n.peak_gb:.2f} GB"]
         lines.append(row(cells))
     return "\n".join(lines)
 
 
 def _mosaic(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """An image of some size from turned and mirrored copies of a square one."""
+    """An image of a size in pixels from rotated and mirrored copies of a square one."""
     side = len(image)
     count = math.ceil(size / side)
     out = np.empty((count * side, count * side, 3), np.uint8)
     for number in range(count**2):
         down, right = divmod(number, count)
-        part = np.rot90(image, number % 4)
-        part = part[:, ::-1] if number // 4 % 2 else part
-        # beyond eight ways to lay a square, its halves change places
-        part = np.roll(part, number // 8 * side // 2, axis=(0, 1))
-        out[down * side : (down + 1) * side, right * side : (right + 1) * side] = part
+        copy = np.rot90(image, number % 4)
+        copy = copy[:, ::-1] if number // 4 % 2 else copy
+        # after the eight symmetries of the square, its halves are swapped
+        copy = np.roll(copy, number // 8 * side // 2, axis=(0, 1))
+        out[down * side : (down + 1) * side, right * side : (right + 1) * side] = copy
     return out[:size, :size]
 
 
-def _carried(registration: dict[str, Any], xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points through the model that the JSON tells of."""
+def _map_points(registration: dict[str, Any], xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2) target pixels of (N, 2) reference pixels, by the model in the JSON."""
     matrix = np.array(registration["matrix_reference_file_px_to_target_file_px"])
     field = registration["field_reference_file_px_to_target_file_px"]
     control = None if field is None else ControlPoints(**field | {"coefficients": np.array(field["coefficients"])})
@@ -166,14 +166,14 @@ def main() -> None:
     parser.add_argument("--preset", nargs="+", default=["thorough", "fast"])
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
     arguments = parser.parse_args()
-    dates, found = render_dates(), []
+    dates, results = render_dates(), []
     for preset in arguments.preset:
         for size in arguments.sizes:
             with tempfile.TemporaryDirectory() as folder:
-                found.append(measure(Path(folder), size, preset, dates))
-            print(table(found[-1:]).splitlines()[-1], flush=True)
-    print(table(found))
-    result = {"environment": environment(pick_device("auto")), "found": [asdict(n) for n in found]}
+                results.append(measure(Path(folder), size, preset, dates))
+            print(table(results[-1:]).splitlines()[-1], flush=True)
+    print(table(results))
+    result = {"environment": environment(pick_device("auto")), "found": [asdict(n) for n in results]}
     with atomic_write(arguments.json) as partial:
         partial.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -1,4 +1,4 @@
-"""The networks whose speed is measured."""
+"""The networks of the speed benchmark."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ PRETRAINED = "pretrained configuration"
 
 
 def network(name: str) -> Network:
-    """The bundled network, or one of kornia's pretrained configuration with random weights."""
+    """The bundled network, or kornia's pretrained configuration with random weights."""
     if name == PRETRAINED:
         torch.manual_seed(0)
         return Network(LoFTR(None).eval(), 0.5, name, KORNIA)

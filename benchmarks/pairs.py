@@ -1,4 +1,4 @@
-"""Pairs of dates on one grid, bundled and real, that known deformations are put into."""
+"""Pairs of dates on one pixel grid, bundled and real, to which known deformations are applied."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from s2match.io.reader import read_raster
 SAMPLE = ROOT / "dataset" / "sample"
 DEFAULT_DATA = ROOT.parent / "shared" / "data"
 
-# Two by two: what the pair shows, and the begin of the two names.
+# Title of each pair, and the beginning of both file names.
 _SAMPLE = (
     ("sample, summer to spring", "SYNTHETIC-B_20240813", "SYNTHETIC-B_20230531"),
     ("sample, autumn to snow", "SYNTHETIC-B_20221013", "SYNTHETIC-B_20230126"),
@@ -36,10 +36,10 @@ class DatePair:
     """Two dates of one place.
 
     Attributes:
-        name: What it shows.
+        name: Title of the pair.
         reference: One date.
-        target: The other, on the same grid.
-        exact: Whether the ground lies on the same pixels in both; elsewhere dates differ by what nobody knows.
+        target: The other date, on the same pixel grid.
+        exact: Whether both dates are known to be aligned; otherwise their true shift is unknown.
     """
 
     name: str
@@ -49,7 +49,7 @@ class DatePair:
 
 
 def date_pairs(data: Path) -> Iterator[DatePair]:
-    """The bundled pairs, and the real ones where they are."""
+    """The bundled pairs, and the real ones where their files exist."""
     folders = [(SAMPLE, _SAMPLE, True), (data / "ukraine", _UKRAINE, True), (data / "ndvi", _MOUNTAINS, False)]
     for folder, pairs, exact in folders:
         if folder.is_dir():
@@ -57,6 +57,6 @@ def date_pairs(data: Path) -> Iterator[DatePair]:
                 yield DatePair(name, read_raster(_file(folder, first)), read_raster(_file(folder, second)), exact)
 
 
-def _file(folder: Path, begin: str) -> Path:
-    (path,) = folder.glob(f"{begin}*")
+def _file(folder: Path, prefix: str) -> Path:
+    (path,) = folder.glob(f"{prefix}*")
     return path

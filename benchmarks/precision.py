@@ -1,4 +1,4 @@
-"""Whether half precision changes the matches: the test pairs in float32 and in the fastest precision of the machine.
+"""Matches of the test pairs in float32 and in the fastest precision of the machine.
 
 python -m benchmarks.precision [--data ../shared/data/ukraine] [--size 1024] [--weights sentinel2]
 """
@@ -32,14 +32,14 @@ _OFFSET = (3.0, 5.0)
 
 @dataclass(frozen=True)
 class Agreement:
-    """Two precisions on one pair.
+    """Agreement of two precisions on a pair.
 
     Attributes:
         sure: Matches above ``SURE`` in float32.
-        common: Those of them that half precision finds within ``RIGHT_PX``, at any confidence.
+        common: Number of them that half precision finds within ``RIGHT_PX``, at any confidence.
         right: Matches within ``RIGHT_PX`` of the truth in float32.
-        right_half: The same in half precision.
-        moved_px: Median distance between the common ones.
+        right_half: Matches within ``RIGHT_PX`` of the truth in half precision.
+        moved_px: Median distance between common matches.
     """
 
     sure: int
@@ -52,14 +52,14 @@ class Agreement:
 def agreement(reference: Raster, target: Raster, full: Matches, half: Matches) -> Agreement:
     """Compare the matches of two precisions on georeferenced images."""
     sure = full.subset(full.confidence > SURE)
-    # points of the reference lie on one grid: equal points are the same match
+    # matches with the same reference point are the same match
     _, one, other = np.intersect1d(_key(sure.xy0), _key(half.xy0), return_indices=True)
-    away = np.linalg.norm(sure.xy1[one] - half.xy1[other], axis=1)
-    common = away < RIGHT_PX
+    distance_px = np.linalg.norm(sure.xy1[one] - half.xy1[other], axis=1)
+    common = distance_px < RIGHT_PX
     right, right_half = (
         int((np.linalg.norm(m.xy1 - predict(m.xy0, reference, target), axis=1) < RIGHT_PX).sum()) for m in (full, half)
     )
-    moved_px = float(np.median(away[common])) if common.any() else 0.0
+    moved_px = float(np.median(distance_px[common])) if common.any() else 0.0
     return Agreement(len(sure), int(common.sum()), right, right_half, moved_px)
 
 
@@ -82,29 +82,29 @@ def main() -> None:
     matchers = [LoftrMatcher(load_network(arguments.weights), device, precision) for precision in (torch.float32, fast)]
     print(row(["pair", "above 0.8", "in both", "right", f"right in {str(fast).removeprefix('torch.')}", "moved by"]))
     print("|---|---:|---:|---:|---:|---:|")
-    every = []
+    agreements = []
     for names in json.loads((arguments.data / "split.json").read_text())["pairs"]:
         reference, target = (
             read_raster(next(arguments.data.glob(f"{name}*.jp2")), (arguments.size, arguments.size)) for name in names
         )
         target = moved(target, _OFFSET)
-        found = [match_rasters(matcher, reference, target, Settings(confidence=CONFIDENCE)) for matcher in matchers]
-        every.append(agreement(reference, target, *found))
-        print(_line(" – ".join(name[:15] for name in names), every[-1]))
-    print(_line("**all**", total(every)))
+        matches = [match_rasters(matcher, reference, target, Settings(confidence=CONFIDENCE)) for matcher in matchers]
+        agreements.append(agreement(reference, target, *matches))
+        print(_line(" – ".join(name[:15] for name in names), agreements[-1]))
+    print(_line("**all**", total(agreements)))
 
 
-def total(every: list[Agreement]) -> Agreement:
-    """All pairs together; of the distances the median."""
+def total(agreements: list[Agreement]) -> Agreement:
+    """Sums over all pairs, and the median of the distances."""
     sure, common, right, right_half = (
-        sum(getattr(each, name) for each in every) for name in ("sure", "common", "right", "right_half")
+        sum(getattr(each, name) for each in agreements) for name in ("sure", "common", "right", "right_half")
     )
-    return Agreement(sure, common, right, right_half, float(np.median([each.moved_px for each in every])))
+    return Agreement(sure, common, right, right_half, float(np.median([each.moved_px for each in agreements])))
 
 
-def _line(title: str, found: Agreement) -> str:
-    share = f"{found.common} ({found.common / max(found.sure, 1):.1%})"
-    return row([title, str(found.sure), share, str(found.right), str(found.right_half), f"{found.moved_px:.3f} px"])
+def _line(title: str, pair: Agreement) -> str:
+    common = f"{pair.common} ({pair.common / max(pair.sure, 1):.1%})"
+    return row([title, str(pair.sure), common, str(pair.right), str(pair.right_half), f"{pair.moved_px:.3f} px"])
 
 
 if __name__ == "__main__":

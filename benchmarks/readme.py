@@ -1,4 +1,4 @@
-"""Write measured results into README.md and docs/: the summary of the sample, its picture, and the tables.
+"""Fill README.md and docs/ with measured results: the summary of the sample, its figure, and the tables.
 
 The summary and the picture come from a run of the command, the tables from the JSON of the benchmarks.
 
@@ -69,7 +69,7 @@ def accuracy_tables() -> str:
 
 
 def all_tables() -> str:
-    """A page with the accuracy of every pair at every offset."""
+    """Page with the accuracy of every pair at every offset."""
     result = json.loads(DEFAULT_JSON.read_text())
     tables = [per_pair(result, offset) for offset in offsets_of(result)]
     return "\n\n".join(["# Every test pair at every offset", *tables]) + "\n"
@@ -81,26 +81,26 @@ def speed_tables() -> str:
 
 
 def native_tables() -> str:
-    """Markdown table of full tiles with a known field, as last measured."""
-    return native_table([Native(**found) for found in json.loads(NATIVE_JSON.read_text())["found"]])
+    """Markdown table of full tiles with a known displacement field, as last measured."""
+    return native_table([Native(**result) for result in json.loads(NATIVE_JSON.read_text())["found"]])
 
 
 def registration_tables() -> str:
-    """Markdown tables of every method over all known deformations, and pair by pair for the field."""
+    """Markdown tables of every method: over all deformations, and for each pair with the field."""
     outcomes = _outcomes()
     fields = [o for o in outcomes if o.deformation == field().name]
     return f"{overview(outcomes)}\n\n{correlated(outcomes)}\n\n{registration_table(fields)}"
 
 
 def all_deformations() -> str:
-    """A page with the errors of every method for every deformation of every pair."""
+    """Page with the errors of every method for every pair and deformation."""
     return f"# Root mean square error of the model, px\n\n{registration_table(_outcomes())}\n"
 
 
 def months_tables() -> str:
     """Markdown table of the offsets between months of one place, as last measured."""
     result = json.loads(MONTHS_JSON.read_text())
-    return months_table(result["months"], [Offsets(**found) for found in result["found"]])
+    return months_table(result["months"], [Offsets(**offsets) for offsets in result["found"]])
 
 
 def _outcomes() -> list[Outcome]:
@@ -134,7 +134,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
 
 
 def main() -> None:
-    """Write everything."""
+    """Fill the pages, and write the pages of all pairs and the figures."""
     contents = {name: tables() for name, tables in TABLES.items()} | {"summary": sample_summary(PICTURE)}
     pages = {page: fill_blocks(page.read_text(encoding="utf-8"), contents) for page in PAGES}
     for path, content in (pages | {ALL_TABLES: all_tables(), ALL_DEFORMATIONS: all_deformations()}).items():

@@ -1,12 +1,11 @@
-"""Known deformations put into pairs of dates, and recovered: by LoFTR, refined or not, and by other methods.
+"""Recovery of known deformations between two dates, by LoFTR, refined LoFTR and other methods.
 
 python -m benchmarks.registration [--data ../shared/data] [--arosics PYTHON] [--json FILE]
 
-The target of every pair is resampled once through a known map of fractions of a pixel to 2 px: a shift, a turn with a
-scale, an affine map, and a smooth local field. Each method finds points, the same fit chooses a model by held-out
-points, and what counts is how far that model is from the truth, all over the ground that both dates show. Phase
-correlation looks in windows around a regular grid of points, as correlation software does. AROSICS, which is such
-software, is measured where an interpreter that has it is named.
+The target of every pair is resampled once with a known deformation of up to 2 px: a shift, a rotation with a scale, an
+affine map, and a smooth displacement field. Each method finds points. The same fit chooses a model by held-out points.
+The error is the distance of that model from the truth over the common ground of both dates. Phase correlation runs in
+windows around a regular grid of points. AROSICS is measured with an interpreter that has it.
 """
 
 import argparse
@@ -44,13 +43,13 @@ from s2match.util.threads import limit_threads
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "registration.json"
 
-# Points at which models are compared with the truth, along each axis; and squares by which coverage is counted.
-_LATTICE, _SQUARES = 41, 8
+# Points along each axis at which models are compared with the truth, and squares along each axis for the coverage.
+_POINTS_PER_AXIS, _SQUARES = 41, 8
 
-# Points this near to the truth are close.
+# Largest error of a close point.
 _CLOSE_PX = 0.5
 
-# The method that does nothing.
+# Name of the baseline that does nothing.
 IDENTITY = "identity"
 
 Method = Callable[[Raster, Raster], Matches]
@@ -58,23 +57,23 @@ Method = Callable[[Raster, Raster], Matches]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a method made of a deformed pair.
+    """Result of a method on a deformed pair.
 
     Attributes:
-        pair: The two dates.
-        deformation: What was put in.
-        method: What looked for it.
+        pair: Title of the pair.
+        deformation: Name of the deformation.
+        method: Name of the method.
         exact: Whether the truth is known, see :class:`benchmarks.pairs.DatePair`.
-        model: The model that was chosen; None without a registration.
-        points: Inliers of the model.
+        model: Name of the model; None without a registration.
+        points: Number of inliers.
         coverage: Share of 8 × 8 squares of the scene with inliers.
         bias_px: Mean error (x, y) of the model.
         rmse_px: Root mean square error of the model.
-        ce90_px: What 90 % of its errors do not exceed.
-        seconds: From two images to a model.
-        correlated: Points that the edges alone found, where no match was left.
-        correlated_right: Of those within ``RIGHT_PX`` of the truth.
-        correlated_close: Of those within half a pixel.
+        ce90_px: 90th percentile of the errors of the model.
+        seconds: Time from two images to a model.
+        correlated: Points by orientation correlation, where the network had no match.
+        correlated_right: Number of them within ``RIGHT_PX`` of the truth.
+        correlated_close: Number of them within half a pixel of the truth.
     """
 
     pair: str
@@ -94,22 +93,22 @@ class Outcome:
 
 
 def methods(weights: str, arosics: Path | None = None) -> dict[str, Method]:
-    """Everything that finds points; AROSICS where an interpreter that has it is given."""
+    """The methods by name; AROSICS where an interpreter with it is given."""
     matcher = LoftrMatcher(load_network(weights), pick_device("auto"))
     refined = Settings(confidence=0.8, max_points=5000, refine=True)
-    every: dict[str, Method] = {
+    by_name: dict[str, Method] = {
         "phase correlation": lambda a, b: match_phase(prepare(a), prepare(b)),
         "OpenCV SIFT": lambda a, b: match_sift(prepare(a), prepare(b)),
         "LoFTR": lambda a, b: match_rasters(matcher, a, b, Settings(confidence=0.8)),
         "LoFTR, refined": lambda a, b: match_rasters(matcher, a, b, refined),
     }
     if arosics is not None:
-        every["AROSICS local"] = partial(match_arosics, arosics)
-    return every
+        by_name["AROSICS local"] = partial(match_arosics, arosics)
+    return by_name
 
 
 def measure(pair: DatePair, deformation: Deformation, name: str, method: Method) -> Outcome:
-    """Put a deformation into a pair, and recover it."""
+    """Deform the target of a pair, match it and compare the model with the deformation."""
     target = replace(
         pair.target,
         image=deformed(pair.target.image, deformation),
@@ -117,37 +116,37 @@ def measure(pair: DatePair, deformation: Deformation, name: str, method: Method)
     )
     begin = time.perf_counter()
     matches = method(pair.reference, target)
-    found = fit(matches)
+    registration = fit(matches)
     seconds = time.perf_counter() - begin
-    if isinstance(found, FitFailure):
+    if isinstance(registration, FitFailure):
         return Outcome(pair.name, deformation.name, name, pair.exact, None, 0, 0.0, None, None, None, seconds)
-    xy = lattice(pair)
-    error = found.apply(xy) - deformation.forward(xy, pair.reference.size)
-    inliers = matches.xy0[found.inliers]
-    marked = matches.subset(matches.is_correlated)
-    off_px = np.linalg.norm(marked.xy1 - deformation.forward(marked.xy0, pair.reference.size), axis=1)
+    xy = common_points(pair)
+    error = registration.apply(xy) - deformation.forward(xy, pair.reference.size)
+    inliers = matches.xy0[registration.inliers]
+    correlated = matches.subset(matches.is_correlated)
+    error_px = np.linalg.norm(correlated.xy1 - deformation.forward(correlated.xy0, pair.reference.size), axis=1)
     squares = np.unique(np.floor(inliers / np.array(pair.reference.size) * _SQUARES), axis=0)
     return Outcome(
         pair.name,
         deformation.name,
         name,
         pair.exact,
-        found.model,
+        registration.model,
         len(inliers),
         len(squares) / _SQUARES**2,
         (float(error[:, 0].mean()), float(error[:, 1].mean())),
         float(np.sqrt((error**2).sum(axis=1).mean())),
         float(np.percentile(np.linalg.norm(error, axis=1), 90)),
         seconds,
-        len(off_px),
-        int((off_px <= RIGHT_PX).sum()),
-        int((off_px <= _CLOSE_PX).sum()),
+        len(error_px),
+        int((error_px <= RIGHT_PX).sum()),
+        int((error_px <= _CLOSE_PX).sum()),
     )
 
 
 def identity(pair: DatePair, deformation: Deformation) -> Outcome:
-    """Doing nothing."""
-    xy = lattice(pair)
+    """The outcome of no registration at all, as a baseline."""
+    xy = common_points(pair)
     error = xy - deformation.forward(xy, pair.reference.size)
     length = np.linalg.norm(error, axis=1)
     bias = (float(error[:, 0].mean()), float(error[:, 1].mean()))
@@ -155,19 +154,19 @@ def identity(pair: DatePair, deformation: Deformation) -> Outcome:
     return Outcome(pair.name, deformation.name, IDENTITY, pair.exact, IDENTITY, 0, 0.0, bias, rmse, ce90, 0.0)
 
 
-def lattice(pair: DatePair) -> NDArray[np.float64]:
-    """(N, 2) reference pixels on the ground that both dates show, evenly spread."""
+def common_points(pair: DatePair) -> NDArray[np.float64]:
+    """(N, 2) evenly spaced reference pixels on the common ground of both dates."""
     width, height = pair.reference.size
-    x, y = (np.linspace(0, side, _LATTICE + 2)[1:-1] for side in (width, height))
+    x, y = (np.linspace(0, side, _POINTS_PER_AXIS + 2)[1:-1] for side in (width, height))
     xy = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
     column, line = np.floor(xy).astype(int).T
     return np.asarray(xy[(pair.reference.valid & pair.target.valid)[line, column]])
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Markdown: a line for each pair and deformation, the RMSE and the model of each method."""
+    """Markdown table of the RMSE: a row for each pair and deformation, a column for each method."""
     names = list(dict.fromkeys(o.method for o in outcomes))
-    lines = [row(["pair", "put in", *names]), "|---|---|" + "---:|" * len(names)]
+    lines = [row(["pair", "deformation", *names]), "|---|---|" + "---:|" * len(names)]
     for pair, deformation in dict.fromkeys((o.pair, o.deformation) for o in outcomes):
         cells = {o.method: _cell(o) for o in outcomes if (o.pair, o.deformation) == (pair, deformation)}
         lines.append(row([pair, deformation, *(cells[name] for name in names)]))
@@ -175,27 +174,27 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 
 def overview(outcomes: Sequence[Outcome]) -> str:
-    """Markdown: a line for each method, over all pairs whose truth is known."""
+    """Markdown table with a row for each method, over all pairs with known truth."""
     exact = [o for o in outcomes if o.exact]
     head = ["method", "registered", "within 0.1 px", "median RMSE", "median CE90", "median coverage", "median time"]
     lines = [row(head), "|---|" + "---:|" * (len(head) - 1)]
     for name in dict.fromkeys(o.method for o in exact):
-        some = [o for o in exact if o.method == name]
-        registered = "–" if name == IDENTITY else f"{sum(o.model is not None for o in some)} of {len(some)}"
+        of_method = [o for o in exact if o.method == name]
+        registered = "–" if name == IDENTITY else f"{sum(o.model is not None for o in of_method)} of {len(of_method)}"
         errors = [f"{_median(exact, name, figure)} px" for figure in ("rmse_px", "ce90_px")]
-        coverage, seconds = np.median([o.coverage for o in some]), np.median([o.seconds for o in some])
+        coverage, seconds = (np.median([getattr(o, key) for o in of_method]) for key in ("coverage", "seconds"))
         lines.append(row([name, registered, _close(exact, name), *errors, f"{coverage:.0%}", f"{seconds:.1f} s"]))
     return "\n".join(lines)
 
 
 def correlated(outcomes: Sequence[Outcome]) -> str:
-    """A sentence on the points that the edges alone found, in all pairs whose truth is known."""
-    some = [o for o in outcomes if o.exact]
-    found, right, close = (
-        sum(getattr(o, name) for o in some) for name in ("correlated", "correlated_right", "correlated_close")
+    """Sentence on the points by orientation correlation, over all pairs with known truth."""
+    exact = [o for o in outcomes if o.exact]
+    points, right, close = (
+        sum(getattr(o, name) for o in exact) for name in ("correlated", "correlated_right", "correlated_close")
     )
     return (
-        f"Of {found} points that the edges alone found in these pairs, {right} were within {RIGHT_PX:g} px of the "
+        f"Of {points} points by orientation correlation in these pairs, {right} were within {RIGHT_PX:g} px of the "
         f"truth and {close} within {_CLOSE_PX:g} px."
     )
 
@@ -205,10 +204,10 @@ def _cell(outcome: Outcome) -> str:
 
 
 def _median(outcomes: Sequence[Outcome], method: str, figure: str) -> str:
-    """Where there was no registration nothing was done: the error is that of identity."""
-    nothing_done = {(o.pair, o.deformation): getattr(o, figure) for o in outcomes if o.method == IDENTITY}
-    some = [o for o in outcomes if o.method == method]
-    errors = [nothing_done[o.pair, o.deformation] if o.model is None else getattr(o, figure) for o in some]
+    """Median error of a method; a pair without a registration counts with the error of doing nothing."""
+    unregistered = {(o.pair, o.deformation): getattr(o, figure) for o in outcomes if o.method == IDENTITY}
+    of_method = [o for o in outcomes if o.method == method]
+    errors = [unregistered[o.pair, o.deformation] if o.model is None else getattr(o, figure) for o in of_method]
     return f"{np.median(errors):.2f}"
 
 
@@ -223,18 +222,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA)
     parser.add_argument("--weights", default="sentinel2")
-    parser.add_argument("--arosics", type=Path, metavar="PYTHON", help="an interpreter that has AROSICS")
+    parser.add_argument("--arosics", type=Path, metavar="PYTHON", help="a Python interpreter with AROSICS")
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
     arguments = parser.parse_args()
     versions = environment(pick_device("auto"))
     if arguments.arosics is not None:
         versions["arosics"] = version_of(arguments.arosics)
-    every = methods(arguments.weights, arguments.arosics)
+    by_name = methods(arguments.weights, arguments.arosics)
     outcomes = []
     for pair in tqdm(list(date_pairs(arguments.data)), desc="pairs", leave=False):
         for deformation in deformations():
             outcomes.append(identity(pair, deformation))
-            outcomes += [measure(pair, deformation, name, method) for name, method in every.items()]
+            outcomes += [measure(pair, deformation, name, method) for name, method in by_name.items()]
     print(table(outcomes), overview(outcomes), correlated(outcomes), sep="\n\n")
     result = {"environment": versions, "outcomes": [asdict(o) for o in outcomes]}
     with atomic_write(arguments.json) as file:

@@ -1,4 +1,4 @@
-"""How one method did on one pair, against the georeference."""
+"""Scores of a method on a pair, by the georeference."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,27 +25,27 @@ WITHIN_PX = (0.25, 0.5, 1.0, 1.5, 3.0)
 CONFIDENCE_STEPS = tuple(k / 10 for k in range(11))
 
 _CELL_PX = 8
-_OWN_CELL_PX = 4.0
+_NEAR_PX = 4.0
 _LEAST_FOR_SLOPE = 50
 
 
 @dataclass(frozen=True)
 class Score:
-    """How one method did on one pair.
+    """Scores of a method on a pair.
 
     Attributes:
-        reference: Tile and sensing time.
-        target: Tile and sensing time.
-        matches: Matches above the confidence; 0 for a method that gives a model and no matches.
+        reference: Tile and sensing time of the reference.
+        target: Tile and sensing time of the target.
+        matches: Matches above the confidence; 0 for a method that returns a matrix.
         right: Matches within ``RIGHT_PX`` of the truth.
         above_08: Matches with a confidence above ``SURE``.
-        right_above_08: Those of them that are right.
+        right_above_08: Number of them within ``RIGHT_PX`` of the truth.
         within: Matches within each of ``WITHIN_PX``.
-        by_confidence: Matches, and right matches, between each two of ``CONFIDENCE_STEPS``.
+        by_confidence: Histograms over ``CONFIDENCE_STEPS`` of all matches and of right ones.
         median_px: Median error of the right matches; None without any.
-        slope: Of the found offsets from the nearest point of LoFTR's grid against the true ones: 1 is right, 0 stays on
-            the grid. None where all true offsets are about 0, or matches are few.
-        corner_px: Error of the chosen model at the worst corner of the common footprint; None without a model.
+        slope: Slope of the matched against the true offsets from the nearest point of LoFTR's coarse grid: 1 is right,
+            0 means that matches stay on the grid. None where the true offsets are about 0, or matches are few.
+        corner_px: Error of the model at the worst corner of the common footprint; None without a model.
     """
 
     reference: str
@@ -67,12 +67,12 @@ class Score:
 
 
 def moved(raster: Raster, offset: tuple[float, float]) -> Raster:
-    """Begin an image further right and down by (x, y) pixels; the georeference stays true.
+    """Crop the left and upper edges of an image by (x, y) pixels, with the georeference of the crop.
 
-    Whole pixels are cut off. A fraction is resampled (Lanczos), and pixels next to nodata become invalid.
+    A fraction of a pixel is resampled (Lanczos-4), and pixels next to nodata become invalid.
     """
     whole = np.floor(offset).astype(int)
-    image, valid = (part[whole[1] :, whole[0] :] for part in (raster.image, raster.valid))
+    image, valid = (array[whole[1] :, whole[0] :] for array in (raster.image, raster.valid))
     x, y = np.array(offset) - whole
     if x or y:
         shift, size = np.array([[1.0, 0, x], [0, 1, y]]), (image.shape[1], image.shape[0])
@@ -85,22 +85,22 @@ def moved(raster: Raster, offset: tuple[float, float]) -> Raster:
     return Raster(grid, np.ascontiguousarray(image), np.ascontiguousarray(valid))
 
 
-def score(reference: Raster, target: Raster, found: Matches | NDArray[np.float64] | None) -> Score:
-    """Compare what was found for a pair with the georeference.
+def score(reference: Raster, target: Raster, result: Matches | NDArray[np.float64] | None) -> Score:
+    """Score the result of a method on a pair by the georeference.
 
     Args:
-        reference: Georeferenced.
-        target: Georeferenced.
-        found: Matches, to which :func:`s2match.registration.fit.fit` fits a model; or a 3×3 model, None when there is
-            none.
+        reference: The georeferenced reference.
+        target: The georeferenced target.
+        result: Matches, to which :func:`s2match.registration.fit.fit` fits a model; or a 3×3 matrix from reference to
+            target pixels; or None.
     """
-    if isinstance(found, Matches):
-        registration = fit(found)
-        matches, carry = found, None if isinstance(registration, FitFailure) else registration.apply
-        error = np.linalg.norm(matches.xy1 - predict(matches.xy0, reference, target), axis=1)
-        confidence, slope = matches.confidence, _slope(matches, reference, target)
+    if isinstance(result, Matches):
+        registration = fit(result)
+        map_points = None if isinstance(registration, FitFailure) else registration.apply
+        error = np.linalg.norm(result.xy1 - predict(result.xy0, reference, target), axis=1)
+        confidence, slope = result.confidence, _slope(result, reference, target)
     else:
-        carry = None if found is None else partial(apply_matrix, found)
+        map_points = None if result is None else partial(apply_matrix, result)
         error, confidence, slope = np.empty(0), np.empty(0), None
     right, sure = error < RIGHT_PX, confidence > SURE
     return Score(
@@ -117,30 +117,30 @@ def score(reference: Raster, target: Raster, found: Matches | NDArray[np.float64
         ],
         median_px=float(np.median(error[right])) if right.any() else None,
         slope=slope,
-        corner_px=None if carry is None else _corner_error_px(carry, reference, target),
+        corner_px=None if map_points is None else _corner_error_px(map_points, reference, target),
     )
 
 
 def _corner_error_px(
-    carry: Callable[[NDArray[np.float64]], NDArray[np.float64]], reference: Raster, target: Raster
+    map_points: Callable[[NDArray[np.float64]], NDArray[np.float64]], reference: Raster, target: Raster
 ) -> float:
-    """Largest over the corners of the common footprint."""
+    """Largest error of a model at the corners of the common footprint."""
     corners = common_corners(reference, target)
-    error: NDArray[np.float64] = carry(corners) - predict(corners, reference, target)
+    error: NDArray[np.float64] = map_points(corners) - predict(corners, reference, target)
     return float(np.linalg.norm(error, axis=1).max())
 
 
 def _slope(matches: Matches, reference: Raster, target: Raster) -> float | None:
-    """See :class:`Score`; the reference's points show where the grid lies."""
+    """The slope of :class:`Score`; the matches' reference points are the coarse grid."""
     if len(matches) < _LEAST_FOR_SLOPE:
         return None
     phase = matches.xy0[0] % _CELL_PX
     if np.ptp(matches.xy0 % _CELL_PX, axis=0).max() > 1e-3:
         return None
     true = predict(matches.xy0, reference, target)
-    own = np.linalg.norm(matches.xy1 - true, axis=1) < _OWN_CELL_PX
+    near = np.linalg.norm(matches.xy1 - true, axis=1) < _NEAR_PX
     grid = np.round((true - phase) / _CELL_PX) * _CELL_PX + phase
-    found, wanted = (matches.xy1 - grid)[own], (true - grid)[own]
-    if own.sum() < _LEAST_FOR_SLOPE or np.abs(wanted).mean() < 0.1:
+    matched_offset, true_offset = (matches.xy1 - grid)[near], (true - grid)[near]
+    if near.sum() < _LEAST_FOR_SLOPE or np.abs(true_offset).mean() < 0.1:
         return None
-    return float((found * wanted).sum() / (wanted**2).sum())
+    return float((matched_offset * true_offset).sum() / (true_offset**2).sum())

@@ -1,10 +1,10 @@
-"""Time and memory beside stock kornia: the network stage by stage, and the whole command on two full tiles.
+"""Time and memory against stock kornia: the network by stage, and the whole command on two full tiles.
 
 python -m benchmarks.speed [--sizes 512 1098 1536] [--repeats 5] [--skip-tiles]
 
-Every case runs in a process of its own, so that its peak memory is its own; stock and ours take turns, and what is
-compared are medians. Bundled images stand for real ones. The pretrained configuration has random weights, which take as
-long as trained ones and match nothing: the fine stage is in the times of ``sentinel2`` only.
+Every case runs in its own process, for its own peak memory. Stock kornia and s2match alternate, and medians are
+compared. The images are those of the bundled sample. The pretrained configuration has random weights, which take as
+long as trained ones but match nothing: only the times of ``sentinel2`` contain the fine stage.
 """
 
 import argparse
@@ -43,13 +43,13 @@ _GEMM = 2048
 
 @dataclass(frozen=True)
 class Case:
-    """What is timed.
+    """A case of the benchmark.
 
     Attributes:
         network: ``sentinel2`` or :data:`PRETRAINED`.
-        path: ``stock`` kornia, ``float32`` or ``half`` for the engine.
-        size: Side of both images, pixels.
-        repeats: Passes after the first, which is not counted.
+        path: ``stock`` for kornia, ``float32`` or ``half`` for the engine.
+        size: Side of both images in pixels.
+        repeats: Number of timed passes, after one that is not timed.
     """
 
     network: str
@@ -60,14 +60,14 @@ class Case:
 
 @dataclass(frozen=True)
 class Timing:
-    """Of one case: medians in seconds, and memory.
+    """Median times and peak memory of a case.
 
     Attributes:
-        case: What was timed.
-        total_s: The network, from two grey images to matches.
+        case: The case.
+        total_s: Seconds of the network, from two grey images to matches.
         stages_s: Seconds by stage.
-        peak_gb: Most memory the process held, Python and libraries included (on a GPU: of its memory).
-        matches: Matches above the confidence.
+        peak_gb: Peak memory of the process with Python and libraries in GiB; on a GPU, of its memory.
+        matches: Number of matches above the confidence.
     """
 
     case: Case
@@ -78,14 +78,14 @@ class Timing:
 
 
 class Clock:
-    """Seconds by stage, as functions are called."""
+    """Adds up the seconds of wrapped functions by stage."""
 
     def __init__(self) -> None:
-        """Begin at nothing."""
+        """Start without any stage."""
         self.spent: dict[str, float] = {}
 
     def timed(self, stage: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, its time added to a stage."""
+        """Wrap a function so that its time is added to a stage."""
 
         def call(*arguments: Any, **named: Any) -> Any:
             begin = time.perf_counter()
@@ -98,32 +98,32 @@ class Clock:
 
 
 def images(size: int) -> list[torch.Tensor]:
-    """Two dates of the bundled sample."""
+    """Two dates of the bundled sample as grey images."""
     scenes = list_scenes(ROOT / "dataset" / "sample")
     return [torch.from_numpy(prepare(read_raster(scenes[k].path, (size, size))).grey) for k in (15, 5)]
 
 
 def stock_pass(net: LoFTR, clock: Clock) -> Callable[[list[torch.Tensor]], int]:
-    """Stock kornia on two images; returns the number of matches."""
+    """A pass of stock kornia on two images, which returns the number of matches."""
     device = next(net.parameters()).device
     net.coarse_matching.thr = CONFIDENCE
     stages = {"backbone": "backbone", "loftr_coarse": "transformer", "coarse_matching": "matching"}
     for module, stage in stages.items():
-        part = getattr(net, module)
-        part.forward = clock.timed(stage, part.forward)
+        submodule = getattr(net, module)
+        submodule.forward = clock.timed(stage, submodule.forward)
 
     def run(pair: list[torch.Tensor]) -> int:
         with torch.inference_mode():
-            found = net({f"image{k}": image[None, None].to(device) for k, image in enumerate(pair)})
-        return len(found["confidence"])
+            matches = net({f"image{k}": image[None, None].to(device) for k, image in enumerate(pair)})
+        return len(matches["confidence"])
 
     return run
 
 
-def engine_pass(given: Network, precision: torch.dtype, clock: Clock) -> Callable[[list[torch.Tensor]], int]:
-    """The engine on two images, read as the weights say."""
-    engine = Engine(given.net, pick_device("auto"), precision, given.config)
-    stages = {"extract": "backbone", "_transformed": "transformer", "_coarse_matches": "matching"}
+def engine_pass(loaded: Network, precision: torch.dtype, clock: Clock) -> Callable[[list[torch.Tensor]], int]:
+    """A pass of the engine on two images, which returns the number of matches."""
+    engine = Engine(loaded.net, pick_device("auto"), precision, loaded.config)
+    stages = {"extract": "backbone", "_transform": "transformer", "_coarse_matches": "matching"}
     for method, stage in stages.items():
         setattr(engine, method, clock.timed(stage, getattr(engine, method)))
 
@@ -136,12 +136,12 @@ def engine_pass(given: Network, precision: torch.dtype, clock: Clock) -> Callabl
 
 def run_case(case: Case) -> Timing:
     """Time a case in this process."""
-    clock, given, pair = Clock(), network(case.network), images(case.size)
+    clock, loaded, pair = Clock(), network(case.network), images(case.size)
     if case.path == "stock":
-        run = stock_pass(given.net.to(pick_device("auto")), clock)
+        run = stock_pass(loaded.net.to(pick_device("auto")), clock)
     else:
         precision = torch.float32 if case.path == "float32" else best_precision(pick_device("auto"))
-        run = engine_pass(given, precision, clock)
+        run = engine_pass(loaded, precision, clock)
     run(pair)
     totals, stages = [], []
     for _ in range(case.repeats):
@@ -167,15 +167,15 @@ def _peak_gb() -> float:
 
 
 def in_own_process(case: Case) -> Timing:
-    """Time a case in a process of its own."""
+    """Time a case in its own process."""
     command = [sys.executable, "-m", "benchmarks.speed", "--case", json.dumps(asdict(case))]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    found = json.loads(done.stdout.splitlines()[-1])
-    return Timing(**(found | {"case": case}))
+    timing = json.loads(done.stdout.splitlines()[-1])
+    return Timing(**(timing | {"case": case}))
 
 
 def gemm_gflops(precision: torch.dtype) -> float:
-    """Rate of a matrix product, GFLOP/s, the median of several."""
+    """Median rate of a matrix product in GFLOP/s."""
     device = pick_device("auto")
     a = torch.randn(_GEMM, _GEMM, device=device, dtype=precision)
     seconds = []
@@ -188,14 +188,14 @@ def gemm_gflops(precision: torch.dtype) -> float:
 
 
 def flops(name: str, size: int) -> dict[str, float]:
-    """GFLOP of the stages of stock kornia that are matrix products, for two images of a side."""
+    """GFLOP by stage of stock kornia for two images of a side in pixels; only stages that are matrix products."""
     net = network(name).net
     counter = FlopCounterMode(display=False)
-    # counted on small images; the score matrix grows with the square of the area, the rest with the area
+    # counted on small images: the score matrix scales with the square of the area, the rest with the area
     side = 256
     with counter, torch.inference_mode():
         net({"image0": torch.rand(1, 1, side, side), "image1": torch.rand(1, 1, side, side)})
-    counts = {str(module): sum(by.values()) for module, by in counter.get_flop_counts().items()}
+    counts = {str(module): sum(by_operation.values()) for module, by_operation in counter.get_flop_counts().items()}
     area = (size / side) ** 2
     cells, width = (size // 8) ** 2, net.config["coarse"]["d_model"]
     return {

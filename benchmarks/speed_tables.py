@@ -10,7 +10,7 @@ _HEAD = ["network, size", "path", "time", "memory", *_STAGES]
 
 
 def table(result: dict[str, Any]) -> str:
-    """Markdown: the network at every size, and the command."""
+    """Markdown tables of the network at every size, and of the whole command."""
     rate = ", ".join(f"{value:.0f} GFLOP/s in {name}" for name, value in result["gemm_gflops"].items())
     lines = [
         f"Matrix products on this machine: {rate}.",
@@ -36,7 +36,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def _network_cells(result: dict[str, Any], timing: dict[str, Any], stock: dict[str, Any]) -> list[str]:
-    """Times, ratios to stock, and for the stages that are matrix products how many times their bound they take."""
+    """Cells of times and of ratios to stock kornia; stages that are matrix products have their lower bound."""
     case, compared = timing["case"], timing is not stock
     faster = f" ({stock['total_s'] / timing['total_s']:.1f}×)" if compared else ""
     less = f" ({stock['peak_gb'] / timing['peak_gb']:.1f}×)" if compared else ""

@@ -20,7 +20,7 @@ def offsets_of(result: dict[str, Any]) -> list[tuple[float, float]]:
 
 
 def totals(result: dict[str, Any]) -> str:
-    """One line for each offset and method, all pairs together."""
+    """Markdown table with a row for each offset and method, over all pairs."""
     head = ["target moved by", "method", "registered", "right of all", "right of those above 0.8", "median", "slope"]
     lines = [row(head), "|---|---|---:|---:|---:|---:|---:|"]
     for offset in offsets_of(result):
@@ -44,7 +44,7 @@ def totals(result: dict[str, Any]) -> str:
 
 
 def per_pair(result: dict[str, Any], offset: tuple[float, float]) -> str:
-    """All methods side by side on every pair, at one offset."""
+    """Markdown table with a row for each pair and the columns of every method, at one offset."""
     runs = _runs_at(result, offset)
     head = [f"target moved by {_offset(offset)}", *(title for run in runs for title in _titles(run))]
     lines = [row(head), "|---|" + "---:|" * (len(head) - 1)]
@@ -57,7 +57,7 @@ def per_pair(result: dict[str, Any], offset: tuple[float, float]) -> str:
 
 
 def has_confidence(run: Run) -> bool:
-    """Whether the method's matches come with LoFTR's confidence."""
+    """Whether the matches of a method have LoFTR's confidence."""
     return str(run["matcher"]).startswith("LoFTR")
 
 
@@ -74,7 +74,7 @@ def _offset(offset: tuple[float, float]) -> str:
 
 
 def row(cells: list[str]) -> str:
-    """A line of a Markdown table."""
+    """A row of a Markdown table."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -83,8 +83,8 @@ def _sums(scores: list[Score]) -> list[int]:
 
 
 def _median(values: list[float | None], unit: str) -> str:
-    known = [value for value in values if value is not None]
-    return f"{np.median(known):.2f}{unit}" if known else "–"
+    numbers = [value for value in values if value is not None]
+    return f"{np.median(numbers):.2f}{unit}" if numbers else "–"
 
 
 def _titles(run: Run) -> list[str]:

@@ -1,4 +1,4 @@
-"""The whole command on two full tiles, against full decode, area resize and stock kornia."""
+"""Time of the whole command on two full tiles, against full decoding, area resizing and stock kornia."""
 
 import statistics
 import sys
@@ -18,12 +18,12 @@ from s2match.loftr.checkpoints import save_weights
 
 TILE_PX, TILE_SIZE = 10_980, (1098, 1098)
 
-# Standard deviation of the noise in each band; without loss, a tile then takes 130 MB, as ESA's do.
-_GRAIN = 1.2
+# Standard deviation of the noise in each band: a lossless tile then has 130 MB, as those of ESA.
+_NOISE = 1.2
 
 
 def write_tiles(folder: Path) -> list[Path]:
-    """Two dates of the sample as full tiles, 10 980 px JP2 with as much texture as makes them as large as real ones."""
+    """Write two dates of the sample as tiles of 10 980 px in JPEG 2000, with noise for realistic file sizes."""
     rng = np.random.default_rng(0)
     paths = []
     for scene in (list_scenes(ROOT / "dataset" / "sample")[k] for k in (15, 5)):
@@ -37,8 +37,8 @@ def write_tiles(folder: Path) -> list[Path]:
         paths.append(folder / scene.path.name)
         with rasterio.open(paths[-1], "w", **profile) as file:
             for band in range(3):
-                grain = rng.normal(0, _GRAIN, (TILE_PX, TILE_PX)).round().astype(np.int16)
-                file.write(np.clip(image[..., band] + grain, 0, 255).astype(np.uint8), band + 1)
+                noise = rng.normal(0, _NOISE, (TILE_PX, TILE_PX)).round().astype(np.int16)
+                file.write(np.clip(image[..., band] + noise, 0, 255).astype(np.uint8), band + 1)
     return paths
 
 
@@ -59,7 +59,7 @@ with torch.inference_mode():
 
 
 def time_tiles(repeats: int) -> list[dict[str, Any]]:
-    """The whole command on two full tiles, against full decode, area resize and stock kornia."""
+    """Median time and peak memory of the command and of stock kornia on two full tiles, as JSON types."""
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -69,11 +69,11 @@ def time_tiles(repeats: int) -> list[dict[str, Any]]:
             ours = [sys.executable, "model_inference.py", "--images", *tiles, "--model_pretrained", weights]
             ours += ["--image_size", *map(str, TILE_SIZE), "--no-show", "--output", str(folder / "result.png")]
             commands = {"stock": [sys.executable, "-c", STOCK_COMMAND, name, *tiles], "ours": ours}
-            taken: dict[str, list[tuple[float, float]]] = {"stock": [], "ours": []}
+            costs_by_path: dict[str, list[tuple[float, float]]] = {"stock": [], "ours": []}
             for _ in range(repeats):
                 for path, command in commands.items():
-                    taken[path].append(command_cost(command))
-            for path, costs in taken.items():
+                    costs_by_path[path].append(command_cost(command))
+            for path, costs in costs_by_path.items():
                 seconds, memory = (statistics.median(values) for values in zip(*costs, strict=True))
                 rows.append({"network": name, "path": path, "total_s": seconds, "peak_gb": memory})
         megabytes = [Path(tile).stat().st_size / 1e6 for tile in tiles]

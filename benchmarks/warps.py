@@ -1,10 +1,10 @@
-"""Known warps of real 10 m scenes, and the months of one place against each other.
+"""Known warps of real 10 m scenes, and pairs of months of one place.
 
 python -m benchmarks.warps [--data ../shared/data/native10m] [--weights sentinel2]
 
-Every scene is matched with itself, moved, turned by up to 10° and scaled by 0.9 to 1.1, resampled once (Lanczos): the
-truth is exact. The months are matched as they are. They lie on one grid, but some are off by about a pixel, so what is
-shown for them is how far the model is from "no shift".
+Every scene is matched with a copy of itself that is shifted, rotated by up to 10° and scaled by 0.9 to 1.1, resampled
+once (Lanczos-4): the truth is exact. The months are matched without a warp. They lie on one pixel grid, but some are
+off by about a pixel. So the errors of months are deviations from the identity.
 """
 
 import argparse
@@ -36,7 +36,7 @@ DEFAULT_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 DEFAULT_JSON = Path(__file__).resolve().parent / "results" / "warps.json"
 MONTHS = "zone9_*.png"
 
-# Shift in pixels, turn in degrees, scale.
+# Shift (x, y) in pixels, rotation in degrees, scale.
 WARPS = (
     (3.3, 5.6, 0.0, 1.0),
     (-12.5, 7.2, 4.0, 1.0),
@@ -49,14 +49,14 @@ WARPS = (
 
 @dataclass(frozen=True)
 class Row:
-    """What was found for a pair.
+    """Result of a pair.
 
     Attributes:
-        name: The pair.
-        matches: Matches above the confidence.
-        right: Those within ``RIGHT_PX`` of the truth.
-        median_px: Median error of the right ones.
-        corner_px: Error of the chosen model at the worst corner; None without one.
+        name: Title of the pair.
+        matches: Number of matches above the confidence.
+        right: Number of matches within ``RIGHT_PX`` of the truth.
+        median_px: Median error of the right matches; None without any.
+        corner_px: Error of the model at the worst corner; None without a model.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Row:
 
 
 def warp_matrix(warp: tuple[float, float, float, float], size: tuple[int, int]) -> NDArray[np.float64]:
-    """3×3 map from reference to target pixels, GDAL frame: a turn and scale about the middle, and a shift."""
+    """3×3 matrix from reference to target pixels, GDAL frame: rotation and scale about the centre, and a shift."""
     x, y, angle, scale = warp
     matrix = np.eye(3)
     matrix[:2] = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), angle, scale)
@@ -76,9 +76,9 @@ def warp_matrix(warp: tuple[float, float, float, float], size: tuple[int, int]) 
 
 
 def warped(image: GreyImage, matrix: NDArray[np.float64]) -> GreyImage:
-    """The image through a map, on a grid of the same size; what lies outside of it is invalid."""
+    """The image warped by a matrix, at the same size; pixels from outside of the image are invalid."""
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    # OpenCV puts pixel centres at integers
+    # in OpenCV the centre of the first pixel is (0, 0)
     centred = (np.linalg.inv(half) @ matrix @ half)[:2]
     size = image.grey.shape[::-1]
     grey = cv2.warpAffine(image.grey, centred, size, flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
@@ -87,18 +87,20 @@ def warped(image: GreyImage, matrix: NDArray[np.float64]) -> GreyImage:
 
 
 def row(name: str, matches: Matches, truth: NDArray[np.float64], size: tuple[int, int]) -> Row:
-    """Compare matches, and the model fitted to them, with a known map."""
+    """Compare matches, and the model fitted to them, with a known 3×3 matrix."""
     error = np.linalg.norm(matches.xy1 - apply_matrix(truth, matches.xy0), axis=1)
     right = error < RIGHT_PX
-    found = fit(matches)
+    registration = fit(matches)
     corners = np.array([[0, 0], [size[0], 0], [0, size[1]], size], float)
-    off = None if isinstance(found, FitFailure) else found.apply(corners) - apply_matrix(truth, corners)
+    corner_error = None
+    if not isinstance(registration, FitFailure):
+        corner_error = registration.apply(corners) - apply_matrix(truth, corners)
     return Row(
         name,
         len(matches),
         int(right.sum()),
         float(np.median(error[right])) if right.any() else None,
-        None if off is None else float(np.linalg.norm(off, axis=1).max()),
+        None if corner_error is None else float(np.linalg.norm(corner_error, axis=1).max()),
     )
 
 
@@ -115,7 +117,7 @@ def measure_warps(matcher: LoftrMatcher, paths: list[Path], confidence: float) -
 
 
 def measure_months(matcher: LoftrMatcher, paths: list[Path], confidence: float) -> list[Row]:
-    """Match every two dates of one grid."""
+    """Match every pair of dates on one pixel grid."""
     images = {path.stem: prepare(read_raster(path)) for path in paths}
     rows = []
     for (first, image0), (second, image1) in tqdm(
@@ -127,7 +129,7 @@ def measure_months(matcher: LoftrMatcher, paths: list[Path], confidence: float) 
 
 
 def table(rows: list[Row]) -> str:
-    """Lines to read: one a pair, and one for all."""
+    """Text table with a line for each pair, and one for all."""
     lines = [
         f"{r.name:40s} {r.right:6d} of {r.matches:6d}  median {_px(r.median_px)}  worst corner {_px(r.corner_px)}"
         for r in rows
@@ -164,11 +166,11 @@ def main() -> None:
         "warps": measure_warps(matcher, [path for path in paths if path not in months[1:]], arguments.confidence),
         "months": measure_months(matcher, months, arguments.confidence),
     }
-    print("\n\n".join(table(some) for some in rows.values()))
+    print("\n\n".join(table(part) for part in rows.values()))
     result = {"environment": environment(matcher.device), "confidence": arguments.confidence}
     with atomic_write(arguments.json) as partial:
-        listed = {name: [asdict(r) for r in some] for name, some in rows.items()}
-        partial.write_text(json.dumps(result | listed, indent=1) + "\n")
+        measured = {name: [asdict(r) for r in part] for name, part in rows.items()}
+        partial.write_text(json.dumps(result | measured, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def test_speed_is_measured_of_stock_and_engine() -> None:
 
 def test_corners_are_those_of_the_common_ground() -> None:
     """A model that turns by a thousandth is 0.1 px off 100 px away: the strip in common is short, the tile is not."""
-    target = replace(RASTER, transform=GRID @ GRID.translation(150, 0))
+    target = replace(RASTER, grid=replace(RASTER.grid, transform=GRID @ GRID.translation(150, 0)))
     xy0 = np.random.default_rng(0).uniform([150, 0], [200, 200], (100, 2))
     xy1 = xy0 - [150, 0]
     xy1 = xy1 + 1e-3 * np.stack([-(xy0[:, 1] - 100), xy0[:, 0] - 175], axis=1)
@@ -218,9 +218,9 @@ def test_months_are_explained_by_one_offset_each() -> None:
     true = np.array([[0.0, 0.0], [0.1, -0.1], [1.0, 0.5], [0.0, 0.0], [0.0, 0.1]])
     pairs = [(a, b) for a in range(5) for b in range(a + 1, 5)]
     moved = {(a, b): true[b] - true[a] for a, b in pairs}
-    found = months.explained("test", 5, moved | {(0, 1): None})
+    found = months.adjust("test", 5, moved | {(0, 1): None})
     assert (found.registered, found.pairs) == (9, 10) and found.left_px < 1e-9
     assert np.allclose(found.offset_px, true - np.median(true, axis=0))
-    assert months.explained("test", 5, moved | {(0, 1): true[1] + 1.0}).left_px > 0.2
+    assert months.adjust("test", 5, moved | {(0, 1): true[1] + 1.0}).left_px > 0.2
     shown = months.table(["Jan", "Feb", "Mar", "Apr", "May"], [found])
     assert "| Mar | +1.00, +0.50 px |" in shown and "| 9 of 10 |" in shown
