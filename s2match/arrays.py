@@ -43,19 +43,19 @@ def match_arrays(
 ) -> PairResult:
     """Match and register two images in memory, as :func:`s2match.pipeline.match_files` does two files.
 
-    A NumPy array is H×W, H×W×3 or 3×H×W, and has no georeference: pixels are compared with pixels. What is masked in a
-    masked array has no data. CRS, transform and nodata of a DataArray, (y, x) or (band, y, x), are what rioxarray knows
-    of them; of more than three bands the first three are used. Values are read as those of files are
-    (:func:`s2match.io.reader.read_raster`): uint8 as it is, uint16 as reflectance times 10 000 with the brightness of
-    ESA's true-colour images, or else stretched between the 1st and 99th percentile. Neither array is changed or kept.
-    The scenes of the result are named after the arrays, and their paths lead to no file.
+    NumPy arrays (H×W, H×W×3 or 3×H×W) have no georeference. Masked pixels of a masked array have no data. CRS,
+    transform and nodata of a DataArray, (y, x) or (band, y, x), are those of rioxarray; of more than three bands the
+    first three are used. Values are interpreted as those of files (:func:`s2match.io.reader.read_raster`): uint8
+    unchanged, uint16 as reflectance times 10 000 with the brightness of ESA's true-colour images, and others stretched
+    between the 1st and 99th percentile. The arrays are neither changed nor kept. The scenes of the result are named
+    after the arrays, and their paths are of no file.
 
     Args:
-        reference: The image the result is relative to.
+        reference: The image that the result is relative to.
         target: The image that is matched with it.
-        settings: How to match; None: the defaults.
+        settings: The options; None for the defaults.
         show_progress: Show a progress bar on standard error where that is a terminal.
-        masking: Where not to match; see :func:`s2match.io.masking.masking_of`.
+        masking: Ground that is not matched, by :func:`s2match.io.masking.masking_of`.
         **choices: Attributes of :class:`s2match.settings.Settings` that replace those of ``settings``.
 
     Raises:
@@ -168,7 +168,7 @@ def _write(array: "NDArray[Any] | DataArray", folder: Path) -> Path:
         raise UnreadableImageError(f"The {folder.name} is a {kind}, neither a NumPy array nor a DataArray.")
     path = folder / f"{str(array.name or folder.name).replace('/', '_')}.tif"
     try:
-        # GeoTIFF knows no bool
+        # GeoTIFF has no bool
         values = array.astype(np.uint8) if array.dtype == np.bool_ else array
         values.rio.to_raster(path)
     except (RuntimeError, ValueError, RasterioError) as error:

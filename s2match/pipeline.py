@@ -1,5 +1,9 @@
-"""The whole job: from two files to a registration measured in metres, by matching or from tie points that are there."""
+"""One pair from two images to a result, by matching or from a file of tie points; its correction and evaluation.
 
+The only module that calls one stage after another.
+"""
+
+import logging
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -33,6 +37,8 @@ from s2match.util.background import run_in_background
 from s2match.util.optional import without_garbage_collection
 from s2match.util.threads import limit_threads
 
+logger = logging.getLogger(__name__)
+
 _BAR = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
 
 
@@ -45,14 +51,14 @@ def match_files(
     masking: Masking = UNMASKED,
     **choices: Unpack[Choices],
 ) -> PairResult:
-    """Read, match and register two image files; see :func:`match_scenes`.
+    """Read, match and register two image files.
 
     Args:
-        reference: The file the result is relative to.
+        reference: The file that the result is relative to.
         target: The file that is matched with it.
-        settings: How to match; None: the defaults.
+        settings: The options; None for the defaults.
         show_progress: Show a progress bar on standard error where that is a terminal.
-        masking: Where not to match; see :func:`s2match.io.masking.masking_of`.
+        masking: Ground that is not matched, by :func:`s2match.io.masking.masking_of`.
         **choices: Attributes of :class:`s2match.settings.Settings` that replace those of ``settings``.
 
     Raises:
@@ -73,11 +79,11 @@ def match_scenes(
     """Read, match and register two scenes.
 
     Args:
-        reference: The scene the result is relative to.
+        reference: The scene that the result is relative to.
         target: The scene that is matched with it.
-        settings: How to match, and at what size.
+        settings: The options.
         show_progress: Show a progress bar on standard error where that is a terminal.
-        masking: Where not to match; see :func:`s2match.io.masking.masking_of`.
+        masking: Ground that is not matched, by :func:`s2match.io.masking.masking_of`.
 
     Returns:
         The matched pair.
@@ -87,20 +93,22 @@ def match_scenes(
     """
     check_device(settings.device)
     grids = grids_of(reference, target, settings.image_size, settings.overlap_only, settings.read_options)
+    for role, grid in zip(("reference", "target"), grids, strict=True):
+        logger.info("%s: %s at %d x %d px", role, grid.scene.path, *grid.size)
     if masking:
         grids = masked_grids(*grids, masking)
     with (
-        run_in_background(lambda: previews_of(*grids)) as reading,
+        run_in_background(lambda: previews_of(*grids)) as reader,
         tqdm(total=1.0, bar_format=_BAR, leave=False, disable=None if show_progress else True) as bar,
     ):
 
-        def advance(share: float) -> None:
-            bar.update(share - bar.n)
+        def advance(fraction: float) -> None:
+            bar.update(fraction - bar.n)
 
         bar.set_description("Loading weights")
         matcher = create_matcher(settings)
         bar.set_description("Reading images")
-        previews = reading.result()
+        previews = reader.result()
         bar.set_description(f"Matching on {matcher.device}")
         matches = match_images(*grids, previews, matcher, settings, advance)
     return register(*grids, matches, settings, previews)
@@ -114,14 +122,14 @@ def fit_tie_points(
     settings: Settings | None = None,
     **choices: Unpack[Choices],
 ) -> PairResult:
-    """Fit a model to the tie points of a file, those that are enabled; nothing is matched, and no network loaded.
+    """Fit a model to the enabled tie points of a file, without matching and without the network.
 
     Args:
-        tie_points: The file, see :func:`s2match.tiepoints.formats.read_tie_points`.
-        reference: The image whose points the file calls reference.
-        target: The other one.
-        settings: How to fit; the pixels of the model and of its threshold are those of its ``image_size`` and
-            ``overlap_only``. None: the defaults.
+        tie_points: The file, in a format of :func:`s2match.tiepoints.formats.read_tie_points`.
+        reference: The image of the file's reference points.
+        target: The image of the file's target points.
+        settings: The options; the pixels of the model and of its threshold are those of ``image_size`` and
+            ``overlap_only``. None for the defaults.
         **choices: Attributes of :class:`s2match.settings.Settings` that replace those of ``settings``.
 
     Raises:
@@ -131,6 +139,7 @@ def fit_tie_points(
     first, second = (image if isinstance(image, Scene) else scene_of(image) for image in (reference, target))
     grids = grids_of(first, second, settings.image_size, settings.overlap_only, settings.read_options)
     points = read_tie_points(tie_points, whole_file(grids[0]), whole_file(grids[1]))
+    logger.info("%d enabled tie points in %s", len(points), tie_points)
     matches = as_matches(
         points, *grids, Provenance(f"tie points of {Path(tie_points).name}", "cpu", 0.0, imported=True)
     )
@@ -146,7 +155,7 @@ def create_matcher(settings: Settings) -> Matcher:
         WeightsDownloadError: Named weights could not be downloaded.
         CorruptWeightsError: The file of the weights is no LoFTR.
     """
-    # PyTorch and kornia take seconds to import: not before they are needed
+    # PyTorch and kornia take seconds to import
     with nullcontext() if "torch" in sys.modules else without_garbage_collection():
         from s2match.loftr.checkpoints import load_network
         from s2match.loftr.device import pick_device, precision_named
@@ -159,9 +168,9 @@ def check_device(name: str) -> None:
     """Refuse a device that does not exist, before any image is opened.
 
     Raises:
-        DeviceError: It does not.
+        DeviceError: The device does not exist.
     """
-    # asking takes PyTorch's import, a second: not for the devices that exist everywhere
+    # only PyTorch knows, which takes a second to import
     if name not in ("auto", "cpu"):
         from s2match.loftr.device import pick_device
 
@@ -177,7 +186,19 @@ def match_images(
     settings: Settings,
     progress: Callable[[float], None] | None = None,
 ) -> Matches:
-    """Match two images of any size: in one pass where they are shown as they are, or else in windows."""
+    """Match two images, in one pass where their previews have every pixel of them, or else in windows.
+
+    Args:
+        reference: The grid of the reference at the size to match at.
+        target: The grid of the target at the size to match at.
+        previews: Both images in one piece, smaller where they are large.
+        matcher: The matcher.
+        settings: The options.
+        progress: Called with the fraction that is done, 0 to 1.
+
+    Returns:
+        Matches in pixels of the two grids.
+    """
     if (reference.size, target.size) == (previews[0].size, previews[1].size):
         return match_rasters(matcher, *previews, settings, progress)
     return match_grids(matcher, (reference, target), previews, settings, progress)
@@ -193,7 +214,12 @@ def register(
 ) -> PairResult:
     """Fit a model to the matches, and measure the matches in metres against the georeference.
 
-    Figures show the two images themselves where they are rasters, or else what is given for them.
+    Args:
+        reference: The reference at the size it was matched at.
+        target: The target at the size it was matched at.
+        matches: The matches between them.
+        settings: The options.
+        previews: Both images for figures; None where ``reference`` and ``target`` are rasters themselves.
     """
     if previews is None:
         assert isinstance(reference, Raster) and isinstance(target, Raster), "grids have no pixels to show"
@@ -220,6 +246,8 @@ def correct_and_evaluate(result: PairResult, request: CorrectionRequest) -> Impr
         S2MatchError: A file cannot be read or written; see :mod:`s2match.errors`.
     """
     correct(result, request)
+    for path in request.outputs:
+        logger.info("wrote %s", path)
     again = None if result.matches.origin.imported else partial(rematch, result.settings)
     return measure_improvement(result, request.out, again)
 

@@ -32,11 +32,11 @@ class PairResult:
     Attributes:
         reference: The image whose points are ``matches.xy0``, at the size it was matched at.
         target: The image whose points are ``matches.xy1``.
-        previews: Both as figures show them; smaller than they were matched where that was in windows.
-        matches: All matches above the confidence.
-        registration: The model, or None when there is not enough evidence for one.
-        errors: Errors of all matches against the georeference; None when an image has none.
-        settings: How it was done.
+        previews: Both images for figures; smaller than the matched size where they were matched in windows.
+        matches: All matches above the confidence threshold.
+        registration: The model; None where the matches are not enough evidence for one.
+        errors: Errors of all matches against the georeference; None where an image has no georeference.
+        settings: The options that the pair was matched with.
         failure: Why there is no registration; None with one.
     """
 
@@ -51,7 +51,7 @@ class PairResult:
 
     @cached_property
     def inlier_errors(self) -> GroundErrors | None:
-        """Errors of the inliers alone; None without a registration or a georeference."""
+        """Errors of the inliers; None without a registration or a georeference."""
         if self.errors is None or self.registration is None:
             return None
         return self.errors.subset(self.registration.inliers)
@@ -80,12 +80,12 @@ class PairResult:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """Whether the pair is registered already, needs the model, or cannot be told."""
+        """Whether the pair is registered already, needs the model, or has not enough evidence."""
         return judge(self.reference, self.target, self.matches, self.registration)
 
     @cached_property
     def refusal(self) -> Refusal | None:
-        """Why there is no registration, in words, and what to try; None with one."""
+        """The cause why there is no registration, in words, and advice; None with a registration."""
         if self.failure is None:
             return None
         pair = RefusedPair(self.reference, self.target, self.previews, self.failure, self.matches.origin)
@@ -140,7 +140,7 @@ def assemble(
     fitted: Registration | FitFailure,
     settings: Settings,
 ) -> PairResult:
-    """Gather the parts of a result and measure its matches against the georeference."""
+    """The result of a pair, with the errors of its matches against the georeference."""
     errors = ground_errors(reference, target, matches.xy0, matches.xy1)
     registration, failure = (None, fitted) if isinstance(fitted, FitFailure) else (fitted, None)
     return PairResult(reference, target, previews, matches, registration, errors, settings, failure)

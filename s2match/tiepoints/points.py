@@ -38,22 +38,22 @@ class MatchedPair(Protocol):
 
 @dataclass(frozen=True)
 class TiePoints:
-    """Points that two image files show.
+    """Points of two image files that show the same features.
 
-    A shift is what a point of the target must be moved by to come to where the reference has it, the georeference of
-    both granted: the opposite of :class:`s2match.core.ground_errors.GroundErrors`.
+    Shifts correct: added to a point of the target they give its position by the reference. Their sign is opposite to
+    that of :class:`s2match.core.ground_errors.GroundErrors`.
 
     Attributes:
-        reference: Every pixel of its file.
-        target: Likewise.
-        xy0_px: (N, 2) positions (x, y) in the file of the reference, pixels, GDAL frame.
-        xy1_px: (N, 2) positions in the file of the target, likewise.
-        confidence: (N,) 0 to 1.
-        similarity: (N,) see :class:`s2match.core.matches.Matches`; None where the points were not refined.
-        raw_residual_px: (N,) likewise, in pixels of the target's file.
-        correlated: (N,) likewise; None where none was sought.
-        residual_xy_px: (N, 2) from each point of the target to where the model places it, (x, y) in pixels of the
-            target's file; None without a model.
+        reference: Every pixel of the reference's file.
+        target: Every pixel of the target's file.
+        xy0_px: (N, 2) positions (x, y) in the reference's file, pixels, GDAL frame.
+        xy1_px: (N, 2) positions (x, y) in the target's file, pixels, GDAL frame.
+        confidence: (N,) confidence in [0, 1].
+        similarity: (N,) as in :class:`s2match.core.matches.Matches`; None where the points were not refined.
+        raw_residual_px: (N,) as in ``Matches``, but in pixels of the target's file; None where it is unknown.
+        correlated: (N,) bool, as in ``Matches``; None where the matches were not densified.
+        residual_xy_px: (N, 2) vectors (x, y) from each point of the target to its position by the model, in pixels of
+            the target's file; None without a model.
         outlier: (N,) bool, further from the model than its threshold; None without a model.
     """
 
@@ -84,10 +84,9 @@ class TiePoints:
 
     @property
     def shift_px(self) -> NDArray[np.float64] | None:
-        """(N, 2) shifts (right, down) in pixels of the target's file.
+        """(N, 2) shifts (right, down) in pixels of the target's file, against the georeference.
 
-        Against the georeference, or without one against equal pixel positions; None between files of different sizes
-        without one.
+        Without a georeference against equal pixel positions; None where the files then differ in size.
         """
         if comparable(self.reference, self.target):
             return predict(self.xy0_px, self.reference, self.target) - self.xy1_px
@@ -95,7 +94,7 @@ class TiePoints:
 
     @property
     def shift_m(self) -> NDArray[np.float64] | None:
-        """(N, 2) shifts (east, north) in metres, as ground errors are measured; None without a CRS."""
+        """(N, 2) shifts (east, north) in metres, along the axes of ground errors; None without a CRS."""
         errors = ground_errors(self.reference, self.target, self.xy0_px, self.xy1_px)
         if errors is None or not errors.axes.in_metres:
             return None
@@ -111,7 +110,7 @@ class TiePoints:
 
 
 def tie_points_of(result: MatchedPair) -> TiePoints:
-    """The matches of a result, all of them, as tie points; the files are not opened."""
+    """All matches of a pair as tie points, outliers included; the files are not opened."""
     matches, registration = result.matches, result.registration
     xy1_px = to_file(result.target, matches.xy1)
     residual_xy_px = None
@@ -132,12 +131,12 @@ def tie_points_of(result: MatchedPair) -> TiePoints:
 
 
 def as_matches(points: TiePoints, reference: HasGrid, target: HasGrid, origin: Provenance) -> Matches:
-    """Tie points as matches of the grids that a model is to be fitted on: the inverse of :func:`tie_points_of`.
+    """Tie points as matches between two grids, to fit a model to: the inverse of :func:`tie_points_of`.
 
     Args:
-        points: Of the files of both grids.
-        reference: Its grid.
-        target: Its grid.
+        points: Tie points of the files of both grids.
+        reference: The grid of the reference.
+        target: The grid of the target.
         origin: Where the points come from.
     """
     return Matches(

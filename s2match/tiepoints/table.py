@@ -1,4 +1,4 @@
-"""Tie points as columns of a table, and columns as tie points. docs/tie_points.md says what each column means."""
+"""Tie points as columns of a table, and columns as tie points; docs/tie_points.md explains the columns."""
 
 import math
 from collections.abc import Mapping
@@ -11,22 +11,22 @@ from s2match.errors import TiePointError
 from s2match.registration.estimators import SMALLEST_SAMPLE
 from s2match.tiepoints.points import TiePoints
 
-# Stands for what is not known in tables of AROSICS, and is read as such; what is written here is left empty.
-_AROSICS_UNKNOWN = -9999
+# AROSICS' number for a missing value, which is read as such; here missing values are written as empty.
+_AROSICS_MISSING = -9999
 
 # Columns of 0 and 1.
 FLAGS = ("OUTLIER", "CORRELATED", "ENABLED")
 
-# Decimals of positions and of what else goes into a fit, in pixels: with seven a fit to them may be 1e-6 px off.
+# Decimals of positions and other inputs of a fit, in pixels: with seven a fit to them may be 1e-6 px off.
 _FIT_DECIMALS = 8
 
-# Decimals of other pixels, of metres, of degrees and percent, and of ratios.
+# Decimals of other lengths in pixels, of metres, of degrees and percent, and of ratios.
 _PX_DECIMALS, _M_DECIMALS, _ANGLE_DECIMALS, _RATIO_DECIMALS = 4, 4, 2, 4
 
-# Of a pixel, how much the last decimal of a map coordinate is at most.
+# Last decimal of map coordinates, in pixels at most.
 _MAP_STEP_PX = 1e-5
 
-# What tie points are made of again.
+# Columns that are read; the positions in pixels are required.
 _PIXELS = ("X_IM", "Y_IM", "X_IM_REF", "Y_IM_REF")
 READ = (
     *_PIXELS,
@@ -36,17 +36,17 @@ READ = (
 
 Column = NDArray[np.float64] | NDArray[np.int64]
 
-# How far off the pixel that a table gives beside them map coordinates may lie.
+# Largest distance between map coordinates and the pixel of the same row.
 _TOLERANCE_PX = 0.01
 
-# How far beyond the edges of its image a point may lie, as a share of its sides: a match at a slanted edge may.
+# Largest distance of a point beyond the edges of its image, as a fraction of the sides: a match at a slanted edge.
 _BEYOND = 0.01
 
 
 def columns_of(points: TiePoints) -> dict[str, Column]:
-    """Tie points as columns of (N,) numbers, whole ones where they are known flags and counts.
+    """Columns of tie points by name, (N,) numbers each, rounded to their significant decimals.
 
-    Numbers have the decimals that mean something; what is not known is not a number.
+    Flags and counts are whole numbers where they are known. Missing values are "not a number".
     """
     count = len(points)
     shift_px, shift_m, residual_px = points.shift_px, points.shift_m, points.residual_xy_px
@@ -75,28 +75,33 @@ def columns_of(points: TiePoints) -> dict[str, Column]:
 
 
 def map_decimals(grid: Grid, step_px: float) -> int:
-    """Decimals of map coordinates of which the last is at most so much of a pixel; of pixels without a georeference."""
+    """Number of decimals of map coordinates, of pixels without a georeference.
+
+    Args:
+        grid: Every pixel of a file.
+        step_px: The last decimal, in pixels of the file, at most.
+    """
     side = 1.0 if grid.transform is None else math.sqrt(abs(grid.transform.determinant))
     return max(0, math.ceil(-math.log10(side * step_px) - 1e-9))
 
 
 def points_of(table: Mapping[str, NDArray[np.float64]], reference: Grid, target: Grid) -> TiePoints:
-    """Tie points from the columns of a table, without the rows that are not enabled.
+    """Tie points from the enabled rows of a table.
 
     Args:
-        table: Columns of (N,) numbers by name, see :data:`READ`. The positions in pixels must be there. Without ENABLED
-            all rows are, and without CONFIDENCE it is 1. What is not a number or -9999 is not known.
-        reference: Every pixel of its file.
-        target: Likewise.
+        table: Columns of (N,) numbers by name, those of :data:`READ`. The positions in pixels are required. Without
+            ENABLED all rows are enabled, and without CONFIDENCE it is 1. "Not a number" and -9999 are missing values.
+        reference: Every pixel of the reference's file.
+        target: Every pixel of the target's file.
 
     Raises:
-        TiePointError: A column is missing, a number is none or out of range, a point lies outside of its image or the
-            map coordinates beside it elsewhere, or too few points are enabled.
+        TiePointError: A column is missing, a number is missing or out of range, a point lies outside of its image or
+            its map coordinates elsewhere, or too few points are enabled.
     """
     missing = [name for name in _PIXELS if name not in table]
     if missing:
         raise TiePointError(f"The tie points lack the columns {', '.join(missing)}.")
-    table = {name: np.where(values == _AROSICS_UNKNOWN, np.nan, values) for name, values in table.items()}
+    table = {name: np.where(values == _AROSICS_MISSING, np.nan, values) for name, values in table.items()}
     flags = _or_one(table.get("ENABLED"), len(table["X_IM"]))
     if not np.isin(flags, (0, 1)).all():
         raise TiePointError("The column ENABLED of the tie points holds something other than 0 and 1.")
@@ -121,7 +126,7 @@ def points_of(table: Mapping[str, NDArray[np.float64]], reference: Grid, target:
         confidence,
         _optional(rows, "SIMILARITY"),
         _optional(rows, "SCATTER_PX"),
-        _marks(rows),
+        _correlated(rows),
     )
 
 
@@ -131,7 +136,7 @@ def _pair(x: str, y: str, values: NDArray[np.float64] | None, count: int, decima
 
 
 def _rounded(values: NDArray[np.float64] | None, count: int, decimals: int) -> NDArray[np.float64]:
-    """(N,) rounded; not a number where nothing is known."""
+    """(N,) rounded values; not a number where they are missing."""
     if values is None:
         return np.full(count, np.nan)
     # adding 0 leaves no -0
@@ -143,7 +148,7 @@ def _flags(values: NDArray[np.bool_] | None, count: int) -> Column:
 
 
 def _or_one(values: NDArray[np.float64] | None, count: int) -> NDArray[np.float64]:
-    """(N,) values, 1 where one is not known."""
+    """(N,) values, 1 where they are missing."""
     return np.ones(count) if values is None else np.where(np.isnan(values), 1.0, values)
 
 
@@ -152,14 +157,19 @@ def _length(vectors: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
 
 
 def _angle(shift_px: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) degrees clockwise from up, of the way from where the reference has the points to where the target has."""
+    """(N,) directions from the reference's points to the target's, degrees clockwise from up."""
     return np.asarray(np.degrees(np.arctan2(-shift_px[:, 0], shift_px[:, 1])) % 360)
 
 
 def _positions(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, grid: Grid) -> NDArray[np.float64]:
+    """(N, 2) positions (x, y) of two columns.
+
+    Raises:
+        TiePointError: A position is missing, or outside of the image.
+    """
     xy = np.stack([rows[x], rows[y]], axis=1)
     beyond = _BEYOND * np.array(grid.size)
-    # what is no number is outside, too
+    # "not a number" is outside, too
     outside = ~((xy >= -beyond) & (xy <= grid.size + beyond)).all(axis=1)
     if outside.any():
         first = xy[outside][0]
@@ -171,34 +181,41 @@ def _positions(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, grid: Gr
 
 
 def _check_map(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, xy: NDArray[np.float64], grid: Grid) -> None:
-    """Refuse points whose map coordinates, where the table has them, are not those of their pixels."""
+    """Refuse rows whose map coordinates, where they are present, are not those of their pixels.
+
+    Raises:
+        TiePointError: Map coordinates lie elsewhere than the pixels of their row.
+    """
     if not (x in rows and y in rows and grid.georeferenced):
         return
     assert grid.transform is not None
-    known = ~(np.isnan(rows[x]) & np.isnan(rows[y]))
+    present = ~(np.isnan(rows[x]) & np.isnan(rows[y]))
     px, py = ~grid.transform @ (rows[x], rows[y])
-    apart = np.hypot(px - xy[:, 0], py - xy[:, 1])
-    # what is no number is apart, too
-    if not (apart[known] <= _TOLERANCE_PX).all():
+    distance_px = np.hypot(px - xy[:, 0], py - xy[:, 1])
+    # "not a number" fails, too
+    if not (distance_px[present] <= _TOLERANCE_PX).all():
         raise TiePointError(
             f"The tie points are not of {grid.scene.path.name}: {x} and {y} lie elsewhere than their pixels do. Where "
             "pixels were moved by hand, leave the columns of map coordinates out."
         )
 
 
-def _marks(rows: Mapping[str, NDArray[np.float64]]) -> NDArray[np.bool_] | None:
-    """Which points are correlated, None where none is said to be or not to be; points added by hand are not."""
+def _correlated(rows: Mapping[str, NDArray[np.float64]]) -> NDArray[np.bool_] | None:
+    """(N,) bool, the column CORRELATED; False where it is missing in some rows, None where in all."""
     values = rows.get("CORRELATED")
     if values is None or np.isnan(values).all():
         return None
-    unsaid = np.isnan(values)
-    if not np.isin(values[~unsaid], (0, 1)).all():
+    if not np.isin(values[~np.isnan(values)], (0, 1)).all():
         raise TiePointError("The column CORRELATED of the tie points holds something other than 0 and 1.")
     return np.asarray(values == 1)
 
 
 def _optional(rows: Mapping[str, NDArray[np.float64]], name: str) -> NDArray[np.float64] | None:
-    """A column, None where it says nothing."""
+    """A column; None where it is missing.
+
+    Raises:
+        TiePointError: It is missing in some rows.
+    """
     if name not in rows or np.isnan(rows[name]).all():
         return None
     values = rows[name]
