@@ -1,4 +1,4 @@
-"""Files that are written block by block, in bounded memory, and end as Cloud Optimized GeoTIFFs."""
+"""Write Cloud Optimized GeoTIFFs block by block, in bounded memory."""
 
 import tempfile
 from collections.abc import Callable
@@ -24,26 +24,26 @@ from s2match.util.gdal import FILE_ERRORS, gdal_message
 SUFFIXES = (".tif", ".tiff")
 BLOCK_PX = 512
 
-# Bytes that GDAL may keep of the blocks of all files: it would take a share of the machine's memory. Two rows of the
-# tiles of an image of three bands must fit, or tiles are decoded for every window that touches them.
+# Size of GDAL's block cache, which would grow with the memory of the machine. It must hold two rows of the tiles of an
+# image of three bands, or tiles are decoded once per window that touches them.
 _CACHE_BYTES = 256 << 20
 
-# Of what a file says about itself, what a correction makes wrong.
+# Tags that a correction makes wrong.
 _STATISTICS = "STATISTICS_"
 _ANCHOR = "AREA_OR_POINT"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A file to write.
+    """Layout of a file to write.
 
     Attributes:
         size: Width and height in pixels.
-        transform: None without a georeference.
-        crs: Likewise.
-        nodata: The value that stands for nothing; None for none.
-        masked: Whether pixels without data are marked in a mask within the file.
-        classes: Whether the values are names, which reduced versions must not mix.
+        transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
+        crs: CRS of the map coordinates; None without one.
+        nodata: Nodata value; None for none.
+        masked: Whether the file has an internal mask.
+        classes: Whether the values are classes, which overviews must not average.
     """
 
     size: tuple[int, int]
@@ -56,12 +56,12 @@ class Layout:
 
 @dataclass(frozen=True)
 class Block:
-    """Pixels to write.
+    """Pixels of a window to write.
 
     Attributes:
-        window: Where.
-        values: B×H×W.
-        valid: H×W, what the mask says where there is one.
+        window: The window.
+        values: B×H×W numbers.
+        valid: H×W bool, for the internal mask if there is one.
     """
 
     window: Window
@@ -70,10 +70,10 @@ class Block:
 
 
 def check_cog(path: str | Path) -> None:
-    """Refuse a file name that is no GeoTIFF's.
+    """Check that a file name has a suffix of GeoTIFF.
 
     Raises:
-        OutputError: It is not.
+        OutputError: It has another one.
     """
     if Path(path).suffix.lower() not in SUFFIXES:
         raise OutputError(f"Cannot write {path}: its suffix must be one of {', '.join(SUFFIXES)}.")
@@ -82,16 +82,16 @@ def check_cog(path: str | Path) -> None:
 def write_cog(
     like: rasterio.DatasetReader, layout: Layout, pixels: Callable[[Window], Block], path: Path, side: int
 ) -> None:
-    """Write a Cloud Optimized GeoTIFF whose bands are as those of another file, but for their pixels.
+    """Write a Cloud Optimized GeoTIFF with the bands of another file and new pixels.
 
-    Type, count, descriptions, colours, units, scales, offsets and tags of the bands are kept.
+    Type, count, descriptions, colours, units, scales, offsets and tags of the bands are those of the other file.
 
     Args:
-        like: The file to take after.
-        layout: What is different.
-        pixels: Gives the pixels of a window.
-        path: The file.
-        side: Of the windows that are asked for, pixels; a multiple of :data:`BLOCK_PX` saves time.
+        like: The other file, open.
+        layout: Size, georeference and nodata.
+        pixels: Function that gives the pixels of a window.
+        path: The file to write.
+        side: Side of the windows in pixels; a multiple of :data:`BLOCK_PX` saves time.
 
     Raises:
         OutputError: The file cannot be written.
@@ -173,5 +173,5 @@ def _kept(tags: dict[str, str]) -> dict[str, str]:
 
 
 def has_own_mask(file: rasterio.DatasetReader) -> bool:
-    """Whether a file says by a mask, that is no band, where it has data."""
+    """Whether a file has a mask that is no band of it."""
     return any(MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags for flags in file.mask_flag_enums)

@@ -16,7 +16,7 @@ from PIL import Image
 from s2match.core.scene import scene_of
 from s2match.core.window import Window
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
-from s2match.io.pair_grid import on_lattice
+from s2match.io.pair_grid import on_reference
 from s2match.io.radiometry import TCI_SATURATION
 from s2match.io.reader import image_size, keep_open, nodata_share, read_grid, read_raster, read_window
 
@@ -308,16 +308,16 @@ def test_a_window_without_data_is_empty(write_image: Writer) -> None:
 
 
 @pytest.mark.parametrize("size", [(512, 512), (256, 256), (200, 200)])
-@pytest.mark.parametrize("on_lattice_of_another", [False, True])
+@pytest.mark.parametrize("on_reference_of_another", [False, True])
 def test_what_windows_share_is_decoded_once_while_files_are_held(
-    write_image: Writer, size: tuple[int, int], on_lattice_of_another: bool
+    write_image: Writer, size: tuple[int, int], on_reference_of_another: bool
 ) -> None:
     """At any resolution, and where pixels are resampled from a grid of another reference system."""
     path = write_image("a.jp2", texture(512, 512), BLOCKXSIZE=256, BLOCKYSIZE=256)
     grid, first, beside = read_grid(path, size), Window(0, 0, 150, 150), Window(40, 30, 150, 150)
-    if on_lattice_of_another:
+    if on_reference_of_another:
         turned = read_grid(write_image("b.tif", texture(512, 512), GRID @ Affine.rotation(1)), size)
-        grid = on_lattice(read_grid(path), turned)
+        grid = on_reference(read_grid(path), turned)
     before = read_window(grid, beside)
     assert before.valid.mean() > 0.9
     stored = path.read_bytes()
