@@ -255,7 +255,7 @@ def test_hovering_tells_the_numbers_of_the_point(page: Page, written: Path) -> N
     left, top = page.run("(({left, top}) => [left, top])(report.map.viewer.canvas.getBoundingClientRect())")
     page.mouse("mouseMoved", left + x + 1, top + y)
     page.settle()
-    told = page.run("[...document.querySelectorAll('.told p')].map((line) => line.textContent)")
+    told = page.run("[...document.querySelectorAll('.point p')].map((line) => line.textContent)")
     east, north = result.errors.east_m[index], result.errors.north_m[index]
     metres, residual = np.hypot(east, north), result.registration.residual_px[index]
     assert told[0] == f"inlier, confidence {result.matches.confidence[index]:.4f}"
@@ -341,7 +341,7 @@ def test_every_outcome_in_a_browser(page: Page, tmp_path: Path, options: dict[st
     page.open(write_report(result, tmp_path / "report", COMMAND), 390, 844, phone=True)
     assert page.run("document.body.dataset.points") == str(len(result.matches))
     page.run("report.map.pick(100, 100, 'key')")
-    told = page.run("document.querySelector('.told').textContent")
+    told = page.run("document.querySelector('.point').textContent")
     if len(result.matches):
         assert ("residual" in told) == (result.registration is not None)
         assert ("native px" in told) == (result.errors is not None)

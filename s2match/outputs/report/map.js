@@ -1,4 +1,4 @@
-// The points of a result on its images.
+// Map of the matches on the reference or the target.
 class PointMap {
   constructor(root, data) {
     this.root = root;
@@ -40,10 +40,10 @@ class PointMap {
   listen() {
     for (const field of this.root.querySelectorAll("fieldset")) {
       for (const input of field.querySelectorAll("input")) {
-        const known = this.lengths[input.value];
-        input.disabled = known !== undefined && !known.some(Number.isFinite);
+        const lengths = this.lengths[input.value];
+        input.disabled = lengths !== undefined && !lengths.some(Number.isFinite);
         input.addEventListener("change", () => this.choose(field.dataset.choice, input.value));
-        // browsers remember a choice over a reload
+        // browsers keep choices over a reload
         if (input.checked && !input.disabled) this.chosen[field.dataset.choice] = input.value;
       }
     }
@@ -61,10 +61,10 @@ class PointMap {
     this.viewer.redraw();
   }
 
-  // Where a value lies on the ramp, 0 to 1, and the ends of the ramp as text.
+  // Position of a value on the colour ramp, 0 to 1, and the labels of the ramp.
   ramp() {
     if (this.chosen.colour === "confidence") {
-      // every nine takes as much of the ramp
+      // logarithmic: 0.9 to 0.99 is as long as 0.99 to 0.999
       const nines = (value) => -Math.log10(1 - Math.min(Math.max(value, 0), 0.9999));
       const low = nines(this.data.least_confidence);
       const high = Math.max(nines(0.9999), low + 0.1);
@@ -83,7 +83,7 @@ class PointMap {
     };
   }
 
-  // A length of a residual, in pixels of the target, or of a shift, in those of the reference, in words.
+  // Text of a length: a residual in pixels of the target, or a shift in pixels of the reference.
   length(pixels, kind) {
     const side = this.data[kind === "shift" ? "reference" : "target"].pixel_m;
     return side === null ? `${digits(pixels)} px` : `${digits(pixels)} px = ${digits(pixels * side)} m`;
@@ -97,8 +97,8 @@ class PointMap {
     for (let index = 0; index < this.data.count; index += 1) {
       if (this.data.registered && !this.columns.inlier[index]) this.outliers.push(index);
       else {
-        const place = Math.floor(Math.min(Math.max(of(index) || 0, 0), 0.9999) * colours.length);
-        this.buckets[place].push(index);
+        const bucket = Math.floor(Math.min(Math.max(of(index) || 0, 0), 0.9999) * colours.length);
+        this.buckets[bucket].push(index);
       }
     }
     this.root.querySelector(".ramp").style.background = `linear-gradient(to right, ${colours.join(",")})`;
@@ -120,18 +120,17 @@ class PointMap {
   }
 
   get radius() {
-    const closer = Math.log2(Math.max(this.viewer.scale / this.viewer.smallest, 1));
-    const crowd = this.data.count > 4000 ? 0 : 1;
-    return Math.min(1.3 + crowd + 0.75 * closer, 6);
+    const zoom = Math.log2(Math.max(this.viewer.scale / this.viewer.smallest, 1));
+    const few = this.data.count > 4000 ? 0 : 1;
+    return Math.min(1.3 + few + 0.75 * zoom, 6);
   }
 
   drawDots(context) {
     const { left, top, scale, width, height } = this.viewer;
     const { x, y, radius } = this;
     const round = radius > 2.6;
-    const faint = this.chosen.arrows === "none" ? 1 : 0.45;
-    context.globalAlpha = faint;
-    this.buckets.forEach((bucket, place) => {
+    context.globalAlpha = this.chosen.arrows === "none" ? 1 : 0.45;
+    this.buckets.forEach((bucket, colour) => {
       context.beginPath();
       for (const index of bucket) {
         const across = left + x[index] * scale;
@@ -147,7 +146,7 @@ class PointMap {
         context.lineWidth = 1.6;
         context.stroke();
       }
-      context.fillStyle = this.data.colours[place];
+      context.fillStyle = this.data.colours[colour];
       context.fill();
     });
     context.globalAlpha = 1;
@@ -171,11 +170,11 @@ class PointMap {
     }
   }
 
-  // Screen pixels per image pixel of an arrow: nine of ten are shorter than the squares that each shows one.
+  // Screen pixels per image pixel of the arrows: 90 % of them are at most 34 screen pixels long.
   get stretch() {
     const lengths = this.lengths[this.chosen.arrows];
-    const known = lengths.filter((value, index) => Number.isFinite(value) && this.columns.inlier[index]);
-    const sorted = (known.length ? known : lengths.filter(Number.isFinite)).sort();
+    const inliers = lengths.filter((value, index) => Number.isFinite(value) && this.columns.inlier[index]);
+    const sorted = (inliers.length ? inliers : lengths.filter(Number.isFinite)).sort();
     return sorted.length ? 34 / Math.max(sorted[Math.floor(0.9 * (sorted.length - 1))], 1e-4) : 1;
   }
 
@@ -186,17 +185,18 @@ class PointMap {
     const dy = this.columns[`${this.chosen.arrows}_y`];
     const stretch = this.stretch;
     const square = 30;
-    const taken = new Set();
+    const drawn = new Set();
     context.beginPath();
     for (let index = 0; index < this.data.count; index += 1) {
       const [across, down] = this.viewer.toScreen(x[index], y[index]);
       if (across < 0 || down < 0 || across > width || down > height || !Number.isFinite(dx[index])) continue;
       if (this.data.registered && !this.columns.inlier[index]) continue;
-      // squares lie fixed on the image, so that arrows do not dance while it moves
-      const [here, there] = [across - this.viewer.left, down - this.viewer.top];
-      const place = Math.floor(here / square) * 65536 + Math.floor(there / square);
-      if (taken.has(place)) continue;
-      taken.add(place);
+      // one arrow per square; squares are fixed to the image, so that arrows stay while it is panned
+      const column = Math.floor((across - this.viewer.left) / square);
+      const row = Math.floor((down - this.viewer.top) / square);
+      const cell = column * 65536 + row;
+      if (drawn.has(cell)) continue;
+      drawn.add(cell);
       arrow(context, across, down, dx[index] * stretch, dy[index] * stretch);
     }
     for (const [colour, line] of [["#000c", 4], ["#fff", 1.8]]) {
@@ -204,21 +204,21 @@ class PointMap {
       context.lineWidth = line;
       context.stroke();
     }
-    this.tellArrows(stretch);
+    this.drawArrowKey(stretch);
   }
 
-  tellArrows(stretch) {
+  drawArrowKey(stretch) {
     const pixels = rounded(50 / stretch);
-    const long = pixels * stretch;
+    const length = pixels * stretch;
     const times = digits(stretch / this.viewer.scale);
     const key = this.root.querySelector(".arrowkey");
-    const told = `${this.length(pixels, this.chosen.arrows)}, exaggerated ${times}×`;
-    if (key.dataset.told === told) return;
-    key.dataset.told = told;
+    const label = `${this.length(pixels, this.chosen.arrows)}, exaggerated ${times}×`;
+    if (key.dataset.label === label) return;
+    key.dataset.label = label;
     key.innerHTML =
-      `<svg width="${long + 8}" height="14" aria-hidden="true"><path d="M2 7h${long}m-7-5l7 5l-7 5" fill="none" ` +
+      `<svg width="${length + 8}" height="14" aria-hidden="true"><path d="M2 7h${length}m-7-5l7 5l-7 5" fill="none" ` +
       `stroke="currentColor" stroke-width="2"/></svg><span></span>`;
-    key.querySelector("span").textContent = told;
+    key.querySelector("span").textContent = label;
   }
 
   drawMark(context) {
@@ -232,20 +232,20 @@ class PointMap {
     }
   }
 
-  // The point nearest to a place on the screen, -1 beyond a distance.
-  nearest(screenX, screenY, most) {
+  // Index of the point nearest to a screen position; -1 where none is within a distance.
+  nearest(screenX, screenY, limit) {
     const [across, down] = this.viewer.toImage(screenX, screenY);
     const { x, y } = this;
-    let found = -1;
-    let best = (most / this.viewer.scale) ** 2;
+    let nearest = -1;
+    let best = (limit / this.viewer.scale) ** 2;
     for (let index = 0; index < this.data.count; index += 1) {
       const square = (x[index] - across) ** 2 + (y[index] - down) ** 2;
       if (square <= best) {
         best = square;
-        found = index;
+        nearest = index;
       }
     }
-    return found;
+    return nearest;
   }
 
   pick(screenX, screenY, how) {
@@ -253,10 +253,10 @@ class PointMap {
       this.root.querySelector(".tip").hidden = true;
       return;
     }
-    const most = { move: 12, tap: 26, key: Infinity }[how];
-    const found = this.nearest(screenX, screenY, most);
-    if (found >= 0 || how === "tap") this.mark(found);
-    this.root.querySelector(".tip").hidden = found < 0;
+    const limit = { move: 12, tap: 26, key: Infinity }[how];
+    const index = this.nearest(screenX, screenY, limit);
+    if (index >= 0 || how === "tap") this.mark(index);
+    this.root.querySelector(".tip").hidden = index < 0;
   }
 
   mark(index) {
@@ -265,11 +265,11 @@ class PointMap {
     tip.hidden = index < 0;
     if (index >= 0) {
       const lines = this.describe(index);
-      fill(this.root.querySelector(".told"), lines);
+      fill(this.root.querySelector(".point"), lines);
       fill(tip, lines.slice(0, 4));
       const [across, down] = this.viewer.toScreen(this.x[index], this.y[index]);
-      const beside = across + 16 + tip.offsetWidth < this.viewer.width ? across + 16 : across - 16 - tip.offsetWidth;
-      tip.style.left = `${Math.max(beside, 4)}px`;
+      const left = across + 16 + tip.offsetWidth < this.viewer.width ? across + 16 : across - 16 - tip.offsetWidth;
+      tip.style.left = `${Math.max(left, 4)}px`;
       tip.style.top = `${Math.max(Math.min(down + 12, this.viewer.height - tip.offsetHeight - 4), 4)}px`;
     }
     this.viewer.redraw();
@@ -284,8 +284,9 @@ class PointMap {
       lines.push(`shift ${side(point.east, "east", "west")}, ${side(point.north, "north", "south")}`);
       lines.push(`in all ${metres.toFixed(1)} m = ${(metres / this.data.native_pixel_m).toFixed(2)} native px`);
     } else if (Number.isFinite(point.shift_x)) {
-      const long = Math.hypot(point.shift_x, point.shift_y).toFixed(2);
-      lines.push(`shift ${point.shift_x.toFixed(2)} px right, ${point.shift_y.toFixed(2)} px down`, `in all ${long} px`);
+      const length = Math.hypot(point.shift_x, point.shift_y).toFixed(2);
+      lines.push(`shift ${point.shift_x.toFixed(2)} px right, ${point.shift_y.toFixed(2)} px down`);
+      lines.push(`in all ${length} px`);
     }
     if (Number.isFinite(point.residual_x)) {
       const pixels = this.lengths.residual[index];
@@ -306,7 +307,7 @@ class PointMap {
   }
 }
 
-// The image dark and pale, so that the dots have the colours.
+// The image darkened and desaturated, so that the dots stand out.
 function muted(image) {
   const canvas = Object.assign(document.createElement("canvas"), { width: image.naturalWidth, height: image.naturalHeight });
   const context = canvas.getContext("2d");
@@ -329,11 +330,11 @@ function rounded(value) {
 }
 
 function arrow(context, x, y, dx, dy) {
-  const long = Math.hypot(dx, dy);
+  const length = Math.hypot(dx, dy);
   context.moveTo(x, y);
   context.lineTo(x + dx, y + dy);
-  if (long < 3) return;
-  const head = Math.min(6, long / 2) / long;
+  if (length < 3) return;
+  const head = Math.min(6, length / 2) / length;
   context.moveTo(x + dx - head * (dx + 0.6 * dy), y + dy - head * (dy - 0.6 * dx));
   context.lineTo(x + dx, y + dy);
   context.lineTo(x + dx - head * (dx - 0.6 * dy), y + dy - head * (dy + 0.6 * dx));

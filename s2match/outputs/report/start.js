@@ -1,6 +1,6 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 if (data.swipe) {
-  // an image that the map shows, too, is named, not held twice
+  // images that the map has, too, are referred to by name
   data.swipe.images = data.swipe.images.map((uri) => (data.map[uri] ? data.map[uri].image : uri));
 }
 window.report = {

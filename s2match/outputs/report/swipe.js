@@ -1,4 +1,4 @@
-// Two of three images with a line between them: reference, target before, target after.
+// Two of the reference, the target before and the target after, with a movable line between them.
 class Swipe {
   constructor(root, data) {
     this.data = data;
@@ -9,9 +9,9 @@ class Swipe {
     this.viewer.home = data.detail;
     this.viewer.show(data.detail);
     const slider = root.querySelector("input");
-    const take = () => { this.share = slider.value / 100; this.viewer.redraw(); };
-    slider.addEventListener("input", take);
-    take();
+    const move = () => { this.share = slider.value / 100; this.viewer.redraw(); };
+    slider.addEventListener("input", move);
+    move();
     for (const select of root.querySelectorAll("select")) {
       const choose = () => { this.sides[select.dataset.side] = Number(select.value); this.viewer.redraw(); };
       select.addEventListener("change", choose);

@@ -1,8 +1,8 @@
 "use strict";
 
-// A canvas over an image plane: wheel, pinch and buttons zoom, drag and arrow keys move.
+// An image on a canvas: wheel, pinch and buttons zoom; drag and arrow keys pan.
 class Viewer {
-  // draw(context, viewer) paints everything; picked(screenX, screenY, pointer) is called for moves and taps.
+  // draw(context, viewer) paints the canvas; picked(screenX, screenY, how) is called on "move", "tap", "key", "leave".
   constructor(root, size, draw, picked) {
     this.canvas = root.querySelector("canvas");
     this.context = this.canvas.getContext("2d");
@@ -12,7 +12,7 @@ class Viewer {
     this.scale = 1; // screen pixels per image pixel
     this.left = 0; // screen position of the image's upper left corner
     this.top = 0;
-    this.home = null; // [x, y, width, height] of the image to show first
+    this.home = null; // [x, y, width, height] of the first view, image pixels
     this.pointers = new Map();
     this.pending = false;
     this.fitted = true;
@@ -56,7 +56,7 @@ class Viewer {
   pan(dx, dy) { this.left += dx; this.top += dy; this.moved(); }
 
   moved() {
-    // some of the image stays in sight
+    // a part of the image stays visible
     const margin = 60;
     this.left = Math.min(Math.max(this.left, margin - this.size[0] * this.scale), this.width - margin);
     this.top = Math.min(Math.max(this.top, margin - this.size[1] * this.scale), this.height - margin);
@@ -118,14 +118,14 @@ class Viewer {
 
   drag(id, now) {
     const before = this.pointers.get(id);
-    const others = [...this.pointers].filter(([other]) => other !== id).map(([, place]) => place);
+    const others = [...this.pointers].filter(([other]) => other !== id).map(([, position]) => position);
     this.pointers.set(id, now);
     this.dragged += Math.hypot(now[0] - before[0], now[1] - before[1]);
     if (others.length === 0) return this.pan(now[0] - before[0], now[1] - before[1]);
     const [x, y] = others[0];
-    const apart = (place) => Math.max(Math.hypot(place[0] - x, place[1] - y), 1);
+    const distance = (position) => Math.max(Math.hypot(position[0] - x, position[1] - y), 1);
     this.pan((now[0] - before[0]) / 2, (now[1] - before[1]) / 2);
-    this.zoom(apart(now) / apart(before), (now[0] + x) / 2, (now[1] + y) / 2);
+    this.zoom(distance(now) / distance(before), (now[0] + x) / 2, (now[1] + y) / 2);
   }
 
   key(event) {
