@@ -1,5 +1,6 @@
 """Every figure shows what is there, names its units, and is left out where there is nothing to show."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ from matplotlib.quiver import Quiver
 from matplotlib.text import Text
 from pairs import corrected, shifted_pair
 
+from s2match.core.ground_axes import MAP_UNITS, GroundAxes
 from s2match.outputs.figures.before_after import detail, plot_checkerboard, plot_swipe
 from s2match.outputs.figures.charts import charts
 from s2match.outputs.figures.confidence import plot_confidence
@@ -121,6 +123,12 @@ def test_before_and_after_join_the_reference_with_each() -> None:
     assert (before_board[:24, 24:48] != after_board[:24, 24:48]).mean() > 0.5
     # where the target lies on the reference, the joined image is the reference
     np.testing.assert_array_equal(after_board, right)
+
+
+def test_before_and_after_name_the_unit_of_the_map() -> None:
+    improvement = replace(corrected(shifted_pair()), axes=GroundAxes(None, MAP_UNITS))
+    for figure in (plot_checkerboard(improvement), plot_swipe(improvement)):
+        assert "before: CE90 23.20 map units, SSIM 0.3500" in words(figure)
 
 
 def test_the_detail_avoids_what_shows_nothing() -> None:
