@@ -1,6 +1,6 @@
 """Match and register Sentinel-2 images with LoFTR, in pixels and in metres.
 
-What most scripts need is here, and imported when it is first asked for; ``import s2match`` alone imports nothing large.
+The names of ``__all__`` are imported on first use: ``import s2match`` alone imports nothing large.
 """
 
 from importlib import import_module

@@ -79,6 +79,9 @@ def as_files(reference: Image, target: Image) -> Iterator[tuple[Path, Path]]:
         MissingExtraError: rioxarray is not installed, and an image is neither a path nor a NumPy array.
         UnreadableImageError: An image is neither a path nor an array, or has another shape.
     """
+    if isinstance(reference, str | Path) and isinstance(target, str | Path):
+        yield Path(reference), Path(target)
+        return
     with TemporaryDirectory(prefix="s2match-") as folder:
         first, second = (
             Path(image) if isinstance(image, str | Path) else _write(image, Path(folder) / name)

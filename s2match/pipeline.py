@@ -188,6 +188,8 @@ def match_images(
 ) -> Matches:
     """Match two images, in one pass where their previews have every pixel of them, or else in windows.
 
+    There are six parameters because each image is a grid and a preview, which is read while the weights are loaded.
+
     Args:
         reference: The grid of the reference at the size to match at.
         target: The grid of the target at the size to match at.

@@ -74,6 +74,15 @@ class PairResult:
 
         ``matrix @ (x, y, 1)`` is the target's pixel, up to scale. None without a registration, where the model is a
         field, and where the files have different reference systems, so that no matrix leads from one to the other.
+
+        Example:
+            >>> import numpy as np, s2match
+            >>> reference = "dataset/sample/SYNTHETIC-B_20240510T103621_TCI.jp2"
+            >>> target = "dataset/sample/SYNTHETIC-B_20220829T103641_TCI.jp2"
+            >>> result = s2match.match(reference, target, confidence=0.5, image_size=(512, 512))
+            >>> x, y, scale = result.matrix @ (120.5, 300.5, 1)
+            >>> bool(np.hypot(x / scale - 120.5, y / scale - 300.5) < 2)
+            True
         """
         model = None if self.file_model is None else self.file_model.file_px
         return None if model is None or model.control is not None else model.matrix
@@ -108,6 +117,15 @@ class PairResult:
 
         Raises:
             MissingExtraError: geopandas is not installed.
+
+        Example:
+            >>> import s2match
+            >>> reference = "dataset/sample/SYNTHETIC-B_20240510T103621_TCI.jp2"
+            >>> target = "dataset/sample/SYNTHETIC-B_20220829T103641_TCI.jp2"
+            >>> result = s2match.match(reference, target, confidence=0.5, image_size=(512, 512))
+            >>> table = result.to_geodataframe()
+            >>> len(table) == len(result.matches)
+            True
         """
         return geodataframe_of(tie_points_of(self))
 
@@ -140,7 +158,10 @@ def assemble(
     fitted: Registration | FitFailure,
     settings: Settings,
 ) -> PairResult:
-    """The result of a pair, with the errors of its matches against the georeference."""
+    """The result of a pair, with the errors of its matches against the georeference.
+
+    The parameters are attributes of :class:`PairResult`; ``fitted`` is the model, or why there is none.
+    """
     errors = ground_errors(reference, target, matches.xy0, matches.xy1)
     registration, failure = (None, fitted) if isinstance(fitted, FitFailure) else (fitted, None)
     return PairResult(reference, target, previews, matches, registration, errors, settings, failure)

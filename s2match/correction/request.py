@@ -66,7 +66,7 @@ def check_request(request: CorrectionRequest, target: Scene) -> None:
     check_cog(request.out)
     for path in request.outputs:
         if path.exists() and not request.overwrite:
-            raise OutputError(f"{path} is there already: --overwrite replaces it.")
+            raise OutputError(f"{path} exists: --overwrite replaces it.")
     for path in request.siblings:
         require_same_footprint(read_grid(path), read_grid(target))
 

@@ -1,6 +1,8 @@
 """match, coregister and warp do what the command does, with paths and with arrays."""
 
 import doctest
+import inspect
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +37,20 @@ def shift_of(result: PairResult) -> Any:
 OPTIONS: Any = {"confidence": 0.2, "geometry": "translation", "image_size": None, "refine": False}
 
 
-@pytest.mark.parametrize("name", ["match", "coregister", "warp", "show_versions"])
+@pytest.mark.parametrize(
+    "name",
+    ["match", "coregister", "warp", "show_versions", "PairResult.matrix", "PairResult.to_geodataframe"],
+)
 def test_the_examples_of_help_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dataset").symlink_to(ROOT / "dataset")
     monkeypatch.chdir(tmp_path)
-    (example,) = doctest.DocTestFinder(recurse=False).find(getattr(s2match, name), name, globs={})
+    (example,) = doctest.DocTestFinder(recurse=False).find(attrgetter(name)(s2match), name, globs={})
     assert len(example.examples) > 1
     assert doctest.DocTestRunner().run(example).failed == 0
 
 
 @pytest.mark.parametrize("name", ["match", "coregister", "warp"])
 def test_help_explains_every_parameter(name: str) -> None:
-    import inspect
-
     function = getattr(s2match, name)
     for parameter in inspect.signature(function).parameters.values():
         stars = "**" if parameter.kind is parameter.VAR_KEYWORD else ""
