@@ -1,4 +1,4 @@
-"""Models that carry one image onto another, fitted to matches of which some are wrong."""
+"""Robust estimators of each model, for matches that contain outliers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from s2match.registration.bspline_field import SMOOTHNESS, Field, fit_fields
 from s2match.registration.model import Registration
 from s2match.registration.options import DEFAULT_FIT, FIELD, FitOptions
 
-# Matches that OpenCV needs for the largest model, a homography.
+# Number of matches that OpenCV needs for the largest model, a homography.
 SMALLEST_SAMPLE = 4
 
 _MAX_ITERATIONS = 10_000
@@ -24,7 +24,7 @@ _CONFIDENCE = 0.9999
 def best_model(
     matches: Matches, options: FitOptions = DEFAULT_FIT, smoothness: float = SMOOTHNESS[0]
 ) -> Registration | None:
-    """The model that most matches agree on, be that evidence or chance.
+    """The model with the most inliers, be that evidence or chance.
 
     Affine models and homographies are fitted with OpenCV's USAC_MAGSAC (Barath et al., "MAGSAC++, a Fast, Reliable and
     Accurate Robust Estimator", CVPR 2020). For translations and similarities OpenCV has no MAGSAC; they are fitted with
@@ -34,17 +34,17 @@ def best_model(
         matches: The matches.
         options: The model, one of :data:`s2match.registration.options.MODELS`, and how to fit it. OpenCV's estimators
             start from a fixed state; the seed shuffles the matches they draw from.
-        smoothness: Of a field, see :func:`s2match.registration.bspline_field.fit_fields`.
+        smoothness: Smoothness of a field, see :func:`s2match.registration.bspline_field.fit_fields`.
 
     Returns:
-        The model; None when OpenCV finds none.
+        The model; None if OpenCV finds none.
     """
-    found = best_models(matches, options, (smoothness,))
-    return found[0] if found else None
+    registrations = best_models(matches, options, (smoothness,))
+    return registrations[0] if registrations else None
 
 
 def best_models(matches: Matches, options: FitOptions, smoothness: Sequence[float]) -> list[Registration]:
-    """As :func:`best_model`, fields of several smoothness; other models are one, and none is none."""
+    """As :func:`best_model`: a field for each smoothness, one other model, or an empty list if there is none."""
     if len(matches) < SMALLEST_SAMPLE:
         return []
     model, threshold_px = options.model, options.threshold_px
@@ -63,15 +63,15 @@ def _measured(
     model: str, matrix: NDArray[np.float64], field: Field | None, matches: Matches, threshold_px: float
 ) -> Registration:
     """A model with the residuals of the matches."""
-    nothing = np.zeros(len(matches))
-    found = Registration(model, matrix, nothing > 0, nothing, field=field)
-    residual_px = np.linalg.norm(found.apply(matches.xy0) - matches.xy1, axis=1)
-    return replace(found, inliers=residual_px <= threshold_px, residual_px=residual_px)
+    zeros = np.zeros(len(matches))
+    registration = Registration(model, matrix, zeros > 0, zeros, field=field)
+    residual_px = np.linalg.norm(registration.apply(matches.xy0) - matches.xy1, axis=1)
+    return replace(registration, inliers=residual_px <= threshold_px, residual_px=residual_px)
 
 
 @dataclass(frozen=True)
 class _Estimator:
-    """OpenCV's function for a model, and its robust method where there is a choice."""
+    """OpenCV's function for a model, and its robust method."""
 
     function: Callable[..., Any]
     method: int
@@ -88,9 +88,9 @@ _ESTIMATORS = {
 def _estimate(
     model: str, xy0: NDArray[np.float64], xy1: NDArray[np.float64], threshold_px: float
 ) -> NDArray[np.float64] | None:
-    """3×3 matrix of a model, None when OpenCV finds none."""
+    """3×3 matrix of a model; None if OpenCV finds none."""
     estimator = _ESTIMATORS[model]
-    found, _ = estimator.function(
+    estimate, _ = estimator.function(
         xy0,
         xy1,
         method=estimator.method,
@@ -98,11 +98,11 @@ def _estimate(
         maxIters=_MAX_ITERATIONS,
         confidence=_CONFIDENCE,
     )
-    if found is None:
+    if estimate is None:
         return None
     matrix = np.eye(3)
     if model == "translation":
-        matrix[:2, 2] = np.ravel(found)
+        matrix[:2, 2] = np.ravel(estimate)
     else:
-        matrix[: len(found)] = found
+        matrix[: len(estimate)] = estimate
     return np.asarray(matrix / matrix[2, 2])

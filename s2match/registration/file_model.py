@@ -1,4 +1,4 @@
-"""A registration in the frames that its users know: pixels of the two files, and map coordinates."""
+"""A registration in pixels of the two files, and in map coordinates."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from s2match.registration.model import Registration, apply_matrix
 
 @dataclass(frozen=True)
 class ControlPoints:
-    """What a field adds to its matrix: displacements at control points, between them a cubic B-spline surface.
+    """B-spline part of a field, see :mod:`s2match.registration.bspline_field`: displacements at control points.
 
     Attributes:
         origin: (x, y) of the control point of row 0 and column 0, in the frame of the reference.
@@ -42,30 +42,29 @@ class FrameModel:
 
     Attributes:
         matrix: 3×3; ``matrix @ (x, y, 1)`` of a point of the reference is its point of the target, up to scale.
-        control: What a field adds; None for the models that are a matrix.
+        control: B-spline part of a field; None for the models that are a matrix.
     """
 
     matrix: NDArray[np.float64]
     control: ControlPoints | None = None
 
     def apply(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Carry (N, 2) points (x, y) of the reference to points of the target."""
-        moved = apply_matrix(self.matrix, xy)
-        return moved if self.control is None else moved + self.control.displacement(xy)
+        """(N, 2) points of the target for points (N, 2), (x, y), of the reference."""
+        mapped = apply_matrix(self.matrix, xy)
+        return mapped if self.control is None else mapped + self.control.displacement(xy)
 
 
 @dataclass(frozen=True)
 class FileModel:
-    """A registration, whatever size it was matched at.
+    """A registration that does not depend on the matched size.
 
     Attributes:
-        file_px: From pixels of the reference's file to pixels of the target's, GDAL frame. None where the target was
-            matched on the reference's pixels because its file has another reference system: no matrix leads to pixels
-            of such a file.
-        on_map: From map coordinates of the reference to those where the target's georeference puts the same ground.
-            None where an image has no georeference.
-        reference_crs: Of the reference's map coordinates.
-        target_crs: Of the target's map coordinates: that of its file, or of the reference where ``file_px`` is None.
+        file_px: From pixels of the reference's file to pixels of the target's, GDAL frame. None if the target's file
+            has another reference system and was matched on the reference's pixels: no matrix leads to its pixels.
+        on_map: From map coordinates of the reference to those of the same ground by the target's georeference. None if
+            an image has no georeference.
+        reference_crs: CRS of the reference's map coordinates.
+        target_crs: CRS of the target's map coordinates: that of its file, or of the reference if ``file_px`` is None.
     """
 
     file_px: FrameModel | None
@@ -78,35 +77,35 @@ def file_model_of(reference: HasGrid, target: HasGrid, registration: Registratio
     """A registration in pixels of the files and in map coordinates; exact, but for rounding.
 
     Args:
-        reference: The image whose pixels the model takes, at the size it was matched at.
-        target: The image whose pixels it gives, likewise.
+        reference: Image whose pixels the model maps, at the matched size.
+        target: Image that it maps them to, likewise.
         registration: The model.
     """
     file_px, on_map = None, None
     of_reference, of_target = file_affine(reference), file_affine(target)
     if of_reference is not None and of_target is not None:
         file_px = _between(~of_reference, registration, of_target)
-    known = reference.georeferenced and target.georeferenced
-    if known:
+    georeferenced = reference.georeferenced and target.georeferenced
+    if georeferenced:
         assert reference.transform is not None and target.transform is not None
         on_map = _between(~reference.transform, registration, target.transform)
-    crs = (reference.crs, target.crs) if known else (None, None)
+    crs = (reference.crs, target.crs) if georeferenced else (None, None)
     return FileModel(file_px, on_map, *crs)
 
 
 def _between(before: Affine, registration: Registration, after: Affine) -> FrameModel:
-    """A registration with an affine map of the reference's points before it, and of the target's after it."""
+    """A registration preceded by an affine map of the reference's points, and followed by one of the target's."""
     first, last = (np.array(tuple(affine)).reshape(3, 3) for affine in (before, after))
     matrix = last @ registration.matrix @ first
     field = registration.field
     if field is None:
         return FrameModel(matrix)
-    back = ~before
-    x, y = back @ field.origin_px
+    inverse = ~before
+    x, y = inverse @ field.origin_px
     control = ControlPoints(
         (float(x), float(y)),
-        (back.a * field.spacing_px, back.d * field.spacing_px),
-        (back.b * field.spacing_px, back.e * field.spacing_px),
+        (inverse.a * field.spacing_px, inverse.d * field.spacing_px),
+        (inverse.b * field.spacing_px, inverse.e * field.spacing_px),
         field.coefficients @ np.array([[after.a, after.d], [after.b, after.e]]),
     )
     return FrameModel(matrix, control)

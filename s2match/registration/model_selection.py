@@ -1,4 +1,4 @@
-"""Which model the matches ask for: the simplest that predicts matches it was not fitted to as well as any."""
+"""Model selection: the simplest model that predicts held-out matches as well as any."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,27 +11,27 @@ from s2match.registration.bspline_field import SMOOTHNESS
 from s2match.registration.estimators import best_model, best_models
 from s2match.registration.options import DEFAULT_FIT, FIELD, FitOptions
 
-# From the simplest; orthorectified images ask for no perspective. The first are one matrix for the whole image.
+# From the simplest; orthorectified images need no perspective. The global ones are one matrix for the whole image.
 GLOBAL_CANDIDATES = ("translation", "similarity", "affine")
 CANDIDATES = (*GLOBAL_CANDIDATES, FIELD)
 
-# Matches are held out by blocks of the image, and with each block the matches around it that share half of their
-# neighbours with some inside: neighbours share their errors, and vouch for each other. Along the longer side there are
-# this many blocks where they are no smaller than a patch, so that what a field has to bridge is short against what it
-# can bend within; and never fewer than the second number.
+# Matches are held out by blocks of the image. The matches in a buffer around each are left out, too: they share half
+# of their neighbours, and so their errors, with some in the block. There are _BLOCKS along the longer side, so that a
+# field bridges gaps that are short against the scale of its bends. Where blocks would be smaller than a patch there are
+# fewer, but at least _LEAST_BLOCKS.
 _BLOCKS, _LEAST_BLOCKS = 10, 4
 _BUFFER_PX = PATCH_PX / 2
 
-# Of the blocks each so many-th along both axes is held out at once.
+# Every third block along both axes is held out at once.
 _STRIDE = 3
 
-# A field is only tried where so many matches lie in so many blocks.
+# A field is only tried if there are this many matches, in this many blocks.
 _FIELD_MATCHES, _FIELD_BLOCKS = 100, 30
 
-# Less error than this is no reason for another model.
-_NOTHING_PX = 0.02
+# A smaller difference of errors does not justify another model.
+_NEGLIGIBLE_PX = 0.02
 
-# More matches tell no more about which model it is.
+# Larger numbers of matches are sampled: more do not change the choice.
 _MOST_MATCHES = 4000
 
 
@@ -41,9 +41,9 @@ class Choice:
 
     Attributes:
         model: One of :data:`CANDIDATES`.
-        held_out_px: For each of those tried the error on matches it was not fitted to: the mean over blocks of the
-            median in each, none counted as more than twice the threshold.
-        smoothness: Of a field, one of :data:`s2match.registration.bspline_field.SMOOTHNESS`.
+        held_out_px: Error of each candidate on held-out matches, by model name: the mean over blocks of the median
+            residual in each, at most twice the threshold.
+        smoothness: Smoothness of a field, one of :data:`s2match.registration.bspline_field.SMOOTHNESS`.
     """
 
     model: str
@@ -54,33 +54,34 @@ class Choice:
 def choose(matches: Matches, options: FitOptions = DEFAULT_FIT, candidates: Sequence[str] = CANDIDATES) -> Choice:
     """Choose a model by cross-validation over blocks of the image.
 
-    Of the models that are not surely worse than the best, by two standard errors of the difference over the blocks, the
-    simplest is chosen; it is the rule of Breiman et al. ("Classification and Regression Trees", 1984), twice as strict.
-    Where matches lie in few places, a model that is free to turn or to shear swings far away from them, and a shift, if
-    that is all there is, does not. A field takes part, with the smoothness that predicts best, where enough matches lie
-    in enough places.
+    The simplest model is chosen whose error exceeds the best by at most two standard errors of the difference over the
+    blocks. This is the rule of Breiman et al. ("Classification and Regression Trees", 1984) with two standard errors in
+    place of one. Where matches cover little of the image, a rotation or shear fitted to them errs far away from them,
+    and a shift does not. A field, with the smoothness that predicts best, is a candidate where there are enough matches
+    in enough blocks.
 
     Args:
-        matches: The matches, wrong ones among them.
+        matches: The matches, with outliers.
         options: Threshold and seed of the fits; its model is not used.
         candidates: Models to choose from, from the simplest.
 
     Returns:
-        The choice; the simplest model where there are too few matches to tell.
+        The choice; the simplest model if there are too few matches.
     """
-    matches = _some(matches, options.seed)
-    if len(candidates) > 1 and not _asks_for_a_field(matches):
+    matches = _sampled(matches, options.seed)
+    if len(candidates) > 1 and not _enough_for_a_field(matches):
         candidates = tuple(model for model in candidates if model != FIELD)
-    matches = _agreeing(matches, candidates, options)
+    matches = _inliers_of_any(matches, candidates, options)
     folds = _folds(matches.xy0)
-    tried = {model: _best_tried(matches, folds, options.using(model)) for model in candidates}
-    best = min(tried.values(), key=lambda each: float(each.error.mean()))
-    model = next(model for model in candidates if _as_good(tried[model].error, best.error))
-    held_out_px = {name: float(each.error.mean()) for name, each in tried.items()}
-    return Choice(model, held_out_px, tried[model].smoothness)
+    scores = {model: _best_score(matches, folds, options.using(model)) for model in candidates}
+    best = min(scores.values(), key=lambda score: float(score.error.mean()))
+    model = next(model for model in candidates if _as_good(scores[model].error, best.error))
+    held_out_px = {name: float(score.error.mean()) for name, score in scores.items()}
+    return Choice(model, held_out_px, scores[model].smoothness)
 
 
-def _some(matches: Matches, seed: int) -> Matches:
+def _sampled(matches: Matches, seed: int) -> Matches:
+    """The matches, or a random sample of the most that are used."""
     if len(matches) <= _MOST_MATCHES:
         return matches
     chosen = np.zeros(len(matches), bool)
@@ -88,21 +89,21 @@ def _some(matches: Matches, seed: int) -> Matches:
     return matches.subset(chosen)
 
 
-def _asks_for_a_field(matches: Matches) -> bool:
-    """Whether matches are many, in enough places, and cover enough ground."""
+def _enough_for_a_field(matches: Matches) -> bool:
+    """Whether there are enough matches in enough blocks to fit a field."""
     blocks = sum(len(fold.blocks) for fold in _folds(matches.xy0))
     return len(matches) >= _FIELD_MATCHES and blocks >= _FIELD_BLOCKS
 
 
-def _agreeing(matches: Matches, candidates: Sequence[str], options: FitOptions) -> Matches:
-    """Those that fit one of the models: the others, wrong by all of them, would hide what tells them apart."""
-    fits = np.zeros(len(matches), bool)
+def _inliers_of_any(matches: Matches, candidates: Sequence[str], options: FitOptions) -> Matches:
+    """Inliers of any of the models: outliers of all of them would hide the differences."""
+    inliers = np.zeros(len(matches), bool)
     for model in candidates:
-        # the field that bends most keeps what any field fits
-        found = best_model(matches, options.using(model), SMOOTHNESS[-1])
-        if found is not None:
-            fits |= found.inliers
-    return matches.subset(fits)
+        # the field that bends most has the inliers of every field
+        registration = best_model(matches, options.using(model), SMOOTHNESS[-1])
+        if registration is not None:
+            inliers |= registration.inliers
+    return matches.subset(inliers)
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,12 @@ class _Fold:
     """Blocks that are held out at once.
 
     Attributes:
-        blocks: The matches in each, (n,) indices.
-        apart: (N,) bool, those far enough away to be fitted to.
+        blocks: For each block the (n,) indices of its matches.
+        training: (N,) bool, the matches outside the blocks and their buffers.
     """
 
     blocks: list[NDArray[np.int64]]
-    apart: NDArray[np.bool_]
+    training: NDArray[np.bool_]
 
 
 def _folds(xy: NDArray[np.float64]) -> list[_Fold]:
@@ -126,55 +127,55 @@ def _folds(xy: NDArray[np.float64]) -> list[_Fold]:
     side = max(longest / _BLOCKS, min(PATCH_PX, longest / _LEAST_BLOCKS), 1.0)
     cell = np.floor((xy - low) / side).astype(np.int64)
     corners, block = np.unique(cell, axis=0, return_inverse=True)
-    turn = corners % _STRIDE @ [1, _STRIDE]
+    fold = corners % _STRIDE @ [1, _STRIDE]
     x, y = np.ascontiguousarray(xy.T)
-    reach = side / 2 + min(_BUFFER_PX, side / 2)
+    radius = side / 2 + min(_BUFFER_PX, side / 2)
     folds = []
-    for own in (np.flatnonzero(turn == number) for number in np.unique(turn)):
-        apart = np.ones(len(xy), bool)
-        for corner in corners[own]:
-            middle = (corner + 0.5) * side + low
-            apart &= (np.abs(x - middle[0]) > reach) | (np.abs(y - middle[1]) > reach)
-        folds.append(_Fold([np.flatnonzero(block.ravel() == index) for index in own], apart))
+    for indices in (np.flatnonzero(fold == number) for number in np.unique(fold)):
+        training = np.ones(len(xy), bool)
+        for corner in corners[indices]:
+            centre = (corner + 0.5) * side + low
+            training &= (np.abs(x - centre[0]) > radius) | (np.abs(y - centre[1]) > radius)
+        folds.append(_Fold([np.flatnonzero(block.ravel() == index) for index in indices], training))
     return folds
 
 
 @dataclass(frozen=True)
-class _Tried:
-    """A model and how it did.
+class _Score:
+    """Error of a model on held-out matches.
 
     Attributes:
-        error: (B,) in every block.
-        smoothness: Of a field.
+        error: (B,) error in every block, target pixels.
+        smoothness: Smoothness of a field.
     """
 
     error: NDArray[np.float64]
     smoothness: float
 
 
-def _best_tried(matches: Matches, folds: list[_Fold], options: FitOptions) -> _Tried:
-    """A model as it is, or a field as smooth as predicts best; of equal ones the smoothest."""
+def _best_score(matches: Matches, folds: list[_Fold], options: FitOptions) -> _Score:
+    """The score of a model; of a field, with the smoothness that predicts best, and of equal ones the smoothest."""
     smoothness = SMOOTHNESS if options.model == FIELD else SMOOTHNESS[:1]
     errors = _held_out_errors(matches, folds, options, smoothness)
-    tried = [_Tried(*each) for each in zip(errors, smoothness, strict=True)]
-    return min(tried, key=lambda each: float(each.error.mean()))
+    scores = [_Score(*each) for each in zip(errors, smoothness, strict=True)]
+    return min(scores, key=lambda score: float(score.error.mean()))
 
 
 def _held_out_errors(
     matches: Matches, folds: list[_Fold], options: FitOptions, smoothness: Sequence[float]
 ) -> NDArray[np.float64]:
-    """(S, B) for each smoothness the median residual in every block, of models fitted apart from it."""
+    """(S, B) median residual in every block, for each smoothness, of models fitted without the block."""
     worst, columns = 2 * options.threshold_px, []
     for fold in folds:
-        found = best_models(matches.subset(fold.apart), options, smoothness)
+        models = best_models(matches.subset(fold.training), options, smoothness)
         for block in fold.blocks:
-            off = (np.linalg.norm(each.apply(matches.xy0[block]) - matches.xy1[block], axis=1) for each in found)
-            medians = [float(np.median(residual_px)) for residual_px in off]
+            residuals = (np.linalg.norm(each.apply(matches.xy0[block]) - matches.xy1[block], axis=1) for each in models)
+            medians = [float(np.median(residual_px)) for residual_px in residuals]
             columns.append(np.minimum(medians or [worst] * len(smoothness), worst))
     return np.array(columns or [[worst] * len(smoothness)]).T
 
 
 def _as_good(error: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
-    """Whether errors in the same blocks exceed the best ones by nothing that is sure, or nothing that matters."""
-    more = error - best
-    return bool(more.mean() <= max(_NOTHING_PX, 2 * more.std() / max(len(more) - 1, 1) ** 0.5))
+    """Whether errors exceed the best, over the same blocks, by at most two standard errors or a negligible amount."""
+    excess = error - best
+    return bool(excess.mean() <= max(_NEGLIGIBLE_PX, 2 * excess.std() / max(len(excess) - 1, 1) ** 0.5))

@@ -10,16 +10,15 @@ from s2match.util.threads import limit_threads
 
 @limit_threads()
 def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far off the model may be at some places, by the residuals of its inliers and by where they lie.
+    """Standard error of the model at points, by the residuals and the positions of its inliers.
 
-    The standard error of a least-squares fit to the inliers, both axes together: small among many points, growing with
-    the distance from them. Where matches lie where their neighbours agree, what counts is how far each alone lay from
-    there, too: averages lie closer together than what they were taken of, but are not independent. Errors that all
-    matches share are not in it.
+    It is that of a least-squares fit to the inliers, both axes together: small among many points, and larger with the
+    distance from them. Matches at their local affine fit are averages, which scatter less but are not independent.
+    So their raw residuals are included. Errors that all matches share are not.
 
     Args:
         registration: The model.
-        matches: The matches it was fitted to.
+        matches: The matches that it was fitted to.
         xy: (N, 2) reference pixels.
 
     Returns:
@@ -38,17 +37,23 @@ def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.
 
 
 def _leverage(
-    known: NDArray[np.float64], asked: NDArray[np.float64], shift_alone: bool
+    fitted: NDArray[np.float64], xy: NDArray[np.float64], shift_only: bool
 ) -> tuple[NDArray[np.float64], float]:
-    """(M,) variances of a plane, or of a shift, at places (M, 2), fitted to points (N, 2) that are off by 1 px each.
+    """Variance of a plane or of a shift, fitted to points with independent errors of 1 px.
 
-    With them how many parameters it has.
+    Args:
+        fitted: (N, 2) points that it was fitted to.
+        xy: (M, 2) points at which the variance is evaluated.
+        shift_only: Whether it is a shift.
+
+    Returns:
+        (M,) variances in px², and the number of parameters.
     """
-    centre, spread = known.mean(axis=0), max(float(known.std()), 1e-9)
+    centre, spread = fitted.mean(axis=0), max(float(fitted.std()), 1e-9)
 
-    def design(places: NDArray[np.float64]) -> NDArray[np.float64]:
-        ones = np.ones((len(places), 1))
-        return ones if shift_alone else np.hstack([ones, (places - centre) / spread])
+    def design(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        ones = np.ones((len(points), 1))
+        return ones if shift_only else np.hstack([ones, (points - centre) / spread])
 
-    covariance = np.linalg.pinv(design(known).T @ design(known))
-    return np.einsum("ni,ij,nj->n", design(asked), covariance, design(asked)), len(covariance)
+    covariance = np.linalg.pinv(design(fitted).T @ design(fitted))
+    return np.einsum("ni,ij,nj->n", design(xy), covariance, design(xy)), len(covariance)

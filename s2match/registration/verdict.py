@@ -1,4 +1,4 @@
-"""What to do with a pair: nothing, since it is registered already; register it; or not believe either."""
+"""The verdict on a pair: already registered, to be registered, or not enough evidence."""
 
 import math
 from dataclasses import dataclass
@@ -16,17 +16,19 @@ from s2match.core.raster import HasGrid
 from s2match.registration.model import Registration
 from s2match.registration.uncertainty import uncertainty_px
 
-# What all tie points of a pair may be off by together, pixels of the matched size, beside two standard errors: of 89
-# models of real pairs whose georeference is right, half were off by less than 0.09 px more, and nine of ten by less
-# than 0.25 px (the pairs of benchmarks/accuracy.py, at confidence 0.8; root mean square over the common ground).
+# Systematic error that all matches of a pair share, pixels of the matched size. Of 89 models of real pairs whose
+# georeference is right, half exceeded two standard errors by less than 0.09 px, and nine of ten by less than 0.25 px
+# (the pairs of benchmarks/accuracy.py, at confidence 0.8; root mean square over the common ground).
 SYSTEMATIC_PX = 0.25
 
-# The same where they were measured again on the pixels: benchmarks/registration.py.
+# The same for refined matches: benchmarks/registration.py.
 REFINED_SYSTEMATIC_PX = 0.1
+
+# Standard errors of a model that count as noise.
 _STANDARD_ERRORS = 2.0
 
-# Places along each side of the common ground at which a model is compared.
-_PLACES = 21
+# Sample points along each side of the common ground at which a model is compared.
+_SAMPLES = 21
 
 
 class Decision(StrEnum):
@@ -39,21 +41,21 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class Displacement:
-    """Where the target shows the common ground, against where the georeference says that it does.
+    """Displacement of the target over the common ground, by the model against the georeference.
 
-    In metres east and north, or in units of a map that names no reference system, along its x and y; or, without
+    In metres east and north; or in map units along x and y, if the map names no reference system; or, without
     georeference, against equal pixel positions, in native pixels of the target to the right and down.
 
     Attributes:
-        on_ground: Whether against the georeference.
-        shift: Mean (east, north) or (right, down).
+        on_ground: Whether it is measured against the georeference.
+        shift: Mean (east, north), (x, y) or (right, down).
         rms: Root mean square of the distances over the common ground.
-        largest: The largest of them.
-        noise: How large ``rms`` may be by the errors of the model alone: two standard errors (root mean square over the
-            common ground) and :data:`SYSTEMATIC_PX` or :data:`REFINED_SYSTEMATIC_PX`. No part of the mean shift is
-            surer than that.
-        native_pixel: Side of a native pixel, in metres or 1.
-        unit: Of all lengths: ``METRES``, ``MAP_UNITS`` or "px".
+        largest: Largest distance.
+        noise: ``rms`` that the errors of the model alone can cause: two standard errors (root mean square over the
+            common ground) plus :data:`SYSTEMATIC_PX` or :data:`REFINED_SYSTEMATIC_PX`. It is also the uncertainty of
+            the mean shift.
+        native_pixel: Side of a native pixel in metres, or 1 px.
+        unit: Unit of all lengths: ``METRES``, ``MAP_UNITS`` or "px".
     """
 
     on_ground: bool
@@ -71,9 +73,9 @@ class Verdict:
 
     Attributes:
         decision: What to do.
-        model: Name of the model to register with; None without one.
-        displacement: None without a model, or where there is nothing to compare it with.
-        georeferenced: Whether the georeference tells how the images lie.
+        model: Name of the model to register with; None without a registration.
+        displacement: Displacement by the model; None without a registration, or with nothing to compare it with.
+        georeferenced: Whether the georeference relates the two images.
     """
 
     decision: Decision
@@ -83,97 +85,106 @@ class Verdict:
 
 
 def judge(reference: HasGrid, target: HasGrid, matches: Matches, registration: Registration | None) -> Verdict:
-    """Whether a pair needs what its model does.
+    """The verdict on a pair.
 
-    A model that moves the common ground, in the root mean square, by no more than its own errors would, says that the
-    pair is registered. One corner alone says little: it is where models are least sure.
+    A pair is registered already if its model displaces the common ground, in the root mean square, by no more than its
+    own errors can. The corners alone are no measure: models are least accurate there.
 
     Args:
-        reference: Its grid.
-        target: Its grid. Without georeference both must have as many pixels for a pair to be called registered.
-        matches: What the model was fitted to.
-        registration: The model, None when there is not enough evidence for one.
+        reference: The reference.
+        target: The target. Without georeference, it must have the size of the reference to be registered already.
+        matches: The matches that the model was fitted to.
+        registration: The model; None without enough evidence for one.
     """
-    known = comparable(reference, target)
+    georeferenced = comparable(reference, target)
     if registration is None:
-        return Verdict(Decision.UNKNOWN, georeferenced=known)
-    found = _displacement(reference, target, matches, registration)
-    registered = found is not None and found.rms <= found.noise
-    return Verdict(Decision.REGISTERED if registered else Decision.REGISTER, registration.model, found, known)
+        return Verdict(Decision.UNKNOWN, georeferenced=georeferenced)
+    displacement = _displacement(reference, target, matches, registration)
+    registered = displacement is not None and displacement.rms <= displacement.noise
+    decision = Decision.REGISTERED if registered else Decision.REGISTER
+    return Verdict(decision, registration.model, displacement, georeferenced)
 
 
 def in_words(verdict: Verdict) -> str:
     """A verdict in one line."""
-    found = verdict.displacement
+    displacement = verdict.displacement
     if verdict.decision is Decision.UNKNOWN:
         if verdict.georeferenced:
-            told = "the georeference alone tells how the images lie; the matches do not confirm it"
+            reason = "the georeference alone tells how the images lie; the matches do not confirm it"
         else:
-            told = "neither the matches nor a georeference tell how the images lie"
-        return f"{verdict.decision}: {told}"
-    if found is None and verdict.georeferenced:
+            reason = "neither the matches nor a georeference tell how the images lie"
+        return f"{verdict.decision}: {reason}"
+    if displacement is None and verdict.georeferenced:
         return f"register with this {verdict.model}: a reference system ends where the images lie, and tells no shift"
-    if found is None:
+    if displacement is None:
         return f"register with this {verdict.model}: without georeference there is nothing to compare it with"
-    unit = found.unit
-    sizes = f"{found.rms:.{_digits(found)}f} ± {found.noise:.{_digits(found)}f} {unit}"
-    if found.on_ground:
-        sizes += f" ({found.rms / found.native_pixel:.1f} ± {found.noise / found.native_pixel:.1f} native px)"
+    sizes = _sizes(displacement)
     if verdict.decision is Decision.REGISTERED:
         return f"{verdict.decision}: the model moves the target by {sizes}, within the noise"
-    most = f"{found.largest:.{_digits(found)}f} {unit} at most"
-    shown = f"the target shows the ground {_directions(found)}"
+    most = f"{displacement.largest:.{_digits(displacement)}f} {displacement.unit} at most"
+    shown = f"the target shows the ground {_directions(displacement)}"
     return f"register with this {verdict.model}: {shown}; RMS {sizes}, {most}"
 
 
-def _directions(found: Displacement) -> str:
-    """The mean shift: "30 m further east and 12 m further south"."""
-    if found.unit == MAP_UNITS:
-        x, y = (f"{along:+.{_digits(found)}f}" for along in found.shift)
+def _sizes(displacement: Displacement) -> str:
+    """Root mean square and noise, such as "63.1 ± 4.9 m (6.3 ± 0.5 native px)"."""
+    digits, rms, noise = _digits(displacement), displacement.rms, displacement.noise
+    sizes = f"{rms:.{digits}f} ± {noise:.{digits}f} {displacement.unit}"
+    if not displacement.on_ground:
+        return sizes
+    return f"{sizes} ({rms / displacement.native_pixel:.1f} ± {noise / displacement.native_pixel:.1f} native px)"
+
+
+def _directions(displacement: Displacement) -> str:
+    """The mean shift, such as "30 m further east and 12 m further south"."""
+    digits, unit = _digits(displacement), displacement.unit
+    if unit == MAP_UNITS:
+        x, y = (f"{along:+.{digits}f}" for along in displacement.shift)
         return f"{x} {MAP_UNITS} off in x and {y} in y"
-    names = (("east", "west"), ("north", "south")) if found.on_ground else (("right", "left"), ("down", "up"))
+    names = (("east", "west"), ("north", "south")) if displacement.on_ground else (("right", "left"), ("down", "up"))
     parts = [
-        f"{abs(along):.{_digits(found)}f} {found.unit} further {name[along < 0]}"
-        for along, name in zip(found.shift, names, strict=True)
+        f"{abs(along):.{digits}f} {unit} further {name[along < 0]}"
+        for along, name in zip(displacement.shift, names, strict=True)
     ]
     return " and ".join(parts)
 
 
-def _digits(found: Displacement) -> int:
-    """Decimals that are worth reading, one where the noise is below ten."""
-    return 1 if found.noise < 10 else 0
+def _digits(displacement: Displacement) -> int:
+    """Significant decimals: one where the noise is below ten."""
+    return 1 if displacement.noise < 10 else 0
 
 
 def _displacement(
     reference: HasGrid, target: HasGrid, matches: Matches, registration: Registration
 ) -> Displacement | None:
-    """See :class:`Displacement`; None without georeference between images of different sizes.
+    """The displacement by a model.
 
-    Where the reference system cannot express the common ground, there is none either.
+    None without georeference between images of different sizes, and where the reference system ends.
     """
-    places = _lattice(common_corners(reference, target))
-    carried = registration.apply(places)
-    off_px = uncertainty_px(registration, matches, places)
+    xy = _samples(common_corners(reference, target))
+    target_xy = registration.apply(xy)
+    error_px = uncertainty_px(registration, matches, xy)
     systematic_px = SYSTEMATIC_PX if matches.similarity is None else REFINED_SYSTEMATIC_PX
-    noise_px = _STANDARD_ERRORS * math.sqrt(float(np.mean(off_px**2))) + systematic_px
-    errors = ground_errors(reference, target, places, carried)
+    noise_px = _STANDARD_ERRORS * math.sqrt(float(np.mean(error_px**2))) + systematic_px
+    errors = ground_errors(reference, target, xy, target_xy)
     if errors is not None:
-        known = errors.finite
-        if not len(known.east_m):
+        finite = errors.finite
+        if not len(finite.east_m):
             return None
-        moved = np.stack([known.east_m, known.north_m], axis=1)
-        return _measured(moved, noise_px * pixel_m(target), errors.native_pixel_m, errors.axes.unit)
+        shifts = np.stack([finite.east_m, finite.north_m], axis=1)
+        return _measured(shifts, noise_px * pixel_m(target), errors.native_pixel_m, errors.axes.unit)
     if (reference.size, reference.native_size) != (target.size, target.native_size):
         return None
     scale = np.array(target.native_size) / target.size
-    return _measured((carried - places) * scale, noise_px * math.sqrt(math.prod(scale)), None, "px")
+    return _measured((target_xy - xy) * scale, noise_px * math.sqrt(math.prod(scale)), None, "px")
 
 
-def _measured(moved: NDArray[np.float64], noise: float, native_pixel_m: float | None, unit: str) -> Displacement:
-    distance = np.linalg.norm(moved, axis=1)
+def _measured(shifts: NDArray[np.float64], noise: float, native_pixel_m: float | None, unit: str) -> Displacement:
+    """The displacement of shifts (N, 2) over the common ground."""
+    distance = np.linalg.norm(shifts, axis=1)
     return Displacement(
         on_ground=native_pixel_m is not None,
-        shift=(float(moved[:, 0].mean()), float(moved[:, 1].mean())),
+        shift=(float(shifts[:, 0].mean()), float(shifts[:, 1].mean())),
         rms=float(np.sqrt(np.mean(distance**2))),
         largest=float(distance.max()),
         noise=noise,
@@ -182,7 +193,7 @@ def _measured(moved: NDArray[np.float64], noise: float, native_pixel_m: float | 
     )
 
 
-def _lattice(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2) places in the box of (4, 2) corners."""
-    x, y = np.linspace(corners.min(axis=0), corners.max(axis=0), _PLACES).T
+def _samples(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2) points on a grid over the bounding box of (4, 2) corners."""
+    x, y = np.linspace(corners.min(axis=0), corners.max(axis=0), _SAMPLES).T
     return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
