@@ -19,7 +19,7 @@ from s2match.core.raster import HasGrid
 from s2match.core.scene import pair_of
 from s2match.io.pair_grid import grids_of
 from s2match.outputs.facts import facts, write_json
-from s2match.outputs.report.sections import model_section
+from s2match.outputs.report.page import render_page
 from s2match.registration.bspline_field import Field
 from s2match.registration.model import Registration
 from s2match.result import assemble
@@ -114,7 +114,7 @@ def test_points_of_the_files_go_where_the_registration_takes_them(
     told = json.loads((tmp_path / "a.json").read_text())["registration"]
 
     other_system = crs in (NEXT_ZONE, DEGREES)
-    page = unescape(model_section(result))
+    page = unescape(render_page(result, (), (), None))
     if other_system:
         assert told["matrix_reference_file_px_to_target_file_px"] is None
         assert "another reference system" in page and "EPSG:32636, to those of the target, EPSG:32636" in page
