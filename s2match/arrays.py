@@ -105,7 +105,7 @@ def bands_of(array: "NDArray[Any] | DataArray") -> tuple[NDArray[Any], NDArray[n
     values, nodata = _values_of(array)
     if values.ndim not in (2, 3) or values.dtype.kind not in "biuf":
         shape = " x ".join(map(str, values.shape))
-        raise UnreadableImageError(f"The array is no image: it is {shape} of type {values.dtype}.")
+        raise UnreadableImageError(f"The array is not an image: it is {shape} of type {values.dtype}.")
     axis = None if values.ndim == 2 else 0
     if isinstance(array, np.ndarray) and values.ndim == 3 and values.shape[2] < values.shape[0]:
         axis = 2
@@ -175,7 +175,7 @@ def _write(array: "NDArray[Any] | DataArray", folder: Path) -> Path:
         values = array.astype(np.uint8) if array.dtype == np.bool_ else array
         values.rio.to_raster(path)
     except (RuntimeError, ValueError, RasterioError) as error:
-        raise UnreadableImageError(f"The {folder.name} is no regular image: {str(error).rstrip('.')}.") from error
+        raise UnreadableImageError(f"The {folder.name} is not a regular image: {str(error).rstrip('.')}.") from error
     return path
 
 
@@ -183,7 +183,7 @@ def _write_values(array: NDArray[Any], path: Path) -> Path:
     """Write a GeoTIFF with the values of a NumPy array, without a georeference."""
     bands = _bands_first(array, path.stem)
     if bands.dtype.kind not in "biuf":
-        raise UnreadableImageError(f"The {path.stem} is no image: its values are of type {bands.dtype}.")
+        raise UnreadableImageError(f"The {path.stem} is not an image: its values are of type {bands.dtype}.")
     if bands.dtype == np.bool_:
         bands = bands.astype(np.uint8)
     elif bands.dtype == np.float16:
@@ -196,7 +196,7 @@ def _write_values(array: NDArray[Any], path: Path) -> Path:
             if np.ma.is_masked(bands):
                 file.write_mask(~np.ma.getmaskarray(bands).any(axis=0))
     except (RuntimeError, ValueError, TypeError, RasterioError) as error:
-        raise UnreadableImageError(f"The {path.stem} is no regular image: {str(error).rstrip('.')}.") from error
+        raise UnreadableImageError(f"The {path.stem} is not a regular image: {str(error).rstrip('.')}.") from error
     return path
 
 
@@ -213,4 +213,4 @@ def _bands_first(array: NDArray[Any], name: str) -> NDArray[Any]:
     if array.ndim == 3 and array.shape[0] in _BANDS:
         return array
     shape = " x ".join(map(str, array.shape))
-    raise UnreadableImageError(f"The {name} is no regular image: it is {shape}, not H x W, H x W x 3 or 3 x H x W.")
+    raise UnreadableImageError(f"The {name} is not a regular image: it is {shape}, not H x W, H x W x 3 or 3 x H x W.")

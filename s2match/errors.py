@@ -60,7 +60,7 @@ class OptionError(S2MatchError):
 
 
 class UnknownWeightsError(S2MatchError):
-    """Weights were asked for by a name nobody knows and that is no file."""
+    """The weights are neither a known name nor a file."""
 
     exit_code = 18
 
@@ -78,7 +78,7 @@ class CorruptWeightsError(S2MatchError):
 
 
 class DeviceError(S2MatchError):
-    """The device asked for is not there."""
+    """The device does not exist."""
 
     exit_code = 21
 
@@ -114,6 +114,6 @@ class MissingExtraError(S2MatchError):
 
 
 class CorrectionError(S2MatchError):
-    """A file cannot be corrected with the model, or not in the way that was asked for."""
+    """A file cannot be corrected with the model, or not as requested."""
 
     exit_code = 27

@@ -94,7 +94,7 @@ def match_scenes(
     check_device(settings.device)
     grids = grids_of(reference, target, settings.image_size, settings.overlap_only, settings.read_options)
     for role, grid in zip(("reference", "target"), grids, strict=True):
-        logger.info("%s: %s at %d x %d px", role, grid.scene.path, *grid.size)
+        logger.info("%s matched at %d x %d px: %s", role, *grid.size, grid.scene.path.name)
     if masking:
         grids = masked_grids(*grids, masking)
     with (

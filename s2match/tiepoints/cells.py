@@ -56,4 +56,4 @@ def numbers(name: str, values: Iterable[Any]) -> NDArray[np.float64]:
     try:
         return np.array([np.nan if value in (None, "") else float(value) for value in values])
     except (ValueError, TypeError, OverflowError):
-        raise ValueError(f"its column {name} holds something that is no number") from None
+        raise ValueError(f"its column {name} has a value that is not a number") from None

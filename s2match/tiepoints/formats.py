@@ -142,7 +142,7 @@ def _read_geojson(path: Path, reference: Grid, target: Grid) -> Table:
     document = json.loads(path.read_text(encoding="utf-8-sig"))
     features = document.get("features") if isinstance(document, dict) else None
     if not isinstance(features, list):
-        raise ValueError("it is no GeoJSON of features")
+        raise ValueError("it is not a GeoJSON FeatureCollection")
     properties = [feature.get("properties") if isinstance(feature, dict) else None for feature in features]
     rows = [row for row in properties if isinstance(row, dict)]
     if not rows or len(rows) < len(properties):
@@ -201,8 +201,8 @@ def _read_parquet(path: Path, reference: Grid, target: Grid) -> Table:
 
 def _table_of_frame(frame: "DataFrame") -> Table:
     """The columns of a data frame that are read."""
-    known = frame.astype(object).where(frame.notna(), None)
-    return {name: numbers(name, known[name]) for name in frame.columns if name in READ}
+    values = frame.astype(object).where(frame.notna(), None)
+    return {name: numbers(name, values[name]) for name in frame.columns if name in READ}
 
 
 @dataclass(frozen=True)

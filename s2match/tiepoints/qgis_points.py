@@ -97,7 +97,7 @@ def _in_reference_crs(map_xy: NDArray[np.float64], wkt: str | None, reference: G
         raise ValueError("its coordinate reference system is unknown")
     map_xy = reproject(map_xy, crs, reference.crs)
     if not np.isfinite(map_xy).all():
-        raise ValueError("its mapX and mapY are no coordinates of the reference system that its first line names")
+        raise ValueError("its mapX and mapY are not coordinates of the reference system in its first line")
     return map_xy
 
 

@@ -104,7 +104,7 @@ def points_of(table: Mapping[str, NDArray[np.float64]], reference: Grid, target:
     table = {name: np.where(values == _AROSICS_MISSING, np.nan, values) for name, values in table.items()}
     flags = _or_one(table.get("ENABLED"), len(table["X_IM"]))
     if not np.isin(flags, (0, 1)).all():
-        raise TiePointError("The column ENABLED of the tie points holds something other than 0 and 1.")
+        raise TiePointError("The column ENABLED of the tie points has values other than 0 and 1.")
     enabled = np.asarray(flags == 1)
     if enabled.sum() < SMALLEST_SAMPLE:
         raise TiePointError(
@@ -117,7 +117,7 @@ def points_of(table: Mapping[str, NDArray[np.float64]], reference: Grid, target:
     _check_map(rows, "X_MAP", "Y_MAP", xy1_px, target)
     confidence = _or_one(rows.get("CONFIDENCE"), len(xy0_px))
     if not ((confidence >= 0) & (confidence <= 1)).all():
-        raise TiePointError("A CONFIDENCE of the tie points is not 0 to 1.")
+        raise TiePointError("The column CONFIDENCE of the tie points has values outside of 0 to 1.")
     return TiePoints(
         reference,
         target,
@@ -195,8 +195,8 @@ def _check_map(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, xy: NDAr
     # "not a number" fails, too
     if not (distance_px[present] <= _TOLERANCE_PX).all():
         raise TiePointError(
-            f"The tie points are not of {grid.scene.path.name}: {x} and {y} lie elsewhere than their pixels do. Where "
-            "pixels were moved by hand, leave the columns of map coordinates out."
+            f"The tie points are not of {grid.scene.path.name}: {x} and {y} do not lie at the pixels of their "
+            "rows. If you moved pixels by hand, leave the columns of map coordinates out."
         )
 
 
@@ -206,7 +206,7 @@ def _correlated(rows: Mapping[str, NDArray[np.float64]]) -> NDArray[np.bool_] | 
     if values is None or np.isnan(values).all():
         return None
     if not np.isin(values[~np.isnan(values)], (0, 1)).all():
-        raise TiePointError("The column CORRELATED of the tie points holds something other than 0 and 1.")
+        raise TiePointError("The column CORRELATED of the tie points has values other than 0 and 1.")
     return np.asarray(values == 1)
 
 
@@ -220,5 +220,5 @@ def _optional(rows: Mapping[str, NDArray[np.float64]], name: str) -> NDArray[np.
         return None
     values = rows[name]
     if not np.isfinite(values).all():
-        raise TiePointError(f"The column {name} of the tie points lacks numbers in some rows.")
+        raise TiePointError(f"The column {name} of the tie points is empty in some rows.")
     return values

@@ -59,9 +59,9 @@ def test_bytes_are_read_as_they_are(write_image: Writer) -> None:
 
 def test_arrays_that_are_refused(write_image: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     array = opened(write_image("a.tif", texture(100, 100)))
-    with pytest.raises(UnreadableImageError, match="reference is no regular image"):
+    with pytest.raises(UnreadableImageError, match="reference is not a regular image"):
         match_arrays(array.transpose("y", "x", "band"), array)
-    with pytest.raises(UnreadableImageError, match="target is no regular image"):
+    with pytest.raises(UnreadableImageError, match="target is not a regular image"):
         match_arrays(array, xarray.DataArray(np.zeros((4, 3, 100, 100)), dims=("time", "band", "y", "x")))
     away = array.assign_coords(x=array.x + 1e5)
     with pytest.raises(NoOverlapError):
@@ -115,9 +115,9 @@ def test_what_is_masked_in_an_array_has_no_data() -> None:
 
 def test_values_that_are_no_images_are_refused(tmp_path: Path) -> None:
     image = texture(100, 100)
-    with pytest.raises(UnreadableImageError, match=r"reference is no regular image: it is 4 x 90 x 90, not H x W,"):
+    with pytest.raises(UnreadableImageError, match=r"reference is not a regular image: it is 4 x 90 x 90, not H x W,"):
         match_arrays(np.zeros((4, 90, 90)), image)
-    with pytest.raises(UnreadableImageError, match="target is no image: its values are of type complex128"):
+    with pytest.raises(UnreadableImageError, match="target is not an image: its values are of type complex128"):
         match_arrays(image, image.astype(complex))
     with pytest.raises(UnreadableImageError, match="target is a list, neither a NumPy array nor a DataArray"):
         match_arrays(image, image.tolist())

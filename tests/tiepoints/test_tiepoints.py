@@ -448,12 +448,12 @@ REFUSED = {
     "outside": (changed("X_IM", "4321"), "1 tie points lie outside of b.tif, 1200 x 900 px: the first at X_IM 4321"),
     "outside the reference": (changed("Y_IM_REF", "-80"), "outside of a.tif"),
     "empty": (changed("X_IM", ""), "outside of b.tif"),
-    "moved": (changed("X_IM", "200.5"), "not of b.tif: X_MAP and Y_MAP lie elsewhere"),
-    "no number": (changed("Y_IM", "many"), "column Y_IM holds something that is no number"),
+    "moved": (changed("X_IM", "200.5"), "not of b.tif: X_MAP and Y_MAP do not lie at the pixels"),
+    "no number": (changed("Y_IM", "many"), "column Y_IM has a value that is not a number"),
     "flag": (changed("ENABLED", "2"), "other than 0 and 1"),
-    "confidence": (changed("CONFIDENCE", "1.5"), "CONFIDENCE of the tie points is not 0 to 1"),
-    "scatter": (changed("SCATTER_PX", ""), "SCATTER_PX of the tie points lacks numbers"),
-    "mark": (changed("CORRELATED", "3"), "CORRELATED of the tie points holds something other than 0 and 1"),
+    "confidence": (changed("CONFIDENCE", "1.5"), "CONFIDENCE of the tie points has values outside of 0 to 1"),
+    "scatter": (changed("SCATTER_PX", ""), "SCATTER_PX of the tie points is empty in some rows"),
+    "mark": (changed("CORRELATED", "3"), "CORRELATED of the tie points has values other than 0 and 1"),
 }
 
 
@@ -496,7 +496,7 @@ def test_a_number_too_large_and_brackets_too_deep(pair: Pair, tmp_path: Path) ->
     for content, words in (
         (
             whole.replace('"ENABLED": 1', f'"ENABLED": {"9" * 400}', 1),
-            "column ENABLED holds something that is no number",
+            "column ENABLED has a value that is not a number",
         ),
         ("[" * 100_000, "nested too deeply"),
     ):
@@ -525,7 +525,7 @@ def test_a_first_line_that_names_another_system_than_the_coordinates(
     write_tie_points(tie_points_of(result), path)
     _, rest = path.read_text().split("\n", 1)
     path.write_text(f"#CRS: {crs}\n{rest}")
-    with pytest.raises(TiePointError, match=r"no coordinates of the reference system|reference system is unknown"):
+    with pytest.raises(TiePointError, match=r"not coordinates of the reference system|reference system is unknown"):
         read_tie_points(path, whole_file(result.reference), whole_file(result.target))
     assert capfd.readouterr().err == ""
 
