@@ -41,16 +41,18 @@ def radiometry_of(file: rasterio.DatasetReader, options: ReadOptions) -> Radiome
         radiometry = _of_8_bits(bits, coloured, *nodata)
     else:
         radiometry = _of_16_bits(file, indexes, *nodata, options)
-    _log.info(
-        "%s: %s; nodata %s (%s), offset %s (%s)",
-        Path(file.name).name,
-        radiometry.kind,
-        radiometry.nodata,
-        radiometry.nodata_from or "every number is data",
-        radiometry.offset,
-        radiometry.offset_from or "no reflectance",
-    )
+    _log.info("%s: %s", Path(file.name).name, _summary(radiometry))
     return radiometry
+
+
+def _summary(radiometry: Radiometry) -> str:
+    """Kind, nodata and offset with their sources, such as "stretched, nodata -9999 (declared)"."""
+    nodata = "every number is data"
+    if radiometry.nodata_from is not None:
+        value = "" if radiometry.nodata is None else f" {radiometry.nodata:g}"
+        nodata = f"nodata{value} ({radiometry.nodata_from})"
+    offset = "" if radiometry.offset is None else f", offset {radiometry.offset:g} ({radiometry.offset_from})"
+    return f"{radiometry.kind}, {nodata}{offset}"
 
 
 def _of_8_bits(bits: int, coloured: bool, nodata: float | None, nodata_from: str | None) -> Radiometry:

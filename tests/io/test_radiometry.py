@@ -198,3 +198,20 @@ def test_offsets_that_say_nothing(write_image: Writer, capsys: pytest.CaptureFix
     code, facts = matched(*pair(write_image, 0, "uint8", 700), "--offset", 1000)
     assert code == OptionError.exit_code and not facts
     assert "16 bits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("dtype", "nodata", "summary"),
+    [
+        ("uint8", None, "true colour, nodata 0 (zeros)"),
+        ("uint16", 7, "reflectance, nodata 7 (declared), offset 0 (minimum)"),
+        ("float32", None, "stretched, every number is data"),
+    ],
+)
+def test_the_radiometry_of_a_file_is_logged(
+    write_image: Writer, caplog: pytest.LogCaptureFixture, dtype: str, nodata: int | None, summary: str
+) -> None:
+    path = write_image("a.tif", texture(SIDE, SIDE).astype(dtype), nodata=nodata)
+    with caplog.at_level("INFO", logger="s2match.io"):
+        with_radiometry(read_grid(path))
+    assert caplog.messages == [f"a.tif: {summary}"]
