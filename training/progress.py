@@ -68,7 +68,7 @@ def plot_rows(rows: Sequence[Row]) -> Figure:
     """Figure of losses, recall and precision, and the fine stage's error, by step."""
     figure = new_figure(16, 4.8)
     steps, figures = [row.step for row in rows], np.array([row.figures for row in rows])
-    panels = (("loss", ("coarse", "fine")), ("share", _TITLES[2:5]), ("error in px, slope", _TITLES[5:]))
+    panels = (("loss", ("coarse", "fine")), ("fraction", _TITLES[2:5]), ("error in px, slope", _TITLES[5:]))
     for axes, (name, shown) in zip(figure.subplots(1, 3), panels, strict=True):
         for title, colour in zip(shown, (BLUE, VERMILION, GREEN), strict=False):
             axes.plot(steps, figures[:, _TITLES.index(title)], color=colour, label=title)

@@ -101,7 +101,7 @@ def load_stacks(paths: Sequence[Path], same_place: Sequence[str] = (), max_side:
         if max(raster.size) < _SHEET_BELOW_PX:
             chips.append(raster)
         else:
-            groups.setdefault(_place_of(raster, same_place), []).append(raster)
+            groups.setdefault(_place_key(raster, same_place), []).append(raster)
     stacks = [_stack(rasters) for rasters in groups.values()]
     return stacks + ([_sheet(chips)] if chips else [])
 
@@ -118,7 +118,7 @@ def _read(path: Path, max_side: int) -> Raster | None:
     return read_raster(path, (round(raster.size[0] * scale), round(raster.size[1] * scale)))
 
 
-def _place_of(raster: Raster, same_place: Sequence[str]) -> object:
+def _place_key(raster: Raster, same_place: Sequence[str]) -> object:
     """Key that is equal for the dates of one place."""
     if raster.georeferenced:
         return (str(raster.crs), tuple(raster.transform or ()), raster.size)

@@ -53,9 +53,10 @@ class LoftrMatcher:
         self._title = network.title
         self._to_gdal = 0.5 - network.pixel_centre
         self._has_local_fit = network.config.fine_iterations > 1
-        self._precision = precision or best_precision(device)
-        self._engine = Engine(network.net, device, self._precision, network.config)
-        logger.info("weights %s on %s in %s", self._title, device, self._precision)
+        precision = precision or best_precision(device)
+        self._precision_name = str(precision).removeprefix("torch.")
+        self._engine = Engine(network.net, device, precision, network.config)
+        logger.info("weights %s on %s in %s", self._title, device, self._precision_name)
         logger.debug("matching parameters: %s", network.config)
 
     @property
@@ -150,8 +151,7 @@ class LoftrMatcher:
         return in_gdal.subset(image0.image.valid_at(xy0) & image1.image.valid_at(xy1))
 
     def _provenance(self, confidence: float) -> Provenance:
-        precision = str(self._precision).removeprefix("torch.")
-        return Provenance(self._title, str(self.device), confidence, precision=precision)
+        return Provenance(self._title, str(self.device), confidence, precision=self._precision_name)
 
     @contextmanager
     def _memory_errors(self) -> Iterator[None]:

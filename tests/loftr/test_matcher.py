@@ -1,5 +1,6 @@
 """Matches are in the GDAL frame, on valid pixels only, and reproducible."""
 
+import logging
 from dataclasses import replace
 
 import kornia.feature
@@ -213,3 +214,11 @@ def test_impossible_requests_end_before_any_work(matcher: LoftrMatcher) -> None:
 
 def test_weights_say_their_frame() -> None:
     assert load_network("sentinel2").pixel_centre == 0.0
+
+
+def test_weights_device_and_precision_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, "s2match.loftr"):
+        LoftrMatcher(load_network("sentinel2"), CPU, torch.float32).match(*pair(width=128, height=128), 0.5)
+    assert "weights sentinel2 on cpu in float32" in caplog.messages
+    assert any("sentinel2.safetensors" in message for message in caplog.messages)
+    assert any("coarse matches above" in message for message in caplog.messages)
