@@ -1,4 +1,4 @@
-"""Pixels of the files of images that are crops, resized, or on the pixels of another image: of grids and of rasters."""
+"""File pixels of grids and rasters that are cropped, resized, or resampled onto another image."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ EAST = GRID @ Affine.translation(40.3, 20.6) @ Affine.scale(0.8, 1.2)
 
 
 def next_zone() -> Affine:
-    """Of an image in the next zone whose middle is near that of GRID."""
+    """Transform of an image in the next zone whose middle is near that of GRID."""
     x, y = Transformer.from_crs(UTM, NEXT_ZONE, always_xy=True).transform(*(GRID @ (WIDTH / 2, HEIGHT / 2)))
     return Affine(10, 0, round(x) - 10 * WIDTH // 2, 0, -10, round(y) + 10 * HEIGHT // 2)
 
@@ -54,7 +54,7 @@ def read_pair_of(write_image: Writer, case: str) -> tuple[tuple[Grid, Grid], tup
 
 
 def by_georeference(image: HasGrid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Pixels of an image in its file, through the map and by what the file itself says."""
+    """Pixels of an image in its file, by way of map coordinates and the georeference of the file."""
     assert image.transform is not None
     x, y = image.transform @ tuple(xy.T)
     with rasterio.open(image.scene.path) as file:
@@ -96,7 +96,7 @@ def test_tie_points_and_models_of_rasters_are_those_of_their_grids(case: str, wr
 
 
 @pytest.mark.parametrize("size", [(80, 100), (160, 150)])
-def test_a_part_without_a_georeference(size: tuple[int, int], write_image: Writer) -> None:
+def test_a_crop_without_a_georeference(size: tuple[int, int], write_image: Writer) -> None:
     grid = read_grid(write_image("a.tif", texture(WIDTH, HEIGHT), None, None))
     raster = read_whole(grid.cropped(Window(70, 30, 80, 100)).resized(size))
     corners = np.array([[0.0, 0.0], size])

@@ -1,4 +1,4 @@
-"""Metres: signs, units and CRS of the errors of matches."""
+"""Ground errors of matches: signs, units and CRS."""
 
 import numpy as np
 import pytest
@@ -85,7 +85,7 @@ def test_corners_of_the_ground_in_common() -> None:
     np.testing.assert_array_equal(common_corners(make_raster(IMAGE, None, None), target)[3], [128, 128])
 
 
-def test_what_grids_lead_to_expect() -> None:
+def test_the_expected_linear_part_of_two_grids() -> None:
     coarse = make_raster(IMAGE, GRID @ Affine.rotation(180) @ Affine.scale(2))
     np.testing.assert_allclose(expected_linear(make_raster(IMAGE), coarse), [[-0.5, 0], [0, -0.5]], atol=1e-6)
     np.testing.assert_array_equal(expected_linear(make_raster(IMAGE, None, None), coarse), np.eye(2))
@@ -116,7 +116,7 @@ def test_footprints_that_share_a_strip() -> None:
 
 @pytest.mark.real
 def test_two_sensors_two_crs() -> None:
-    """Sentinel-2 at 20 m in UTM and EMIT at 60 m in degrees show one valley."""
+    """A valley in Sentinel-2 at 20 m in UTM and in EMIT at 60 m in degrees."""
     from s2match.io.reader import read_raster
 
     sentinel, emit = (read_raster(REAL / "cross_sensor" / f"{name}_Haib_resize.tif") for name in ("S2", "EMIT"))

@@ -1,4 +1,4 @@
-"""Images past the 180th meridian, or with longitudes from 0 to 360 degrees, lose no ground."""
+"""Images across the 180th meridian, and longitudes from 0 to 360 degrees."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def on_the_meridian(zone: CRS = FIJI, longitude: float = 180.0, latitude: float 
 def in_degrees(
     image: NDArray[np.uint8], place: Affine, zone: CRS, longitude: float
 ) -> tuple[NDArray[np.uint8], Affine]:
-    """An image of a zone in degrees, exactly; its longitudes are within half a turn of a given one."""
+    """Write an image of a zone in degrees, exactly, with longitudes within half a turn of one."""
     x, y = np.meshgrid([0, SIDE], [0, SIDE])
     east, north = place @ (x.ravel(), y.ravel())
     west_to_east, south_to_north = transform(zone, DEGREES, east, north)
@@ -96,7 +96,7 @@ def test_two_images_in_degrees_of_different_turns(write_image: Writer) -> None:
 @pytest.mark.parametrize("turn", [0.0, 360.0])
 @pytest.mark.parametrize("kind", ["raster", "polygon"])
 def test_masks_of_any_turn_lie_on_an_image_of_any(write_image: Writer, tmp_path: Path, turn: float, kind: str) -> None:
-    """The mask covers what lies west of the meridian; the image is in degrees past 180, the mask of another turn."""
+    """The mask covers the ground west of the meridian, with longitudes a full turn off those of the image."""
     pixel = 1e-4
     image = read_grid(
         scene_of(write_image("a.tif", texture(80, 80), Affine(pixel, 0, 180 - 40 * pixel, 0, -pixel, 1), DEGREES))

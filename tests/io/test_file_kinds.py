@@ -1,4 +1,4 @@
-"""Files of every kind, and damaged ones: read right, or refused in one sentence."""
+"""File types and damaged files: each is read, or refused with one sentence."""
 
 import sys
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_a_palette_of_16_bits_becomes_colour(write_image: Writer) -> None:
 
 
 def virtual(path: Path, bands: list[tuple[str, Path, str]]) -> Path:
-    """A virtual file of 100 × 100 px: type, file and colour interpretation of each band."""
+    """Write a VRT of 100 × 100 px, with (type, file, colour interpretation) of each band."""
     each = "".join(
         f'<VRTRasterBand dataType="{kind}" band="{number}"><ColorInterp>{colour}</ColorInterp><SimpleSource>'
         f'<SourceFilename relativeToVRT="1">{source.name}</SourceFilename><SourceBand>1</SourceBand></SimpleSource>'
@@ -109,7 +109,7 @@ def test_a_container_names_its_images(tmp_path: Path) -> None:
     assert "2 images" in words and "spring" in words and "autumn" in words and "\n" not in words
 
 
-def test_sizes_that_no_memory_holds(write_image: Writer, tmp_path: Path) -> None:
+def test_sizes_beyond_the_limit_are_refused(write_image: Writer, tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     profile = {"driver": "GTiff", "width": 100_000, "height": 100_000, "count": 3, "dtype": "uint8"}
     with rasterio.open(path, "w", sparse_ok=True, tiled=True, bigtiff="YES", transform=GRID, crs=UTM, **profile):
@@ -118,7 +118,7 @@ def test_sizes_that_no_memory_holds(write_image: Writer, tmp_path: Path) -> None
         read_raster(path)
 
 
-def test_memory_that_is_not_there_is_said(write_image: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_is_an_error_of_the_image_size(write_image: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*given: object) -> None:
         raise MemoryError
 

@@ -1,4 +1,4 @@
-"""Masks: whatever file says it, and wherever that lies, a masked point never becomes a match."""
+"""Masks of any file type, CRS and pixel size; a masked point never becomes a match."""
 
 import json
 import math
@@ -53,7 +53,7 @@ def rectangle(transform: Affine, left: float, top: float, right: float, bottom: 
 
 
 def write_drawing(path: Path, geometries: list[dict[str, Any]], source: CRS = UTM, crs: CRS = WGS84) -> Path:
-    """Write geometries given in one CRS in another."""
+    """Write geometries of one CRS to a vector file in another."""
     import pyogrio
     import shapely
 
@@ -83,7 +83,7 @@ def write_drawing(path: Path, geometries: list[dict[str, Any]], source: CRS = UT
 def test_no_masked_sample_is_lost(
     write_image: Writer, pixel_m: float, offset_m: tuple[float, float], turn: float, zone: int, seed: int
 ) -> None:
-    """Whatever the pixel sizes, CRS and position: where the middle of a masked sample lies, the pixel is masked."""
+    """The pixel under the centre of a masked sample is masked, for any pixel size, CRS and position."""
     crs = CRS.from_epsg(zone)
     middle = tuple(v[0] for v in warp_points(UTM, crs, [603000.0], [5597000.0]))
     unit = 1e-5 if zone == 4326 else 1.0
@@ -105,7 +105,7 @@ def test_no_masked_sample_is_lost(
     at = [np.floor(v).astype(int) for v in (~grid.transform @ (ground[0], ground[1]))]
     inside = (at[0] >= 20) & (at[0] < 80) & (at[1] >= 10) & (at[1] < 60)
     assert masked[at[1][inside] - 10, at[0][inside] - 20].all()
-    # and no more than the box about a turned pixel, half a pixel and a sample reach
+    # and no more than the box about a turned pixel, half a pixel and a sample radius
     reach_m = 1.5 * pixel_m + 20 * math.sqrt(2) * 1.6
     rows, columns = np.nonzero(masked)
     px, py = grid.transform @ (columns + 20.5, rows + 10.5)
@@ -168,7 +168,7 @@ def test_where_a_mask_ends_nothing_is_masked(write_image: Writer) -> None:
 
 
 def test_across_the_180th_meridian(write_image: Writer) -> None:
-    """A world mask in degrees, under an image whose ground lies on both sides."""
+    """A world mask in degrees, and an image across the meridian."""
     zone = CRS.from_epsg(32760)
     east, north = (v[0] for v in warp_points(WGS84, zone, [180.0], [-17.0]))
     place = Affine(100, 0, east - 20000, 0, -100, north + 20000)
@@ -212,7 +212,7 @@ def test_not_a_number_masks_nothing(write_image: Writer) -> None:
     assert masked.sum() == 1 and masked[10, 20]
 
 
-# Drawings
+# Polygons
 
 
 # GeoJSON is in degrees
@@ -234,7 +234,7 @@ def test_polygons_mask_every_pixel_they_touch(tmp_path: Path, suffix: str, epsg:
 
 
 def test_long_sides_bend_as_the_ground_does(tmp_path: Path) -> None:
-    """Two points on a parallel, a tile apart: the side between them runs along it, not straight over the grid."""
+    """A side between two points on a parallel, a tile apart, follows the parallel."""
     box = {"type": "Polygon", "coordinates": [[(34.4, 50.0), (36.0, 50.0), (36.0, 50.6), (34.4, 50.6), (34.4, 50.0)]]}
     path = write_drawing(tmp_path / "mask.gpkg", [box], source=WGS84)
     grid = grid_of(10980, 10980)
@@ -315,7 +315,7 @@ def test_damaged_polygons_end_in_one_sentence(case: str, tmp_path: Path) -> None
     assert str(met.value).startswith(f"Cannot read the mask {path}: ") and "\n" not in str(met.value)
 
 
-def test_a_raster_that_nobody_can_place(write_image: Writer, tmp_path: Path) -> None:
+def test_a_raster_without_a_place_on_the_image(write_image: Writer, tmp_path: Path) -> None:
     other = Mask(write_image("mask.png", np.ones((80, 101), np.uint8), None, driver="PNG"))
     placed = Mask(write_image("mask.tif", np.ones((80, 101), np.uint8)))
     drawn = Mask(write_drawing(tmp_path / "mask.geojson", [rectangle(GRID, 0, 0, 9, 9)]))
@@ -375,12 +375,12 @@ def test_single_bright_pixels_are_no_cloud(pixel_m: float) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), pixel_m=st.sampled_from([20.0, 60.0, 110.0]))
-def test_what_lies_inside_the_reach_is_told_as_in_the_whole(seed: int, pixel_m: float) -> None:
+def test_pixels_inside_the_radius_are_classified_as_in_the_whole_image(seed: int, pixel_m: float) -> None:
     bright = texture(160, 160, seed, detail_px=4) > 160
     image = (bright[..., None] * np.full(3, 255)).astype(np.uint8)
-    reach = radius_px(pixel_m)
-    inner = slice(20 + reach, 140 - reach)
-    cut = saturated_cloud(image[20:140, 20:140], pixel_m)[reach : 120 - reach, reach : 120 - reach]
+    radius = radius_px(pixel_m)
+    inner = slice(20 + radius, 140 - radius)
+    cut = saturated_cloud(image[20:140, 20:140], pixel_m)[radius : 120 - radius, radius : 120 - radius]
     np.testing.assert_array_equal(saturated_cloud(image, pixel_m)[inner, inner], cut)
 
 
@@ -395,7 +395,7 @@ def test_a_window_sees_the_cloud_beside_it(write_image: Writer) -> None:
     assert 0 < beside.masked_share < 0.5
 
 
-def test_cloud_is_not_told_where_white_means_nothing(write_image: Writer) -> None:
+def test_cloud_needs_a_saturated_level_and_a_georeference(write_image: Writer) -> None:
     stretched = read_grid(write_image("a.tif", texture(100, 100).astype(np.float32)))
     nowhere = read_grid(write_image("b.png", texture(100, 100), None, driver="PNG"))
     usual = read_grid(write_image("c.tif", texture(100, 100)))
@@ -408,7 +408,7 @@ def test_cloud_is_not_told_where_white_means_nothing(write_image: Writer) -> Non
 # What a user gets
 
 
-def test_what_is_masked_is_not_valid_and_counted_apart_from_nodata(write_image: Writer) -> None:
+def test_masked_pixels_are_invalid_and_counted_apart_from_nodata(write_image: Writer) -> None:
     image = texture(200, 100)
     image[:, :50] = 0
     cover = np.zeros((100, 200), np.uint8)
@@ -427,7 +427,7 @@ def test_nothing_left(write_image: Writer) -> None:
 
 
 def run(tmp_path: Path, *options: object) -> tuple[int, dict[str, Any]]:
-    """The command on the sample, small; its exit code and facts."""
+    """Run the command on the sample at a small size: its exit code and facts."""
     arguments = ["--images", *SAMPLE, "--no-show", "--output", tmp_path / "r.png", "--json", tmp_path / "r.json"]
     arguments = ["--image_size", 480, 480, *arguments, *options]
     code = model_inference.main([str(argument) for argument in arguments])
@@ -455,7 +455,7 @@ def half_of_the_sample(tmp_path: Path, kind: str) -> Path:
 
 @pytest.fixture
 def matched(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The results that the command comes to."""
+    """Results of the command."""
     results: list[Any] = []
     kept = pipeline.match_scenes
     monkeypatch.setattr(pipeline, "match_scenes", lambda *given: results.append(kept(*given)) or results[0])
@@ -487,7 +487,7 @@ def test_no_match_lies_on_masked_ground(
     assert "50% masked)" in line
 
 
-def test_windows_know_of_masks(tmp_path: Path, matched: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_masks_apply_in_windows(tmp_path: Path, matched: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from s2match.matching import tiled
 
     monkeypatch.setattr(tiled, "ONE_PASS_PX", 400)
@@ -501,7 +501,7 @@ def test_windows_know_of_masks(tmp_path: Path, matched: list[Any], monkeypatch: 
         assert share_west(xy, grid, middle - 5) == 0
 
 
-def test_without_masks_the_answer_says_nothing_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_masks_the_json_has_no_facts_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, facts = run(tmp_path)
     assert code == 0 and facts["reference"]["masked_share"] == 0 and facts["reference"]["masks"] == []
     assert "masked" not in capsys.readouterr().out
@@ -514,7 +514,7 @@ def test_cloud_is_masked_by_the_command(tmp_path: Path, capsys: pytest.CaptureFi
     assert facts["target"]["cloud_share"] == facts["target"]["masked_share"]
 
 
-def test_cloud_and_other_masks_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_cloud_and_other_masks_are_counted_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, facts = run(tmp_path, "--mask_clouds", "--mask", half_of_the_sample(tmp_path, ".tif"))
     target = facts["target"]
     assert code == 0 and 0 <= target["cloud_share"] < target["masked_share"]
@@ -550,7 +550,7 @@ def test_a_mask_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_polygons_are_read_once_for_a_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not once for each window; parts and other sizes of the grid are masked as if they were read anew."""
+    """They are not read again for windows, crops and other sizes of the grid, and mask the same pixels there."""
     import pyogrio
 
     shapes = [rectangle(GRID, 5.3, 8.3, 30.3, 20.3), rectangle(GRID, 60.3, 40.3, 90.3, 77.3)]

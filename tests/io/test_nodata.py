@@ -1,4 +1,4 @@
-"""Where an image has data: in every band that is used, by what the file declares, what fills it, or what is said."""
+"""Nodata: declared by the file or an option, detected fill values, and patches of 0; a pixel needs all used bands."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ EAST_M, NORTH_M = 40.0, 30.0
 
 
 def filled() -> NDArray[np.bool_]:
-    """A wedge along the left edge, about a third of the image."""
+    """Mask of a wedge along the left edge, about a third of the image."""
     return np.arange(SIDE)[None] < 50 + 0.25 * np.arange(SIDE)[:, None]
 
 
@@ -35,7 +35,7 @@ def scene(dx: int = 0, dy: int = 0) -> NDArray[np.float32]:
 
 
 def matched(first: Path, second: Path, *options: object) -> tuple[int, dict[str, Any]]:
-    """The command; its exit code and facts."""
+    """Run the command: its exit code and facts."""
     out = first.parent
     arguments = ["--images", first, second, "--image_size", "native", "--no-show", "--output", out / "r.png"]
     code = model_inference.main([str(each) for each in (*arguments, "--json", out / "r.json", *options)])
@@ -96,7 +96,7 @@ def test_declared_zeros_read_as_well_as_undeclared(write_image: Writer) -> None:
 
 @pytest.mark.parametrize("count", [4, 5, 6])
 def test_alpha_counts_wherever_it_stands(write_image: Writer, count: int) -> None:
-    """The image beside it is not mixed with the white that is filled in."""
+    """Pixels beside transparent ones are not mixed with their white."""
     bands = np.stack([np.minimum(texture(120, 120, seed=k), 120) for k in range(count)])
     bands[:, :50] = 255
     bands[-1] = 255
@@ -112,7 +112,7 @@ def test_alpha_counts_wherever_it_stands(write_image: Writer, count: int) -> Non
 
 
 def test_alpha_is_no_colour(write_image: Writer) -> None:
-    """Of two bands and alpha the first is the image."""
+    """Of two bands and alpha the first one is used."""
     bands = np.stack([texture(100, 100), texture(100, 100, seed=1), np.full((100, 100), 255, np.uint8)])
     path = write_image("a.tif", bands, photometric="MINISBLACK")
     with rasterio.open(path, "r+") as file:
@@ -132,7 +132,7 @@ FILLS = [
 
 
 @pytest.mark.parametrize(("fill", "dtype", "scale"), FILLS)
-def test_undeclared_fill_is_found_and_said(
+def test_undeclared_fill_is_detected_and_reported(
     write_image: Writer, capsys: pytest.CaptureFixture[str], fill: float, dtype: str, scale: float
 ) -> None:
     code, facts = matched(*pair(write_image, fill, dtype, scale))
@@ -173,8 +173,8 @@ def test_a_few_outliers_are_no_fill(write_image: Writer) -> None:
     assert read_raster(write_image("a.tif", bands)).valid.all()
 
 
-def test_windows_and_the_whole_know_the_same_fill(write_image: Writer) -> None:
-    """Also a window that shows hardly anything of it, and one that shows nothing else."""
+def test_windows_and_the_whole_image_have_the_same_fill(write_image: Writer) -> None:
+    """Also in a window with hardly any fill, and in one with nothing else."""
     bands = scene()
     bands[:, filled()] = -9999
     grid = with_radiometry(read_grid(write_image("a.tif", bands)))
@@ -228,7 +228,7 @@ def measured_raster(path: Path, nodata: float) -> Raster:
 
 
 def test_nodata_of_the_command(write_image: Writer) -> None:
-    """A fill that no rule finds: 0.05 in the middle of the values."""
+    """A fill value that is not detected: 0.05, in the middle of the values."""
     paths = pair(write_image, 0.05, "float32")
     code, facts = matched(*paths, "--nodata", np.float32(0.05))
     assert code == 0
@@ -248,7 +248,7 @@ def test_nodata_of_the_command(write_image: Writer) -> None:
 def test_the_corrected_file_keeps_the_decision(
     write_image: Writer, fill: float, dtype: str, scale: float, options: tuple[object, ...]
 ) -> None:
-    """Fill is mixed with nothing, and the corrected file declares it; files that go along, too."""
+    """Fill is not mixed with data, and corrected files and siblings declare it."""
     first, second = pair(write_image, fill, dtype, scale)
     with rasterio.open(second) as file:
         sibling = write_image("near_infrared.tif", file.read(1), file.transform)
@@ -268,7 +268,7 @@ def test_the_corrected_file_keeps_the_decision(
 
 
 def test_nodata_of_the_images_is_a_class_of_a_mask(write_image: Writer) -> None:
-    """0 fills the images; in a cloud mask that goes along it means clear ground."""
+    """0 is the fill of the images, and clear ground in a sibling that is a cloud mask."""
     first, second = pair(write_image, 0, "float32")
     clouds = np.zeros((SIDE, SIDE), np.uint8)
     clouds[100:140, 100:140] = 1

@@ -1,4 +1,4 @@
-"""Images of any reference system, pixel size and footprint come onto grids that can be matched."""
+"""Pair grids of images of any CRS, pixel size and footprint."""
 
 import json
 from dataclasses import replace
@@ -31,7 +31,7 @@ SIDE = 400
 
 
 def projected(image: NDArray[np.uint8], crs: CRS, pixel: float, write_image: Writer, name: str = "b.tif") -> Path:
-    """An image on GRID written in another reference system, exactly."""
+    """Write an image on GRID in another CRS, exactly."""
     bounds = rasterio.transform.array_bounds(*image.shape, GRID)
     west, south, east, north = rasterio.warp.transform_bounds(UTM, crs, *bounds)
     width, height = int((east - west) / pixel), int((north - south) / pixel)
@@ -59,7 +59,7 @@ def shift_px(image: NDArray[np.uint8], other: NDArray[np.uint8], valid: NDArray[
 
 
 @pytest.mark.parametrize(("crs", "pixel"), [(NEXT_ZONE, 10.0), (NEXT_ZONE, 5.0), (GEOGRAPHIC, 0.0001)])
-def test_another_reference_system_comes_onto_the_lattice_of_the_reference(
+def test_a_target_of_another_crs_is_resampled_onto_the_pixels_of_the_reference(
     write_image: Writer, crs: CRS, pixel: float
 ) -> None:
     image = texture(SIDE, SIDE, seed=3)
@@ -89,7 +89,7 @@ def test_windows_of_a_resampled_grid_are_cuts_of_the_whole(write_image: Writer) 
     assert (whole.valid[70:150, 60:150] == part.valid).all()
 
 
-def test_what_lies_beyond_a_resampled_target_is_nodata(write_image: Writer) -> None:
+def test_pixels_beyond_a_resampled_target_are_nodata(write_image: Writer) -> None:
     image = texture(SIDE, SIDE, seed=4)
     _, target = grids_of(
         scene_of(write_image("a.tif", image)), scene_of(projected(image, NEXT_ZONE, 10, write_image)), None
@@ -139,7 +139,7 @@ def test_the_overlap_of_two_zones(write_image: Writer) -> None:
     assert target.crs == UTM and target.source is not None
 
 
-def test_overlaps_that_are_none(write_image: Writer) -> None:
+def test_overlaps_that_are_too_small(write_image: Writer) -> None:
     with pytest.raises(ImageSizeError, match="common ground is 20 x 400 px"):
         grids_of(*scenes(*strips(write_image, moved=380)), None, overlap_only=True)
     with pytest.raises(NoOverlapError):
@@ -168,7 +168,7 @@ def ground_pixels_m(grids: tuple[Grid, Grid]) -> NDArray[np.float64]:
 def test_a_chip_and_a_large_image_have_one_pixel_size(
     write_image: Writer, size: tuple[int, int] | None, chip_first: bool
 ) -> None:
-    """What of the large image lies far from the chip is left out, wherever in it the chip lies."""
+    """The large image is cropped around the chip, wherever the chip lies."""
     large = write_image("large.tif", np.zeros((1024, 768), np.uint8))
     for corner in ((344, 237), (0, 0), (500, 1000)):
         chip = write_image("chip.tif", np.zeros((300, 300), np.uint8), GRID @ Affine.translation(*corner))
@@ -204,7 +204,7 @@ def test_an_image_that_is_much_larger_along_one_side_is_cropped_along_it(write_i
 
 
 def test_neighbours_of_one_size_are_matched_whole(write_image: Writer) -> None:
-    """Tiles that share a strip keep the grids that they would have alone."""
+    """Tiles that share a strip are not cropped."""
     files = scenes(*strips(write_image, moved=350))
     for size in ((100, 100), (400, 400), (1098, 1098)):
         for grid, file in zip(grids_of(*files, size), files, strict=True):
@@ -222,7 +222,7 @@ def test_the_overlap_of_two_pixel_sizes_has_one(write_image: Writer) -> None:
 
 
 def test_long_and_thin_images_keep_their_proportions(write_image: Writer) -> None:
-    """A side gets no shorter than a match needs; the other then is longer than asked for."""
+    """The shorter side keeps its minimum, and the longer one then exceeds the box."""
     files = scenes(*(write_image(name, np.zeros((120, 2400), np.uint8)) for name in ("a.tif", "b.tif")))
     assert [grid.size for grid in grids_of(*files, (500, 500))] == [(1280, 64)] * 2
 
@@ -263,7 +263,7 @@ def test_the_command_matches_two_zones(write_image: Writer, tmp_path: Path, opti
 
 @pytest.mark.parametrize("zone", [UTM, NEXT_ZONE])
 def test_a_mask_of_the_files_pixels_follows_them(write_image: Writer, zone: CRS) -> None:
-    """A mask without a georeference lies on the pixels of the file, cropped or resampled though they are."""
+    """A mask without a georeference lies on the pixels of the file, also of a crop or a resampled image."""
     image = texture(SIDE, SIDE, seed=9)
     there = GRID @ Affine.translation(100, 40)
     reference = write_image("a.tif", image, there)

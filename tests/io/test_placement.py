@@ -1,4 +1,4 @@
-"""Georeferences of every kind are used or named: maps without a reference system, control points, points off Earth."""
+"""Georeferences: maps without a CRS, ground control points, other planets, points off Earth, axes of ground errors."""
 
 import csv
 import json
@@ -50,7 +50,7 @@ BEGINS, SAYS = (27, 34), (31, 31)
 
 
 def matched(reference: Path, target: Path, size: tuple[int, int] | None = None) -> PairResult:
-    """The pair, registered by true matches."""
+    """Register the pair with true matches."""
     first, second = grids_of(scene_of(reference), scene_of(target), size)
     xy = np.random.default_rng(0).uniform(40, SIDE - 10, (300, 2))
     scale = np.array(first.size) / SIDE
@@ -85,7 +85,7 @@ def test_maps_without_a_reference_system_are_compared_in_their_units(write_image
     assert "40.0 map units (4.00 px)" in page and re.search(r"\d m\b", page.split("<script")[0]) is None
 
 
-def test_what_is_made_of_a_map_without_a_reference_system_lies_on_it(write_image: Writer, tmp_path: Path) -> None:
+def test_outputs_of_a_map_without_a_crs_lie_on_the_map(write_image: Writer, tmp_path: Path) -> None:
     result = matched(*files(write_image, None, None))
     order = CorrectionRequest(tmp_path / "c.tif")
     correct(result, order)
@@ -188,7 +188,7 @@ def metric(crs: CRS, longitude: float, latitude: float) -> Raster:
     ("code", "longitude", "latitude"),
     [(3067, 29.5, 65.0), (2154, 3.0, 46.5), (3413, -45.0, 70.5), (3035, 22.0, 52.0), (32633, 15.0, 41.0)],
 )
-def test_shifts_are_told_along_the_metric_axes_of_the_file(code: int, longitude: float, latitude: float) -> None:
+def test_shifts_are_measured_along_the_metric_axes_of_the_file(code: int, longitude: float, latitude: float) -> None:
     raster = metric(CRS.from_epsg(code), longitude, latitude)
     errors = ground_errors(raster, raster, np.array([[60.0, 60.0]]), np.array([[60.17, 60.134]]))
     assert errors is not None
@@ -295,7 +295,7 @@ def test_a_pole_lies_in_the_footprint_of_the_image_around_it() -> None:
 
 
 def test_a_part_of_the_disk_is_matched_with_an_image_of_a_zone(write_image: Writer) -> None:
-    """The disk has no place in the zone as a whole; the zone has one in the disk."""
+    """The zone cannot express the whole disk; the disk can express the zone."""
     near = write_image("a.tif", texture(300, 300), Affine(3000, 0, 0, 0, -3000, 900_000), CRS.from_epsg(32632))
     side = 800
     place = Affine(14_000, 0, -5_600_000, 0, -14_000, 5_600_000)

@@ -1,4 +1,4 @@
-"""The numbers of a file become grey levels in one way, wherever it is read, and say what reflectance they are."""
+"""Radiometry: one conversion to grey levels per file, reflectance and its offset, saturation."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +69,7 @@ def product(folder: Path, level: str, offset: int | None) -> Path:
 def test_a_window_has_the_grey_levels_of_the_whole(
     write_image: Writer, dtype: str, size: tuple[int, int] | None
 ) -> None:
-    """Whatever it shows: dark ground, bright soil, or cloud alone."""
+    """Of windows with dark ground, bright soil, or cloud alone."""
     bands = (reflectance() * (1 if dtype == "float32" else 10_000)).astype(dtype)
     grid = with_radiometry(read_grid(write_image("a.tif", bands), size))
     whole = read_raster(grid.scene, size)
@@ -90,7 +90,7 @@ def test_a_window_inside_cloud_is_cloud(write_image: Writer) -> None:
 
 
 def test_similarity_before_and_after_compares_like_with_like(write_image: Writer) -> None:
-    """The brightest part of the target leaves the image with the correction: the rest keeps its grey levels."""
+    """The correction moves the brightest part of the target out of the image; the rest keeps its grey levels."""
     scene = texture(SIDE + 40, SIDE + 40, detail_px=3) / 700
     scene[:, :40] += 0.6
     reference = write_image("reference.tif", scene[20 : 20 + SIDE, 40 : 40 + SIDE].astype(np.float32))
@@ -115,7 +115,7 @@ def test_similarity_before_and_after_compares_like_with_like(write_image: Writer
 @pytest.mark.parametrize("told", ["tags", "2.0000e-05", "metadata 1C", "metadata 2A", "option", "minimum"])
 @pytest.mark.parametrize("added", [0, 1000])
 def test_the_offset_is_no_reflectance(write_image: Writer, tmp_path: Path, told: str, added: int) -> None:
-    """Whoever tells it: the image is that of reflectance, soil is ground, and cloud is cloud."""
+    """For every source of the offset, grey levels are those of reflectance, and cloud is masked, soil not."""
     options, name, steps = ReadOptions(), "T36UXA_20230820T083601_B04.tif", 10_000.0
     if told.startswith("metadata"):
         level = told.split()[1]
@@ -149,7 +149,7 @@ def test_bare_soil_is_no_cloud(write_image: Writer) -> None:
 
 
 def test_an_older_product_has_no_offset(write_image: Writer, tmp_path: Path) -> None:
-    """Its metadata name none, though its darkest pixels could be such."""
+    """Its metadata name none, though its darkest pixels reach the offset."""
     name = product(tmp_path, "1C", None).relative_to(tmp_path) / "T36UXA_20180820T083601_B04.tif"
     path = write_image(str(name), numbers(1200))
     raster = read_raster(path)
@@ -158,7 +158,7 @@ def test_an_older_product_has_no_offset(write_image: Writer, tmp_path: Path) -> 
 
 
 def test_a_snowy_product_is_not_all_white(write_image: Writer, tmp_path: Path) -> None:
-    """Its reflectance is known, and all of it is above what a true-colour image shows: it is stretched, and cloud."""
+    """Reflectance that would all be saturated is stretched, and still masked as cloud."""
     name = product(tmp_path, "1C", -1000).relative_to(tmp_path) / "T36UXA_20230120T083601_B04.tif"
     path = write_image(str(name), (texture(SIDE, SIDE) * 10.0 + 6000).astype(np.uint16))
     assert read_raster(path).image.std() > 30
@@ -166,13 +166,13 @@ def test_a_snowy_product_is_not_all_white(write_image: Writer, tmp_path: Path) -
     assert read_window(replace(grid, masking=CLOUDED), Window(0, 0, 100, 100)).masked_share == 1
 
 
-def test_numbers_that_may_be_anything_tell_no_cloud(write_image: Writer) -> None:
+def test_without_reflectance_there_is_no_cloud_mask(write_image: Writer) -> None:
     grid = read_grid(write_image("a.tif", (texture(SIDE, SIDE) * 10.0 + 9000).astype(np.uint16)))
     with pytest.raises(MaskError, match=r"Cloud cannot be told from a\.tif"):
         masked_grids(grid, grid, CLOUDED)
 
 
-def test_the_command_says_what_it_took_the_offset_from(write_image: Writer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_reports_the_source_of_the_offset(write_image: Writer, capsys: pytest.CaptureFixture[str]) -> None:
     paths = pair(write_image, 0, "uint16", 10_000)
     for path in paths:
         with rasterio.open(path, "r+") as file:
@@ -192,7 +192,7 @@ def test_the_command_says_what_it_took_the_offset_from(write_image: Writer, caps
     assert "offset" not in capsys.readouterr().out
 
 
-def test_offsets_that_say_nothing(write_image: Writer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_offsets_that_apply_to_no_image_are_refused(write_image: Writer, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(OptionError, match="Offset -1000 is out of range"):
         Settings(offset=-1000)
     code, facts = matched(*pair(write_image, 0, "uint8", 700), "--offset", 1000)

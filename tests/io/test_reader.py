@@ -1,4 +1,4 @@
-"""Images come in at the resolution asked for, with a transform that is true to their pixels."""
+"""Reading at any size, from any stored resolution, with a transform that is exact for the pixels."""
 
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +49,7 @@ def test_decimated_jp2_is_true_to_the_grid(write_image: Writer, side: int, size:
 def test_small_tiles_do_not_bend_a_reduced_jp2(
     tmp_path: Path, side: int, size: int, tile: int, irreversible: bool
 ) -> None:
-    """Of a level, tiles of 8 px hold one or two samples, and GDAL says that the image is one block."""
+    """Tiles of 8 px have one or two samples at a level, and GDAL reports one block."""
     full = texture(side, side, detail_px=1.5 * side / size)
     path = tmp_path / "a.jp2"
     levels = min(5, tile.bit_length() - 1)
@@ -69,7 +69,7 @@ def test_small_tiles_do_not_bend_a_reduced_jp2(
 def test_at_exactly_half_size_the_finest_detail_is_true_to_five_hundredths(
     write_image: Writer, size: int, irreversible: bool
 ) -> None:
-    """What the README says: detail as fine as a pixel can show is the worst there is."""
+    """Detail of the size of a pixel is the worst case."""
     full = texture(1200, 1200, detail_px=0.3 * 1200 / size)
     path = write_image("a.jp2", full, REVERSIBLE="NO" if irreversible else "YES")
     raster = read_raster(path, (size, size))
@@ -78,7 +78,7 @@ def test_at_exactly_half_size_the_finest_detail_is_true_to_five_hundredths(
 
 
 def test_gdal_s_own_decimated_read_would_not_be(write_image: Writer) -> None:
-    """The reason for reading levels by hand: if GDAL mends this, the code here can go."""
+    """The reason for choosing levels here: if GDAL corrects this, that code can be deleted."""
     full = texture(2745, 2745, detail_px=15)
     path = write_image("a.jp2", full)
     with rasterio.open(path) as file:
@@ -90,7 +90,7 @@ def test_gdal_s_own_decimated_read_would_not_be(write_image: Writer) -> None:
 @pytest.mark.parametrize("method", ["average", "nearest", "cubic"])
 @pytest.mark.parametrize("suffix", ["tif", "jp2"])
 def test_overviews_added_later_are_true_to_the_grid(write_image: Writer, method: str, suffix: str) -> None:
-    """Averaged ones are used, others lie anywhere in their blocks; beside a JP2 they hide the file's own levels."""
+    """Averaged overviews are used, others not; those beside a JP2 hide its own levels."""
     full = texture(1373, 1373, detail_px=12)
     path = write_image("a.tif", full)
     with rasterio.Env(TIFF_USE_OVR=suffix == "jp2"), rasterio.open(path, "r+") as file:
@@ -105,7 +105,7 @@ def test_overviews_added_later_are_true_to_the_grid(write_image: Writer, method:
 
 
 def test_two_sizes_of_one_file_share_the_ground(write_image: Writer) -> None:
-    """2× scale: x in the small image is exactly 2x in the large one, and both say the same map coordinates."""
+    """At half the size, x is x/2 exactly, with the same map coordinates."""
     path = write_image("a.jp2", texture(600, 400))
     small, large = read_raster(path, (300, 200)), read_raster(path, (600, 400))
     assert small.transform is not None and large.transform is not None
@@ -158,7 +158,7 @@ def test_float_is_stretched(write_image: Writer) -> None:
 
 @pytest.mark.parametrize("size", [None, (150, 150)])
 def test_half_swath(write_image: Writer, size: tuple[int, int] | None) -> None:
-    """Nodata is found, is 0, and darkens none of the pixels beside it."""
+    """Nodata is 0 in the image, and does not darken the pixels beside it."""
     image = np.maximum(texture(600, 600, detail_px=20), 100)
     inside = np.arange(600)[None] > 250 + 0.2 * np.arange(600)[:, None]
     raster = read_raster(write_image("a.jp2", np.where(inside, image, 0).astype(np.uint8)), size)
@@ -192,7 +192,7 @@ def test_not_an_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [None, (300, 300), (80, 80)])
 @pytest.mark.parametrize("share", [0.3, 0.9])
 def test_truncated_jp2(write_image: Writer, size: tuple[int, int] | None, share: float) -> None:
-    """GDAL reads on where the file has ended; the reader must not, at any resolution."""
+    """GDAL reads past the end of the file without an error; the reader must not, at any resolution."""
     path = write_image("a.jp2", texture(1100, 1100), BLOCKXSIZE=512, BLOCKYSIZE=512)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * share)])
@@ -242,7 +242,7 @@ def test_declared_nodata_and_not_a_number_together(write_image: Writer) -> None:
 
 
 def test_single_zeros_are_dark_pixels(write_image: Writer) -> None:
-    """Where nobody declares nodata, only patches of zeros are."""
+    """In files without nodata only patches of zeros are nodata."""
     image = texture(200, 200)
     image[np.random.default_rng(0).random(image.shape) < 0.08] = 0
     image[:40, :40] = 0
@@ -267,7 +267,7 @@ def test_uint16_that_is_no_reflectance_is_stretched(write_image: Writer) -> None
 
 
 def test_a_local_grid_is_a_map_without_a_reference_system(write_image: Writer) -> None:
-    """It says how files of it lie to each other, and nothing of where on Earth."""
+    """Its images can be compared with each other, but have no place on Earth."""
     site = rasterio.crs.CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1]]')
     raster = read_raster(write_image("a.tif", texture(80, 80), crs=site))
     assert raster.transform == GRID and raster.crs is None
@@ -309,7 +309,7 @@ def test_a_window_without_data_is_empty(write_image: Writer) -> None:
 
 @pytest.mark.parametrize("size", [(512, 512), (256, 256), (200, 200)])
 @pytest.mark.parametrize("on_reference_of_another", [False, True])
-def test_what_windows_share_is_decoded_once_while_files_are_held(
+def test_blocks_of_several_windows_are_decoded_once_while_files_are_kept_open(
     write_image: Writer, size: tuple[int, int], on_reference_of_another: bool
 ) -> None:
     """At any resolution, and where pixels are resampled from a grid of another reference system."""
