@@ -53,7 +53,7 @@ class MatchOptions(Choices, total=False):
     show_progress: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Coregistration:
     """A pair of which the target was corrected.
 
@@ -67,6 +67,13 @@ class Coregistration:
     result: PairResult
     files: tuple[Path, ...] = ()
     improvement: Improvement | None = None
+
+    def __repr__(self) -> str:
+        """The result, the files and whether the target agrees better with the reference."""
+        better = None if self.improvement is None else self.improvement.better
+        files = ", ".join(map(str, self.files)) or "none"
+        outcome = {None: "unknown", True: "yes", False: "no"}[better]
+        return f"{self.result!r}\n  {'files':<9}{files}\n  {'better':<9}{outcome}"
 
 
 def match(

@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +74,7 @@ class Improvement:
 
     before: Agreement
     after: Agreement
-    previews: tuple[Raster, Raster, Raster]
+    previews: tuple[Raster, Raster, Raster] = field(repr=False)
     same_points: bool = False
     axes: GroundAxes = IN_METRES
 

@@ -156,7 +156,7 @@ def test_refusals_come_before_the_work(
 @pytest.mark.slow
 def test_the_sample_with_a_wrong_georeference(tmp_path: Path, capsys: Capture) -> None:
     """What is left is measured on the pixels, against the sample as it was."""
-    from test_coregistration import correlation_shift, least_squares_shift
+    from test_pixel_map import correlation_shift, least_squares_shift
 
     names = "SYNTHETIC-B_20240510T103621_TCI.jp2", "SYNTHETIC-B_20220829T103641_TCI.jp2"
     with rasterio.open(SAMPLE / names[1]) as file:

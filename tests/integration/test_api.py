@@ -95,7 +95,9 @@ def test_a_pair_is_coregistered_and_warp_gives_the_same_pixels(pair: Pair, write
     kept = [path.read_bytes() for path in pair]
     done = s2match.coregister(*pair, tmp_path / "out.tif", sibling, **OPTIONS)
     assert [path.name for path in done.files] == ["out.tif", "half_coregistered.tif"]
-    assert done.improvement is not None and done.improvement.better
+    assert done.improvement is not None and done.improvement.better and "array" not in repr(done.improvement)
+    assert [line.split()[0] for line in repr(done).splitlines()[5:]] == ["files", "better"]
+    assert repr(done).endswith("yes")
     assert [path.read_bytes() for path in pair] == kept
     with rasterio.open(done.files[0]) as file, rasterio.open(pair[0]) as reference:
         assert file.transform == GRID and file.crs == UTM
