@@ -15,7 +15,7 @@ from s2match.core.ground_errors import GroundErrors, ground_errors
 from s2match.core.image_size import fit_size
 from s2match.core.mask import Masking
 from s2match.core.matches import Matches
-from s2match.core.raster import Patch, Raster
+from s2match.core.raster import Patch, Raster, grid_of
 from s2match.core.window import Window
 from s2match.correction.image_similarity import MARGIN_PX, ImagePairs, SimilarityMetrics, similarity_metrics
 from s2match.io.pair_grid import read_pair, resampled_onto
@@ -97,7 +97,7 @@ def measure_improvement(
     """Measure the agreement of a target before and after its correction, at the size the pair was matched at.
 
     Args:
-        result: A pair with a registration, whose images are grids.
+        result: A pair with a registration.
         corrected: The corrected target.
         rematch: Matches the reference with the corrected target as the pair was matched. None uses the matches of the
             pair, with each point of the target moved to its position in the corrected file.
@@ -109,8 +109,7 @@ def measure_improvement(
         UnreadableImageError: A file cannot be read.
         NoValidPixelsError: The corrected file has no valid pixel.
     """
-    reference, target = result.reference, result.target
-    assert isinstance(reference, Grid) and isinstance(target, Grid), "images in memory have no file to correct"
+    reference, target = grid_of(result.reference), grid_of(result.target)
     assert result.registration is not None, "nothing was corrected"
     if result.errors is None:
         return None

@@ -17,6 +17,7 @@ from s2match.core.scene import scene_of
 from s2match.correction.evaluation import Agreement, Improvement, measure_improvement
 from s2match.correction.request import CorrectionRequest, correct
 from s2match.io.pair_grid import grids_of
+from s2match.io.reader import read_whole
 from s2match.matching.tiled import previews_of
 from s2match.outputs.correction_text import correction_facts, correction_lines, warning_line
 from s2match.registration.fit import fit
@@ -85,6 +86,16 @@ def test_a_correction_that_helps(
     assert lines[2].split() == ["matches", str(found.before.matches), str(found.after.matches)]
     facts = correction_facts(order, found)["correction"]
     assert facts["better"] is True and facts["after"]["similarity"] == found.after.similarity
+
+
+def test_rasters_are_measured_as_their_grids_are(pair: Callable[..., PairResult], tmp_path: Path) -> None:
+    result, out = pair(size=(150, 150)), tmp_path / "out.tif"
+    assert isinstance(result.reference, Grid) and isinstance(result.target, Grid)
+    rasters = replace(result, reference=read_whole(result.reference), target=read_whole(result.target))
+    correct(rasters, CorrectionRequest(out))
+    of_grids, of_rasters = (measure_improvement(one, out, right) for one in (result, rasters))
+    assert of_grids is not None and of_rasters is not None
+    assert (of_rasters.before, of_rasters.after) == (of_grids.before, of_grids.after)
 
 
 def test_a_correction_that_does_not_help_is_said(pair: Callable[..., PairResult], tmp_path: Path) -> None:
