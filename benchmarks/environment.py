@@ -22,8 +22,18 @@ def environment(device: torch.device) -> dict[str, Any]:
         "opencv": cv2.__version__,
         "numpy": np.__version__,
         "device": str(device),
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "threads": torch.get_num_threads(),
     }
+
+
+def _processor() -> str:
+    """Name of the processor, as Linux tells it; empty elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def _git(*arguments: str) -> str | None:

@@ -34,6 +34,7 @@ PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PICTURE = ROOT / "docs" / "result.jpg"
 CURVES = ROOT / "docs" / "accuracy.png"
 SPEED_JSON = DEFAULT_JSON.with_name("speed.json")
+SPEED_GPU_JSON = DEFAULT_JSON.with_name("speed_gpu.json")
 ALL_TABLES = DEFAULT_JSON.with_suffix(".md")
 ALL_DEFORMATIONS = REGISTRATION_JSON.with_suffix(".md")
 # The offset whose pairs docs/accuracy.md shows one by one.
@@ -78,6 +79,11 @@ def all_tables() -> str:
 def speed_tables() -> str:
     """Markdown tables of time and memory, as last measured."""
     return table(json.loads(SPEED_JSON.read_text()))
+
+
+def gpu_tables() -> str:
+    """Markdown tables of time and memory on a GPU, as last measured."""
+    return table(json.loads(SPEED_GPU_JSON.read_text()))
 
 
 def native_tables() -> str:
@@ -127,6 +133,7 @@ def sample_summary(picture: Path) -> str:
 TABLES: Mapping[str, Callable[[], str]] = {
     "accuracy": accuracy_tables,
     "speed": speed_tables,
+    "speed_gpu": gpu_tables,
     "native": native_tables,
     "registration": registration_tables,
     "months": months_tables,

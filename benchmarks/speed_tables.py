@@ -25,7 +25,8 @@ def table(result: dict[str, Any]) -> str:
         if case["path"] == "stock":
             stock[key] = timing
         lines.append(row(_network_cells(result, timing, stock[key])))
-    lines += ["", row(["two full tiles, whole command", "path", "time", "memory"]), "|---|---|---:|---:|"]
+    if result["tiles"]:
+        lines += ["", row(["two full tiles, whole command", "path", "time", "memory"]), "|---|---|---:|---:|"]
     for tile in result["tiles"]:
         base = next(r for r in result["tiles"] if r["network"] == tile["network"] and r["path"] == "stock")
         faster = f" ({base['total_s'] / tile['total_s']:.1f}×)" if tile["path"] != "stock" else ""
@@ -43,11 +44,16 @@ def _network_cells(result: dict[str, Any], timing: dict[str, Any], stock: dict[s
     path = result["half"] if case["path"] == "half" else case["path"]
     gflop = result["gflop"][f"{case['network']} {case['size']}"]
     rate = result["gemm_gflops"]["bfloat16" if case["path"] == "half" else "float32"]
-    cells = [f"{case['network']}, {case['size']}", path, f"{timing['total_s']:.2f} s{faster}"]
+    cells = [f"{case['network']}, {case['size']}", path, f"{_time(timing['total_s'])}{faster}"]
     cells.append(f"{timing['peak_gb']:.2f} GB{less}")
     for stage in _STAGES:
         seconds = timing["stages_s"].get(stage, 0.0)
         # the scores stay in float32
         bound = gflop.get(stage, 0.0) / (result["gemm_gflops"]["float32"] if stage == "matching" else rate)
-        cells.append(f"{seconds:.2f} s" + (f" (bound {bound:.2f})" if bound else ""))
+        cells.append(_time(seconds) + (f" (bound {_time(bound)})" if bound else ""))
     return cells
+
+
+def _time(seconds: float) -> str:
+    """A time for people, in milliseconds where it is short."""
+    return f"{1000 * seconds:.0f} ms" if seconds < 0.1 else f"{seconds:.2f} s"

@@ -88,7 +88,7 @@ def test_what_windows_fill_lies_where_nothing_else_does(
     matcher: LoftrMatcher, write_image: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The network is silent in a strip that crosses windows and seams, of windows that hold what is correlated."""
-    match = matcher.match
+    match = LoftrMatcher.match
     pairs: list[WindowPair] = []
 
     def planned(*arguments: Any, **options: Any) -> list[WindowPair]:
@@ -101,7 +101,7 @@ def test_what_windows_fill_lies_where_nothing_else_does(
 
     reference, target = pair_of(write_image, size=(WIDTH, WIDTH))
     monkeypatch.setattr(tiled, "plan", planned)
-    monkeypatch.setattr(matcher, "match", silent)
+    monkeypatch.setattr(LoftrMatcher, "match", silent)
     found = match_grids(matcher, (reference, target), previews_of(reference, target), Settings(refine=True))
     assert found.correlated is not None
     new, others = found.subset(found.correlated), found.subset(~found.correlated)
