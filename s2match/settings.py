@@ -1,4 +1,4 @@
-"""How a pair is matched: every choice in one value."""
+"""``Settings``: every option of matching and fitting a pair, in one value."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,16 +14,16 @@ from s2match.registration.options import FitOptions
 # Name of the weights that come with the package.
 BUNDLED = "sentinel2"
 
-# Width and height that images are matched at: a full tile then has 100 m per pixel.
+# Default width and height to match at: a full Sentinel-2 tile then has pixels of 100 m.
 IMAGE_SIZE = (1098, 1098)
 
-# What each preset chooses; what is given beside it wins.
+# Settings of each preset; explicit ones override them.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "fast": {"image_size": None, "refine": True, "coverage": 0.1, "max_points": 5000},
     "thorough": {"image_size": None, "refine": True},
 }
 
-# What the network may run in; auto is the fastest of the processor or card that keeps the matches.
+# Number formats of the network; auto is the fastest of the device that keeps the matches.
 PRECISIONS = ("auto", "float32", "bfloat16")
 
 
@@ -49,30 +49,31 @@ class Choices(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Settings:
-    """How a pair is matched.
+    """The options of a pair.
 
     Attributes:
         weights: Name or path of the weights.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        confidence: Matches kept have a confidence above this.
-        geometry: Name of the model to fit, or ``auto`` to have it chosen.
+        confidence: Threshold that the confidence of every match exceeds, 0 to 1.
+        geometry: Model to fit, one of :data:`s2match.registration.options.MODELS`, or ``auto`` to have it chosen.
         ransac_threshold_px: Largest distance of an inlier from the model, in pixels of the matched target. Fits that
-            only tell where to look allow for at least 1.5 px, and 3 px where scale and turn are measured.
+            only predict where to search use at least 1.5 px, and the one that measures scale and rotation 3 px.
         seed: Seed of the robust fits.
-        max_points: Matches to keep at most, spread evenly over the image.
-        search_radius_m: How far from where it is expected a window's ground is sought, metres on the ground; None suits
-            what tells where to expect it. Images that are matched in one pass are searched as a whole.
-        refine: Measure matches again on the pixels, see :func:`s2match.matching.subpixel.refine`; None: where
+        max_points: Maximum number of matches, evenly spread over the image.
+        search_radius_m: Radius around its predicted position in which a window is searched for, metres on the ground.
+            None for the uncertainty of the prediction. It does not apply to images that are matched in one pass.
+        refine: Whether to refine matches to sub-pixel accuracy, see :func:`s2match.matching.subpixel.refine`. None: if
             ``image_size`` is None.
-        coverage: Share of the common ground to look at, where images are matched in windows; above 0, up to 1.
-        image_size: Width and height to match at, in pixels; None for every pixel of the reference, the target at the
-            same pixel size on the ground. Large images are matched in windows.
-        overlap_only: Match nothing but the ground that both images show, see :func:`s2match.io.pair_grid.grids_of`.
-        precision: Number format of the network, one of :data:`PRECISIONS`. Processors differ in what is fastest; with
-            ``float32`` all of them find the same matches but for rounding.
-        nodata: The number that means no data in both images, whatever the files say; not a number: none does. None: the
-            files tell.
-        offset: The number that means reflectance 0 in 16-bit images, such as 1000; None: the files tell.
+        coverage: Fraction of the common ground that is matched, where images are matched in windows; above 0, up to 1.
+        image_size: Width and height to match at, in pixels. None for every pixel of the reference, and the target at
+            the same pixel size on the ground. Large images are matched in windows.
+        overlap_only: Whether to match only the ground that both images show, see
+            :func:`s2match.io.pair_grid.grids_of`.
+        precision: Number format of the network, one of :data:`PRECISIONS`. The fastest depends on the processor. With
+            ``float32`` the matches are the same on all of them, except for rounding.
+        nodata: Pixel value that means no data in both images, whatever the files say; NaN for none. None: the value of
+            each file.
+        offset: Pixel value that means reflectance 0 in 16-bit images, such as 1000. None: the value of each file.
     """
 
     weights: str = BUNDLED
@@ -94,11 +95,11 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse values out of range before any work is done.
 
-        Whether the device exists is left to :func:`s2match.pipeline.check_device`: asking takes PyTorch's import.
+        Whether the device exists is checked by :func:`s2match.pipeline.check_device`, which needs PyTorch.
 
         Raises:
             OptionError: A value is out of range.
-            ImageSizeError: ``image_size`` is.
+            ImageSizeError: ``image_size`` is out of range.
         """
         if not 0 <= self.confidence <= 1:
             raise OptionError(f"Confidence {self.confidence:g} is out of range: it must be 0 to 1.")
@@ -110,7 +111,7 @@ class Settings:
             raise OptionError(f"Coverage {self.coverage:g} is out of range: it must be above 0, up to 1.")
         if self.precision not in PRECISIONS:
             raise OptionError(f"Unknown precision {self.precision!r}: choose {', '.join(PRECISIONS)}.")
-        # these check their own values
+        # both check their own values
         _ = self.fit_options, self.read_options
         if self.image_size is not None:
             # a list, as JSON has it, would not be equal to the tuple
@@ -120,7 +121,11 @@ class Settings:
 
     @classmethod
     def preset(cls, name: str, **choices: Unpack[Choices]) -> Self:
-        """The settings of a preset, ``fast`` or ``thorough``; choices given beside it win.
+        """The settings of a preset.
+
+        Args:
+            name: ``fast`` or ``thorough``.
+            **choices: Attributes that override those of the preset.
 
         Raises:
             OptionError: There is no such preset, or a value is out of range.
@@ -130,7 +135,10 @@ class Settings:
         return cls(**{**PRESETS[name], **choices})
 
     def but(self, **choices: Unpack[Choices]) -> Self:
-        """The same settings with other values for some of them.
+        """The same settings with other values.
+
+        Args:
+            **choices: Attributes that replace those of these settings.
 
         Raises:
             OptionError: A value is out of range.
@@ -139,7 +147,7 @@ class Settings:
 
     @property
     def refined(self) -> bool:
-        """Whether matches are measured again on the pixels."""
+        """Whether matches are refined to sub-pixel accuracy."""
         return self.image_size is None if self.refine is None else self.refine
 
     @property

@@ -1,8 +1,8 @@
 """Additional matches by orientation correlation, where the network finds none.
 
-Under haze and between seasons the network matches only parts of a pair, and no model is held elsewhere. Squares twice
-as wide as those of the sub-pixel refinement still correlate there, and the nearest matches predict their position to
-within a few pixels. A point counts if its correlation peak stands out from all others within the search radius. On
+Under haze and between seasons the network matches only parts of a pair, and nothing constrains a model elsewhere.
+Squares twice as wide as those of the sub-pixel refinement still correlate there, and the nearest matches predict their
+position to within a few pixels. A point counts if its correlation peak stands out from all others within the search radius. On
 cloud, water and changed ground none does.
 """
 

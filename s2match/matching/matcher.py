@@ -9,10 +9,10 @@ from s2match.core.matches import GreyImage, Matches
 
 
 class EncodedImage(Protocol):
-    """Features of an image, for any number of comparisons."""
+    """Features of an image, which can be matched with those of any other."""
 
     def within(self, cells: NDArray[np.bool_], /) -> Any:
-        """The same features, of some cells alone.
+        """The features of a subset of cells, likewise an :class:`EncodedImage`.
 
         Args:
             cells: (rows, columns) mask over the image's cells of 8 px.
@@ -22,24 +22,28 @@ class EncodedImage(Protocol):
 class Matcher(Protocol):
     """Finds the points of one image in another.
 
-    Images are grey, of any size; points are (x, y) in pixels of the two images, GDAL frame. What :meth:`encode` returns
-    is the matcher's own, and goes to no other.
+    Images are grey, of any size. Points are (x, y) in pixels of the two images, GDAL frame. Each matcher has its own
+    type of encoded image, so that it is ``Any`` here.
     """
 
     @property
     def device(self) -> object:
-        """Where it runs; ``str(device)`` names it."""
+        """Device that it runs on, whose ``str`` is its name."""
 
     @property
     def bytes_per_pixel(self) -> int:
-        """Peak memory of a pass for each pixel of both images, about."""
+        """Approximate peak memory of a pass for each pixel of both images."""
 
     @property
     def free_bytes(self) -> int:
         """Memory that is free for a pass."""
 
     def no_matches(self, confidence: float, /) -> Matches:
-        """No matches, with the provenance and the attributes that matches of this matcher have."""
+        """An empty result, with the provenance and the attributes of this matcher's matches.
+
+        Args:
+            confidence: Confidence threshold of the provenance.
+        """
 
     def encode(self, image: GreyImage, /) -> Any:
         """Features of an image, an :class:`EncodedImage`.
