@@ -211,7 +211,7 @@ def warp(
 ) -> "np.ma.MaskedArray[Any, Any] | DataArray":
     """Resample an array in pixels of the target onto the pixels of the reference.
 
-    Each pixel is resampled once, and pixels without data are mixed with none.
+    Each pixel is resampled once, and pixels without data do not contribute to others.
 
     Args:
         array: Values on the pixels of the target's file, or on others with its footprint, such as a band of another
@@ -222,7 +222,7 @@ def warp(
         resampling: ``"nearest"``, ``"bilinear"``, ``"cubic"`` or ``"lanczos"``.
 
     Returns:
-        Of a NumPy array a masked array with the same order of axes, masked where the target shows nothing. Of a
+        Of a NumPy array a masked array with the same order of axes, masked where the target has no data. Of a
         DataArray one on the reference's grid, with its nodata value, or "not a number", there. For an array of another
         pixel size than the target's, the reference's extent in pixels of that size; for a model alone, as many pixels
         as ``array`` has.

@@ -43,8 +43,8 @@ class OutputGrid:
     """The pixels of a corrected file.
 
     Attributes:
-        grid: Their number, and where they lie.
-        step_px: (x, y) pixels of the reference's file from one to the next.
+        grid: Their number and georeference.
+        step_px: Their spacing along x and y, in pixels of the reference's file.
     """
 
     grid: Grid
@@ -53,7 +53,7 @@ class OutputGrid:
 
 @dataclass(frozen=True)
 class Correction:
-    """What moves a target, and every file with its footprint, onto the reference.
+    """The map of a target, and of every file with its footprint, onto the reference.
 
     Attributes:
         reference: The image whose pixels the model takes, at the size it was matched at.
@@ -127,7 +127,7 @@ class PixelMap:
     """The map from pixels of a corrected file to pixels of its source, both in the GDAL frame.
 
     Attributes:
-        correction: What moves the file.
+        correction: The correction of the pair.
         source: Every pixel of the target's file, or of one that passes :func:`require_same_footprint`.
         output: The pixels of the corrected file.
     """

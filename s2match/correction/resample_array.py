@@ -28,7 +28,7 @@ def resample_bands(
         resampling: One of :data:`s2match.resampling.kernels.RESAMPLINGS`.
 
     Returns:
-        B×H×W values, of the type of ``bands``, and B×H×W bool, False where a band shows nothing and its value is 0.
+        B×H×W values, of the type of ``bands``, and B×H×W bool, False where a band has no data and its value is 0.
     """
     width, height = pixel_map.output.grid.size
     values = np.zeros((len(bands), height, width), bands.dtype)

@@ -47,7 +47,7 @@ class _Source:
 
     Attributes:
         file: The file, open.
-        radiometry: Its nodata, as it was matched with where it was.
+        radiometry: Radiometry that the file was matched with, or else what it declares.
         classes: Whether its values are classes, which are never averaged.
         nodata: The nodata value of the corrected file; None for none.
         resampling: One of :data:`s2match.resampling.kernels.RESAMPLINGS`.
@@ -63,8 +63,8 @@ class _Source:
 def write_resampled(pixel_map: PixelMap, out: Path, resampling: str) -> None:
     """Write a corrected file, as a Cloud Optimized GeoTIFF; every pixel is resampled once, from the original.
 
-    Pixels without data are mixed with none. Where the file shows nothing, its nodata value is written, or that of ESA's
-    files, 0; floating files without one get "not a number", others a mask. Values that would become the nodata value
+    Pixels without data do not contribute to others. Where the file has no data, its nodata value is written, or 0 in
+    ESA's files; floating files without one get "not a number", others a mask. Values that would become the nodata value
     are changed by the smallest step of their type. Files of classes (a colour table, or one integer band and a name
     such as ``…_SCL_20m`` or ``…_mask``) are never averaged.
 
@@ -95,7 +95,7 @@ def write_moved(correction: Correction, source: Grid, out: Path) -> None:
     """Write the pixels of a file unchanged, as a Cloud Optimized GeoTIFF with a moved georeference.
 
     Args:
-        correction: What moves it: a pure translation.
+        correction: The correction of the pair, a pure translation.
         source: Every pixel of the file.
         out: The file to write.
 
@@ -161,7 +161,7 @@ def _read_valid(source: _Source, bands: NDArray[np.generic], area: Window) -> ND
 
 
 def _radiometry(file: rasterio.DatasetReader, source: Grid) -> Radiometry:
-    """The nodata of a file, as it was matched with where it was."""
+    """Radiometry that a file was matched with, or else what it declares; of classes the declared nodata alone."""
     radiometry = source.radiometry or radiometry_of(file, AS_FILES_SAY)
     if not _has_classes(file):
         return radiometry
