@@ -2,8 +2,8 @@
 
 Under haze and between seasons the network matches only parts of a pair, and nothing constrains a model elsewhere.
 Squares twice as wide as those of the sub-pixel refinement still correlate there, and the nearest matches predict their
-position to within a few pixels. A point counts if its correlation peak stands out from all others within the search radius. On
-cloud, water and changed ground none does.
+position to within a few pixels. A point counts if its correlation peak stands out from all others within the search
+radius. On cloud, water and changed ground none does.
 """
 
 import cv2
