@@ -69,7 +69,7 @@ def assumption_rows(previews: tuple[Raster, Raster]) -> list[tuple[str, str]]:
             value = f"{radiometry.nodata:.9g} is used, as it fills the edges of the image"
             rows.append(("nodata", f"{name} declares none: {value} (--nodata sets another)"))
         if radiometry.offset_from == "minimum" and radiometry.offset:
-            value = f"{radiometry.offset:g} is used, by its darkest pixels"
+            value = f"{radiometry.offset:g} is taken as reflectance 0, from its darkest pixels"
             rows.append(("offset", f"{name} declares none: {value} (--offset sets another)"))
     return rows
 
