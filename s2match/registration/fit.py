@@ -60,6 +60,20 @@ def fit(
     Returns:
         The registration, or why there is none.
     """
+    fitted = _fitted(matches, options, candidates, ground)
+    if not isinstance(fitted, FitFailure):
+        fitted = _implausible(matches, fitted, np.eye(2) if expected is None else expected) or fitted
+    if isinstance(fitted, FitFailure):
+        logger.info("no model: %s; %d of %d matches agree", fitted.reason, fitted.inliers, len(matches))
+    else:
+        _log_model(fitted, options.threshold_px)
+    return fitted
+
+
+def _fitted(
+    matches: Matches, options: FitOptions, candidates: Sequence[str], ground: CommonGround | None
+) -> Registration | FitFailure:
+    """The model and its inliers if they are evidence, be it plausible or not."""
     automatic = options.model == AUTO
     tried = tuple(candidates) if automatic else (options.model,)
     affine = best_model(matches, options.using("affine")) if automatic or options.model in _BENDING else None
@@ -68,16 +82,18 @@ def fit(
         if failure is not None:
             tried = _without_bending(tried)
             if not tried:
-                return failure
+                return failure if affine is not None else _or_one_line(failure, matches.xy0)
     if automatic and affine is not None and in_one_cluster(matches, affine.inliers):
         registration = _simplest(matches, options, _without_bending(tried))
     elif automatic or options.model == FIELD:
         registration = _selected(matches, options, tried)
     else:
         registration = best_model(matches, options)
-    fitted = _checked(matches, registration, ground, np.eye(2) if expected is None else expected)
-    _log(fitted, len(matches), options)
-    return fitted
+    failure = failure_of(matches, registration, ground)
+    if registration is not None:
+        return failure or registration
+    assert failure is not None, "no model is no evidence"
+    return _or_one_line(failure, matches.xy0)
 
 
 def _without_bending(models: Sequence[str]) -> tuple[str, ...]:
@@ -102,20 +118,6 @@ def _selected(matches: Matches, options: FitOptions, candidates: Sequence[str]) 
     return None if registration is None else replace(registration, held_out_px=choice.held_out_px)
 
 
-def _checked(
-    matches: Matches, registration: Registration | None, ground: CommonGround | None, expected: NDArray[np.float64]
-) -> Registration | FitFailure:
-    """The registration if the matches are evidence for it and it is plausible, or else the failure."""
-    failure = failure_of(matches, registration, ground)
-    if registration is None:
-        assert failure is not None, "no model is no evidence"
-        return _or_one_line(failure, matches.xy0)
-    if failure is not None:
-        return failure
-    failure = _implausible(registration, expected)
-    return registration if failure is None else _or_one_line(failure, matches.xy0[registration.inliers])
-
-
 def _or_one_line(failure: FitFailure, xy: NDArray[np.float64]) -> FitFailure:
     """The failure, or that the points (N, 2) lie on one straight line or in one place and determine no model."""
     if failure.reason is Reason.HARDLY_ANY_MATCHES:
@@ -126,7 +128,7 @@ def _or_one_line(failure: FitFailure, xy: NDArray[np.float64]) -> FitFailure:
     return FitFailure(Reason.ONE_LINE, failure.matches, failure.inliers, failure.required)
 
 
-def _implausible(registration: Registration, expected: NDArray[np.float64]) -> FitFailure | None:
+def _implausible(matches: Matches, registration: Registration, expected: NDArray[np.float64]) -> FitFailure | None:
     """The failure of a model that mirrors or scales beyond 0.5 to 2 in any direction, against the expected 2×2 part.
 
     A field must be plausible wherever it bends, so that it folds nowhere.
@@ -140,7 +142,11 @@ def _implausible(registration: Registration, expected: NDArray[np.float64]) -> F
     if not mirrored and scale[0] >= _LEAST_SCALE and scale[1] <= 1 / _LEAST_SCALE:
         return None
     count, inliers = len(registration.inliers), int(registration.inliers.sum())
-    return FitFailure(Reason.IMPLAUSIBLE, count, inliers, required_inliers(count), scale, mirrored)
+    failure = FitFailure(Reason.IMPLAUSIBLE, count, inliers, required_inliers(count), scale, mirrored)
+    # a line determines the models of four parameters or fewer
+    if registration.model in ("translation", "similarity"):
+        return failure
+    return _or_one_line(failure, matches.xy0[registration.inliers])
 
 
 def _slopes(registration: Registration, xy: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -149,12 +155,9 @@ def _slopes(registration: Registration, xy: NDArray[np.float64]) -> NDArray[np.f
     return np.stack([registration.apply(xy + step) - registration.apply(xy - step) for step in half], axis=2)
 
 
-def _log(fitted: Registration | FitFailure, count: int, options: FitOptions) -> None:
-    if isinstance(fitted, FitFailure):
-        logger.info("no model: %s; %d of %d matches agree", fitted.reason, fitted.inliers, count)
-        return
-    threshold_px = options.threshold_px
-    logger.info("%s: %d of %d matches within %g px", fitted.model, fitted.inliers.sum(), count, threshold_px)
-    if fitted.held_out_px:
-        errors = ", ".join(f"{model} {error_px:.3f}" for model, error_px in fitted.held_out_px.items())
+def _log_model(registration: Registration, threshold_px: float) -> None:
+    inliers = registration.inliers
+    logger.info("%s: %d of %d matches within %g px", registration.model, inliers.sum(), len(inliers), threshold_px)
+    if registration.held_out_px:
+        errors = ", ".join(f"{model} {error_px:.3f}" for model, error_px in registration.held_out_px.items())
         logger.info("error on held-out matches: %s px; the simplest as good as the best is chosen", errors)

@@ -97,9 +97,10 @@ def test_one_cluster() -> None:
     assert "more ground in common" in words
 
 
+@pytest.mark.parametrize("length_px", [0, 360])
 @pytest.mark.parametrize("model", ["affine", "homography", "field"])
-def test_matches_on_one_line_do_not_mirror_the_target_nor_disagree(model: str) -> None:
-    along = np.linspace(20, 380, 100)
+def test_matches_on_one_line_do_not_mirror_the_target_nor_disagree(model: str, length_px: float) -> None:
+    along = np.linspace(20, 20 + length_px, 100)
     line = np.stack([along, 0.5 * along + 3], axis=1)
     matches = Matches(line, line + [3, 4], np.ones(100), Provenance("test", "cpu", 0.8))
     raster = make_raster(IMAGE)
