@@ -1,4 +1,4 @@
-"""What goes to AROSICS and what comes back; in its place stands a script that keeps the images and writes points."""
+"""Input and output of AROSICS, with a script in its place that keeps the images and writes points."""
 
 import importlib
 import sys
@@ -40,8 +40,8 @@ def match(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Match:
             "import pathlib, shutil, sys\n"
             f"for path in sys.argv[1:3]: shutil.copy(path, {str(tmp_path)!r})\n"
             f"pathlib.Path(sys.argv[3]).write_text({points!r})\n"
-            "told = [sys.flags.isolated, *sys.argv[4:]]\n"
-            f"pathlib.Path({str(tmp_path / 'called')!r}).write_text(' '.join(map(str, told)))\n"
+            "arguments = [sys.flags.isolated, *sys.argv[4:]]\n"
+            f"pathlib.Path({str(tmp_path / 'called')!r}).write_text(' '.join(map(str, arguments)))\n"
             f"sys.exit({status} and 'broken')\n"
         )
         monkeypatch.setattr(arosics, "_SCRIPT", script)
@@ -54,9 +54,9 @@ def test_points_come_back_as_matches_those_outside_the_images_dropped(match: Mat
     points = (
         f"{HEAD}\n31.7,32.4,32.0,32.0,90.0\n64.5,8.25,64.0,8.0,65.5\n-0.3,32.0,0.0,32.0,90.0\n99.7,64,100.0,64,90\n"
     )
-    found = match(points, RASTER, RASTER)
-    assert found.xy0.tolist() == [[31.7, 32.4], [64.5, 8.25]] and found.xy1.tolist() == [[32, 32], [64, 8]]
-    assert found.confidence == pytest.approx([0.9, 0.655]) and found.origin.weights == "AROSICS local"
+    matches = match(points, RASTER, RASTER)
+    assert matches.xy0.tolist() == [[31.7, 32.4], [64.5, 8.25]] and matches.xy1.tolist() == [[32, 32], [64, 8]]
+    assert matches.confidence == pytest.approx([0.9, 0.655]) and matches.origin.weights == "AROSICS local"
     assert (tmp_path / "called").read_text() == "1 32 256 5"
 
 
@@ -85,8 +85,8 @@ def test_dark_ground_is_not_nodata(match: Match, tmp_path: Path) -> None:
 
 
 def test_no_points_are_no_matches(match: Match) -> None:
-    found = match(f"{HEAD}\n", RASTER, RASTER)
-    assert len(found) == 0 and found.xy0.shape == found.xy1.shape == (0, 2)
+    matches = match(f"{HEAD}\n", RASTER, RASTER)
+    assert len(matches) == 0 and matches.xy0.shape == matches.xy1.shape == (0, 2)
 
 
 def test_an_interpreter_without_arosics_is_an_error(match: Match) -> None:
@@ -95,7 +95,7 @@ def test_an_interpreter_without_arosics_is_an_error(match: Match) -> None:
 
 
 def test_shifts_carry_points_of_the_target_to_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As measured with AROSICS 1.13.2 on images moved by a known amount; outliers and what was not found fall out."""
+    """As measured with AROSICS 1.13.2 on images with a known shift; outliers and points without a shift are dropped."""
     table = pd.DataFrame(
         {
             "X_IM": [384.0, 64.0, 96.0],
@@ -107,10 +107,10 @@ def test_shifts_carry_points_of_the_target_to_the_reference(monkeypatch: pytest.
             "OUTLIER": [False, False, True],
         }
     )
-    asked = {}
+    call_options = {}
 
     def coreg_local(*images: str, **options: object) -> SimpleNamespace:
-        asked.update(options, images=images)
+        call_options.update(options, images=images)
         return SimpleNamespace(CoRegPoints_table=table)
 
     stub = ModuleType("arosics")
@@ -119,5 +119,5 @@ def test_shifts_carry_points_of_the_target_to_the_reference(monkeypatch: pytest.
     monkeypatch.delitem(sys.modules, "benchmarks.arosics_points", raising=False)
     tie_points = importlib.import_module("benchmarks.arosics_points").tie_points
     assert tie_points("a.tif", "b.tif", 32, 256, 5) == [pytest.approx([381.7, 129.2, 384.0, 128.0, 88.0])]
-    assert asked["images"] == ("a.tif", "b.tif")
-    assert (asked["grid_res"], asked["window_size"], asked["max_shift"]) == (32, (256, 256), 5)
+    assert call_options["images"] == ("a.tif", "b.tif")
+    assert (call_options["grid_res"], call_options["window_size"], call_options["max_shift"]) == (32, (256, 256), 5)

@@ -78,7 +78,7 @@ INSIDE = "GRANULE/L1C_T36UXA_A016505_20180820T083602/IMG_DATA/T36UXA_20180820T08
 
 
 def product(folder: Path) -> Path:
-    """A SAFE product whose image is no file that could be read."""
+    """A SAFE product with an empty image file."""
     image = folder / PRODUCT / INSIDE
     image.parent.mkdir(parents=True)
     image.touch()

@@ -1,4 +1,4 @@
-"""Sources of every kind end up in the dataset folder, whole, once, and without a half file on the way."""
+"""Images of every kind of source are copied once and completely, and no partial file remains."""
 
 import functools
 import http.server
@@ -38,7 +38,7 @@ NAMES = (
 
 @functools.cache
 def jp2(seed: int = 0, size: tuple[int, int] = (160, 128), block: int = 64) -> bytes:
-    """A small tiled JPEG 2000 file: a Sentinel-2 image is tiled too."""
+    """A small tiled JPEG 2000 file, as those of Sentinel-2 are."""
     width, height = size
     pixels = np.random.default_rng(seed).integers(1, 255, (3, height, width), dtype=np.uint8)
     with rasterio.MemoryFile(ext=".jp2") as memory:
@@ -51,7 +51,7 @@ def jp2(seed: int = 0, size: tuple[int, int] = (160, 128), block: int = 64) -> b
 
 
 def safe_path(name: str) -> str:
-    """Where ESA puts an image inside its product."""
+    """Path of an image inside a SAFE product."""
     return f"S2A_MSIL1C_{name[7:22]}_{name[:6]}.SAFE/GRANULE/L1C_{name[:6]}/IMG_DATA/{name}"
 
 
@@ -71,7 +71,7 @@ def write_zip(path: Path, files: dict[str, bytes]) -> Path:
 
 
 def products() -> dict[str, bytes]:
-    """Three products with a few of the other files that come with them."""
+    """Three SAFE products, with some of their other files."""
     files = {safe_path(name): jp2(seed) for seed, name in enumerate(NAMES)}
     for name in NAMES:
         files[safe_path(name).replace("_TCI", "_B04")] = b"a band"
@@ -79,7 +79,7 @@ def products() -> dict[str, bytes]:
     return files
 
 
-def held(folder: Path) -> list[str]:
+def files_in(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
@@ -92,7 +92,7 @@ def test_folder_of_nested_products(tmp_path: Path, dataset: Path) -> None:
     source = write(tmp_path / "source", products())
     result = prepare(source, dataset, progress=False)
     assert (result.copied, result.skipped, result.rejected) == (NAMES, (), ())
-    assert held(dataset) == list(NAMES)
+    assert files_in(dataset) == list(NAMES)
     assert [(dataset / name).read_bytes() for name in NAMES] == [jp2(seed) for seed in range(3)]
 
 
@@ -101,7 +101,7 @@ def test_zip_of_nested_products(tmp_path: Path, dataset: Path) -> None:
     source = write_zip(tmp_path / "products.zip", {**products(), **junk})
     result = prepare(str(source), dataset, progress=False)
     assert result.copied == NAMES
-    assert held(dataset) == list(NAMES)
+    assert files_in(dataset) == list(NAMES)
     assert (dataset / NAMES[1]).read_bytes() == jp2(1)
 
 
@@ -109,7 +109,7 @@ def test_level_2a_only_at_10_m(tmp_path: Path, dataset: Path) -> None:
     names = {metres: f"T36UXA_20180731T083601_TCI_{metres}m.jp2" for metres in (10, 20, 60)}
     files = {f"S2A_MSIL2A.SAFE/GRANULE/L2A/IMG_DATA/R{metres}m/{name}": jp2() for metres, name in names.items()}
     prepare(write(tmp_path / "source", files), dataset, progress=False)
-    assert held(dataset) == [names[10]]
+    assert files_in(dataset) == [names[10]]
 
 
 def test_what_is_there_is_skipped_untouched(tmp_path: Path, dataset: Path) -> None:
@@ -154,7 +154,7 @@ def test_interrupted_copy_leaves_nothing_and_goes_on_later(tmp_path: Path, datas
     broken = Offer(offers[1].name, offers[1].origin, offers[1].size, interrupted)
     with pytest.raises(KeyboardInterrupt):
         place_offers((offers[0], broken, offers[2]), dataset, progress=False)
-    assert held(dataset) == [NAMES[0]]
+    assert files_in(dataset) == [NAMES[0]]
     result = prepare(source, dataset, progress=False)
     assert (result.copied, result.skipped) == (NAMES[1:], NAMES[:1])
 
@@ -180,7 +180,7 @@ def test_zeros_at_the_end_or_inside_are_damage(tmp_path: Path) -> None:
 
 
 def test_the_decoder_alone_misses_truncation(tmp_path: Path) -> None:
-    """Why the boxes are walked as well; when this fails, GDAL has become strict."""
+    """The reason for walking the boxes; this fails once GDAL reports truncation."""
     path = tmp_path / "image.jp2"
     data = jp2(size=(512, 512))
     path.write_bytes(data[: len(data) // 2])
@@ -213,7 +213,7 @@ def test_damaged_images_are_reported_and_not_placed(tmp_path: Path, dataset: Pat
     assert result.copied == (NAMES[1],)
     assert [Path(each.origin).name for each in result.rejected] == [NAMES[0], NAMES[2]]
     assert "cut short" in result.rejected[0].reason
-    assert held(dataset) == [NAMES[1]]
+    assert files_in(dataset) == [NAMES[1]]
     assert "1 images, 1 copied now" in result.summary
     assert f"Not copied: {result.rejected[0].origin}" in result.summary
 
@@ -222,7 +222,7 @@ def test_only_damaged_images_is_an_error(tmp_path: Path, dataset: Path) -> None:
     source = write(tmp_path / "source", {NAMES[0]: jp2()[:-40]})
     with pytest.raises(PreparationError, match="None of the 1 images can be used"):
         prepare(source, dataset, progress=False)
-    assert held(dataset) == []
+    assert files_in(dataset) == []
 
 
 def test_zip_with_a_bad_crc(tmp_path: Path, dataset: Path) -> None:
@@ -238,7 +238,7 @@ def test_zip_with_a_bad_crc(tmp_path: Path, dataset: Path) -> None:
     assert result.copied == NAMES[1:]
     assert result.rejected[0].origin == f"{path}:{NAMES[0]}"
     assert "CRC" in result.rejected[0].reason
-    assert held(dataset) == list(NAMES[1:])
+    assert files_in(dataset) == list(NAMES[1:])
 
 
 def test_truncated_zip_and_other_files(tmp_path: Path, dataset: Path) -> None:
@@ -272,7 +272,7 @@ def test_same_name_other_content_is_an_error(tmp_path: Path, dataset: Path, kind
             prepare(source, dataset, progress=False)
         assert f"one/{NAMES[0]}" in str(caught.value)
         assert f"two/{NAMES[0]}" in str(caught.value)
-        assert held(dataset) == []
+        assert files_in(dataset) == []
 
 
 def test_another_whole_image_in_the_dataset_is_never_overwritten(tmp_path: Path, dataset: Path) -> None:
@@ -402,7 +402,7 @@ LISTING = [*(f"root/{path}" for path in products()), "readme.md"]
 
 
 def stub(pages: list[list[str]], fail_at: str = "") -> tuple[Kaggle, list[str]]:
-    """Kaggle from a list of pages; also the list that collects what was fetched."""
+    """A stub of Kaggle with pages of files, and the list of the files that were fetched."""
     contents = {f"root/{path}": data for path, data in products().items()}
     fetched: list[str] = []
 
@@ -427,7 +427,7 @@ def test_kaggle_pages_only_images_are_fetched(dataset: Path) -> None:
     result = prepare("kaggle", dataset, progress=False, kaggle=kaggle)
     assert result.copied == NAMES
     assert sorted(fetched) == sorted(f"root/{safe_path(name)}" for name in NAMES)
-    assert held(dataset) == list(NAMES)
+    assert files_in(dataset) == list(NAMES)
     fetched.clear()
     assert prepare("kaggle", dataset, progress=False, kaggle=kaggle).skipped == NAMES
     assert fetched == []
@@ -440,7 +440,7 @@ def test_kaggle_failing_half_way_goes_on_later(dataset: Path) -> None:
     assert NAMES[1] in str(caught.value)
     assert "ConnectionError: the line went dead" in str(caught.value)
     assert "run it again to continue" in str(caught.value)
-    assert held(dataset) == [NAMES[0]]
+    assert files_in(dataset) == [NAMES[0]]
     kaggle, fetched = stub([LISTING])
     assert prepare("kaggle", dataset, progress=False, kaggle=kaggle).copied == NAMES[1:]
     assert len(fetched) == 2
@@ -469,13 +469,13 @@ def test_kagglehub_missing(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 @dataclass
 class Server:
-    """What the stand-in for Kaggle serves, and the paths it was asked for."""
+    """The files that a stub of Kaggle serves, and the paths that were requested."""
 
     files: dict[str, bytes]
     status: int = 200
     cut: str = ""
     page_size: int = 3
-    asked: list[str] = field(default_factory=list)
+    requested: list[str] = field(default_factory=list)
 
 
 def handler_for(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
@@ -497,7 +497,7 @@ def handler_for(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
                 token = str(end) if end < len(names) else ""
                 self._send(200, json.dumps({"datasetFiles": files, "nextPageToken": token}))
             else:
-                server.asked.append(request["fileName"])
+                server.requested.append(request["fileName"])
                 self.send_response(302)
                 self.send_header("Location", "/storage/" + urllib.parse.quote(request["fileName"]))
                 self.send_header("Content-Length", "0")
@@ -541,7 +541,7 @@ def serving(server: Server) -> Iterator[int]:
 
 @pytest.fixture
 def kaggle_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """Point kagglehub at a port of this machine; away from the user's account, cache and proxies."""
+    """Redirect kagglehub to a local port, without the user's account, cache and proxies."""
     kaggle_env = pytest.importorskip("kagglesdk.kaggle_env")
     for name in ("KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_KERNEL_RUN_TYPE"):
         monkeypatch.delenv(name, raising=False)
@@ -564,13 +564,13 @@ def test_kagglehub_against_a_local_server(tmp_path: Path, dataset: Path, kaggle_
         result = prepare("kaggle", dataset, progress=False)
         assert result.copied == NAMES
         assert [(dataset / name).read_bytes() for name in NAMES] == [jp2(seed) for seed in range(3)]
-        assert sorted(server.asked) == sorted(f"a folder/{safe_path(name)}" for name in NAMES)
-        assert held(dataset) == list(NAMES)
+        assert sorted(server.requested) == sorted(f"a folder/{safe_path(name)}" for name in NAMES)
+        assert files_in(dataset) == list(NAMES)
         assert not (tmp_path / "cache").exists()
         (dataset / NAMES[1]).unlink()
-        server.asked.clear()
+        server.requested.clear()
         assert prepare("kaggle", dataset, progress=False).copied == (NAMES[1],)
-        assert len(server.asked) == 1
+        assert len(server.requested) == 1
 
 
 def test_kagglehub_connection_lost(dataset: Path, kaggle_at) -> None:  # type: ignore[no-untyped-def]
@@ -579,7 +579,7 @@ def test_kagglehub_connection_lost(dataset: Path, kaggle_at) -> None:  # type: i
         kaggle_at(port)
         with pytest.raises(PreparationError, match="could not download .*" + NAMES[1]):
             prepare("kaggle", dataset, progress=False)
-        assert held(dataset) == [NAMES[0]]
+        assert files_in(dataset) == [NAMES[0]]
         server.cut = ""
         assert prepare("kaggle", dataset, progress=False).copied == NAMES[1:]
 
@@ -612,4 +612,4 @@ def test_kagglehub_without_a_network(dataset: Path, kaggle_at) -> None:  # type:
     kaggle_at(closed)
     with pytest.raises(PreparationError, match="ConnectionError"):
         prepare("kaggle", dataset, progress=False)
-    assert held(dataset.parent) in ([], ["dataset"])
+    assert files_in(dataset.parent) in ([], ["dataset"])

@@ -1,4 +1,4 @@
-"""The made-up sample: what is in it, where it lies, and that it is the same each time."""
+"""The synthetic sample: contents, georeference and reproducibility."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every figure shows what is there, names its units, and is left out where there is nothing to show."""
+"""Figures draw the right numbers, name their units, and are left out without data."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +56,7 @@ def test_every_figure_is_written_in_letters_for_a_slide(tmp_path: Path) -> None:
 
 
 def test_arrows_are_as_long_as_they_say() -> None:
-    """Over what they are exaggerated by, they are the residuals; of each square there is one."""
+    """Arrow lengths divided by the exaggeration are the residuals; each cell has one arrow."""
     figure = plot_vectors(shifted_pair(noise=0.1))
     (arrows,) = figure.findobj(Quiver)
     said = words(figure)
@@ -94,12 +94,12 @@ def test_ce90_circle_and_what_it_is_drawn_of() -> None:
     assert "mean 20.0 m east, 10.0 m north" in said
     circles = sorted(patch.get_radius() for patch in figure.axes[0].patches)
     assert circles == pytest.approx(sorted([errors.ce90_m, errors.rmse_m]))
-    (dots,) = [found for found in figure.axes[0].collections if isinstance(found, PathCollection)]
+    (dots,) = [artist for artist in figure.axes[0].collections if isinstance(artist, PathCollection)]
     assert len(dots.get_offsets()) == len(errors.east_m)
 
 
 def test_confidence_against_what_is_right() -> None:
-    """All right matches beside 20 wrong ones: the shares lie near 95 %."""
+    """400 right and 20 wrong matches: the shares are about 95 %."""
     figure = plot_confidence(shifted_pair(shift=(0, 0)))
     assert "within 1.5 px of the georeference (%)" in words(figure)
     shares = np.asarray(next(line for line in figure.axes[1].get_lines() if line.get_marker() == "o").get_ydata())

@@ -1,4 +1,4 @@
-"""The report: one page that holds everything, says the outcome first, and works in a real browser."""
+"""The report: its page needs no other file, begins with the outcome, and works in a browser."""
 
 import functools
 import math
@@ -30,7 +30,7 @@ COMMAND = ["python", "model_inference.py", "--report", "my report"]
 
 
 class Reader(HTMLParser):
-    """What a page says and what it loads."""
+    """Text of a page, and the addresses that it loads."""
 
     def __init__(self, page: Path) -> None:
         super().__init__()
@@ -43,10 +43,10 @@ class Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.inside = tag
-        given = dict(attrs)
+        attributes = dict(attrs)
         self.loads += [value or "" for key, value in attrs if key in ("src", "href", "srcset", "action", "data")]
         if tag == "img":
-            self.alternatives.append(given.get("alt") or "")
+            self.alternatives.append(attributes.get("alt") or "")
 
     def handle_data(self, data: str) -> None:
         if self.inside not in ("script", "style"):
@@ -62,7 +62,7 @@ PageOf = Callable[..., Path]
 
 @pytest.fixture(scope="module")
 def page_of(tmp_path_factory: pytest.TempPathFactory) -> PageOf:
-    """The page of a pair shifted by (right, down) px, corrected for better or worse or not; written once for each."""
+    """Write the page of a pair shifted by (right, down) px with a good, a bad or no correction, once for each."""
 
     @functools.cache
     def write(shift: tuple[float, float], better: bool | None) -> Path:
@@ -138,7 +138,7 @@ def test_outcome_comes_first(page_of: PageOf, shift: tuple[float, float], better
 
 
 def test_what_is_not_known_of_a_correction_is_called_unknown(tmp_path: Path) -> None:
-    """Nothing matched after the correction: neither the page nor its figures print numbers that are none."""
+    """Without matches after the correction, page and figures print "unknown" instead of nan."""
     result = shifted_pair()
     nothing = Agreement(0, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan)
     improvement = replace(corrected(result, better=False), after=nothing)
@@ -255,15 +255,15 @@ def test_hovering_tells_the_numbers_of_the_point(page: Page, written: Path) -> N
     left, top = page.run("(({left, top}) => [left, top])(report.map.viewer.canvas.getBoundingClientRect())")
     page.mouse("mouseMoved", left + x + 1, top + y)
     page.settle()
-    told = page.run("[...document.querySelectorAll('.point p')].map((line) => line.textContent)")
+    lines = page.run("[...document.querySelectorAll('.point p')].map((line) => line.textContent)")
     east, north = result.errors.east_m[index], result.errors.north_m[index]
     metres, residual = np.hypot(east, north), result.registration.residual_px[index]
-    assert told[0] == f"inlier, confidence {result.matches.confidence[index]:.4f}"
-    assert told[1] == f"shift {east:.1f} m east, {north:.1f} m north"
-    assert told[2] == f"in all {metres:.1f} m = {metres / 10:.2f} native px"
-    assert told[3] == f"residual {residual:.2f} px = {10 * residual:.1f} m"
-    assert told[4] == f"reference x {column:.1f}, y {row:.1f} px"
-    assert told[6] == f"map {600000 + 10 * column:.1f}, {5600040 - 10 * row:.1f} (EPSG:32636)"
+    assert lines[0] == f"inlier, confidence {result.matches.confidence[index]:.4f}"
+    assert lines[1] == f"shift {east:.1f} m east, {north:.1f} m north"
+    assert lines[2] == f"in all {metres:.1f} m = {metres / 10:.2f} native px"
+    assert lines[3] == f"residual {residual:.2f} px = {10 * residual:.1f} m"
+    assert lines[4] == f"reference x {column:.1f}, y {row:.1f} px"
+    assert lines[6] == f"map {600000 + 10 * column:.1f}, {5600040 - 10 * row:.1f} (EPSG:32636)"
     assert page.run("document.querySelector('#map .tip').hidden") is False
 
 
@@ -323,7 +323,7 @@ def test_swipe_moves_its_line(page: Page, written: Path) -> None:
 
 @pytest.mark.browser
 def test_fifteen_thousand_points_are_smooth(page: Page, tmp_path: Path) -> None:
-    """No time is asserted: every point is drawn or lies outside, and nothing complains."""
+    """Every point is drawn or an outlier, and the console has no message; no time is asserted."""
     result = shifted_pair(right=15_000, wrong=100)
     page.open(write_report(result, tmp_path / "report", COMMAND), 1400, 900)
     assert page.run("report.map.buckets.flat().length + report.map.outliers.length") == len(result.matches)
@@ -341,10 +341,10 @@ def test_every_outcome_in_a_browser(page: Page, tmp_path: Path, options: dict[st
     page.open(write_report(result, tmp_path / "report", COMMAND), 390, 844, phone=True)
     assert page.run("document.body.dataset.points") == str(len(result.matches))
     page.run("report.map.pick(100, 100, 'key')")
-    told = page.run("document.querySelector('.point').textContent")
+    text = page.run("document.querySelector('.point').textContent")
     if len(result.matches):
-        assert ("residual" in told) == (result.registration is not None)
-        assert ("native px" in told) == (result.errors is not None)
+        assert ("residual" in text) == (result.registration is not None)
+        assert ("native px" in text) == (result.errors is not None)
     lines = page.run("[...Array(report.map.data.count).keys()].flatMap((index) => report.map.describe(index))")
     assert not [line for line in lines if re.search(r"nan|infinity|undefined|null", line, re.IGNORECASE)]
     disabled = page.run("document.querySelector('[name=colour][value=residual]').disabled")

@@ -1,4 +1,4 @@
-"""The summary and the JSON say the same, and what they say is true."""
+"""Summary and JSON agree, and their numbers are right."""
 
 import json
 from dataclasses import replace
@@ -28,7 +28,7 @@ IMAGE = texture(200, 160)
 
 
 def matched(right: int = 90, wrong: int = 10, georeferenced: bool = True) -> PairResult:
-    """A target that shows everything 2 px east and 1 px north of where it should, at 10 m per pixel."""
+    """A pair whose target is shifted by 2 px to the east and 1 px to the north, at 10 m per pixel."""
     rng = np.random.default_rng(0)
     xy0 = rng.uniform(10, 150, (right + wrong, 2))
     xy1 = xy0 + [2.0, -1.0]
@@ -42,26 +42,26 @@ def matched(right: int = 90, wrong: int = 10, georeferenced: bool = True) -> Pai
 
 
 def test_facts_are_right() -> None:
-    found = facts(matched())
-    assert found["matches"] == 100 and found["registered"]
-    assert found["registration"]["inliers"] == 90
+    values = facts(matched())
+    assert values["matches"] == 100 and values["registered"]
+    assert values["registration"]["inliers"] == 90
     np.testing.assert_allclose(
-        found["registration"]["matrix_reference_file_px_to_target_file_px"],
+        values["registration"]["matrix_reference_file_px_to_target_file_px"],
         [[1, 0, 2], [0, 1, -1], [0, 0, 1]],
         atol=1e-4,
     )
-    inliers = found["ground_errors"]["inliers"]
+    inliers = values["ground_errors"]["inliers"]
     assert inliers["median_east_m"] == pytest.approx(20) and inliers["median_north_m"] == pytest.approx(10)
     assert inliers["rmse_m"] == inliers["ce90_m"] == pytest.approx(np.hypot(20, 10))
     assert inliers["ce90_native_px"] == pytest.approx(np.hypot(2, 1))
-    assert found["ground_errors"]["all_matches"]["rmse_m"] > 100
-    assert found["verdict"] == "register"
-    displacement = found["displacement"]
+    assert values["ground_errors"]["all_matches"]["rmse_m"] > 100
+    assert values["verdict"] == "register"
+    displacement = values["displacement"]
     assert displacement["mean_east_m"] == pytest.approx(20) and displacement["mean_north_m"] == pytest.approx(10)
     assert [displacement["rms_m"], displacement["largest_m"]] == pytest.approx([np.hypot(20, 10)] * 2)
     assert 2 < displacement["noise_m"] < 4
-    assert found["reference"]["sensed"] == "2018-08-20T08:36:01"
-    assert found["target"]["crs"] == "EPSG:32636" and found["target"]["transform"] == list(GRID)[:6]
+    assert values["reference"]["sensed"] == "2018-08-20T08:36:01"
+    assert values["target"]["crs"] == "EPSG:32636" and values["target"]["transform"] == list(GRID)[:6]
 
 
 def test_summary_is_aligned_and_agrees_with_the_facts() -> None:
@@ -85,11 +85,11 @@ def test_too_few_matches_are_an_answer() -> None:
     assert result.headline == "11 matches above 0.80, no registration"
     assert summary(result).startswith("verdict       not enough evidence") and facts(result)["displacement"] is None
     assert "registration  none" in summary(result)
-    found = facts(result)
-    assert found["registered"] is False and found["registration"] is None
-    assert (found["geometry"], found["ransac_threshold_px"], found["native_pixel_m"]) == ("auto", 1.5, 10)
-    assert found["ground_errors"]["inliers"] is None
-    assert found["ground_errors"]["all_matches"]["median_east_m"] == pytest.approx(20)
+    values = facts(result)
+    assert values["registered"] is False and values["registration"] is None
+    assert (values["geometry"], values["ransac_threshold_px"], values["native_pixel_m"]) == ("auto", 1.5, 10)
+    assert values["ground_errors"]["inliers"] is None
+    assert values["ground_errors"]["all_matches"]["median_east_m"] == pytest.approx(20)
 
 
 def test_no_matches_at_all() -> None:
@@ -108,7 +108,7 @@ def test_without_georeference_there_are_no_metres() -> None:
 
 
 def bent(geometry: str = "field") -> PairResult:
-    """A target that is bent by a pixel, along a wave across a wide image."""
+    """A pair whose target is distorted by a sine wave of 1 px."""
     rng = np.random.default_rng(0)
     xy0 = rng.uniform(0, 1, (4000, 2)) * [1200, 800]
     wave = np.stack([np.sin(xy0[:, 0] / 200), 0.5 * np.cos(xy0[:, 1] / 150)], axis=1)
@@ -121,15 +121,15 @@ def bent(geometry: str = "field") -> PairResult:
 
 
 def test_residuals_show_where_the_model_is_off() -> None:
-    """A shift leaves the wave, the field does not."""
+    """Residuals of a translation show the wave, those of a field do not."""
     left, bends = facts(bent("translation"))["registration"]["residuals"], facts(bent())["registration"]["residuals"]
     columns = left["by_column"]
     assert len(columns["edges_px"]) == 11 and columns["edges_px"][-1] == 1200
     assert left["by_row"]["edges_px"][-1] == 800 and sum(left["by_row"]["inliers"]) == sum(columns["inliers"])
     middle = np.convolve(columns["edges_px"], [0.5, 0.5], "valid")
     wave = np.sin(middle / 200)
-    found = np.array(columns["mean_dx_px"])
-    assert np.corrcoef(found, wave)[0, 1] > 0.99 and np.ptp(found) > 1.5
+    mean_px = np.array(columns["mean_dx_px"])
+    assert np.corrcoef(mean_px, wave)[0, 1] > 0.99 and np.ptp(mean_px) > 1.5
     assert 0.004 < np.median(columns["standard_error_dx_px"]) < 0.02
     assert np.abs(bends["by_column"]["mean_dx_px"]).max() < 0.05 > np.abs(bends["by_row"]["mean_dy_px"]).max()
 
@@ -159,8 +159,8 @@ def test_json_is_the_facts(tmp_path: Path) -> None:
 
 def test_json_holds_no_number_that_json_does_not_know(tmp_path: Path) -> None:
     write_json(matched(), tmp_path / "a.json", {"more": {"one": float("nan"), "some": [float("inf"), 1.5]}})
-    told = json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail)
-    assert told["more"] == {"one": None, "some": [None, 1.5]}
+    content = json.loads((tmp_path / "a.json").read_text(), parse_constant=pytest.fail)
+    assert content["more"] == {"one": None, "some": [None, 1.5]}
 
 
 def texts(figure: object) -> str:
@@ -244,13 +244,13 @@ def test_unknown_image_format(tmp_path: Path) -> None:
 
 
 def test_a_verdict_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However often summary, JSON and figures ask for it."""
-    asked: list[object] = []
+    """Summary and JSON use the cached verdict."""
+    calls: list[object] = []
     kept = result_module.judge
-    monkeypatch.setattr(result_module, "judge", lambda *given: asked.append(given) or kept(*given))
+    monkeypatch.setattr(result_module, "judge", lambda *arguments: calls.append(arguments) or kept(*arguments))
     result = matched()
     for _ in range(3):
         summary(result)
         facts(result)
-    assert result.verdict is result.verdict and len(asked) == 1
-    assert replace(result).verdict == result.verdict and len(asked) == 2
+    assert result.verdict is result.verdict and len(calls) == 1
+    assert replace(result).verdict == result.verdict and len(calls) == 2
