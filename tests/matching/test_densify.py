@@ -1,4 +1,4 @@
-"""Points where the network finds none: right ones, where edges show them, and none where nothing does."""
+"""Points are added where the images correlate, and nowhere else."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def added(
     linear: NDArray[np.float64] = STILL,
     core: Window = WHOLE,
 ) -> Matches:
-    """What is found beside some matches."""
+    """Matches that densifying adds."""
     new = fill(matches, matches.xy0, (pixels(reference), pixels(target)), linear, core)
     assert new.correlated is not None and new.correlated.all() and len(new.correlated) == len(new)
     return new
@@ -49,7 +49,7 @@ def filled(found: Matches) -> Matches:
 @pytest.mark.parametrize(
     "matrix", [shifted(0.3, -2.6), turned(0.6, 1.01), turned(10, 1.0)], ids=["shift", "turn and scale", "turn"]
 )
-def test_empty_ground_is_filled_with_the_contrast_as_it_is_or_inverted(matrix: NDArray[np.float64], odd: bool) -> None:
+def test_empty_ground_is_filled_with_normal_and_inverted_contrast(matrix: NDArray[np.float64], odd: bool) -> None:
     image = texture(SIDE, SIDE, seed=1, detail_px=2)
     target = through(image, matrix)
     matches = known(image, target, matrix)
@@ -64,8 +64,8 @@ def test_empty_ground_is_filled_with_the_contrast_as_it_is_or_inverted(matrix: N
     assert np.abs(new.xy0[:, None] - matches.xy0).max(axis=2).min() >= STEP_PX - 2
 
 
-def test_a_target_is_followed_where_it_drifts_away_from_its_matches() -> None:
-    """Far from the matches it lies 4 px off from where the nearest of them lead to expect it."""
+def test_points_are_found_4_px_from_their_prediction() -> None:
+    """The target is stretched, so that the prediction errs more the further it is from the matches."""
     image = texture(SIDE, SIDE, seed=2, detail_px=2)
     matrix = np.array([[1.03, 0, 0], [0, 1, 0], [0, 0, 1]])
     target = through(image, matrix)
@@ -91,8 +91,8 @@ def test_ground_that_changed_cloud_and_nodata_stay_empty() -> None:
 
 @pytest.mark.parametrize("value", [0, 128, 255])
 @pytest.mark.parametrize("flat", ["reference", "target", "both"])
-def test_flat_ground_has_no_edges_to_find(flat: str, value: int) -> None:
-    """Dark water and saturated cloud, to the last digit."""
+def test_flat_ground_gets_no_points(flat: str, value: int) -> None:
+    """Water and saturated cloud have constant values."""
     image = texture(SIDE, SIDE, seed=3, detail_px=2)
     matches = known(image, image, np.eye(3))
     plain = image.copy()
@@ -117,13 +117,13 @@ def test_masked_ground_of_either_image_gets_no_point() -> None:
     assert not (pair[0].valid_at(without.xy0) & pair[1].valid_at(without.xy1)).all()
 
 
-def test_only_the_part_that_is_asked_for() -> None:
+def test_points_are_added_in_the_core_only() -> None:
     image = texture(SIDE, SIDE, seed=5, detail_px=2)
     new = added(known(image, image, np.eye(3)), grey(image), grey(image), core=Window(200, 100, 150, 60))
     assert len(new) == 10 and (new.xy0 > (200, 100)).all() and (new.xy0 < (350, 160)).all()
 
 
-def test_nothing_is_sought_where_all_is_covered_or_the_confidence_asked_for_is_higher() -> None:
+def test_no_points_where_all_is_occupied_or_the_confidence_threshold_is_higher() -> None:
     image = texture(SIDE, SIDE, seed=6, detail_px=2)
     matches, pair = known(image, image, np.eye(3)), (grey(image), grey(image))
     strict = replace(matches, origin=replace(matches.origin, confidence=0.995))
@@ -132,8 +132,8 @@ def test_nothing_is_sought_where_all_is_covered_or_the_confidence_asked_for_is_h
     assert len(added(matches.subset(np.zeros(len(matches), bool)), *pair)) == 0
 
 
-def test_matches_that_are_no_evidence_lead_nowhere() -> None:
-    """Of different places chance finds some, and they must not be followed."""
+def test_no_points_are_predicted_from_matches_that_are_no_evidence() -> None:
+    """Images of different places have a few matches by chance."""
     image = grey(texture(SIDE, SIDE, seed=7, detail_px=2))
     few = rough_matches(np.eye(3)).subset(np.arange(289) < 5)
     found = postprocess(few, (image, image), Region(STILL), Settings(max_points=1000, refine=True))
@@ -153,7 +153,7 @@ def test_matches_that_were_thinned_out_or_lie_beyond_the_core_are_not_replaced()
     assert np.unique(found.xy0[:, 0]).tolist() == [144.5]
 
 
-def test_no_more_points_than_asked_for() -> None:
+def test_no_more_points_than_the_maximum() -> None:
     image = grey(texture(SIDE, SIDE, seed=9, detail_px=2))
     matches = rough_matches(np.eye(3))
     left = matches.subset(matches.xy0[:, 0] < 150)
@@ -162,7 +162,7 @@ def test_no_more_points_than_asked_for() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 5, 300])
-def test_what_is_expected_is_the_middle_of_the_nearest_matches(count: int) -> None:
+def test_the_prediction_is_the_median_of_the_nearest_matches(count: int) -> None:
     rng = np.random.default_rng(count)
     xy0, places = rng.uniform(0, 900, (count, 2)), rng.uniform(-50, 950, (200, 2))
     linear = np.array([[1.01, 0.02], [-0.02, 0.99]])

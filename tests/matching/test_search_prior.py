@@ -1,4 +1,4 @@
-"""Where ground is expected, and which cells of two images show the same."""
+"""Search priors by matches and by georeference, and the common cells of two images."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def shifted(count: int, shift: tuple[float, float]) -> Matches:
     return Matches(xy, xy + shift, np.ones(count), Provenance("test", "cpu", 0.2))
 
 
-def test_cells_in_common_and_a_little_around() -> None:
+def test_common_cells_have_a_small_margin() -> None:
     """The left 64 px of the target show the right 64 px of the reference."""
     cells = common_cells(SIZE, SIZE, SearchPrior(lambda xy: xy - [256, 0], 2.0))
     assert cells is not None
@@ -36,11 +36,11 @@ def test_cells_in_common_and_a_little_around() -> None:
 
 
 @pytest.mark.parametrize("shift", [(10, 5), (-60, 0), (0, 900)])
-def test_no_choice_where_nearly_all_or_nothing_is_common(shift: tuple[float, float]) -> None:
+def test_no_mask_where_nearly_all_or_no_cells_are_common(shift: tuple[float, float]) -> None:
     assert common_cells(SIZE, SIZE, SearchPrior(lambda xy: xy + shift, 2.0)) is None
 
 
-def test_what_is_expected_may_turn_and_scale() -> None:
+def test_a_prior_may_rotate_and_scale() -> None:
     linear = np.array([[0.0, -1.0], [1.0, 0.0]]) * 0.8
     cells = common_cells((400, 400), (400, 400), SearchPrior(lambda xy: xy @ linear.T + [600, 0], 2.0))
     assert cells is not None
@@ -49,21 +49,21 @@ def test_what_is_expected_may_turn_and_scale() -> None:
     assert (there > -12).all() and (there < 412).all() and len(rows) > 400
 
 
-def test_matches_that_agree_tell_where_ground_is() -> None:
+def test_the_prior_by_matches() -> None:
     told = by_matches(shifted(200, (40.25, -7)), grid(), grid())
     assert told is not None and told.search_radius_px == pytest.approx(2.0)
     np.testing.assert_allclose(told.map_points(np.array([[10.0, 20.0]])), [[50.25, 13]], atol=1e-6)
     assert by_matches(shifted(8, (40, -7)), grid(), grid()) is None
 
 
-def test_the_georeference_tells_where_both_have_one() -> None:
+def test_the_prior_by_the_georeference() -> None:
     told = by_georeference(grid(), grid((30, -10)))
     assert told is not None
     np.testing.assert_allclose(told.map_points(np.array([[10.0, 20.0]])), [[-20, 30]], atol=1e-6)
     assert by_georeference(grid(), grid(georeferenced=False)) is None
 
 
-def test_an_expectation_for_larger_images() -> None:
+def test_a_prior_for_larger_images() -> None:
     """Found at a quarter of the reference's size and at half of the target's."""
     small = SearchPrior(lambda xy: xy * 2 + [3, 5], 2.0)
     large = small.resized((grid(), grid()), (grid(size=(1280, 640)), grid(size=(640, 320))))

@@ -1,4 +1,4 @@
-"""Matches measured again on the pixels: exact, on both sides off the grid, whatever the contrast does."""
+"""Sub-pixel refinement is accurate, leaves the grid of 8 px, and does not depend on contrast."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ def refined(matches: Matches, reference: GreyImage, target: GreyImage, linear: N
 
 
 def through(image: Image, matrix: NDArray[np.float64]) -> Image:
-    """The image carried by a 3×3 matrix of the GDAL frame."""
+    """The image resampled by a 3×3 matrix of the GDAL frame."""
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     centred = (np.linalg.inv(half) @ matrix @ half)[:2]
     carried = cv2.warpAffine(image, centred, (SIDE, SIDE), flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
@@ -49,7 +49,7 @@ def turned(degrees: float, scale: float) -> NDArray[np.float64]:
 
 
 def rough_matches(matrix: NDArray[np.float64], off_px: float = 0.7, seed: int = 0) -> Matches:
-    """Points on the network's grid and where the matrix carries them, off by up to ``off_px`` in x and y."""
+    """Points on the network's grid, mapped by the matrix with errors of up to ``off_px`` in x and y."""
     at = np.arange(64, SIDE - 64, 16) + 0.5
     xy0 = np.stack(np.meshgrid(at, at), -1).reshape(-1, 2)
     off = np.random.default_rng(seed).uniform(-off_px, off_px, xy0.shape)
@@ -66,7 +66,7 @@ def errors(found: Matches, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 @settings(max_examples=8, deadline=None)
 @given(st.integers(-96, 96), st.integers(-96, 96), st.booleans())
 @example(0, 1, False)
-def test_fractions_of_a_pixel_are_found_with_the_contrast_as_it_is_or_inverted(x: int, y: int, odd: bool) -> None:
+def test_subpixel_shifts_are_measured_with_normal_and_inverted_contrast(x: int, y: int, odd: bool) -> None:
     # OpenCV moves images by whole 32nds of a pixel
     image, matrix = texture(SIDE, SIDE, seed=1, detail_px=2), shifted(x / 32, y / 32)
     # rounded to whole grey levels, 95 % of the pixels would not show that the image has moved by a 32nd
@@ -80,15 +80,15 @@ def test_fractions_of_a_pixel_are_found_with_the_contrast_as_it_is_or_inverted(x
 
 
 @pytest.mark.parametrize(("degrees", "scale"), [(10, 1.0), (-4, 1.1), (0, 0.9)])
-def test_turned_and_scaled_images(degrees: float, scale: float) -> None:
+def test_rotated_and_scaled_images(degrees: float, scale: float) -> None:
     image, matrix = texture(SIDE, SIDE, seed=2, detail_px=2), turned(degrees, scale)
     matches = rough_matches(matrix)
     found = refined(matches, grey(image), grey(through(image, matrix)), matrix[:2, :2])
     assert len(found) > 0.9 * len(matches) and np.median(errors(found, matrix)) < 0.05
 
 
-def test_scale_and_turn_are_told_by_the_matches_themselves() -> None:
-    """The grids promise the same orientation, and are wrong."""
+def test_scale_and_rotation_are_measured_by_the_matches() -> None:
+    """The grids wrongly predict the same orientation."""
     image, matrix = texture(SIDE, SIDE, seed=2, detail_px=2), turned(8, 1.05)
     matches = rough_matches(matrix)
     found = postprocess(
@@ -97,7 +97,7 @@ def test_scale_and_turn_are_told_by_the_matches_themselves() -> None:
     assert len(found) > 0.9 * len(matches) and np.median(errors(found, matrix)) < 0.05
 
 
-def test_points_of_the_reference_leave_the_grid_and_never_meet() -> None:
+def test_points_of_the_reference_leave_the_grid_and_stay_distinct() -> None:
     image, matrix = texture(SIDE, SIDE, seed=3, detail_px=2), shifted(0.3, -0.4)
     at = np.arange(64, SIDE - 64, 8) + 0.5
     matches = rough_matches(matrix)
@@ -126,8 +126,8 @@ def test_matches_that_are_far_off_are_dropped() -> None:
     assert (found >= 0.1).sum() < 0.15 * wrong.sum()
 
 
-def test_nodata_is_no_edge() -> None:
-    """A straight border of nodata, moved by 3 px against the ground, would draw the points along."""
+def test_the_border_of_nodata_is_no_edge() -> None:
+    """A straight border of nodata is shifted by 3 px against the ground."""
     image, matrix = texture(SIDE, SIDE, seed=7, detail_px=2), shifted(0.4, 0.2)
     valid0, valid1 = np.ones((2, SIDE, SIDE), bool)
     valid0[:, 200:], valid1[:, 203:] = False, False
@@ -138,7 +138,7 @@ def test_nodata_is_no_edge() -> None:
     assert (found.xy0[:, 0] > 170).any()
 
 
-def test_nothing_stays_nothing() -> None:
+def test_no_matches_to_refine() -> None:
     some = rough_matches(np.eye(3))
     none = some.subset(np.zeros(len(some), bool))
     found = refined(none, grey(texture(SIDE, SIDE)), grey(texture(SIDE, SIDE)), STILL)

@@ -1,4 +1,4 @@
-"""Windows cover the common ground once, and know where it is in the other image."""
+"""Windows cover the common ground once, and contain the same ground of both images."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def plan_of(reference: Grid, target: Grid, search_px: float = 20, longest_px: in
 
 
 def covered(pairs: list[WindowPair], size: tuple[int, int]) -> NDArray[np.int64]:
-    """How many cores lie on each pixel."""
+    """Number of cores that contain each pixel."""
     count = np.zeros(size[::-1], np.int64)
     for pair in pairs:
         count[pair.core.y : pair.core.y + pair.core.height, pair.core.x : pair.core.x + pair.core.width] += 1
@@ -43,7 +43,7 @@ def test_cores_cover_every_pixel_once(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("moved", [(0, 0), (300.3, -200.7), (1500, 100)])
-def test_the_target_window_holds_the_ground_of_the_reference_window(moved: tuple[float, float]) -> None:
+def test_the_target_window_contains_the_ground_of_the_reference_window(moved: tuple[float, float]) -> None:
     reference, target = grid(1700, 1300), grid(1700, 1300, moved)
     for pair in plan_of(reference, target):
         window, sought = pair.reference, pair.target
@@ -54,8 +54,8 @@ def test_the_target_window_holds_the_ground_of_the_reference_window(moved: tuple
         assert sought.width <= window.width + 2 * (20 + OVERLAP_PX) + 2
 
 
-def test_bands_hold_the_ground_of_their_rows_and_little_else() -> None:
-    """A target that is turned and scaled: its rows run across those of the reference."""
+def test_bands_contain_the_ground_of_their_rows_and_little_else() -> None:
+    """The target is rotated and scaled: its rows cross those of the reference."""
     reference, target = grid(1000, 900), grid(1000, 900)
     matrix = np.array([[1.04, 0.05], [-0.05, 1.04]])
 
@@ -77,8 +77,8 @@ def test_bands_hold_the_ground_of_their_rows_and_little_else() -> None:
         assert (pair.bands[:, 1] - pair.bands[:, 0]).max() * 8 < 0.05 * window.width + 1.04 * 8 + 2 * (6 + 8) + 2 * 8
 
 
-def test_ground_of_one_image_alone_costs_nothing() -> None:
-    """A strip of 100 px in common: the windows hold little else."""
+def test_ground_of_one_image_alone_is_in_no_window() -> None:
+    """100 px are common: the windows contain little else."""
     pairs = plan_of(grid(1000, 1000), grid(1000, 1000, (900, 0)))
     count = covered(pairs, (1000, 1000))
     assert (count[:, 900:] == 1).all() and (count[:, : 900 - 3 * 64] == 0).all()

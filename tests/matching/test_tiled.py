@@ -1,4 +1,4 @@
-"""Large images in windows: the matches of one pass, without seams, wherever the images lie to each other."""
+"""Large images in windows: the matches of one pass, without seams, for any offset between the images."""
 
 import json
 from functools import partial
@@ -50,7 +50,7 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 def pair_of(
     write_image: Writer, georeference: str = "true", size: tuple[int, int] = (WIDTH, HEIGHT)
 ) -> tuple[Grid, Grid]:
-    """Two images of one scene, SHIFT px apart; their georeference says so, says something else, or is missing."""
+    """Two images of one scene, SHIFT px apart; their georeference is right, wrong or missing."""
     width, height = size
     scene = texture(width + 60, height + 60, seed=5, detail_px=2.5)
     place = {"true": GRID @ Affine.translation(*SHIFT), "wrong": GRID, "none": None}[georeference]
@@ -84,10 +84,10 @@ def test_windows_find_what_one_pass_finds(matcher: LoftrMatcher, write_image: Wr
     assert found.raw_residual_px is not None and len(found.raw_residual_px) == len(found)
 
 
-def test_what_windows_fill_lies_where_nothing_else_does(
+def test_points_added_in_windows_do_not_meet_at_seams(
     matcher: LoftrMatcher, write_image: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The network is silent in a strip that crosses windows and seams, of windows that hold what is correlated."""
+    """Matches in a diagonal strip across windows and seams are removed, and points added there."""
     match = LoftrMatcher.match
     pairs: list[WindowPair] = []
 
@@ -112,7 +112,7 @@ def test_what_windows_fill_lies_where_nothing_else_does(
 
 
 @pytest.mark.parametrize("georeference", ["wrong", "none"])
-def test_the_coarse_pass_finds_what_the_georeference_does_not_know(
+def test_the_coarse_pass_corrects_a_wrong_or_missing_georeference(
     matcher: LoftrMatcher, write_image: Writer, georeference: str
 ) -> None:
     reference, target = pair_of(write_image, georeference)
@@ -120,7 +120,7 @@ def test_the_coarse_pass_finds_what_the_georeference_does_not_know(
     assert len(found) > 1500 and np.median(errors(found)) < 0.15
 
 
-def test_without_a_coarse_registration_the_georeference_tells(
+def test_without_a_coarse_registration_the_georeference_is_the_prior(
     matcher: LoftrMatcher, write_image: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tiled, "by_matches", lambda *arguments: None)
@@ -149,7 +149,7 @@ def test_the_command_matches_every_pixel(
 
 
 @pytest.mark.parametrize("size", [["small"], ["300"], ["300", "x"], ["1", "2", "3"]])
-def test_sizes_that_are_none(size: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_malformed_sizes(size: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         model_inference.main(["--image_size", *size])
     assert "width and a height in pixels, or native" in capsys.readouterr().err
@@ -186,7 +186,7 @@ def test_a_radius_in_metres_needs_metres(matcher: LoftrMatcher, write_image: Wri
 
 
 def test_seed_and_threshold_reach_every_fit(write_image: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those of the coarse pass and of the refinement, too."""
+    """Including those of the coarse pass and of the refinement."""
     seeds: list[int] = []
     thresholds: list[float] = []
     kept, estimate = np.random.default_rng, estimators._estimate

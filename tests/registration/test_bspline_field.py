@@ -1,4 +1,4 @@
-"""Smooth fields are recovered among wrong matches, tame where there are none, and never made of wrong matches alone."""
+"""Fields are recovered despite outliers, are affine far from matches, and are not fitted to outliers alone."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ PLACES = np.stack(np.meshgrid(np.linspace(0, SIDE, 41), np.linspace(0, SIDE, 41)
 
 
 def bent(xy: NDArray[np.float64], amplitude_px: float = 1.0, wavelength_px: float = SIDE) -> NDArray[np.float64]:
-    """A turn, a shift and a wave."""
+    """A rotation, a shift and a wave."""
     x, y = (xy * 2 * np.pi / wavelength_px).T
     wave = np.stack([np.sin(x + 0.4) * np.cos(y), np.cos(x) * np.sin(y + 1)], axis=1)
     return np.asarray(apply_matrix(TRUTH["similarity"], xy) + amplitude_px * wave)
@@ -29,7 +29,7 @@ def bent(xy: NDArray[np.float64], amplitude_px: float = 1.0, wavelength_px: floa
 def seen(
     count: int, amplitude_px: float = 1.0, wavelength_px: float = SIDE, wrong: float = 0.3, seed: int = 0
 ) -> Matches:
-    """Matches of a bent image, with noise; a share of them wrong by anything."""
+    """Matches of a bent image, with noise and a fraction of outliers."""
     rng = np.random.default_rng(seed)
     xy0 = rng.uniform(0, SIDE, (count, 2))
     xy1 = bent(xy0, amplitude_px, wavelength_px) + rng.normal(0, 0.2, xy0.shape)
@@ -42,7 +42,7 @@ def rmse_px(carried: NDArray[np.float64], truth: NDArray[np.float64]) -> float:
 
 
 @pytest.mark.parametrize(("amplitude_px", "wavelength_px"), [(0.3, SIDE), (2.0, SIDE), (0.3, SIDE / 2), (1, SIDE / 2)])
-def test_a_field_is_found_chosen_and_exact(amplitude_px: float, wavelength_px: float) -> None:
+def test_a_field_is_chosen_and_accurate(amplitude_px: float, wavelength_px: float) -> None:
     matches = seen(12_000, amplitude_px, wavelength_px)
     found = fit(matches)
     assert isinstance(found, Registration) and found.model == "field" and found.field is not None
@@ -57,7 +57,7 @@ def test_a_field_is_found_chosen_and_exact(amplitude_px: float, wavelength_px: f
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("truth", ["translation", "similarity", "affine"])
-def test_a_field_is_not_chosen_where_a_matrix_does(truth: str, seed: int) -> None:
+def test_a_field_is_not_chosen_where_a_matrix_suffices(truth: str, seed: int) -> None:
     rng = np.random.default_rng(seed)
     xy0 = rng.uniform(0, SIDE, (3000, 2))
     xy1 = apply_matrix(TRUTH[truth], xy0) + rng.normal(0, 0.3, xy0.shape)
@@ -66,8 +66,8 @@ def test_a_field_is_not_chosen_where_a_matrix_does(truth: str, seed: int) -> Non
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_errors_that_neighbours_share_are_no_field(seed: int) -> None:
-    """What a patch of 88 px has in common says nothing of the next one."""
+def test_a_field_does_not_follow_errors_that_neighbours_share(seed: int) -> None:
+    """The errors of patches of 88 px are independent."""
     rng = np.random.default_rng(seed)
     xy0 = rng.uniform(0, SIDE, (6000, 2))
     row, column = np.floor(xy0 / 88).astype(int).T
@@ -76,15 +76,15 @@ def test_errors_that_neighbours_share_are_no_field(seed: int) -> None:
     assert choose(Matches(xy0, xy1, np.ones(6000), Provenance("test", "cpu", 0.8))).model == "translation"
 
 
-def test_few_places_leave_the_field_out() -> None:
+def test_few_blocks_exclude_the_field() -> None:
     matches = seen(4000)
     assert "field" in choose(matches).held_out_px
     assert "field" not in choose(matches.subset(np.all(matches.xy0 < 200, axis=1))).held_out_px
     assert "field" not in choose(matches.subset(np.arange(4000) % 50 == 49)).held_out_px
 
 
-def test_what_only_the_field_fits_helps_to_choose_it() -> None:
-    """A bend of some pixels leaves few matches to any matrix."""
+def test_matches_that_only_the_field_fits_take_part_in_the_choice() -> None:
+    """A bend of several pixels leaves few inliers to a matrix."""
     matches = seen(6000, amplitude_px=3.0)
     affine, found = best_model(matches, FitOptions("affine")), fit(matches)
     assert affine is not None and affine.inliers.mean() < 0.35
@@ -106,7 +106,7 @@ def test_far_from_the_matches_a_field_is_its_affine_part() -> None:
     assert steps[-1] == pytest.approx(0, abs=1e-9)
 
 
-def test_a_field_is_smooth_and_its_description_is_enough_to_apply_it() -> None:
+def test_a_field_is_smooth_and_follows_its_documented_formula() -> None:
     found = fit(seen(3000), FitOptions("field"))
     assert isinstance(found, Registration) and found.field is not None
     field = found.field
@@ -152,7 +152,7 @@ def test_wrong_matches_make_no_field(model: str, seed: int) -> None:
 
 
 def test_a_field_that_folds_the_ground_is_refused() -> None:
-    """Matches that meet half-way: they agree, and no ground seen from above could do so."""
+    """Matches that fold the image onto itself agree on one field."""
     rng = np.random.default_rng(0)
     xy0 = rng.uniform(0, SIDE, (6000, 2))
     fold = 60 * np.exp(-(((xy0[:, :1] - 500) / 110) ** 2)) * [-1.0, 0.0] * (xy0[:, :1] - 500) / 30
@@ -174,8 +174,8 @@ def test_same_seed_same_field() -> None:
     assert first.held_out_px == second.held_out_px
 
 
-def test_hardly_any_matches_still_give_a_field() -> None:
-    """It is the affine map that it started from, if nothing asks for more."""
+def test_a_field_of_very_few_matches_is_affine() -> None:
+    """It is the affine map that it started from."""
     xy0 = np.array([[10.0, 10.0], [10.0, 11.0], [12.0, 10.0]])
     field = fit_fields(xy0, xy0 + [1, 2], TRUTH["translation"], 20.0, SMOOTHNESS[:1])[0]
     assert np.isfinite(field.apply(PLACES)).all()

@@ -1,4 +1,4 @@
-"""Small common ground registers on what it can hold; what does not says why."""
+"""Small common ground registers with enough weight of inliers, or the failure has a reason."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ SHIFT = np.array([3.0, -5.0])
 
 
 def on_cells(columns: range, rows: range, confidence: float = 0.95, raw_residual_px: float = 0.3) -> Matches:
-    """One match in each of some cells of 8 px, fitted to its neighbours."""
+    """One match in each of the cells of 8 px, fitted to its neighbours."""
     x, y = np.meshgrid(np.array(columns), np.array(rows))
     xy0 = (np.stack([x, y], axis=-1).reshape(-1, 2) + 0.5) * 8
     count = len(xy0)
@@ -33,7 +33,7 @@ def square(side_px: int) -> CommonGround:
 
 
 @pytest.mark.parametrize("side_px", [64, 96, 128, 160, 176])
-def test_small_ground_that_matches_throughout_registers(side_px: int) -> None:
+def test_small_common_ground_with_matches_throughout_registers(side_px: int) -> None:
     found = fit(on_cells(range(1, side_px // 8 - 1), range(1, side_px // 8 - 1)), ground=square(side_px))
     assert isinstance(found, Registration) and found.model == "translation"
     np.testing.assert_allclose(found.apply(np.array([[20.0, 30.0]])), [[23, 25]], atol=0.05)
@@ -41,14 +41,14 @@ def test_small_ground_that_matches_throughout_registers(side_px: int) -> None:
 
 @pytest.mark.parametrize("side_px", [64, 96, 128, 160, 176])
 @pytest.mark.parametrize("confidence", [0.5, 0.95])
-def test_a_cluster_on_small_ground_does_not(side_px: int, confidence: float) -> None:
-    """As large as wrong matches are seen to come: 45 cells of weak matches, 25 of sure ones, that scatter."""
+def test_a_cluster_on_small_common_ground_does_not_register(side_px: int, confidence: float) -> None:
+    """As large as the largest clusters of wrong matches: 45 cells of weak matches, or 25 of confident ones."""
     rows = 9 if confidence < 0.8 and side_px > 96 else 5
     found = fit(on_cells(range(1, 6), range(1, 1 + rows), confidence, raw_residual_px=0.6), ground=square(side_px))
     assert isinstance(found, FitFailure) and found.reason is Reason.ONE_CLUSTER
 
 
-def test_large_ground_asks_for_as_many_places_as_ever() -> None:
+def test_large_common_ground_needs_five_patches() -> None:
     block = on_cells(range(1, 21), range(1, 21))
     assert isinstance(fit(block, ground=square(160)), Registration)
     found = fit(block, ground=square(1098))
@@ -56,8 +56,8 @@ def test_large_ground_asks_for_as_many_places_as_ever() -> None:
     assert isinstance(fit(on_cells(range(1, 60), range(1, 21)), ground=square(1098)), Registration)
 
 
-def test_ground_that_is_masked_or_not_shared_does_not_count() -> None:
-    """Of a large image a corner of 160 px is valid, or shown by the other one."""
+def test_masked_or_unshared_ground_is_not_common() -> None:
+    """Only a corner of 160 px of a large image is valid, or covered by the other image."""
     block = on_cells(range(1, 19), range(1, 19))
     valid = np.zeros((600, 600), np.bool_)
     valid[:160, :160] = True
@@ -68,7 +68,7 @@ def test_ground_that_is_masked_or_not_shared_does_not_count() -> None:
     assert isinstance(fit(block, ground=common_ground(whole, whole)), FitFailure)
 
 
-def test_a_turn_on_small_ground_is_followed() -> None:
+def test_a_rotation_of_small_common_ground_registers() -> None:
     matches = on_cells(range(1, 19), range(1, 19))
     turn = np.array([[0.0, 0.06], [-0.06, 0.0]])
     turned = Matches(

@@ -1,4 +1,4 @@
-"""The model of the JSON, applied as docs/json.md says, leads points of the files where the registration leads them."""
+"""The model of the JSON, applied by the formulas of docs/json.md, maps points as the registration does."""
 
 import json
 from html import unescape
@@ -33,7 +33,7 @@ EAST = GRID @ Affine.translation(40.3, 20.6) @ Affine.scale(0.8, 1.2)
 
 
 def place_in(crs: CRS, pixel: tuple[float, float]) -> Affine:
-    """Of an image in another reference system whose middle is near that of GRID."""
+    """Transform of an image in another reference system, with its centre near that of GRID."""
     x, y = Transformer.from_crs(UTM, crs, always_xy=True).transform(*(GRID @ (WIDTH / 2, HEIGHT / 2)))
     return Affine.translation(x, y) @ Affine.scale(pixel[0], -pixel[1]) @ Affine.translation(-WIDTH / 2, -HEIGHT / 2)
 
@@ -95,7 +95,7 @@ def on_map(placed: HasGrid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("model", MATRICES)
 @pytest.mark.parametrize("case", CASES)
-def test_points_of_the_files_go_where_the_registration_takes_them(
+def test_the_file_model_maps_points_as_the_registration_does(
     case: str, model: str, write_image: Writer, tmp_path: Path
 ) -> None:
     transform, crs, size, overlap = CASES[case]

@@ -1,4 +1,4 @@
-"""Models are found among wrong matches, in the right direction, and refused where there is no evidence."""
+"""Models are fitted despite outliers, from reference to target, and refused without evidence."""
 
 from dataclasses import replace
 
@@ -44,13 +44,13 @@ def test_every_model_recovers_its_truth(model: str) -> None:
     assert (found.inliers == (residual <= 1.5)).all()
 
 
-def test_a_translation_stays_one() -> None:
+def test_a_translation_has_no_linear_part() -> None:
     found = fit(made(TRUTH["affine"]), FitOptions("translation", threshold_px=40))
     assert isinstance(found, Registration)
     np.testing.assert_array_equal(found.matrix[:, :2], np.eye(3)[:, :2])
 
 
-def test_the_threshold_counts_in_pixels() -> None:
+def test_the_threshold_is_in_pixels() -> None:
     matches = made(TRUTH["affine"], wrong=0, noise=0.8)
     narrow, wide = fit(matches, FitOptions(threshold_px=0.6)), fit(matches, FitOptions(threshold_px=5))
     assert isinstance(narrow, Registration) and isinstance(wide, Registration)
@@ -77,21 +77,21 @@ def test_wrong_matches_are_no_registration(model: str, count: int) -> None:
         assert isinstance(fit(made(np.eye(3), right=0, wrong=count, seed=seed), FitOptions(model)), FitFailure)
 
 
-def test_more_wrong_matches_ask_for_more_right_ones() -> None:
+def test_more_outliers_need_more_inliers() -> None:
     assert required_inliers(0) == MIN_INLIERS
     assert isinstance(fit(made(TRUTH["affine"], right=30, wrong=100)), Registration)
     assert isinstance(fit(made(TRUTH["affine"], right=30, wrong=400)), FitFailure)
 
 
 @pytest.mark.parametrize("matrix", [np.diag([-1.0, 1, 1]), np.diag([3.0, 3, 1]), np.diag([1.0, 0.3, 1])])
-def test_models_that_no_ground_could_follow(matrix: NDArray[np.float64]) -> None:
+def test_implausible_models_are_refused(matrix: NDArray[np.float64]) -> None:
     assert isinstance(fit(made(matrix, wrong=0)), FitFailure)
     assert isinstance(fit(made(matrix, wrong=0), expected=matrix[:2, :2]), Registration)
 
 
 @pytest.mark.parametrize("model", ["translation", "affine"])
 def test_uncertainty_is_the_spread_of_repeated_fits(model: str) -> None:
-    """Points in a corner of the image: at the far corner a plane fitted again and again swings as far as predicted."""
+    """Points in one corner: repeated fits scatter at the opposite corner as predicted."""
     far, swings, predicted = np.array([[900.0, 900.0]]), [], []
     for seed in range(60):
         rng = np.random.default_rng(seed)
@@ -115,8 +115,8 @@ def test_options_out_of_range(options: tuple[object, ...], word: str) -> None:
         FitOptions("affine", float("nan"))
 
 
-def test_uncertainty_of_averaged_points_is_that_of_what_they_average() -> None:
-    """Points that are what neighbours agree on scatter less than each alone; the model is as uncertain as by those."""
+def test_uncertainty_includes_raw_residuals() -> None:
+    """Points of local fits scatter less than their raw matches; the model is as uncertain as by these."""
     rng = np.random.default_rng(0)
     xy0 = rng.uniform(0, 1000, (400, 2))
     noise = rng.normal(0, 0.5, (400, 2))
@@ -134,13 +134,13 @@ def test_uncertainty_of_averaged_points_is_that_of_what_they_average() -> None:
 
 
 @pytest.mark.parametrize(("spread_px", "registers"), [(80, False), (500, True)])
-def test_one_patch_that_agrees_with_itself_is_no_evidence(spread_px: float, registers: bool) -> None:
-    """However many matches it has, and wherever it lies, where points are what their neighbours agree on."""
+def test_one_patch_is_no_evidence(spread_px: float, registers: bool) -> None:
+    """However many matches it has, and wherever it lies, if points were fitted to their neighbours."""
     xy0 = np.random.default_rng(0).uniform(0, spread_px, (400, 2)) + [130, 220]
     alone = Matches(xy0, xy0 + [3, 4], np.ones(400), Provenance("test", "cpu", 0.8))
     assert isinstance(fit(alone), Registration)
     assert isinstance(fit(replace(alone, raw_residual_px=np.full(400, 0.1))), Registration) == registers
 
 
-def test_a_patch_is_as_large_as_the_neighbours_that_are_asked() -> None:
+def test_a_patch_is_the_extent_of_a_local_fit() -> None:
     assert PATCH_PX == 8 * (2 * RADIUS_CELLS + 1)

@@ -1,4 +1,4 @@
-"""The simplest model that predicts what it was not fitted to as well as any."""
+"""Model selection takes the simplest model that predicts held-out matches as well as any."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def test_the_model_that_made_the_matches_is_chosen(truth: str, seed: int) -> Non
 
 
 @pytest.mark.parametrize("degrees", [0.05, 0.2])
-def test_a_slight_turn_is_noticed(degrees: float) -> None:
+def test_a_slight_rotation_is_detected(degrees: float) -> None:
     """0.05° moves the edges of 1000 px by 0.4 px, as much as the noise of a single match."""
     angle = np.deg2rad(degrees)
     turn = np.array([[np.cos(angle), -np.sin(angle), 4], [np.sin(angle), np.cos(angle), -2], [0, 0, 1]])
@@ -30,7 +30,7 @@ def test_a_slight_turn_is_noticed(degrees: float) -> None:
 
 
 def in_patches(seed: int, noise_px: float = 0.4) -> Matches:
-    """A shift, seen in six patches on one side of the image, each with an error that its matches share."""
+    """A shift, matched in six patches on one side of the image, each with an error that its matches share."""
     rng = np.random.default_rng(seed)
     patch = rng.integers(0, 6, 400)
     middle = np.array([[100, 100], [220, 130], [120, 320], [230, 480], [80, 640], [190, 800]])[patch]
@@ -40,8 +40,8 @@ def in_patches(seed: int, noise_px: float = 0.4) -> Matches:
     return Matches(xy0, xy0 + [13.3, -7.7] + shared, matches.confidence, matches.origin)
 
 
-def test_patches_that_do_not_span_the_image_ask_for_a_shift() -> None:
-    """An affine model follows the errors of the patches, and is off where there are none."""
+def test_patches_on_one_side_of_the_image_give_a_translation() -> None:
+    """An affine model follows the errors of the patches, and errs where there are none."""
     corner, wrong = np.array([[1000.0, 500.0]]), {"auto": [], "affine": []}
     for seed in range(12):
         for model, errors in wrong.items():
@@ -60,7 +60,7 @@ def test_only_the_candidates_are_tried() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 20])
-def test_too_few_matches_to_tell_ask_for_the_simplest(count: int) -> None:
+def test_too_few_matches_give_the_simplest_model(count: int) -> None:
     assert choose(made(TRUTH["translation"], right=count, wrong=0)).model == "translation"
 
 

@@ -1,4 +1,4 @@
-"""A pair that is not registered says what was seen, and what to try."""
+"""Without a registration, a result gives the cause and advice."""
 
 import json
 import re
@@ -59,13 +59,13 @@ def told(result: PairResult) -> tuple[str, str]:
     return failure["code"], "\n".join(lines[begin:end])
 
 
-def test_no_matches_ask_for_no_lower_confidence() -> None:
+def test_without_matches_no_lower_confidence_is_advised() -> None:
     code, words = told(result_of(PLACES[:0], PLACES[:0]))
     assert code == "hardly_any_matches" and "there are no matches" in words
     assert "confidence" not in words and "another date" in words and "one place" in words
 
 
-def test_a_single_match_is_one() -> None:
+def test_a_single_match() -> None:
     assert "there is only one match, and 13 must agree" in told(result_of(PLACES[:1], PLACES[:1]))[1]
 
 
@@ -82,7 +82,7 @@ def test_matches_that_disagree() -> None:
     assert re.search(r"only \d+ of 300 matches agree, and 42 must", words)
 
 
-def test_given_tie_points_are_no_matches() -> None:
+def test_tie_points_of_a_file_are_not_called_matches() -> None:
     result = result_of(PLACES[:5], PLACES[:5])
     origin = replace(result.matches.origin, imported=True)
     code, words = told(replace(result, matches=replace(result.matches, origin=origin)))
@@ -99,7 +99,7 @@ def test_one_cluster() -> None:
 
 @pytest.mark.parametrize("length_px", [0, 360])
 @pytest.mark.parametrize("model", ["affine", "homography", "field"])
-def test_matches_on_one_line_do_not_mirror_the_target_nor_disagree(model: str, length_px: float) -> None:
+def test_matches_on_one_line_or_in_one_place(model: str, length_px: float) -> None:
     along = np.linspace(20, 20 + length_px, 100)
     line = np.stack([along, 0.5 * along + 3], axis=1)
     matches = Matches(line, line + [3, 4], np.ones(100), Provenance("test", "cpu", 0.8))
@@ -111,7 +111,7 @@ def test_matches_on_one_line_do_not_mirror_the_target_nor_disagree(model: str, l
 
 
 @pytest.mark.parametrize(("factor", "words"), [((3, 3), "3.00 to 3.00 times"), ((-1, 1), "mirrors the target")])
-def test_what_no_ground_could_do(factor: tuple[float, float], words: str) -> None:
+def test_implausible_models(factor: tuple[float, float], words: str) -> None:
     code, said = told(result_of(PLACES, PLACES * factor))
     assert code == "implausible" and words in said
     assert "confidence" not in said and "orientation" in said
@@ -123,7 +123,7 @@ def test_a_narrow_overlap_is_too_small() -> None:
     assert code == "too_small" and "40 px wide" in words and "native" in words
 
 
-def test_a_finer_size_is_advised_where_the_file_has_one() -> None:
+def test_a_larger_size_is_advised_where_the_file_has_one() -> None:
     assert "native" in told(result_of(PLACES[:5], PLACES[:5], native=(4000, 4000)))[1]
     assert "native" not in told(result_of(PLACES[:5], PLACES[:5]))[1]
 
@@ -145,7 +145,7 @@ def true_colour(image: NDArray[np.uint8]) -> Raster:
     return replace(raster, grid=replace(raster.grid, radiometry=Radiometry(1, 0, "true colour", saturated=245)))
 
 
-def test_thick_cloud_that_nobody_masked() -> None:
+def test_thick_cloud_that_is_not_masked() -> None:
     white = IMAGE.copy()
     white[:, 100:] = 255
     code, words = told(result_of(PLACES[:5], PLACES[:5], target=true_colour(white)))
@@ -174,8 +174,8 @@ def run(tmp_path: Path, reference: Path, target: Path, *options: object) -> tupl
     return code, json.loads(written.read_text())
 
 
-def test_the_command_tells_the_cause(tmp_path: Path, write_image: Writer, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two places that the georeference puts on each other: it is not the georeference that is unknown."""
+def test_the_command_prints_the_cause(tmp_path: Path, write_image: Writer, capsys: pytest.CaptureFixture[str]) -> None:
+    """The georeference of two different places is the same, and the verdict does not call it missing."""
     first, second = (write_image(f"{k}.tif", texture(256, 256, seed=k), GRID, UTM) for k in (1, 2))
     code, found = run(tmp_path, first, second, "--confidence", 0.2, "--report", tmp_path / "report")
     said = capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""What a person is told to do with a pair."""
+"""The verdict on a pair."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +34,7 @@ def judged(matches: Matches, reference: Grid = REFERENCE, target: Grid = REFEREN
     return judge(reference, target, matches, fitted if isinstance(fitted, Registration) else None)
 
 
-def test_what_lies_where_the_georeference_says_is_registered() -> None:
+def test_a_displacement_within_the_noise_is_registered_already() -> None:
     found = judged(seen((0, 0)))
     assert found.decision is Decision.REGISTERED and found.displacement is not None
     assert found.displacement.noise == pytest.approx(10 * SYSTEMATIC_PX, rel=0.2)
@@ -43,7 +43,7 @@ def test_what_lies_where_the_georeference_says_is_registered() -> None:
 
 
 @pytest.mark.parametrize(("shift_px", "words"), [((3, 1), "further east and 10.0 m further south"), ((-3, -1), "west")])
-def test_thirty_metres_are_to_be_registered(shift_px: tuple[float, float], words: str) -> None:
+def test_a_displacement_above_the_noise_is_to_be_registered(shift_px: tuple[float, float], words: str) -> None:
     found = judged(seen(shift_px))
     assert found.decision is Decision.REGISTER and found.displacement is not None
     assert found.displacement.shift == pytest.approx((10 * shift_px[0], -10 * shift_px[1]), abs=0.2)
@@ -53,13 +53,13 @@ def test_thirty_metres_are_to_be_registered(shift_px: tuple[float, float], words
     assert words in in_words(found) and "6.3 ± 0.5 native px" in in_words(found)
 
 
-def test_a_shift_that_the_georeference_knows_of_is_none() -> None:
+def test_a_shift_by_the_georeference_is_no_displacement() -> None:
     target = replace(REFERENCE, transform=GRID @ Affine.translation(-30, 20))
     assert judged(seen((30, -20)), target=target).decision is Decision.REGISTERED
     assert judged(seen((0, 0)), target=target).decision is Decision.REGISTER
 
 
-def test_a_turn_is_judged_over_all_of_the_ground() -> None:
+def test_a_rotation_is_judged_over_all_of_the_common_ground() -> None:
     found = judged(seen((0, 0), turn=0.005)).displacement
     assert found is not None and found.largest == pytest.approx(25, abs=1) and found.rms == pytest.approx(15, abs=1)
     assert np.hypot(*found.shift) < 1
@@ -77,8 +77,8 @@ def test_few_matches_are_not_enough() -> None:
     )
 
 
-def test_an_uncertain_model_is_no_reason_to_move_the_image() -> None:
-    """A dozen matches in a corner fix no turn over the whole image."""
+def test_an_uncertain_model_is_within_the_noise() -> None:
+    """A dozen matches in a corner do not determine a rotation of the whole image."""
     matches = seen((0, 0), count=2000)
     corner = matches.subset((matches.xy0 < 60).all(axis=1))
     registration = fit(corner, FitOptions("affine"))
@@ -97,7 +97,7 @@ def test_without_georeference_equal_grids_are_compared_pixel_by_pixel() -> None:
 
 
 @pytest.mark.parametrize("target", [replace(BARE, size=(700, 600)), replace(BARE, native_size=(3200, 2400))])
-def test_without_georeference_other_grids_are_never_called_registered(target: Grid) -> None:
+def test_without_georeference_other_sizes_are_never_registered_already(target: Grid) -> None:
     found = judged(seen((0, 0)), BARE, target)
     assert found.decision is Decision.REGISTER and found.displacement is None
     assert in_words(found) == (
