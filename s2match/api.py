@@ -230,7 +230,7 @@ def warp(
     Raises:
         CorrectionError: There is no registration, or the array does not have the proportions of the target's file.
         OptionError: The resampling is unknown.
-        UnreadableImageError: The array is no image.
+        UnreadableImageError: The array is not an image.
 
     Example:
         >>> import rasterio, s2match

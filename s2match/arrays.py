@@ -123,8 +123,23 @@ def _values_of(array: "NDArray[Any] | DataArray") -> tuple[NDArray[Any], float |
     """The values of an array, and the nodata value of a DataArray."""
     if isinstance(array, np.ndarray):
         return array, None
-    import_optional("rioxarray", "DataArrays", "requirements-xarray.txt")
+    _require_dataarray(array, "array")
     return array.values, array.rio.nodata
+
+
+def _require_dataarray(array: object, name: str) -> None:
+    """Refuse what is not a DataArray, by a name for messages, and import rioxarray.
+
+    Raises:
+        MissingExtraError: rioxarray is not installed.
+        UnreadableImageError: It is not a DataArray.
+    """
+    import_optional("rioxarray", "DataArrays", "requirements-xarray.txt")
+    from xarray import DataArray
+
+    if not isinstance(array, DataArray):
+        kind = type(array).__name__
+        raise UnreadableImageError(f"The {name} is a {kind}, neither a NumPy array nor a DataArray.")
 
 
 def dataarray_like(array: "DataArray", values: NDArray[Any], valid: NDArray[np.bool_], grid: Grid) -> "DataArray":
@@ -148,7 +163,7 @@ def dataarray_like(array: "DataArray", values: NDArray[Any], valid: NDArray[np.b
     out = DataArray(filled if array.ndim == 3 else filled[0], coords, array.dims, array.name, array.attrs)
     if grid.transform is not None:
         height, width = filled.shape[1:]
-        if grid.transform.is_rectilinear:
+        if grid.transform.b == grid.transform.d == 0:
             columns, rows = np.arange(width) + 0.5, np.arange(height) + 0.5
             out = out.assign_coords({x: grid.transform.a * columns + grid.transform.c})
             out = out.assign_coords({y: grid.transform.e * rows + grid.transform.f})
@@ -163,12 +178,7 @@ def _write(array: "NDArray[Any] | DataArray", folder: Path) -> Path:
     folder.mkdir()
     if isinstance(array, np.ndarray):
         return _write_values(array, folder / f"{folder.name}.tif")
-    import_optional("rioxarray", "DataArrays", "requirements-xarray.txt")
-    from xarray import DataArray
-
-    if not isinstance(array, DataArray):
-        kind = type(array).__name__
-        raise UnreadableImageError(f"The {folder.name} is a {kind}, neither a NumPy array nor a DataArray.")
+    _require_dataarray(array, folder.name)
     path = folder / f"{str(array.name or folder.name).replace('/', '_')}.tif"
     try:
         # GeoTIFF has no bool

@@ -12,6 +12,8 @@ import rasterio
 import rioxarray
 import xarray
 from conftest import GRID, ROOT, UTM, Writer, texture
+from rasterio.enums import Resampling
+from rasterio.vrt import WarpedVRT
 
 import s2match
 from s2match import PairResult, Settings, api
@@ -168,3 +170,21 @@ def test_warp_refuses_what_it_cannot_do(pair: Pair) -> None:
         s2match.warp(np.zeros((256, 260)), result, "best")
     with pytest.raises(UnreadableImageError, match=r"it is 256 x 260 of type complex128"):
         s2match.warp(np.zeros((256, 260), complex), result)
+    with pytest.raises(UnreadableImageError, match="The array is a list, neither"):
+        s2match.warp([[1, 2]], result)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("options", [{}, {"overlap_only": True}, {"image_size": (150, 150)}])
+def test_warp_follows_a_target_of_another_zone(pair: Pair, tmp_path: Path, options: Any) -> None:
+    target = tmp_path / "zone.tif"
+    with rasterio.open(pair[1]) as file, WarpedVRT(file, crs="EPSG:32637", resampling=Resampling.cubic) as other:
+        bands = other.read()
+        profile = {"width": other.width, "height": other.height, "transform": other.transform, "crs": other.crs}
+        with rasterio.open(target, "w", driver="GTiff", count=3, dtype="uint8", nodata=0, **profile) as out:
+            out.write(bands)
+    done = s2match.coregister(pair[0], target, tmp_path / "out.tif", **(OPTIONS | options))
+    warped = s2match.warp(np.ma.masked_equal(bands, 0), done.result)
+    with rasterio.open(tmp_path / "out.tif") as file:
+        assert file.crs == UTM and warped.shape == file.read().shape and 0.5 < (~warped.mask).mean() < 1
+        assert (file.read().astype(bool) == ~warped.mask).mean() > 0.99
+        assert np.abs(file.read().astype(int) - warped.filled(0))[~warped.mask].mean() < 0.1
