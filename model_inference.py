@@ -1,6 +1,6 @@
-"""Match two Sentinel-2 images with LoFTR and measure the matches in metres.
+r"""Match two Sentinel-2 images with LoFTR and measure the matches in metres.
 
-python model_inference.py --dataset_path ./dataset --confidence 0.8 --image_size 1098 1098 \\
+python model_inference.py --dataset_path ./dataset --confidence 0.8 --image_size 1098 1098 \
     --indexes_of_images 15 5 --model_pretrained outdoor
 """
 

@@ -76,7 +76,7 @@ class Coregistration:
         return f"{self.result!r}\n  {'files':<9}{files}\n  {'better':<9}{outcome}"
 
 
-def match(
+def match(  # noqa: PLR0913
     reference: Image,
     target: Image,
     settings: Settings | None = None,
@@ -134,7 +134,7 @@ def match(
         return match_files(*files, settings, show_progress=show_progress, masking=masking)
 
 
-def coregister(
+def coregister(  # noqa: PLR0913
     reference: Image,
     target: Image,
     out: str | Path,

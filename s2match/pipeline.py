@@ -178,7 +178,7 @@ def check_device(name: str) -> None:
 
 
 @limit_threads()
-def match_images(
+def match_images(  # noqa: PLR0913
     reference: Grid,
     target: Grid,
     previews: tuple[Raster, Raster],

@@ -150,7 +150,7 @@ class PairResult:
         return f"{x:+.2f} {unit} {east}, {y:+.2f} {unit} {north} (median of the inliers)"
 
 
-def assemble(
+def assemble(  # noqa: PLR0913
     reference: HasGrid,
     target: HasGrid,
     previews: tuple[Raster, Raster],
