@@ -101,7 +101,8 @@ def match(  # noqa: PLR0913
         settings: Options as one value, to use for many pairs; None for the defaults.
         preset: ``"fast"`` or ``"thorough"``, as ``--preset``; only without ``settings``.
         mask: Path or paths of rasters and polygons of ground that is matched in neither image.
-        mask_values: Values of the rasters that mask; None for 0 1 3 8 9 10 of a Scene Classification, else all but 0.
+        mask_values: Values of the rasters that mask; None for :data:`s2match.core.mask.MASKED_CLASSES` in a Scene
+            Classification and all but 0 in other rasters.
         mask_clouds: Mask thick cloud, as the saturated white of the images shows it.
         show_progress: Show a progress bar on standard error where that is a terminal.
         **choices: Attributes of :class:`s2match.Settings`, which replace those of ``settings`` or ``preset``:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from s2match.core.mask import MASKED_CLASSES
 from s2match.settings import PRECISIONS, PRESETS, Settings
 from s2match.version import __version__
 
@@ -120,7 +121,8 @@ def _add_masks(parser: argparse.ArgumentParser) -> None:
         type=int,
         nargs="+",
         metavar="N",
-        help="raster values that mask (default: 0 1 3 8 9 10 of a Scene Classification, else all but 0)",
+        help=f"raster values that mask (default: {' '.join(map(str, MASKED_CLASSES))} of a Scene Classification, "
+        "else all but 0)",
     )
     group.add_argument("--mask_clouds", action="store_true", help="mask thick cloud: saturated white in the images")
 

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from s2match.core.polygons import Polygons
 
+# Masked classes of ESA's Scene Classification: no data, saturated or defective, cloud shadow, cloud of medium and of
+# high probability, thin cirrus.
+MASKED_CLASSES = (0, 1, 3, 8, 9, 10)
+
 
 @dataclass(frozen=True)
 class Mask:

@@ -17,7 +17,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from s2match.core.bounds import Bounds
 from s2match.core.grid import Grid
-from s2match.core.mask import Mask
+from s2match.core.mask import MASKED_CLASSES, Mask
 from s2match.core.projection import apply_transform, reproject, reproject_bounds, wrapped
 from s2match.core.window import Window
 from s2match.errors import MaskError
@@ -25,9 +25,7 @@ from s2match.io.placement import placement_of
 from s2match.io.quiet import open_image
 from s2match.util.gdal import FILE_ERRORS, gdal_message
 
-# Masked classes of ESA's Scene Classification: no data, saturated or defective, cloud shadow, cloud of medium and of
-# high probability, thin cirrus.
-SCENE_CLASSIFICATION = (0, 1, 3, 8, 9, 10)
+# File names of ESA's Scene Classifications.
 _SCENE_CLASSIFICATION_NAME = re.compile(r"(^|_)SCL[_.]", re.IGNORECASE)
 
 # Samples of a mask that are read at once: a full tile is read in some thirty strips.
@@ -223,7 +221,7 @@ def _read_masked(file: rasterio.DatasetReader, mask: Mask, window: RasterioWindo
     numbers = file.read(1, window=window)
     values = mask.values
     if values is None and _SCENE_CLASSIFICATION_NAME.search(mask.path.name):
-        values = SCENE_CLASSIFICATION
+        values = MASKED_CLASSES
     if values is not None:
         return np.isin(numbers, values)
     return np.asarray((np.nan_to_num(numbers) != 0) & (file.read_masks(1, window=window) > 0))

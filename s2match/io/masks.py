@@ -14,9 +14,9 @@ from s2match.core.mask import Mask
 from s2match.core.raster import Patch
 from s2match.core.window import Window
 from s2match.errors import MaskError
-from s2match.io.cloud_mask import radius_px, saturated_cloud
 from s2match.io.mask_raster import frame_of, mask_frame, masked_pixels, opened_mask, touches
 from s2match.io.polygons import SUFFIXES, read_polygons
+from s2match.io.saturated_cloud import radius_px, saturated_cloud
 
 _log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
 from s2match.core.radiometry import Radiometry, ReadOptions
-from s2match.io.cloud_mask import SATURATED
 from s2match.io.nodata import band_validity, declared_nodata, detected_nodata, used_bands, zeros_may_fill
 from s2match.io.products import ReflectanceScale, product_scale
+from s2match.io.saturated_cloud import SATURATED
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from s2match.core.georeference import comparable, predict
 from s2match.core.ground_axes import ground_axes, pixel_sides_m
 from s2match.core.matches import Provenance
 from s2match.core.raster import HasGrid, Raster
-from s2match.io.cloud_mask import saturated_cloud
+from s2match.io.saturated_cloud import saturated_cloud
 from s2match.registration.evidence import FitFailure, Reason, common_ground
 
 # A confidence that is worth trying on difficult pairs.

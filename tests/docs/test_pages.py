@@ -12,6 +12,7 @@ from conftest import ROOT
 
 from model_inference import INTERRUPTED, NO_REGISTRATION, build_parser
 from s2match import __version__, errors
+from s2match.core.mask import MASKED_CLASSES
 
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "training" / "README.md", ROOT / "dataset" / "README.md"]
@@ -82,6 +83,16 @@ def test_every_option_is_described_with_its_default() -> None:
         values = action.default if isinstance(action.default, tuple) else (action.default,)
         written = default.strip(" `").split()
         assert [type(value)(word) for word, value in zip(written, values, strict=True)] == list(values), action.dest
+
+
+def test_the_masked_classes_are_those_of_the_code() -> None:
+    classes = " ".join(map(str, MASKED_CLASSES))
+    assert f"default: {classes} of a Scene Classification" in " ".join(build_parser().format_help().split())
+    assert f"`{classes}` of a Scene Classification" in rows()["--mask_values"][1]
+    (row,) = re.findall(
+        r"^\| Scene Classification.*", (CLI.parent / "masks.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert f"| `{classes}`: " in row
 
 
 def test_every_exit_code_is_described() -> None:

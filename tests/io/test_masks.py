@@ -27,10 +27,10 @@ from s2match.core.scene import scene_of
 from s2match.core.window import Window
 from s2match.errors import MaskError, NoValidPixelsError, OptionError
 from s2match.io import mask_raster
-from s2match.io.cloud_mask import radius_px, saturated_cloud
 from s2match.io.masking import masked_grids, masking_of
 from s2match.io.masks import read_mask
 from s2match.io.reader import read_grid, read_raster, read_window
+from s2match.io.saturated_cloud import radius_px, saturated_cloud
 
 WGS84 = CRS.from_epsg(4326)
 SAMPLE = [
