@@ -25,8 +25,8 @@ from s2match.io.reader import read_raster
 from s2match.matching.greyscale import prepare
 from s2match.matching.matcher import Matcher
 from s2match.matching.single_pass import match_rasters
+from s2match.outputs.figures.matches import plot_matches
 from s2match.outputs.figures.saving import save_figure
-from s2match.outputs.match_figure import plot_matches
 from s2match.pipeline import create_matcher, match_images, register
 from s2match.result import PairResult
 from s2match.settings import Settings

@@ -29,7 +29,7 @@ main = partial(_main, program=_PROGRAM)
 
 def plot_images(reference: "Raster", target: "Raster", figure: "Figure | None" = None) -> "Figure":
     """Draw two images side by side."""
-    from s2match.outputs.match_figure import plot_pair
+    from s2match.outputs.figures.matches import plot_pair
 
     return plot_pair(reference, target, figure)
 

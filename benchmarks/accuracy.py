@@ -32,8 +32,8 @@ from s2match.loftr.device import pick_device
 from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching.greyscale import prepare
 from s2match.matching.single_pass import match_rasters
+from s2match.outputs.figures.matches import plot_pair
 from s2match.outputs.figures.saving import save_figure
-from s2match.outputs.match_figure import plot_pair
 from s2match.settings import Settings
 from s2match.util.atomic_write import atomic_write
 from s2match.util.threads import limit_threads

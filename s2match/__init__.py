@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from s2match.arrays import match_arrays
     from s2match.errors import S2MatchError
     from s2match.outputs.facts import facts, write_json
+    from s2match.outputs.figures.matches import plot_matches
     from s2match.outputs.figures.saving import save_figure
-    from s2match.outputs.match_figure import plot_matches
     from s2match.outputs.summary import summary
     from s2match.pipeline import fit_tie_points, match_files
     from s2match.result import PairResult
@@ -31,7 +31,7 @@ _HOMES = {
     "S2MatchError": "errors",
     "fit_tie_points": "pipeline",
     "match_files": "pipeline",
-    "plot_matches": "outputs.match_figure",
+    "plot_matches": "outputs.figures.matches",
     "save_figure": "outputs.figures.saving",
     "PairResult": "result",
     "facts": "outputs.facts",

@@ -158,7 +158,7 @@ def _require_screen() -> None:
 
 
 def _write(result: "PairResult", arguments: argparse.Namespace, outputs: "Outputs") -> None:
-    from s2match.outputs.match_figure import plot_pair
+    from s2match.outputs.figures.matches import plot_pair
     from s2match.outputs.screen import has_screen, screen_figure, show_screen
     from s2match.outputs.write import write_outputs
 

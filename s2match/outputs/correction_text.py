@@ -1,14 +1,8 @@
-"""The outcome of a correction as lines of the summary and as JSON types."""
+"""The outcome of a correction as lines of the summary."""
 
-import math
-from dataclasses import asdict
-from typing import Any
-
-from s2match.core.ground_axes import GroundAxes
-from s2match.correction.evaluation import Agreement, Improvement
+from s2match.correction.evaluation import Improvement
 from s2match.correction.request import CorrectionRequest
 from s2match.outputs.agreement import agreement_row, agreement_rows, evaluation_note
-from s2match.outputs.ground_text import unit_key
 from s2match.registration.verdict import Decision
 from s2match.result import PairResult
 
@@ -42,26 +36,3 @@ def correction_lines(result: PairResult, request: CorrectionRequest, improvement
     lines.append(f"{'correction':<14}{'before':>26}{'after':>26}")
     lines += [f"  {row.name:<12}{row.before:>26}{row.after:>26}" for row in agreement_rows(improvement)]
     return [*lines, f"  ({evaluation_note(improvement)})"]
-
-
-def correction_facts(request: CorrectionRequest, improvement: Improvement | None) -> dict[str, Any]:
-    """The correction as JSON types, under the key ``correction``; see docs/json.md."""
-    return {
-        "correction": {
-            "resampling": request.resampling,
-            "files": [path.name for path in request.outputs],
-            "same_points": None if improvement is None else improvement.same_points,
-            "better": None if improvement is None else improvement.better,
-            "before": None if improvement is None else _facts(improvement.before, improvement.axes),
-            "after": None if improvement is None else _facts(improvement.after, improvement.axes),
-        }
-    }
-
-
-def _facts(agreement: Agreement, axes: GroundAxes) -> dict[str, float | None]:
-    values = {name: None if math.isnan(value) else value for name, value in asdict(agreement).items()}
-    if axes.in_metres:
-        return values
-    unit = unit_key(axes.unit)
-    names = {"east_m": f"x_{unit}", "north_m": f"y_{unit}", "rmse_m": f"rmse_{unit}", "ce90_m": f"ce90_{unit}"}
-    return {names.get(name, name): value for name, value in values.items()}

@@ -1,4 +1,4 @@
-"""A result as JSON; docs/json.md explains the keys."""
+"""A result and its correction as JSON; docs/json.md explains the keys."""
 
 import json
 import logging
@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from s2match.core.ground_axes import MAP_UNITS
+from s2match.core.ground_axes import MAP_UNITS, GroundAxes
 from s2match.core.ground_errors import GroundErrors
 from s2match.core.radiometry import Radiometry
 from s2match.core.raster import HasGrid, Raster
-from s2match.outputs.ground_text import axes_title, error_facts, unit_key
+from s2match.correction.evaluation import Agreement, Improvement
+from s2match.correction.request import CorrectionRequest
 from s2match.registration.file_model import FileModel, FrameModel
 from s2match.registration.model import Registration
 from s2match.registration.residual_profiles import Profile, profiles
@@ -86,6 +87,63 @@ def write_json(result: PairResult, path: str | Path, more: Mapping[str, Any] | N
         content = _without_nan(facts(result) | dict(more or {}))
         partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     _LOG.info("Wrote %s", path)
+
+
+def correction_facts(request: CorrectionRequest, improvement: Improvement | None) -> dict[str, Any]:
+    """The correction as JSON types, under the key ``correction``; see docs/json.md."""
+    return {
+        "correction": {
+            "resampling": request.resampling,
+            "files": [path.name for path in request.outputs],
+            "same_points": None if improvement is None else improvement.same_points,
+            "better": None if improvement is None else improvement.better,
+            "before": None if improvement is None else _agreement_facts(improvement.before, improvement.axes),
+            "after": None if improvement is None else _agreement_facts(improvement.after, improvement.axes),
+        }
+    }
+
+
+def error_facts(errors: GroundErrors | None) -> dict[str, float] | None:
+    """Ground errors by the names of the JSON; None where there are none."""
+    if errors is None or not len(errors.finite.east_m):
+        return None
+    (x, y), (across, along) = errors.median_m, axis_names(errors.axes)
+    lengths = {f"median_{across}": x, f"median_{along}": y, "rmse": errors.rmse_m, "ce90": errors.ce90_m}
+    unit = unit_key(errors.axes.unit)
+    return (
+        {"matches": len(errors.finite.east_m)}
+        | {f"{name}_{unit}": value for name, value in lengths.items()}
+        | {f"{name}_native_px": value / errors.native_pixel_m for name, value in lengths.items()}
+    )
+
+
+def axes_title(axes: GroundAxes) -> str:
+    """The axes of the ground errors: "east and north along the axes of EPSG:3067"."""
+    if axes.in_metres:
+        return f"east and north along the axes of {axes.title}"
+    return f"x and y of {axes.title}, in units of it"
+
+
+def unit_key(unit: str) -> str:
+    """A unit as the end of a JSON key."""
+    return unit.replace(" ", "_")
+
+
+def axis_names(axes: GroundAxes) -> tuple[str, str]:
+    """Names of the axes of the ground errors in JSON keys."""
+    return ("east", "north") if axes.in_metres else ("x", "y")
+
+
+def _agreement_facts(agreement: Agreement, axes: GroundAxes) -> dict[str, float | None]:
+    (across, along), unit = axis_names(axes), unit_key(axes.unit)
+    names = {
+        "east_m": f"{across}_{unit}",
+        "north_m": f"{along}_{unit}",
+        "rmse_m": f"rmse_{unit}",
+        "ce90_m": f"ce90_{unit}",
+    }
+    values = {names.get(name, name): value for name, value in asdict(agreement).items()}
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def _registration_facts(result: PairResult, registration: Registration) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 from s2match.core.ground_axes import ground_axes, pixel_sides_m
 from s2match.core.matches import Matches
 from s2match.core.raster import HasGrid, Raster
-from s2match.outputs.ground_text import ground_error_table, no_errors_reason
+from s2match.outputs.ground_error_table import ground_error_table, no_errors_reason
 from s2match.registration.model import Registration
 from s2match.registration.refusal import Refusal
 from s2match.registration.verdict import in_words

@@ -3,10 +3,10 @@
 from matplotlib.figure import Figure
 
 from s2match.correction.evaluation import Improvement
-from s2match.outputs.correction_text import correction_facts, correction_lines, warning_line
-from s2match.outputs.facts import write_json
+from s2match.outputs.correction_text import correction_lines, warning_line
+from s2match.outputs.facts import correction_facts, write_json
+from s2match.outputs.figures.matches import plot_matches
 from s2match.outputs.figures.saving import save_figure
-from s2match.outputs.match_figure import plot_matches
 from s2match.outputs.summary import summary
 from s2match.outputs.targets import Outputs
 from s2match.result import PairResult

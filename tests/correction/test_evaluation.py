@@ -19,7 +19,8 @@ from s2match.correction.request import CorrectionRequest, correct
 from s2match.io.pair_grid import grids_of
 from s2match.io.reader import read_whole
 from s2match.matching.tiled import previews_of
-from s2match.outputs.correction_text import correction_facts, correction_lines, warning_line
+from s2match.outputs.correction_text import correction_lines, warning_line
+from s2match.outputs.facts import correction_facts
 from s2match.registration.fit import fit
 from s2match.registration.options import FitOptions
 from s2match.result import PairResult, assemble

@@ -33,8 +33,8 @@ from s2match.errors import NoOverlapError
 from s2match.io.masks import read_mask
 from s2match.io.pair_grid import grids_of
 from s2match.io.reader import read_grid, read_whole
-from s2match.outputs.correction_text import correction_facts, correction_lines
-from s2match.outputs.facts import facts
+from s2match.outputs.correction_text import correction_lines
+from s2match.outputs.facts import correction_facts, facts
 from s2match.outputs.report.writing import write_report
 from s2match.outputs.summary import summary
 from s2match.pipeline import register

@@ -15,9 +15,9 @@ from s2match.core.matches import Matches, Provenance
 from s2match.errors import OutputError
 from s2match.outputs.facts import facts, write_json
 from s2match.outputs.figures.errors import plot_errors
+from s2match.outputs.figures.matches import plot_matches, plot_pair
 from s2match.outputs.figures.residuals import plot_residuals
 from s2match.outputs.figures.saving import as_jpeg, save_figure
-from s2match.outputs.match_figure import plot_matches, plot_pair
 from s2match.outputs.summary import summary
 from s2match.registration.fit import fit
 from s2match.registration.options import FitOptions

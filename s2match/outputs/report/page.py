@@ -12,7 +12,7 @@ from markupsafe import Markup
 from s2match.correction.evaluation import Improvement
 from s2match.outputs.figures.before_after import detail
 from s2match.outputs.figures.style import stretched
-from s2match.outputs.ground_text import no_errors_reason
+from s2match.outputs.ground_error_table import no_errors_reason
 from s2match.outputs.report import sections
 from s2match.outputs.report.embedding import photo
 from s2match.outputs.report.points import map_data

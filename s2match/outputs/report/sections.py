@@ -8,7 +8,7 @@ from s2match.correction.evaluation import Improvement
 from s2match.outputs.agreement import agreement_row, agreement_rows, evaluation_note
 from s2match.outputs.correction_text import UNCERTAIN
 from s2match.outputs.facts import image_facts
-from s2match.outputs.ground_text import ground_error_table
+from s2match.outputs.ground_error_table import ground_error_table
 from s2match.outputs.summary import summary_rows
 from s2match.registration.file_model import FrameModel
 from s2match.registration.verdict import Decision, in_words

@@ -1,10 +1,11 @@
-"""Ground errors as text and as JSON types, shared by summary, JSON and report."""
+"""Ground errors as a table of text, shared by summary and report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from s2match.core.ground_axes import GroundAxes
 from s2match.core.ground_errors import GroundErrors
+from s2match.outputs.facts import axes_title, axis_names, error_facts, unit_key
 from s2match.result import PairResult
 
 
@@ -55,39 +56,9 @@ def no_errors_reason(result: PairResult) -> str:
     return "an image has no georeference"
 
 
-def error_facts(errors: GroundErrors | None) -> dict[str, float] | None:
-    """Ground errors by the names of the JSON; None where there are none."""
-    if errors is None or not len(errors.finite.east_m):
-        return None
-    (x, y), (across, along) = errors.median_m, _axis_names(errors.axes)
-    lengths = {f"median_{across}": x, f"median_{along}": y, "rmse": errors.rmse_m, "ce90": errors.ce90_m}
-    unit = unit_key(errors.axes.unit)
-    return (
-        {"matches": len(errors.finite.east_m)}
-        | {f"{name}_{unit}": value for name, value in lengths.items()}
-        | {f"{name}_native_px": value / errors.native_pixel_m for name, value in lengths.items()}
-    )
-
-
-def axes_title(axes: GroundAxes) -> str:
-    """The axes of the ground errors: "east and north along the axes of EPSG:3067"."""
-    if axes.in_metres:
-        return f"east and north along the axes of {axes.title}"
-    return f"x and y of {axes.title}, in units of it"
-
-
-def unit_key(unit: str) -> str:
-    """A unit as the end of a JSON key."""
-    return unit.replace(" ", "_")
-
-
-def _axis_names(axes: GroundAxes) -> tuple[str, str]:
-    return ("east", "north") if axes.in_metres else ("x", "y")
-
-
 def _error_names(axes: GroundAxes) -> Sequence[tuple[str, str]]:
     """Name of each error for people, and how its JSON key begins."""
-    x, y = _axis_names(axes)
+    x, y = axis_names(axes)
     return ((f"shift {x}", f"median_{x}"), (f"shift {y}", f"median_{y}"), ("RMSE", "rmse"), ("CE90", "ce90"))
 
 
