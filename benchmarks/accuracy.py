@@ -28,7 +28,6 @@ from s2match.core.raster import Raster
 from s2match.errors import WeightsDownloadError
 from s2match.io.reader import read_raster
 from s2match.loftr.checkpoints import load_network
-from s2match.loftr.device import pick_device
 from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching.greyscale import prepare
 from s2match.matching.single_pass import match_rasters
@@ -36,6 +35,7 @@ from s2match.outputs.figures.matches import plot_pair
 from s2match.outputs.figures.saving import save_figure
 from s2match.settings import Settings
 from s2match.util.atomic_write import atomic_write
+from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 
 OFFSETS = ((0.0, 0.0), (3.0, 5.0), (1.0, 2.0), (4.0, 4.0), (0.5, 0.5), (2.4, 6.7))

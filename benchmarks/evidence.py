@@ -21,7 +21,6 @@ from s2match.core.raster import Raster
 from s2match.core.window import Window
 from s2match.io.reader import read_grid, read_raster, read_whole
 from s2match.loftr.checkpoints import load_network
-from s2match.loftr.device import pick_device
 from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching.single_pass import match_rasters
 from s2match.registration.estimators import best_model
@@ -30,6 +29,7 @@ from s2match.registration.fit import fit
 from s2match.registration.model import Registration
 from s2match.registration.options import FIELD, MODELS, FitOptions
 from s2match.settings import Settings
+from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 
 _SEED = 0

@@ -26,10 +26,10 @@ from benchmarks.warps import MONTHS
 from s2match.core.matches import Matches
 from s2match.core.raster import Raster
 from s2match.io.reader import read_raster
-from s2match.loftr.device import pick_device
 from s2match.registration.evidence import FitFailure
 from s2match.registration.fit import fit
 from s2match.util.atomic_write import atomic_write
+from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "months.json"

@@ -25,10 +25,10 @@ from benchmarks.deformations import deformed, field
 from benchmarks.environment import environment
 from benchmarks.networks import ROOT
 from benchmarks.tables import row
-from s2match.loftr.device import pick_device
 from s2match.registration.file_model import ControlPoints, FrameModel
 from s2match.synthetic import SceneSpec, make_ground, render
 from s2match.util.atomic_write import atomic_write
+from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "native.json"

@@ -20,10 +20,10 @@ from s2match.core.matches import Matches
 from s2match.core.raster import Raster
 from s2match.io.reader import read_raster
 from s2match.loftr.checkpoints import load_network
-from s2match.loftr.device import best_precision, pick_device
 from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching.single_pass import match_rasters
 from s2match.settings import Settings
+from s2match.util.devices import best_precision, pick_device
 from s2match.util.threads import limit_threads
 
 CONFIDENCE = 0.2

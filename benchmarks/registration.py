@@ -31,7 +31,6 @@ from benchmarks.tables import row
 from s2match.core.matches import Matches
 from s2match.core.raster import Raster
 from s2match.loftr.checkpoints import load_network
-from s2match.loftr.device import pick_device
 from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching.greyscale import prepare
 from s2match.matching.single_pass import match_rasters
@@ -39,6 +38,7 @@ from s2match.registration.evidence import FitFailure
 from s2match.registration.fit import fit
 from s2match.settings import Settings
 from s2match.util.atomic_write import atomic_write
+from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "registration.json"

@@ -30,10 +30,10 @@ from benchmarks.tiles import time_tiles
 from s2match.dataset.catalog import list_scenes
 from s2match.io.reader import read_raster
 from s2match.loftr.checkpoints import Network
-from s2match.loftr.device import best_precision, pick_device
 from s2match.loftr.engine import Engine
 from s2match.matching.greyscale import prepare
 from s2match.util.atomic_write import atomic_write
+from s2match.util.devices import best_precision, pick_device
 from s2match.util.threads import limit_threads
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "speed.json"

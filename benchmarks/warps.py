@@ -23,13 +23,13 @@ from benchmarks.scoring import RIGHT_PX
 from s2match.core.matches import GreyImage, Matches
 from s2match.io.reader import read_raster
 from s2match.loftr.checkpoints import load_network
-from s2match.loftr.device import pick_device
 from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching.greyscale import prepare
 from s2match.registration.evidence import FitFailure
 from s2match.registration.fit import fit
 from s2match.registration.model import apply_matrix
 from s2match.util.atomic_write import atomic_write
+from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 
 DEFAULT_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "native10m"

@@ -158,8 +158,8 @@ def create_matcher(settings: Settings) -> Matcher:
     # PyTorch and kornia take seconds to import
     with nullcontext() if "torch" in sys.modules else without_garbage_collection():
         from s2match.loftr.checkpoints import load_network
-        from s2match.loftr.device import pick_device, precision_named
         from s2match.loftr.matcher import LoftrMatcher
+        from s2match.util.devices import pick_device, precision_named
     device = pick_device(settings.device)
     return LoftrMatcher(load_network(settings.weights), device, precision_named(settings.precision))
 
@@ -172,7 +172,7 @@ def check_device(name: str) -> None:
     """
     # only PyTorch knows, which takes a second to import
     if name not in ("auto", "cpu"):
-        from s2match.loftr.device import pick_device
+        from s2match.util.devices import pick_device
 
         pick_device(name)
 

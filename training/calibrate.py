@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from s2match.loftr.checkpoints import load_network, save_weights
-from s2match.loftr.device import pick_device
 from s2match.loftr.engine import Engine
 from s2match.loftr.local_affine import calibration_features
+from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 from training.pairs import apply
 from training.scenes import list_images

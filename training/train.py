@@ -22,8 +22,8 @@ from kornia.feature.loftr.loftr import default_cfg
 
 from s2match.loftr.checkpoints import load_network, save_weights
 from s2match.loftr.config import MatchingConfig
-from s2match.loftr.device import best_precision, pick_device, wide_half
 from s2match.util.atomic_write import atomic_write
+from s2match.util.devices import best_precision, pick_device, wide_half
 from s2match.util.threads import limit_threads
 from training.calibrate import calibrate
 from training.loading import Recipe, batches

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from s2match.loftr.checkpoints import load_network
-from s2match.loftr.device import pick_device
 from s2match.loftr.engine import Engine, EngineMatches
+from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 from training.pairs import Matrix, apply, cut, translation
 from training.photometry import repaint, stretch

@@ -28,12 +28,12 @@ from s2match.loftr.coarse_matching import (
     neighbourhood_matches,
 )
 from s2match.loftr.config import KORNIA, MatchingConfig
-from s2match.loftr.device import wide_half
 from s2match.loftr.fine_matching import FineMatching, FineQueries, is_consistent
 from s2match.loftr.fine_transformer import FineTransformer
 from s2match.loftr.linear_attention import LocalFeatureTransformer, SequenceEncoderLayer
 from s2match.loftr.local_affine import calibrated_confidence
 from s2match.loftr.tokens import Tokens
+from s2match.util.devices import wide_half
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from s2match.core.matches import GreyImage, Matches, Provenance
 from s2match.errors import ImageSizeError
 from s2match.loftr.checkpoints import Network
-from s2match.loftr.device import best_precision, is_out_of_memory
 from s2match.loftr.engine import Engine, ImageFeatures
 from s2match.util.containers import free_memory
+from s2match.util.devices import best_precision, is_out_of_memory
 from s2match.util.threads import limit_threads
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class LoftrMatcher:
         Args:
             network: The network, its pixel frame and its matching parameters.
             device: Device to run on.
-            precision: Number format of the backbone; None: :func:`s2match.loftr.device.best_precision`.
+            precision: Number format of the backbone; None: :func:`s2match.util.devices.best_precision`.
         """
         self.device = device
         self._title = network.title

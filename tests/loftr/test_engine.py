@@ -25,11 +25,11 @@ from s2match.loftr.coarse_matching import (
     neighbourhood_matches,
 )
 from s2match.loftr.config import MatchingConfig
-from s2match.loftr.device import best_precision
 from s2match.loftr.engine import Engine, EngineMatches
 from s2match.loftr.fine_matching import FineMatching
 from s2match.loftr.tokens import Tokens
 from s2match.matching.greyscale import prepare
+from s2match.util.devices import best_precision
 
 CPU = torch.device("cpu")
 SCENE = torch.from_numpy(texture(700, 700, seed=3, detail_px=2.0).astype(np.float32) / 255)

@@ -11,9 +11,8 @@ from conftest import PRECISIONS, make_raster, texture
 from numpy.typing import NDArray
 
 from s2match.core.matches import GreyImage
-from s2match.errors import DeviceError, ImageSizeError, OptionError
+from s2match.errors import ImageSizeError, OptionError
 from s2match.loftr.checkpoints import Network, load_network
-from s2match.loftr.device import pick_device
 from s2match.loftr.engine import EngineMatches
 from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching.greyscale import prepare
@@ -189,16 +188,6 @@ def test_a_flat_image_is_not_divided_by_zero(matcher: LoftrMatcher) -> None:
     flat = prepare(make_raster(np.full((128, 128), 77, np.uint8)))
     assert np.isfinite(flat.grey).all()
     assert np.isfinite(matcher.match(flat, flat, 0.2).xy1).all()
-
-
-def test_devices() -> None:
-    assert pick_device("cpu") == CPU
-    assert pick_device("auto").type in ("cpu", "cuda", "mps")
-    with pytest.raises(DeviceError, match="tpu"):
-        pick_device("tpu")
-    if not torch.cuda.is_available():
-        with pytest.raises(DeviceError, match="cuda"):
-            pick_device("cuda")
 
 
 def test_impossible_requests_end_before_any_work(matcher: LoftrMatcher) -> None:
