@@ -37,7 +37,7 @@ from s2match.util.background import run_in_background
 from s2match.util.optional import without_garbage_collection
 from s2match.util.threads import limit_threads
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _BAR = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
 
@@ -94,7 +94,7 @@ def match_scenes(
     check_device(settings.device)
     grids = grids_of(reference, target, settings.image_size, settings.overlap_only, settings.read_options)
     for role, grid in zip(("reference", "target"), grids, strict=True):
-        logger.info("%s matched at %d x %d px: %s", role, *grid.size, grid.scene.path.name)
+        _LOG.info("%s matched at %d x %d px: %s", role, *grid.size, grid.scene.path.name)
     if masking:
         grids = masked_grids(*grids, masking)
     with (
@@ -139,7 +139,7 @@ def fit_tie_points(
     first, second = (image if isinstance(image, Scene) else scene_of(image) for image in (reference, target))
     grids = grids_of(first, second, settings.image_size, settings.overlap_only, settings.read_options)
     points = read_tie_points(tie_points, whole_file(grids[0]), whole_file(grids[1]))
-    logger.info("%d enabled tie points in %s", len(points), tie_points)
+    _LOG.info("%d enabled tie points in %s", len(points), tie_points)
     matches = as_matches(
         points, *grids, Provenance(f"tie points of {Path(tie_points).name}", "cpu", 0.0, imported=True)
     )
@@ -249,7 +249,7 @@ def correct_and_evaluate(result: PairResult, request: CorrectionRequest) -> Impr
     """
     correct(result, request)
     for path in request.outputs:
-        logger.info("wrote %s", path)
+        _LOG.info("wrote %s", path)
     again = None if result.matches.origin.imported else partial(rematch, result.settings)
     return measure_improvement(result, request.out, again)
 

@@ -26,7 +26,7 @@ from s2match.registration.model import Registration
 from s2match.result import PairResult
 from s2match.util.threads import limit_threads
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 # Longest side of the previews. Larger images are compared at the matched size, in windows of this side.
 _PREVIEW_PX = 2048
@@ -139,8 +139,8 @@ def measure_improvement(
         same_points=rematch is None,
         axes=result.errors.axes,
     )
-    logger.debug("before: %s", improvement.before)
-    logger.debug("after: %s", improvement.after)
+    _LOG.debug("before: %s", improvement.before)
+    _LOG.debug("after: %s", improvement.after)
     return improvement
 
 

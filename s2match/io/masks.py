@@ -18,7 +18,7 @@ from s2match.io.mask_raster import frame_of, mask_frame, masked_pixels, opened_m
 from s2match.io.polygons import SUFFIXES, read_polygons
 from s2match.io.saturated_cloud import radius_px, saturated_cloud
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 def with_margin(window: Window, grid: Grid) -> Window:
@@ -117,7 +117,7 @@ def mask_on(mask: Mask, grid: Grid) -> Mask | None:
         with opened_mask(mask.path) as file:
             samples = mask_frame(file, grid)
             on_grid = mask if samples is not None and touches(samples, pixels) else None
-    _log.info("mask %s %s %s", mask.path.name, "lies on" if on_grid else "does not touch", grid.scene.path.name)
+    _LOG.info("mask %s %s %s", mask.path.name, "lies on" if on_grid else "does not touch", grid.scene.path.name)
     return on_grid
 
 

@@ -10,7 +10,7 @@ from s2match.core.grid import Grid
 from s2match.io.jp2_codestream import tile_size
 from s2match.io.open_file import opened
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 # Fewest samples along a tile of JPEG 2000 of a level that is used. Filters end at the edges of tiles and shift details
 # there: up to 0.05 px at half as many samples.
@@ -43,7 +43,7 @@ def level_of(grid: Grid) -> StoredLevel:
     with opened(grid.scene.path) as file:
         level = _choose_level(file, min(file_pixels_per_pixel(grid)))
     name = "full resolution" if level.overview is None else f"overview {level.overview}"
-    _log.debug("%s is read from %s at %d x %d px", grid.scene.path.name, name, *grid.size)
+    _LOG.debug("%s is read from %s at %d x %d px", grid.scene.path.name, name, *grid.size)
     return level
 
 

@@ -21,7 +21,7 @@ from s2match.core.window import Window
 from s2match.errors import ImageSizeError, OptionError
 from s2match.io.reader import read_grid, with_radiometry
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 # Margin around the reference in which a target of another CRS is matched, relative to the sides of the reference.
 _BEYOND = 0.5
@@ -240,7 +240,7 @@ def _without_far_ground(grid: Grid, other: Grid) -> Grid:
     if (cropped == size).all():
         return grid
     window = Window(int(first[0]), int(first[1]), int(cropped[0]), int(cropped[1]))
-    _log.info("%s is much larger than the other image: cropped to %s", grid.scene.path.name, window)
+    _LOG.info("%s is much larger than the other image: cropped to %s", grid.scene.path.name, window)
     return grid.cropped(window)
 
 

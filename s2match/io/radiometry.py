@@ -14,7 +14,7 @@ from s2match.io.nodata import band_validity, declared_nodata, detected_nodata, u
 from s2match.io.products import ReflectanceScale, product_scale
 from s2match.io.saturated_cloud import SATURATED
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 # The digital number that ESA's true-colour images show as 255: reflectance 0.3558 times 10 000.
 TCI_SATURATION = 3558.0
@@ -41,7 +41,7 @@ def radiometry_of(file: rasterio.DatasetReader, options: ReadOptions) -> Radiome
         radiometry = _of_8_bits(bits, coloured, *nodata)
     else:
         radiometry = _of_16_bits(file, indexes, *nodata, options)
-    _log.info("%s: %s", Path(file.name).name, _summary(radiometry))
+    _LOG.info("%s: %s", Path(file.name).name, _summary(radiometry))
     return radiometry
 
 

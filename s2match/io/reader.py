@@ -28,7 +28,7 @@ from s2match.io.placement import placement_of
 from s2match.io.radiometry import radiometry_of
 from s2match.resampling.reproject import empty_patch, source_window, warp
 
-_log = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 # Longest side of the small version whose nodata is counted.
 _LIST_SIDE_PX = 256
@@ -169,7 +169,7 @@ def _read_unmasked(grid: Grid, window: Window) -> Patch:
             return empty_patch(window)
         return warp(_read_unmasked(grid.source, source), source, grid, window)
     assert grid.radiometry is not None, "windows are read of grids with radiometry"
-    _log.debug("%s: %s of %d x %d px", grid.scene.path.name, window, *grid.size)
+    _LOG.debug("%s: %s of %d x %d px", grid.scene.path.name, window, *grid.size)
     across, down = file_pixels_per_pixel(grid)
     left, top = grid.corner[0] + across * window.x, grid.corner[1] + down * window.y
     level = level_of(grid)

@@ -29,7 +29,7 @@ from s2match.loftr.config import KORNIA, MatchingConfig
 from s2match.settings import BUNDLED
 from s2match.util.atomic_write import atomic_write
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 # Names that kornia downloads.
 DOWNLOADED = ("outdoor", "indoor", "indoor_new")
@@ -106,7 +106,7 @@ def _load_named(name: str) -> Network:
     """Load weights that kornia downloads."""
     cached = Path(torch.hub.get_dir()) / "checkpoints" / f"{Path(_urls(name)[0]).name}"
     was_cached = cached.is_file()
-    logger.debug("loading the weights %s %s", name, f"from {cached}" if was_cached else f"to {cached}")
+    _LOG.debug("loading the weights %s %s", name, f"from {cached}" if was_cached else f"to {cached}")
     try:
         # kornia warns at every failed attempt; the error below reports them once
         with without_warnings(UserWarning):
@@ -130,7 +130,7 @@ def _urls(name: str) -> list[str]:
 
 def _load_file(path: Path, title: str) -> Network:
     """Load a checkpoint file."""
-    logger.debug("loading the weights %s", path)
+    _LOG.debug("loading the weights %s", path)
     try:
         state, metadata = _read_checkpoint(path)
         config = json.loads(metadata["config"]) if "config" in metadata else _infer_config(state, path.name)

@@ -35,7 +35,7 @@ from s2match.loftr.local_affine import calibrated_confidence
 from s2match.loftr.tokens import Tokens
 from s2match.util.devices import wide_half
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,7 @@ class Engine:
         # weak matches support the local fits of others
         coarse_threshold = threshold if single_iteration else MIN_THRESHOLD
         coarse = self._coarse_matches(tokens0, tokens1, coarse_threshold, bands)
-        logger.debug("%d coarse matches above %.2f", len(coarse.rows), coarse_threshold)
+        _LOG.debug("%d coarse matches above %.2f", len(coarse.rows), coarse_threshold)
         points1 = _cell_points(tokens1.cells[coarse.columns], tokens1.grid)
         queries = FineQueries(
             tokens0.cells[coarse.rows],
@@ -245,7 +245,7 @@ class Engine:
             local_fit.inlier_fraction[kept],
         )
         iterations = self.config.fine_iterations
-        logger.debug("%d matches kept after %d fine iterations", len(matches.confidence), iterations)
+        _LOG.debug("%d matches kept after %d fine iterations", len(matches.confidence), iterations)
         return matches
 
 

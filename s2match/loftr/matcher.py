@@ -18,7 +18,7 @@ from s2match.util.containers import free_memory
 from s2match.util.devices import best_precision, is_out_of_memory
 from s2match.util.threads import limit_threads
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class LoftrMatcher:
         precision = precision or best_precision(device)
         self._precision_name = str(precision).removeprefix("torch.")
         self._engine = Engine(network.net, device, precision, network.config)
-        logger.info("weights %s on %s in %s", self._title, device, self._precision_name)
-        logger.debug("matching parameters: %s", network.config)
+        _LOG.info("weights %s on %s in %s", self._title, device, self._precision_name)
+        _LOG.debug("matching parameters: %s", network.config)
 
     @property
     def bytes_per_pixel(self) -> int:

@@ -6,7 +6,7 @@ import math
 from s2match.errors import ImageSizeError
 from s2match.matching.matcher import Matcher
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 def check_memory(matcher: Matcher, size0: tuple[int, int], size1: tuple[int, int]) -> None:
@@ -51,7 +51,7 @@ def _shortage(matcher: Matcher, sizes: tuple[tuple[int, int], tuple[int, int]]) 
     """Text of the memory that images of these sizes need and that is free; None if it is enough."""
     needed = matcher.bytes_per_pixel * sum(map(math.prod, sizes))
     free = matcher.free_bytes
-    logger.debug("about %.2f GB of memory needed, %.2f GB free", needed / 2**30, free / 2**30)
+    _LOG.debug("about %.2f GB of memory needed, %.2f GB free", needed / 2**30, free / 2**30)
     if needed <= free:
         return None
     return f"about {needed / 2**30:.1f} GB of memory, and {free / 2**30:.1f} GB are free"

@@ -20,7 +20,7 @@ from s2match.util.threads import limit_threads
 _ROUGH_PX = 3.0
 
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: R
     kept = core.contains(matches.xy0)
     kept[kept] = thin_mask(matches.subset(kept), most)
     thinned = matches.subset(kept)
-    logger.debug("%d of %d matches kept by the core and the maximum of %d", len(thinned), len(matches), most)
+    _LOG.debug("%d of %d matches kept by the core and the maximum of %d", len(thinned), len(matches), most)
     if not settings.refined:
         return thinned
     # PyTorch takes a second to import: not before the images are being read
@@ -72,13 +72,13 @@ def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: R
     linear = region.linear if measured is None else measured
     prepared = pixels(images[0]), pixels(images[1])
     refined = _on_valid(refine(thinned, *prepared, linear), images)
-    logger.debug("%d of %d matches refined", len(refined), len(thinned))
+    _LOG.debug("%d of %d matches refined", len(refined), len(thinned))
     room = most - len(refined)
     if measured is None or room < 1:
         return refined
     occupied = np.concatenate([refined.xy0, matches.xy0[~kept]])
     added = _on_valid(fill(refined, occupied, prepared, measured, core), images)
-    logger.debug("%d matches added by correlation", min(len(added), room))
+    _LOG.debug("%d matches added by correlation", min(len(added), room))
     return Matches.concatenate([refined, thin(added, room)])
 
 

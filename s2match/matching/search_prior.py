@@ -29,7 +29,7 @@ _WORTHWHILE = 0.5
 # Points (N, 2), (x, y), of the reference to those of the target.
 PointMap = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def by_matches(
         return None
     error_px = float(uncertainty_px(registration, matches, common_corners(reference, target)).max())
     radius_px = max(_MODEL_RADIUS_PX, _STANDARD_ERRORS * error_px)
-    logger.info("search prior: %s of %d matches, radius %.1f px", registration.model, len(matches), radius_px)
+    _LOG.info("search prior: %s of %d matches, radius %.1f px", registration.model, len(matches), radius_px)
     return SearchPrior(registration.apply, radius_px)
 
 
@@ -84,7 +84,7 @@ def by_georeference(reference: HasGrid, target: HasGrid) -> SearchPrior | None:
     """The prior by the georeferences; None where an image has none."""
     if not comparable(reference, target):
         return None
-    logger.info("search prior: georeference, radius %.0f px", _GEOREFERENCE_RADIUS_PX)
+    _LOG.info("search prior: georeference, radius %.0f px", _GEOREFERENCE_RADIUS_PX)
     return SearchPrior(lambda xy: predict(xy, reference, target), _GEOREFERENCE_RADIUS_PX)
 
 

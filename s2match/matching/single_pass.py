@@ -17,7 +17,7 @@ from s2match.matching.search_prior import by_georeference, by_matches, common_ce
 from s2match.settings import Settings
 from s2match.util.threads import limit_threads
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 # Matches above this suffice to locate the common ground, be they right or not.
 WEAK_CONFIDENCE = 0.2
@@ -78,14 +78,14 @@ def _matched(
     report(0.6)
     # weak matches, too, locate the common ground
     matches = matcher.match_encoded(encoded0, encoded1, min(settings.confidence, WEAK_CONFIDENCE))
-    logger.info("%d matches above %.2f in the first pass", len(matches), matches.origin.confidence)
+    _LOG.info("%d matches above %.2f in the first pass", len(matches), matches.origin.confidence)
     report(0.9)
     cells = _common_cells(matches, rasters, settings)
     if cells is None:
         matches = matches.above(settings.confidence)
     else:
         matches = matcher.match_encoded(encoded0.within(cells[0]), encoded1.within(cells[1]), settings.confidence)
-        logger.info("second pass over the common ground: %d matches above %.2f", len(matches), settings.confidence)
+        _LOG.info("second pass over the common ground: %d matches above %.2f", len(matches), settings.confidence)
     report(1.0)
     return images, matches
 

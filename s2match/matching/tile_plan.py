@@ -30,7 +30,7 @@ _SAMPLES = 9
 # Common ground that is narrower than this is not matched.
 _LEAST_PX = 64
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def plan(
             linear = _linear_at(prior.map_points, box.mean(axis=0))
             pairs.append(WindowPair(core, window, searched, _bands(window, searched, prior), linear, 0.0))
     area = sum(pair.core.width * pair.core.height for pair in pairs)
-    logger.debug("%d windows of up to %d px cover %d px of the reference", len(pairs), longest_px, area)
+    _LOG.debug("%d windows of up to %d px cover %d px of the reference", len(pairs), longest_px, area)
     return [replace(pair, area_fraction=pair.core.width * pair.core.height / area) for pair in pairs]
 
 

@@ -35,7 +35,7 @@ COARSE_PX = 1098
 # The coarse pass takes this fraction of the progress.
 _COARSE_FRACTION = 0.05
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 def in_one_pass(reference: Grid, target: Grid) -> bool:
@@ -101,7 +101,7 @@ def match_grids(
     with keep_open(*grids):
         for done, pair in enumerate(pairs, 1):
             parts.append(_match_window(matcher, grids, pair, settings))
-            logger.info("window %d of %d: %d matches", done, len(pairs), len(parts[-1]))
+            _LOG.info("window %d of %d: %d matches", done, len(pairs), len(parts[-1]))
             report(_COARSE_FRACTION + (1 - _COARSE_FRACTION) * done / len(pairs))
     return thin(Matches.concatenate(parts), settings.max_points)
 

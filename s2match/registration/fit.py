@@ -30,7 +30,7 @@ _BENDING = {"homography", FIELD}
 # Matches that depart by less than this (RMS) from a straight line determine no affine model.
 _LINE_PX = 1.0
 
-logger = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 @limit_threads()
@@ -64,7 +64,7 @@ def fit(
     if not isinstance(fitted, FitFailure):
         fitted = _implausible(matches, fitted, np.eye(2) if expected is None else expected) or fitted
     if isinstance(fitted, FitFailure):
-        logger.info("no model: %s; %d of %d matches agree", fitted.reason, fitted.inliers, len(matches))
+        _LOG.info("no model: %s; %d of %d matches agree", fitted.reason, fitted.inliers, len(matches))
     else:
         _log_model(fitted, options.threshold_px)
     return fitted
@@ -157,7 +157,7 @@ def _slopes(registration: Registration, xy: NDArray[np.float64]) -> NDArray[np.f
 
 def _log_model(registration: Registration, threshold_px: float) -> None:
     inliers = registration.inliers
-    logger.info("%s: %d of %d matches within %g px", registration.model, inliers.sum(), len(inliers), threshold_px)
+    _LOG.info("%s: %d of %d matches within %g px", registration.model, inliers.sum(), len(inliers), threshold_px)
     if registration.held_out_px:
         errors = ", ".join(f"{model} {error_px:.3f}" for model, error_px in registration.held_out_px.items())
-        logger.info("error on held-out matches: %s px; the simplest as good as the best is chosen", errors)
+        _LOG.info("error on held-out matches: %s px; the simplest as good as the best is chosen", errors)
