@@ -1,6 +1,7 @@
 """Conversion of the numbers of a file to grey levels."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from s2match.errors import OptionError
 
@@ -36,6 +37,18 @@ class ReadOptions:
 AS_FILES_SAY = ReadOptions()
 
 
+class NodataSource(StrEnum):
+    """Source of the nodata rule of a file."""
+
+    OPTION = "option"
+    DECLARED = "declared"
+    ALPHA = "alpha"
+    MASK = "mask"
+    DETECTED = "detected"
+    # nothing is declared, and patches of 0 in every band are nodata
+    ZEROS = "zeros"
+
+
 @dataclass(frozen=True)
 class Radiometry:
     """Linear conversion of the numbers of a file to grey levels; decided once for the whole file.
@@ -48,8 +61,7 @@ class Radiometry:
         kind: ``true colour`` (8 bits, unchanged), ``reflectance`` (16 bits) or ``stretched``.
         saturated: Grey level at and above which a pixel is saturated; None where it is unknown.
         nodata: The number that means no data; None where there is none, or a mask marks nodata.
-        nodata_from: Source of the nodata rule: ``declared``, ``detected``, ``option``, ``mask``, ``alpha``, or
-            ``zeros`` (nothing is declared, and patches of 0 in every band are nodata); None where every number is data.
+        nodata_from: Source of the nodata rule; None where every number is data.
         offset: The number that means reflectance 0; None where the numbers are no reflectance.
         offset_from: Source of the offset: ``option``, ``tags`` of the file, ``metadata`` of the product, or the
             ``minimum`` of the file.
@@ -60,6 +72,6 @@ class Radiometry:
     kind: str
     saturated: float | None = None
     nodata: float | None = None
-    nodata_from: str | None = None
+    nodata_from: NodataSource | None = None
     offset: float | None = None
     offset_from: str | None = None

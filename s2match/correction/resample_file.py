@@ -12,27 +12,23 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window as RasterioWindow
 
 from s2match.core.grid import Grid
-from s2match.core.radiometry import AS_FILES_SAY, Radiometry
+from s2match.core.radiometry import AS_FILES_SAY, NodataSource, Radiometry
 from s2match.core.window import Window
 from s2match.correction.pixel_map import Correction, PixelMap
 from s2match.correction.resample_array import area_to_read, as_type
 from s2match.errors import CorrectionError
+from s2match.io.bands import used_bands
 from s2match.io.cog import BLOCK_PX, Block, Layout, has_own_mask, write_cog
-from s2match.io.nodata import (
-    band_validity,
-    can_hold,
-    declared_nodata,
-    is_mixed,
-    large_patches,
-    used_bands,
-    zeros_are_nodata,
-)
+from s2match.io.nodata import band_validity, can_hold, declared_nodata, is_mixed, large_patches, zeros_are_nodata
 from s2match.io.open_file import opened
 from s2match.io.radiometry import radiometry_of
 from s2match.resampling.kernels import NEAREST, SamplePoints, sample
 
 # Side of the windows that are resampled at a time, output pixels; smaller where the source has more pixels.
 _SIDE_PX = 1024
+
+# Sources of a nodata value, rather than of a mask.
+_VALUE_SOURCES = (NodataSource.DECLARED, NodataSource.DETECTED, NodataSource.OPTION)
 
 # Names of Scene Classifications and masks.
 _CLASSES_NAME = re.compile(r"(^|[_-])(SCL|CLASSI|MSK|F?MASKS?|CLM|QA\d*)([_.-]|$)", re.IGNORECASE)
@@ -166,8 +162,8 @@ def _radiometry(file: rasterio.DatasetReader, source: Grid) -> Radiometry:
     if not _has_classes(file):
         return radiometry
     # a number that means no data in an image is the name of a class here
-    nodata, said_by = declared_nodata(file, list(file.indexes), AS_FILES_SAY)
-    return replace(radiometry, nodata=nodata, nodata_from=said_by)
+    nodata, nodata_from = declared_nodata(file, list(file.indexes), AS_FILES_SAY)
+    return replace(radiometry, nodata=nodata, nodata_from=nodata_from)
 
 
 def _output_nodata(file: rasterio.DatasetReader, radiometry: Radiometry) -> float | None:
@@ -183,7 +179,7 @@ def _output_nodata(file: rasterio.DatasetReader, radiometry: Radiometry) -> floa
 def _nodata_value(file: rasterio.DatasetReader, radiometry: Radiometry) -> float | None:
     """The nodata value that is declared, detected or an option; None where no pixel can have it."""
     value, dtype = radiometry.nodata, file.dtypes[0]
-    if radiometry.nodata_from not in ("declared", "detected", "option") or value is None:
+    if radiometry.nodata_from not in _VALUE_SOURCES or value is None:
         return None
     return value if can_hold(value, dtype) else None
 

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
 from s2match.core.radiometry import Radiometry
-from s2match.io.nodata import NODATA_MARGIN_PX, band_validity, is_mixed, large_patches, used_bands, zeros_are_nodata
+from s2match.io.bands import read_numbers, used_bands
+from s2match.io.nodata import NODATA_MARGIN_PX, band_validity, is_mixed, large_patches, zeros_are_nodata
 from s2match.io.overviews import StoredLevel
-from s2match.io.radiometry import colour_table, read_numbers
+from s2match.io.radiometry import colour_table
 from s2match.resampling.area import AxisMap, resample
 
 # Stored rows in memory at once, about, where a large file without overviews is read at a smaller size.

@@ -11,7 +11,7 @@ from rasterio.dtypes import in_dtype_range
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window as RasterioWindow
 
-from s2match.core.radiometry import Radiometry, ReadOptions
+from s2match.core.radiometry import NodataSource, Radiometry, ReadOptions
 
 # Smallest patch of 0 that counts as nodata where 0 is not declared: fewer pixels are dark ground.
 _PATCH_PX = 64
@@ -29,16 +29,6 @@ _NEGATIVE_GAP = 2.0
 _CUSTOMARY = (-999, -9999, -99999, -999999, -32767, -32768, 32767, 65535, 1e20)
 
 
-def used_bands(file: rasterio.DatasetReader) -> list[int]:
-    """Indexes, from 1, of the bands that are used: red, green and blue; or the first three but alpha; or the first."""
-    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-    interpretation = file.colorinterp
-    if all(colour in interpretation for colour in colours):
-        return [interpretation.index(colour) + 1 for colour in colours]
-    opaque = [index for index in file.indexes if interpretation[index - 1] is not ColorInterp.alpha]
-    return opaque[:3] if len(opaque) >= 3 else (opaque or [1])[:1]
-
-
 def can_hold(value: float, dtype: str) -> bool:
     """Whether a data type can represent a value: it is in the type's range, and whole if that is an integer type."""
     whole = np.dtype(dtype).kind == "f" or float(value).is_integer()
@@ -47,7 +37,7 @@ def can_hold(value: float, dtype: str) -> bool:
 
 def declared_nodata(
     file: rasterio.DatasetReader, indexes: list[int], options: ReadOptions
-) -> tuple[float | None, str | None]:
+) -> tuple[float | None, NodataSource | None]:
     """Nodata value and its source by the options and the file.
 
     Args:
@@ -59,16 +49,16 @@ def declared_nodata(
         ``nodata`` and ``nodata_from`` of :class:`s2match.core.radiometry.Radiometry`.
     """
     if options.nodata is not None:
-        return None if math.isnan(options.nodata) else options.nodata, "option"
+        return None if math.isnan(options.nodata) else options.nodata, NodataSource.OPTION
     for index in indexes:
         value = file.nodatavals[index - 1]
         # a value that no pixel can have declares nothing
         if value is not None and can_hold(value, file.dtypes[index - 1]):
-            return float(value), "declared"
+            return float(value), NodataSource.DECLARED
     if ColorInterp.alpha in file.colorinterp:
-        return None, "alpha"
+        return None, NodataSource.ALPHA
     if any(MaskFlags.per_dataset in file.mask_flag_enums[index - 1] for index in indexes):
-        return None, "mask"
+        return None, NodataSource.MASK
     return None, None
 
 
@@ -93,7 +83,7 @@ def band_validity(
     """
     shape = numbers.shape[1:]
     flags = [file.mask_flag_enums[index - 1] for index in indexes]
-    by_value = radiometry.nodata_from in ("detected", "option")
+    by_value = radiometry.nodata_from in (NodataSource.DETECTED, NodataSource.OPTION)
     # a view that takes no memory: most images are all valid
     valid = np.broadcast_to(np.True_, numbers.shape)
     if numbers.dtype.kind == "f":
@@ -120,7 +110,7 @@ def zeros_may_fill(numbers: NDArray[np.generic]) -> bool:
 
 def zeros_are_nodata(radiometry: Radiometry) -> bool:
     """Whether patches of 0 in every band are the nodata of a file, see :func:`large_patches`."""
-    return radiometry.nodata_from == "zeros"
+    return radiometry.nodata_from is NodataSource.ZEROS
 
 
 def is_mixed(file: rasterio.DatasetReader, radiometry: Radiometry, reduced: bool = False) -> bool:
@@ -132,7 +122,9 @@ def is_mixed(file: rasterio.DatasetReader, radiometry: Radiometry, reduced: bool
         reduced: Whether a reduced resolution of the file is read.
     """
     source = radiometry.nodata_from
-    return file.driver.startswith("JP2") or source == "detected" or (reduced and source == "option")
+    return (
+        file.driver.startswith("JP2") or source is NodataSource.DETECTED or (reduced and source is NodataSource.OPTION)
+    )
 
 
 def large_patches(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -9,8 +9,9 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
-from s2match.core.radiometry import Radiometry, ReadOptions
-from s2match.io.nodata import band_validity, declared_nodata, detected_nodata, used_bands, zeros_may_fill
+from s2match.core.radiometry import NodataSource, Radiometry, ReadOptions
+from s2match.io.bands import read_numbers, used_bands
+from s2match.io.nodata import band_validity, declared_nodata, detected_nodata, zeros_may_fill
 from s2match.io.products import ReflectanceScale, product_scale
 from s2match.io.saturated_cloud import SATURATED
 
@@ -55,10 +56,10 @@ def _summary(radiometry: Radiometry) -> str:
     return f"{radiometry.kind}, {nodata}{offset}"
 
 
-def _of_8_bits(bits: int, coloured: bool, nodata: float | None, nodata_from: str | None) -> Radiometry:
+def _of_8_bits(bits: int, coloured: bool, nodata: float | None, nodata_from: NodataSource | None) -> Radiometry:
     # in an image of 1 bit 0 is a value like 1
     if nodata_from is None and bits > 1:
-        nodata, nodata_from = 0.0, "zeros"
+        nodata, nodata_from = 0.0, NodataSource.ZEROS
     if bits < 8 and not coloured:
         gain = 254 / (2**bits - 1)
         return Radiometry(gain, -1 / gain, "stretched", None, nodata, nodata_from)
@@ -69,19 +70,19 @@ def _of_16_bits(
     file: rasterio.DatasetReader,
     indexes: list[int],
     nodata: float | None,
-    nodata_from: str | None,
+    nodata_from: NodataSource | None,
     options: ReadOptions,
 ) -> Radiometry:
     """Radiometry of a file of more than 8 bits, by a small version of it."""
     numbers = read_numbers(file, indexes, shape=_small_shape(file))
     if nodata_from is None:
         nodata = detected_nodata(numbers)
-        nodata_from = None if nodata is None else "detected"
+        nodata_from = None if nodata is None else NodataSource.DETECTED
     radiometry = Radiometry(1.0, 0.0, "stretched", None, nodata, nodata_from)
     valid = np.asarray(band_validity(file, indexes, numbers, radiometry).all(axis=0))
     if nodata_from is None and zeros_may_fill(numbers):
         valid &= numbers.any(axis=0)
-        radiometry = replace(radiometry, nodata=0.0, nodata_from="zeros")
+        radiometry = replace(radiometry, nodata=0.0, nodata_from=NodataSource.ZEROS)
     data = numbers[:, valid].astype(float)
     if not data.size:
         return radiometry
@@ -103,31 +104,6 @@ def colour_table(file: rasterio.DatasetReader) -> NDArray[np.uint8] | None:
     for index, colour in colours.items():
         table[index] = colour
     return table
-
-
-def read_numbers(
-    file: rasterio.DatasetReader,
-    indexes: list[int],
-    window: rasterio.windows.Window | None = None,
-    shape: tuple[int, int] | None = None,
-) -> NDArray[np.generic]:
-    """Read bands of a file or of a window.
-
-    Args:
-        file: The file.
-        indexes: The bands, from 1.
-        window: The window; None for the whole file.
-        shape: (height, width) to read by nearest neighbours; None for every pixel.
-
-    Returns:
-        B×H×W numbers, in a type that holds those of all bands.
-    """
-    if len({file.dtypes[index - 1] for index in indexes}) > 1:
-        # rasterio reads only bands of one type at once
-        return np.concatenate([read_numbers(file, [index], window, shape) for index in indexes])
-    out_shape = None if shape is None else (len(indexes), *shape)
-    numbers: NDArray[np.generic] = file.read(indexes, window=window, out_shape=out_shape)
-    return numbers
 
 
 def _bits(file: rasterio.DatasetReader, indexes: list[int]) -> int:

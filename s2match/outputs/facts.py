@@ -254,7 +254,7 @@ def _radiometry_facts(radiometry: Radiometry | None) -> dict[str, Any]:
     return {
         # JSON has no NaN and no infinity
         "nodata_value": str(nodata) if nodata is not None and not np.isfinite(nodata) else nodata,
-        "nodata_from": radiometry.nodata_from,
+        "nodata_from": None if radiometry.nodata_from is None else str(radiometry.nodata_from),
         "values": radiometry.kind,
         "offset": radiometry.offset,
         "offset_from": radiometry.offset_from,

@@ -6,6 +6,7 @@ import numpy as np
 
 from s2match.core.ground_axes import ground_axes, pixel_sides_m
 from s2match.core.matches import Matches
+from s2match.core.radiometry import NodataSource
 from s2match.core.raster import HasGrid, Raster
 from s2match.outputs.ground_error_table import ground_error_table, no_errors_reason
 from s2match.registration.model import Registration
@@ -65,7 +66,7 @@ def assumption_rows(previews: tuple[Raster, Raster]) -> list[tuple[str, str]]:
         name, radiometry = raster.scene.path.name, raster.radiometry
         if radiometry is None:
             continue
-        if radiometry.nodata_from == "detected":
+        if radiometry.nodata_from is NodataSource.DETECTED:
             value = f"{radiometry.nodata:.9g} is used, as it fills the edges of the image"
             rows.append(("nodata", f"{name} declares none: {value} (--nodata sets another)"))
         if radiometry.offset_from == "minimum" and radiometry.offset:

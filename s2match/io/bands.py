@@ -1,0 +1,41 @@
+"""Bands of a file: those that are used, and their numbers."""
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp
+
+
+def used_bands(file: rasterio.DatasetReader) -> list[int]:
+    """Indexes, from 1, of the bands that are used: red, green and blue; or the first three but alpha; or the first."""
+    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    interpretation = file.colorinterp
+    if all(colour in interpretation for colour in colours):
+        return [interpretation.index(colour) + 1 for colour in colours]
+    opaque = [index for index in file.indexes if interpretation[index - 1] is not ColorInterp.alpha]
+    return opaque[:3] if len(opaque) >= 3 else (opaque or [1])[:1]
+
+
+def read_numbers(
+    file: rasterio.DatasetReader,
+    indexes: list[int],
+    window: rasterio.windows.Window | None = None,
+    shape: tuple[int, int] | None = None,
+) -> NDArray[np.generic]:
+    """Read bands of a file or of a window.
+
+    Args:
+        file: The file.
+        indexes: The bands, from 1.
+        window: The window; None for the whole file.
+        shape: (height, width) to read by nearest neighbours; None for every pixel.
+
+    Returns:
+        B×H×W numbers, in a type that holds those of all bands.
+    """
+    if len({file.dtypes[index - 1] for index in indexes}) > 1:
+        # rasterio reads only bands of one type at once
+        return np.concatenate([read_numbers(file, [index], window, shape) for index in indexes])
+    out_shape = None if shape is None else (len(indexes), *shape)
+    numbers: NDArray[np.generic] = file.read(indexes, window=window, out_shape=out_shape)
+    return numbers
