@@ -12,6 +12,8 @@ from conftest import ROOT
 
 from model_inference import INTERRUPTED, NO_REGISTRATION, build_parser
 from s2match import __version__, errors
+from s2match.registration.evidence import Reason
+from s2match.registration.refusal import LITTLE_CLEAR_GROUND, TOO_SMALL
 from s2match.core.mask import MASKED_CLASSES
 
 PAGES = sorted(
@@ -101,6 +103,12 @@ def test_every_exit_code_is_described() -> None:
     expected = {str(c.exit_code): c.__name__ for c in classes if c is not errors.S2MatchError}
     expected |= {str(code): "" for code in (0, 2, NO_REGISTRATION, INTERRUPTED)}
     assert described == expected
+
+
+def test_every_cause_of_a_refusal_is_described() -> None:
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8").split("## When there is no registration")[1]
+    described = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert sorted(described) == sorted([*Reason, TOO_SMALL, LITTLE_CLEAR_GROUND])
 
 
 def test_the_picture_of_the_house_is_the_contract() -> None:
