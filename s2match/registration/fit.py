@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.core.matches import Matches
+from s2match.core.point_maps import grid_points, jacobian
 from s2match.registration.estimators import best_model
 from s2match.registration.evidence import CommonGround, FitFailure, Reason, failure_of, in_one_cluster, required_inliers
 from s2match.registration.model import Registration
@@ -15,14 +16,17 @@ from s2match.registration.model_selection import CANDIDATES, choose
 from s2match.registration.options import AUTO, DEFAULT_FIT, FIELD, FitOptions
 from s2match.util.threads import limit_threads
 
-# A model may scale by this factor against the expected scale, and by its inverse.
-_LEAST_SCALE = 0.5
+# Range of the scale of a model, relative to the expected scale.
+PLAUSIBLE_SCALE = (0.5, 2.0)
 
 # Fraction of the inliers of the best model that a simpler one must have, where matches lie in one cluster.
 _NEARLY_ALL = 0.9
 
 # Points along a square of a field's control points at which it must be plausible.
 _PER_SQUARE = 4
+
+# Points along a side of the matches' bounding box at which a model that is a matrix must be plausible.
+_PER_SIDE = 9
 
 # Models that can bend towards wrong matches in more places than the evidence rules allow for.
 _BENDING = {"homography", FIELD}
@@ -45,8 +49,8 @@ def fit(
 
     There is no registration where so few matches agree that chance explains it
     (:func:`s2match.registration.evidence.failure_of`), and where the model is implausible for ground seen from above:
-    mirrored anywhere, or scaled by more than 2 against ``expected``. A homography or a field also bends towards wrong
-    matches. They are only tried where the inliers of one affine model are evidence by themselves.
+    mirrored, or scaled by more than 2 against ``expected``, anywhere among the matches. A homography or a field also
+    bends towards wrong matches. They are only tried where the inliers of one affine model are evidence by themselves.
 
     Args:
         matches: The matches.
@@ -131,15 +135,15 @@ def _or_one_line(failure: FitFailure, xy: NDArray[np.float64]) -> FitFailure:
 def _implausible(matches: Matches, registration: Registration, expected: NDArray[np.float64]) -> FitFailure | None:
     """The failure of a model that mirrors or scales beyond 0.5 to 2 in any direction, against the expected 2×2 part.
 
-    A field must be plausible wherever it bends, so that it folds nowhere.
+    A homography must be plausible wherever there are matches, and a field wherever it bends, so that it folds nowhere.
     """
-    field = registration.field
-    linear = registration.matrix[None, :2, :2] if field is None else _slopes(registration, field.lattice(_PER_SQUARE))
-    linear = linear @ np.linalg.inv(expected)
-    stretch = np.linalg.svd(linear, compute_uv=False)
-    scale = float(stretch.min()), float(stretch.max())
-    mirrored = bool((np.linalg.det(linear) <= 0).any())
-    if not mirrored and scale[0] >= _LEAST_SCALE and scale[1] <= 1 / _LEAST_SCALE:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        linear = jacobian(registration.apply, _bending_points(matches, registration)) @ np.linalg.inv(expected)
+    # beyond its horizon a homography mirrors, and on the horizon it is infinite
+    mirrored = not (np.linalg.det(linear) > 0).all()
+    stretch = np.linalg.svd(linear[np.isfinite(linear).all(axis=(1, 2))], compute_uv=False)
+    scale = float(stretch.min(initial=np.inf)), float(stretch.max(initial=0.0))
+    if not mirrored and scale[0] >= PLAUSIBLE_SCALE[0] and scale[1] <= PLAUSIBLE_SCALE[1]:
         return None
     count, inliers = len(registration.inliers), int(registration.inliers.sum())
     failure = FitFailure(Reason.IMPLAUSIBLE, count, inliers, required_inliers(count), scale, mirrored)
@@ -149,10 +153,12 @@ def _implausible(matches: Matches, registration: Registration, expected: NDArray
     return _or_one_line(failure, matches.xy0[registration.inliers])
 
 
-def _slopes(registration: Registration, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2, 2) linear part of a model at points (N, 2), by central differences over a pixel."""
-    half = np.array([[0.5, 0.0], [0.0, 0.5]])
-    return np.stack([registration.apply(xy + step) - registration.apply(xy - step) for step in half], axis=2)
+def _bending_points(matches: Matches, registration: Registration) -> NDArray[np.float64]:
+    """(N, 2) reference pixels at which the linear part of a model is sampled."""
+    if registration.field is not None:
+        return registration.field.lattice(_PER_SQUARE)
+    x, y = np.linspace(matches.xy0.min(axis=0), matches.xy0.max(axis=0), _PER_SIDE).T
+    return grid_points(x, y)
 
 
 def _log_model(registration: Registration, threshold_px: float) -> None:

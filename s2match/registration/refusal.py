@@ -13,6 +13,7 @@ from s2match.core.matches import Provenance
 from s2match.core.raster import HasGrid, Raster
 from s2match.io.saturated_cloud import saturated_cloud
 from s2match.registration.evidence import FitFailure, Reason, common_ground
+from s2match.registration.fit import PLAUSIBLE_SCALE
 
 # A confidence that is worth trying on difficult pairs.
 LOW_CONFIDENCE = 0.2
@@ -123,7 +124,7 @@ def _cause(failure: FitFailure, imported: bool = False) -> str:
     low, high = failure.scale
     return (
         f"{failure.inliers} of {failure.matches} {points} agree on a model that scales the target by {low:.2f} to "
-        f"{high:.2f} times what is expected: 0.5 to 2 is plausible"
+        f"{high:.2f} times what is expected: {PLAUSIBLE_SCALE[0]:g} to {PLAUSIBLE_SCALE[1]:g} is plausible"
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.core.matches import Matches
-from s2match.registration.model import Registration
+from s2match.registration.model import Registration, apply_matrix
 from s2match.util.threads import limit_threads
 
 
@@ -27,7 +27,7 @@ def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.
     inliers = registration.inliers
     points = matches.xy0[inliers]
     leverage, parameters = (
-        _leverage(points, xy, registration.model == "translation")
+        _matrix_leverage(registration, points, xy)
         if registration.field is None
         else registration.field.leverage(points, xy)
     )
@@ -36,24 +36,54 @@ def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.
     return np.asarray(np.sqrt(variance * leverage))
 
 
-def _leverage(
-    fitted: NDArray[np.float64], xy: NDArray[np.float64], shift_only: bool
+def _matrix_leverage(
+    registration: Registration, fitted: NDArray[np.float64], xy: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float]:
-    """Variance of a plane or of a shift, fitted to points with independent errors of 1 px.
+    """Variance of a model that is a matrix, if it was fitted to points with independent errors of 1 px.
+
+    The covariance of the parameters is that of Gauss-Newton, the inverse of the normal matrix (Hartley and Zisserman,
+    "Multiple View Geometry in Computer Vision", 2nd ed., 2004, section 5.2).
 
     Args:
-        fitted: (N, 2) points that it was fitted to.
-        xy: (M, 2) points at which the variance is evaluated.
-        shift_only: Whether it is a shift.
+        registration: The model.
+        fitted: (N, 2) reference pixels that it was fitted to.
+        xy: (M, 2) reference pixels at which the variance is evaluated.
 
     Returns:
-        (M,) variances in px², and the number of parameters.
+        (M,) variances in px², the mean of both axes, and the number of parameters for each axis.
     """
     centre, spread = fitted.mean(axis=0), max(float(fitted.std()), 1e-9)
+    # about the centre of the points and at their scale, so that the normal matrix is well conditioned
+    matrix = registration.matrix @ np.array([[spread, 0, centre[0]], [0, spread, centre[1]], [0, 0, 1]])
 
-    def design(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        ones = np.ones((len(points), 1))
-        return ones if shift_only else np.hstack([ones, (points - centre) / spread])
+    def derivatives(points: NDArray[np.float64]) -> NDArray[np.float64]:
+        return _derivatives(registration.model, matrix / matrix[2, 2], (points - centre) / spread)
 
-    covariance = np.linalg.pinv(design(fitted).T @ design(fitted))
-    return np.einsum("ni,ij,nj->n", design(xy), covariance, design(xy)), len(covariance)
+    design = derivatives(fitted)
+    covariance = np.linalg.pinv(np.einsum("nai,naj->ij", design, design))
+    design = derivatives(xy)
+    return np.einsum("nai,ij,naj->n", design, covariance, design, optimize=True) / 2, len(covariance) / 2
+
+
+def _derivatives(model: str, matrix: NDArray[np.float64], xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2, K) derivatives of a model's points by its K parameters.
+
+    Args:
+        model: A model that is a matrix.
+        matrix: 3×3, the last element 1; a homography's derivatives depend on it.
+        xy: (N, 2) points at which they are evaluated.
+    """
+    (x, y), one, zero = xy.T, np.ones(len(xy)), np.zeros(len(xy))
+    if model == "translation":
+        rows = [[one, zero], [zero, one]]
+    elif model == "similarity":
+        rows = [[one, zero, x, -y], [zero, one, y, x]]
+    else:
+        rows = [[x, y, one, zero, zero, zero], [zero, zero, zero, x, y, one]]
+    affine = np.array(rows).transpose(2, 0, 1)
+    if model != "homography":
+        return affine
+    mapped = apply_matrix(matrix, xy)
+    perspective = -mapped[:, :, None] * xy[:, None, :]
+    scale = xy @ matrix[2, :2] + 1
+    return np.concatenate([affine, perspective], axis=2) / scale[:, None, None]

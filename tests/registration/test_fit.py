@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from s2match.core.matches import PATCH_PX, RADIUS_CELLS, Matches, Provenance
 from s2match.errors import OptionError
-from s2match.registration.evidence import MIN_INLIERS, FitFailure, required_inliers
+from s2match.registration.evidence import MIN_INLIERS, FitFailure, Reason, required_inliers
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration, apply_matrix
 from s2match.registration.options import MODELS, FitOptions
@@ -89,20 +89,49 @@ def test_implausible_models_are_refused(matrix: NDArray[np.float64]) -> None:
     assert isinstance(fit(made(matrix, wrong=0), expected=matrix[:2, :2]), Registration)
 
 
-@pytest.mark.parametrize("model", ["translation", "affine"])
-def test_uncertainty_is_the_spread_of_repeated_fits(model: str) -> None:
-    """Points in one corner: repeated fits scatter at the opposite corner as predicted."""
-    far, swings, predicted = np.array([[900.0, 900.0]]), [], []
-    for seed in range(60):
+@pytest.mark.parametrize(
+    ("perspective", "extent_px", "far_px", "mirrored"),
+    [
+        pytest.param(1e-3, 1000, 1000, False, id="smaller than half"),
+        pytest.param(-5e-4, 300, 1500, False, id="larger than twice"),
+        pytest.param(-5e-4, 300, 2000, None, id="infinite"),
+        pytest.param(-5e-4, 300, 2500, True, id="beyond the horizon"),
+    ],
+)
+def test_homographies_that_are_implausible_at_a_match_are_refused(
+    perspective: float, extent_px: float, far_px: float, mirrored: bool | None
+) -> None:
+    """However plausible they are at the origin, and exact at all matches but one."""
+    homography = np.array([[1, 0, 0], [0, 1, 0], [perspective, 0, 1]])
+    xy0 = np.random.default_rng(0).uniform(0, extent_px, (400, 2))
+    xy1 = np.vstack([apply_matrix(homography, xy0), [[5000, 10]]])
+    matches = Matches(np.vstack([xy0, [[far_px, 100]]]), xy1, np.ones(401), Provenance("test", "cpu", 0.8))
+    failure = fit(matches, FitOptions("homography", threshold_px=10))
+    assert isinstance(failure, FitFailure) and failure.reason is Reason.IMPLAUSIBLE
+    assert mirrored is None or failure.mirrored == mirrored
+
+
+def test_a_moderate_perspective_is_plausible() -> None:
+    matrix = np.array([[1, 0, 0], [0, 1, 0], [1.5e-4, 0, 1]])
+    assert isinstance(fit(made(matrix, wrong=0), FitOptions("homography")), Registration)
+
+
+@pytest.mark.parametrize("model", [model for model in MODELS if model != "field"])
+@pytest.mark.parametrize(("count", "side_px"), [(60, 200), (40, 1000)])
+def test_uncertainty_is_the_spread_of_repeated_fits(model: str, count: int, side_px: float) -> None:
+    """Points in one corner or everywhere: repeated fits scatter as predicted, among the points and far from them."""
+    points = np.array([[900.0, 900.0], [side_px / 2, side_px / 2], [0.0, side_px]])
+    squares, variances = [], []
+    for seed in range(100):
         rng = np.random.default_rng(seed)
-        xy0 = rng.uniform(0, 200, (60, 2))
-        matches = Matches(xy0, xy0 + rng.normal(0, 0.3, xy0.shape), np.ones(60), Provenance("test", "cpu", 0.8))
-        found = fit(matches, FitOptions(model, threshold_px=3))
-        assert isinstance(found, Registration)
-        swings.append(np.sum((apply_matrix(found.matrix, far)[0] - far[0]) ** 2))
-        predicted.append(uncertainty_px(found, matches, far)[0])
-        assert uncertainty_px(found, matches, np.array([[100.0, 100.0]]))[0] < 0.1
-    assert np.median(predicted) == pytest.approx(np.sqrt(np.mean(swings)), rel=0.5)
+        xy0 = rng.uniform(0, side_px, (count, 2))
+        xy1 = apply_matrix(TRUTH[model], xy0) + rng.normal(0, 0.3, xy0.shape)
+        matches = Matches(xy0, xy1, np.ones(count), Provenance("test", "cpu", 0.8))
+        registration = fit(matches, FitOptions(model, threshold_px=3))
+        assert isinstance(registration, Registration)
+        squares.append(np.sum((registration.apply(points) - apply_matrix(TRUTH[model], points)) ** 2, axis=1))
+        variances.append(uncertainty_px(registration, matches, points) ** 2)
+    np.testing.assert_allclose(np.sqrt(np.mean(variances, axis=0)), np.sqrt(np.mean(squares, axis=0)), rtol=0.2)
 
 
 @pytest.mark.parametrize(
