@@ -102,12 +102,7 @@ def check_tie_point_format(path: str | Path) -> None:
     path = Path(path)
     if path.suffix.lower() not in _FORMATS:
         raise OutputError(f"Cannot write tie points to {path}: its suffix must be one of {', '.join(_FORMATS)}.")
-    if path.suffix.lower() == ".gpkg":
-        _import("geopandas")
-        _import("pyogrio")
-    if path.suffix.lower() == ".parquet":
-        _import("geopandas")
-        _require_pyarrow()
+    _FORMATS[path.suffix.lower()].require_libraries()
 
 
 def _write_csv(points: TiePoints, path: Path) -> None:
@@ -212,18 +207,30 @@ class _Format:
     Attributes:
         write: Writes tie points to a file.
         read: Reads the columns of a file, given every pixel of the reference's and of the target's file.
+        require_libraries: Raises :class:`MissingExtraError` where a library that writes the format is not installed.
     """
 
     write: Callable[[TiePoints, Path], None]
     read: Callable[[Path, Grid, Grid], Table]
+    require_libraries: Callable[[], None] = lambda: None
+
+
+def _require_geopackage() -> None:
+    _import("geopandas")
+    _import("pyogrio")
+
+
+def _require_geoparquet() -> None:
+    _import("geopandas")
+    _require_pyarrow()
 
 
 _FORMATS: Mapping[str, _Format] = {
-    ".gpkg": _Format(_write_gpkg, _read_gpkg),
+    ".gpkg": _Format(_write_gpkg, _read_gpkg, _require_geopackage),
     ".geojson": _Format(_write_geojson, _read_geojson),
     ".csv": _Format(_write_csv, _read_csv),
     ".points": _Format(write_qgis_points, read_qgis_points),
-    ".parquet": _Format(_write_parquet, _read_parquet),
+    ".parquet": _Format(_write_parquet, _read_parquet, _require_geoparquet),
 }
 
 
