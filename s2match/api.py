@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
@@ -26,7 +25,7 @@ from s2match.resampling.kernels import NEAREST, RESAMPLINGS
 from s2match.result import PairResult
 from s2match.settings import Choices, Settings
 from s2match.util.atomic_write import check_outputs_apart, check_writable
-from s2match.version import __version__
+from s2match.util.versions import versions
 
 if TYPE_CHECKING:
     from xarray import DataArray
@@ -38,7 +37,7 @@ _COMMAND_NAMES = {"model_pretrained": "weights", "ransac_threshold": "ransac_thr
 _SAME_SIDE_PX = 1.0
 
 # Packages whose versions change numbers or files.
-_PACKAGES = ("torch", "kornia", "numpy", "scipy", "opencv-python", "rasterio", "pyogrio", "geopandas", "rioxarray")
+_PACKAGES = ("torch", "kornia", "numpy", "scipy", "rasterio", "pyogrio", "geopandas", "rioxarray")
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -262,23 +261,8 @@ def show_versions() -> None:
         >>> s2match.show_versions()  # doctest: +ELLIPSIS
         s2match        ...
     """
-    import rasterio
-
-    rows = {
-        "s2match": __version__,
-        "Python": platform.python_version(),
-        "platform": platform.platform(),
-        "GDAL": rasterio.__gdal_version__,
-        **{name: _version_of(name) for name in _PACKAGES},
-    }
+    rows = versions(_PACKAGES) | {"platform": platform.platform()}
     print("\n".join(f"{name:<15}{text}" for name, text in rows.items()))
-
-
-def _version_of(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 def _settings(settings: Settings | None, preset: str | None, choices: Choices) -> Settings:

@@ -16,11 +16,14 @@ from s2match.outputs.ground_error_table import no_errors_reason
 from s2match.outputs.report import sections
 from s2match.outputs.report.embedding import photo
 from s2match.outputs.report.points import map_data
-from s2match.outputs.report.versions import versions
 from s2match.result import PairResult
+from s2match.util.versions import versions
 
 _PACKAGE = "s2match.outputs.report"
 _SCRIPTS = ("viewer.js", "map.js", "swipe.js", "start.js")
+
+# The page names the versions of these packages.
+_PACKAGES = ("torch", "kornia", "numpy", "rasterio", "matplotlib")
 
 # Figures less wide than this times their height share a row with another.
 _BROAD = 1.3
@@ -78,7 +81,7 @@ def render_page(
             figures=figures,
             images=sections.images_table(result),
             settings=sections.settings_table(result),
-            versions=sections.versions_table(result, versions()),
+            versions=sections.versions_table(result, versions(_PACKAGES)),
             command=shlex.join(command),
             data={"map": points, "swipe": None if improvement is None else _swipe_data(improvement, points)},
             scripts=_SCRIPTS,
