@@ -1,19 +1,19 @@
 """Agreement of the target with the reference before and after its correction, as one table of text."""
 
 import math
-import re
 from dataclasses import dataclass
 
 from s2match.core.ground_axes import GroundAxes
 from s2match.correction.evaluation import Agreement, Improvement
+from s2match.outputs.facts import axis_names
 
-# Attribute of Agreement: name and format of its number.
+# Attribute of Agreement: formats of its name, by the names of the axes, and of its number.
 _MEASURES = {
     "matches": ("matches", "{:d}"),
-    "east_m": ("shift east", "{:+z.2f} m"),
-    "north_m": ("shift north", "{:+z.2f} m"),
-    "rmse_m": ("RMSE", "{:.2f} m"),
-    "ce90_m": ("CE90", "{:.2f} m"),
+    "east_m": ("shift {0}", "{:+z.2f} {unit}"),
+    "north_m": ("shift {1}", "{:+z.2f} {unit}"),
+    "rmse_m": ("RMSE", "{:.2f} {unit}"),
+    "ce90_m": ("CE90", "{:.2f} {unit}"),
     "similarity": ("SSIM", "{:.4f}"),
     "mutual_information": ("mutual info", "{:.3f} bits"),
 }
@@ -42,7 +42,7 @@ class AgreementRow:
 def agreement_row(improvement: Improvement, measure: str) -> AgreementRow:
     """One measure before and after the correction; ``measure`` is an attribute of :class:`Agreement`."""
     before, after = (measure_text(each, measure, improvement.axes) for each in (improvement.before, improvement.after))
-    return AgreementRow(_in_units(_MEASURES[measure][0], improvement.axes), before, after)
+    return AgreementRow(_MEASURES[measure][0].format(*axis_names(improvement.axes)), before, after)
 
 
 def agreement_rows(improvement: Improvement) -> list[AgreementRow]:
@@ -53,7 +53,7 @@ def agreement_rows(improvement: Improvement) -> list[AgreementRow]:
 def measure_text(agreement: Agreement, measure: str, axes: GroundAxes) -> str:
     """A measure as text with its unit; "unknown" where it is NaN."""
     value = getattr(agreement, measure)
-    return "unknown" if math.isnan(value) else _in_units(_MEASURES[measure][1], axes).format(value)
+    return "unknown" if math.isnan(value) else _MEASURES[measure][1].format(value, unit=axes.unit)
 
 
 def evaluation_note(improvement: Improvement) -> str:
@@ -61,10 +61,3 @@ def evaluation_note(improvement: Improvement) -> str:
     if improvement.same_points:
         return "errors of the same tie points before and after: those that the model was fitted to"
     return "errors before: of the pair's matches; after: of the corrected image, matched again"
-
-
-def _in_units(text: str, axes: GroundAxes) -> str:
-    """A name or a format in the units of the ground errors and along their axes."""
-    if axes.in_metres:
-        return text
-    return re.sub(r" m$", f" {axes.unit}", text).replace("east", "x").replace("north", "y")

@@ -130,7 +130,7 @@ def unit_key(unit: str) -> str:
 
 
 def axis_names(axes: GroundAxes) -> tuple[str, str]:
-    """Names of the axes of the ground errors in JSON keys."""
+    """Names of the axes of the ground errors: east and north, or x and y in map units."""
     return ("east", "north") if axes.in_metres else ("x", "y")
 
 
