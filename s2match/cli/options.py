@@ -29,16 +29,25 @@ class _SizeAction(argparse.Action):
         setattr(namespace, self.dest, size)
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Help that shows both forms of ``--image_size``."""
+
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        if isinstance(action, _SizeAction):
+            return "(WIDTH HEIGHT | native)"
+        return super()._format_args(action, default_metavar)
+
+
 def build_parser(program: str = "model_inference.py") -> argparse.ArgumentParser:
-    """Parser of the command without a sub-command: every option there is."""
-    parser = argparse.ArgumentParser(prog=program, description=_ABOUT)
+    """Parser of the command without a sub-command: it has all options."""
+    parser = argparse.ArgumentParser(prog=program, description=_ABOUT, formatter_class=_Formatter)
     pair = _add_pair(parser)
-    pair.add_argument("--list", action="store_true", help="list the images of the dataset and end")
+    pair.add_argument("--list", action="store_true", help="list the images of the dataset and exit")
     parser.add_argument(
         "--from_tie_points",
         type=Path,
         metavar="FILE",
-        help="do not match: fit the model to the tie points of a file that --tie_points wrote and you edited",
+        help="do not match: fit the model to the tie points of a file written by --tie_points, edited or not",
     )
     for add in (_add_masks, _add_numbers, _add_sizes, _add_matching, *_RESULT):
         add(parser)
@@ -49,7 +58,7 @@ def build_parser(program: str = "model_inference.py") -> argparse.ArgumentParser
 def command_parser(command: str, program: str = PROGRAM) -> argparse.ArgumentParser:
     """Parser of a sub-command, one of :data:`COMMANDS`."""
     about, groups = COMMANDS[command]
-    parser = argparse.ArgumentParser(prog=f"{program} {command}", description=about)
+    parser = argparse.ArgumentParser(prog=f"{program} {command}", description=about, formatter_class=_Formatter)
     for add in groups:
         add(parser)
     return parser
@@ -95,9 +104,9 @@ def _add_pair(parser: argparse.ArgumentParser) -> "argparse._MutuallyExclusiveGr
 
 def _add_tie_point_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "from_tie_points", type=Path, metavar="TIE_POINTS", help="file that --tie_points wrote, edited or not"
+        "from_tie_points", type=Path, metavar="TIE_POINTS", help="file written by --tie_points, edited or not"
     )
-    parser.add_argument("reference", type=Path, metavar="REFERENCE", help="image whose points the file calls reference")
+    parser.add_argument("reference", type=Path, metavar="REFERENCE", help="reference image of the tie points")
     parser.add_argument("target", type=Path, metavar="TARGET", help="image to correct")
 
 
@@ -113,8 +122,8 @@ def _add_masks(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="rasters (Scene Classification, or any that is not 0 where it masks) and polygons (GeoPackage, GeoJSON, "
-        "Shapefile) of ground that is not matched in either image",
+        help="rasters (Scene Classification, or any raster whose non-zero pixels are masked) and polygons (GeoPackage, "
+        "GeoJSON, Shapefile) of ground that is not matched in either image",
     )
     group.add_argument(
         "--mask_values",
@@ -152,14 +161,13 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action=_SizeAction,
         default=Settings.image_size,
-        metavar=("WIDTH", "HEIGHT"),
-        help="box in pixels that the reference is fitted into; the target gets the same ground pixel size (default: "
-        "1098 1098, 100 m per pixel on a full tile); or: native",
+        help="box in pixels that the reference is fitted into (default: 1098 1098, 100 m per pixel on a full tile), or "
+        "native: every pixel of the reference; the target gets the same ground pixel size",
     )
     group.add_argument(
         "--overlap_only",
         action="store_true",
-        help="read only the ground that both images show; it gets all the pixels of --image_size",
+        help="match only the common ground of both images; --image_size then applies to the common ground",
     )
 
 
@@ -181,21 +189,22 @@ def _add_matching(parser: argparse.ArgumentParser) -> None:
         "--search_radius_m",
         type=float,
         metavar="M",
-        help="search radius around the predicted position of a window, when a large image is matched in windows "
-        "(default: from the uncertainty of the coarse pass)",
+        help="search radius, in metres, around the predicted position of a window; images above 2048 px are matched in "
+        "windows, whose positions are predicted by matching at reduced size (default: from the uncertainty of that)",
     )
     group.add_argument(
         "--coverage",
         type=float,
         default=Settings.coverage,
         metavar="SHARE",
-        help="share of the common ground that is matched, when a large image is matched in windows (default: 1)",
+        help="share of the common ground to match, in small windows spread evenly, for images above 2048 px (default: "
+        "1)",
     )
     group.add_argument(
         "--refine",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="measure every match again by correlating the pixels around it, drop those that get no better, and add "
+        help="measure every match again by correlating the pixels around it, drop those that do not improve, and add "
         "points by correlation where there are no matches (default: with --image_size native)",
     )
     group.add_argument(
@@ -226,7 +235,7 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
         "--geometry",
         default=Settings.geometry,
         help="translation, similarity, affine, field (B-spline displacement field) or homography; auto (default) takes "
-        "the simplest of the first four whose error on held-out matches is as small as any",
+        "the simplest of the first four whose error on held-out matches is within two standard errors of the best",
     )
     group.add_argument(
         "--ransac_threshold",
@@ -261,7 +270,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         "--show",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="show the figures on screen (default: where there is one)",
+        help="show the figures on screen (default: if a display is available)",
     )
 
 
@@ -286,12 +295,12 @@ def _add_correction(parser: argparse.ArgumentParser) -> None:
     pixels.add_argument(
         "--resampling",
         metavar="KERNEL",
-        help="nearest, bilinear, cubic (default) or lanczos; class values always take the nearest pixel",
+        help="nearest, bilinear, cubic (default) or lanczos; class values are always taken from the nearest pixel",
     )
     pixels.add_argument(
         "--no_resample",
         action="store_true",
-        help="keep the original pixels and move the georeference; only where the model is a translation",
+        help="keep the original pixels and move the georeference; only if the model is a translation",
     )
     group.add_argument("--overwrite", action="store_true", help="replace corrected files that exist")
 

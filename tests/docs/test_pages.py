@@ -111,17 +111,17 @@ def test_every_cause_of_a_refusal_is_described() -> None:
     assert sorted(described) == sorted([*Reason, TOO_SMALL, LITTLE_CLEAR_GROUND])
 
 
-def test_the_picture_of_the_house_is_the_contract() -> None:
+def test_the_picture_of_the_layers_is_the_contract() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
         "contracts"
     ]
     (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
-    picture = text.split("## The house")[1].split("| room | task |")[0]
+    picture = text.split("## Layers")[1].split("| package | task |")[0]
     drawn = [re.split(r" {2,}", line.strip())[0] for line in picture.splitlines() if line.startswith("    ")]
     assert drawn == layers
     described = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
-    assert {room for layer in layers for room in layer.split(" | ")} <= {*described}
+    assert {package for layer in layers for package in layer.split(" | ")} <= {*described}
 
 
 def test_moved_modules_lie_where_the_changelog_says() -> None:
