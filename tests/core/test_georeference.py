@@ -111,7 +111,9 @@ def test_footprints_apart(x: int) -> None:
 
 
 def test_footprints_that_share_a_strip() -> None:
-    require_overlap(make_raster(IMAGE), make_raster(IMAGE, GRID @ Affine.translation(127, 0)))
+    reference, target = make_raster(IMAGE), make_raster(IMAGE, GRID @ Affine.translation(127, 0))
+    require_overlap(reference, target)
+    np.testing.assert_allclose(np.ptp(common_corners(reference, target), axis=0), [1, 128], atol=1e-6)
 
 
 @pytest.mark.real

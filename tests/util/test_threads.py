@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from threadpoolctl import OpenBLASController, threadpool_info, threadpool_limits
 from s2match import match_files
 from s2match.core.matches import Matches, Provenance
 from s2match.registration.fit import fit
+from s2match.registration.model import Registration
 from s2match.registration.options import FitOptions
 from s2match.util import containers, threads
 from s2match.util.threads import limit_threads, processors
@@ -32,11 +33,15 @@ def limits() -> list[threading.Thread]:
 
 
 @pytest.fixture
-def many_threads() -> None:
-    """BLAS with two threads, whatever the number of processors."""
+def many_threads() -> Iterator[None]:
+    """BLAS and PyTorch with two threads, whatever the number of processors."""
     threadpool_limits(2, user_api="blas")
     # no thread of the test's has the say: whoever limits next has it
     OpenBLASController.clear_controlling_thread(force=True)
+    kept = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(kept)
 
 
 def test_blas_has_one_thread_within_fits_alone(many_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +54,9 @@ def test_blas_has_one_thread_within_fits_alone(many_threads: None, monkeypatch: 
 
     monkeypatch.setattr(np.linalg, "norm", norm)
     xy = np.random.default_rng(0).uniform(0, 500, (40, 2))
-    assert fit(Matches(xy, xy + 3, np.ones(40), Provenance("", "cpu", 0.0)), FitOptions("affine")) is not None
+    assert isinstance(
+        fit(Matches(xy, xy + 3, np.ones(40), Provenance("", "cpu", 0.0)), FitOptions("affine")), Registration
+    )
     assert within and all(threads == {1} for threads in within)
     assert blas_threads() == {2}
 
@@ -60,19 +67,20 @@ def test_the_library_limits_as_the_command_does(
     """PyTorch's threads are limited as well."""
     from s2match.loftr.engine import Engine
 
-    within: list[tuple[set[int], int]] = []
+    monkeypatch.setattr(threads, "processors", lambda: 1)
+    within: list[tuple[set[int], int, int]] = []
     kept = Engine.extract
 
     def extract(self: Engine, *given: object) -> object:
-        within.append((blas_threads(), len(limits())))
+        within.append((blas_threads(), torch.get_num_threads(), len(limits())))
         return kept(self, *given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Engine, "extract", extract)
     path = write_image("a.tif", texture(128, 128))
     other = write_image("b.tif", texture(128, 128, seed=2))
     match_files(path, other, image_size=None)
-    assert within == [({1}, 2)] * 2
-    assert blas_threads() == {2} and torch.get_num_threads() > 0
+    assert within == [({1}, 1, 2)] * 2
+    assert blas_threads() == {2} and torch.get_num_threads() == 2
     assert not limits()
 
 

@@ -1,7 +1,8 @@
 """The figures of a report, with titles and captions."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from matplotlib.figure import Figure
 
@@ -14,6 +15,8 @@ from s2match.outputs.figures.shifts import plot_shifts
 from s2match.outputs.figures.vectors import plot_vectors
 from s2match.registration.verdict import Decision
 from s2match.result import PairResult
+
+_Source = TypeVar("_Source")
 
 
 @dataclass(frozen=True)
@@ -48,68 +51,106 @@ def charts(result: PairResult, improvement: Improvement | None = None) -> Iterat
         The figures that there is data for.
     """
     if improvement is not None:
-        yield Chart(
-            "checkerboard",
-            "Before and after: checkerboard",
-            "Squares of the reference and of the target in turn, where the reference has most edges. Where the two "
-            "agree, roads, rivers and field borders continue across the squares.",
-            True,
-            plot_checkerboard(improvement),
-        )
-        yield Chart(
-            "swipe",
-            "Before and after: swipe",
-            "Left of the line the reference, right of it the target. Roads and borders that cross the line should "
-            "not break.",
-            True,
-            plot_swipe(improvement),
-        )
-    if result.registration is not None:
-        yield Chart(
-            "vectors",
-            "Residuals over the image",
-            "Residuals of the inliers, thinned evenly: from the position by the model to the position in the target. "
-            "Random directions are noise. Neighbours with one direction are a distortion that the model lacks.",
-            True,
-            plot_vectors(result),
-        )
-    if _has_errors(result):
-        yield Chart(
-            "errors",
-            "Errors on the ground, with CE90",
-            "90 % of the points lie within the CE90 circle. It includes the errors of the matches and of the "
-            "georeference.",
-            False,
-            plot_errors(result),
-        )
-        yield Chart(
-            "shifts",
-            "Shift by column and by row",
-            "Shift of the target against the georeference. A flat line off zero is a shift, a slope a scale or a "
-            "rotation. A wave or a step comes from the sensor or the terrain.",
-            False,
-            plot_shifts(result),
-        )
-    if result.registration is not None:
-        yield Chart(
-            "residuals",
-            "Residuals by column and by row",
-            "Mean residuals. A trend means that another model would fit better.",
-            False,
-            plot_residuals(result),
-        )
-    if result.verdict.decision is Decision.REGISTERED and _has_errors(result):
-        yield Chart(
-            "confidence",
-            "Confidence and error",
-            "The pair is registered already, so the georeference serves as ground truth. Left: error of the matches "
-            "by confidence. Right: share of correct matches by confidence; the broken line is the confidence itself.",
-            False,
-            plot_confidence(result),
-        )
+        yield from (spec.chart(improvement) for spec in _CORRECTION_CHARTS)
+    yield from (spec.chart(result) for spec in _RESULT_CHARTS if spec.has_data(result))
+
+
+@dataclass(frozen=True)
+class _Spec(Generic[_Source]):
+    """A figure to draw from a result or a correction; the first four attributes are those of :class:`Chart`.
+
+    Attributes:
+        draw: Draws the figure.
+        has_data: Whether there is data for it.
+    """
+
+    name: str
+    title: str
+    caption: str
+    photo: bool
+    draw: Callable[[_Source], Figure]
+    has_data: Callable[[_Source], bool] = lambda source: True
+
+    def chart(self, source: _Source) -> Chart:
+        return Chart(self.name, self.title, self.caption, self.photo, self.draw(source))
+
+
+def _has_registration(result: PairResult) -> bool:
+    return result.registration is not None
 
 
 def _has_errors(result: PairResult) -> bool:
     """Whether an inlier, or without a registration any match, has an error on the ground."""
     errors = result.errors if result.registration is None else result.inlier_errors
     return errors is not None and len(errors.finite.east_m) > 0
+
+
+def _has_ground_truth(result: PairResult) -> bool:
+    """Whether the georeference can serve as ground truth: the pair is registered already."""
+    return result.verdict.decision is Decision.REGISTERED and _has_errors(result)
+
+
+_CORRECTION_CHARTS: tuple[_Spec[Improvement], ...] = (
+    _Spec(
+        "checkerboard",
+        "Before and after: checkerboard",
+        "Squares of the reference and of the target in turn, where the reference has most edges. Where the two "
+        "agree, roads, rivers and field borders continue across the squares.",
+        True,
+        plot_checkerboard,
+    ),
+    _Spec(
+        "swipe",
+        "Before and after: swipe",
+        "Left of the line the reference, right of it the target. Roads and borders that cross the line should "
+        "not break.",
+        True,
+        plot_swipe,
+    ),
+)
+
+_RESULT_CHARTS: tuple[_Spec[PairResult], ...] = (
+    _Spec(
+        "vectors",
+        "Residuals over the image",
+        "Residuals of the inliers, thinned evenly: from the position by the model to the position in the target. "
+        "Random directions are noise. Neighbours with one direction are a distortion that the model lacks.",
+        True,
+        plot_vectors,
+        _has_registration,
+    ),
+    _Spec(
+        "errors",
+        "Errors on the ground, with CE90",
+        "90 % of the points lie within the CE90 circle. It includes the errors of the matches and of the georeference.",
+        False,
+        plot_errors,
+        _has_errors,
+    ),
+    _Spec(
+        "shifts",
+        "Shift by column and by row",
+        "Shift of the target against the georeference. A flat line off zero is a shift, a slope a scale or a "
+        "rotation. A wave or a step comes from the sensor or the terrain.",
+        False,
+        plot_shifts,
+        _has_errors,
+    ),
+    _Spec(
+        "residuals",
+        "Residuals by column and by row",
+        "Mean residuals. A trend means that another model would fit better.",
+        False,
+        plot_residuals,
+        _has_registration,
+    ),
+    _Spec(
+        "confidence",
+        "Confidence and error",
+        "The pair is registered already, so the georeference serves as ground truth. Left: error of the matches "
+        "by confidence. Right: share of correct matches by confidence; the broken line is the confidence itself.",
+        False,
+        plot_confidence,
+        _has_ground_truth,
+    ),
+)
