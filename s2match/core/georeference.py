@@ -11,7 +11,7 @@ from s2match.core.raster import HasGrid
 def to_pixels(image: HasGrid, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 2) pixels (x, y) of a georeferenced image at map coordinates (N, 2) of its CRS.
 
-    Longitudes may be any number of full turns off.
+    Longitudes may differ by a multiple of 360 degrees.
     """
     assert image.transform is not None
     return apply_transform(~image.transform, wrapped(xy, image.crs, middle_x(image)))

@@ -1,4 +1,4 @@
-"""Error messages for paths that are no image file or no dataset: URLs, products, folders, missing files."""
+"""Error messages for paths that are not an image file or a dataset: URLs, products, folders, missing files."""
 
 import re
 from pathlib import Path
@@ -22,20 +22,20 @@ _URL = re.compile(r"^(?P<scheme>[a-z][a-z0-9+.-]+):/+(?P<rest>.+)$", re.IGNORECA
 
 
 def images_in_product(folder: Path) -> list[Path]:
-    """True-colour images of the SAFE products that a folder is, holds or is a part of; paths relative to the folder."""
+    """True-colour images of the SAFE products in a folder, or of the product that it lies in; relative paths."""
     paths = (path for pattern in _IN_PRODUCT for path in folder.glob(pattern) if not path.name.startswith("."))
     return sorted({path.relative_to(folder) for path in paths})
 
 
 def url_of(path: Path) -> str | None:
-    """URL that a path was made from, which has lost a slash; None for a path of the file system."""
+    """URL that was converted to a path, with its lost slash restored; None for a path of the file system."""
     match = _URL.match(str(path))
     # a scheme of one letter is a drive of Windows
     return None if match is None else f"{match['scheme']}://{match['rest']}"
 
 
 def no_image_message(path: Path) -> str:
-    """Error message for a path that is no file, with the image in it if there is one."""
+    """Error message for a path that is not an image file; names the image inside if it is a product folder."""
     url = url_of(path)
     if url is not None:
         return f"{url} is an address, and URLs are not read yet: download the file, and give its path."
@@ -50,7 +50,7 @@ def no_image_message(path: Path) -> str:
 
 
 def no_dataset_message(folder: Path) -> str:
-    """Error message for a folder that is no dataset, with the images below it if there are any."""
+    """Error message for a folder that is not a dataset; names an image if there are SAFE products below it."""
     url = url_of(folder)
     if url is not None:
         return f"{url} is an address, and URLs are not read yet: download the images to a folder, and give that."

@@ -1,4 +1,4 @@
-"""The grids on which two images are matched: common ground, at one ground pixel size where both are georeferenced."""
+"""The grids on which two images are matched: common ground, with the same ground pixel size if georeferenced."""
 
 import logging
 import math
@@ -41,7 +41,7 @@ def grids_of(
     overlap_only: bool = False,
     options: ReadOptions = AS_FILES_SAY,
 ) -> tuple[Grid, Grid]:
-    """The grids on which two images are matched, of one ground pixel size where both are georeferenced.
+    """The grids on which two images are matched, with the same ground pixel size if both are georeferenced.
 
     Images of the same CRS keep their own axes. A target of another CRS is resampled onto the pixels of the reference
     and a margin around it. An image that is much larger on the ground than the other is cropped to the other's
@@ -53,8 +53,8 @@ def grids_of(
         size: (width, height) in pixels of the box that the reference is fitted into. The target gets the same ground
             pixel size or, without a georeference, is fitted into the box, too. Both become larger if a side would be
             shorter than ``MIN_SIDE_PX``. None: every pixel of the reference.
-        overlap_only: Crop both images to their common ground. It then gets as many pixels as ``size`` has, in its own
-            proportions, and at most those of the reference.
+        overlap_only: Crop both images to their common ground. The common ground is sampled with width x height pixels,
+            in its own proportions, but not finer than the reference.
         options: Options that override what the files declare about their numbers.
 
     Returns:
@@ -89,7 +89,8 @@ def read_pair(reference: Scene, target: Scene) -> tuple[Grid, Grid]:
     """The grids of all pixels of two images, with the CRS that their georeferences are compared in.
 
     An image without a CRS is assumed to be in that of the other image if they then overlap. Two images without a CRS
-    are assumed to be on one map if they overlap there. ``notes`` of the grids say so.
+    are assumed to be in the same CRS if their map coordinates overlap. ``notes`` of the grids contain these
+    assumptions.
 
     Raises:
         UnreadableImageError: A file is missing or is not an image.
@@ -197,7 +198,8 @@ def _scale(grid: Grid, other: Grid, size: tuple[int, int], by_count: bool) -> fl
         grid: The reference, in pixels of its file.
         other: The target, likewise.
         size: (width, height) of the box.
-        by_count: Give the reference as many pixels as the box has instead, and at most those of its file.
+        by_count: Instead of fitting into the box, give the reference the pixel count of the box, but at most that of
+            its file.
     """
     scale = min(1.0, math.sqrt(math.prod(size) / math.prod(grid.size))) if by_count else _fit(grid.size, size)
     shortest = min(*grid.size, *_size_at_pixel_of(other, grid))
@@ -245,7 +247,7 @@ def _without_far_ground(grid: Grid, other: Grid) -> Grid:
 
 
 def _common_ground(grid: Grid, other: Grid) -> Grid:
-    """An image cropped to the ground that another one shows, too."""
+    """An image cropped to its common ground with another one."""
     corners = common_corners(grid, other)
     low, high = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
     width, height = (int(side) for side in high - low)
@@ -269,7 +271,7 @@ def _size_at_pixel_of(grid: Grid, reference: Grid) -> tuple[int, int]:
 
 
 def _same_axes(grid: Grid, other: Grid) -> bool:
-    """Whether the axes of two grids of one CRS point the same way."""
+    """Whether the axes of two grids of the same CRS have the same directions."""
     axes, other_axes = (_steps(one) / np.linalg.norm(_steps(one), axis=1, keepdims=True) for one in (grid, other))
     return bool(np.allclose(axes, other_axes, atol=1e-6))
 

@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
-# Of Level-1C and Level-2A: the file, its element of the offset that is added to a number, and that of the divisor.
+# Of Level-1C and Level-2A: the file, the element of the offset that is added to a pixel value, and that of the divisor.
 _METADATA = (
     ("MTD_MSIL1C.xml", "RADIO_ADD_OFFSET", "QUANTIFICATION_VALUE"),
     ("MTD_MSIL2A.xml", "BOA_ADD_OFFSET", "BOA_QUANTIFICATION_VALUE"),
@@ -16,21 +16,21 @@ _FOLDERS = 5
 
 @dataclass(frozen=True)
 class ReflectanceScale:
-    """Linear scale of reflectance: ``(number - zero) / steps``.
+    """Linear scale of reflectance: ``(number - offset) / quantification_value``.
 
     Attributes:
-        zero: The number that means reflectance 0.
-        steps: Numbers from reflectance 0 to 1.
+        offset: Pixel value of reflectance 0.
+        quantification_value: Difference of the pixel values of reflectance 1 and 0.
     """
 
-    zero: float
-    steps: float
+    offset: float
+    quantification_value: float
 
 
 def product_scale(image: Path) -> ReflectanceScale | None:
     """Scale of reflectance in the metadata of the product that an image lies in; None without such metadata.
 
-    Products from before processing baseline 04.00 name no offset: it is 0.
+    Products from before processing baseline 04.00 do not contain an offset: it is 0.
     """
     for folder in list(image.resolve().parents)[:_FOLDERS]:
         for name, added, divisor in _METADATA:
@@ -42,9 +42,9 @@ def product_scale(image: Path) -> ReflectanceScale | None:
 def _read_scale(path: Path, added: str, divisor: str) -> ReflectanceScale | None:
     try:
         root = ElementTree.parse(path).getroot()
-        steps = float(root.findtext(f".//{divisor}") or "")
+        quantification_value = float(root.findtext(f".//{divisor}") or "")
         # all bands of a product have the same offset
-        zero = 0.0 - float(root.findtext(f".//{added}") or 0)
+        offset = 0.0 - float(root.findtext(f".//{added}") or 0)
     except (ElementTree.ParseError, OSError, ValueError):
         return None
-    return ReflectanceScale(zero, steps) if steps > 0 else None
+    return ReflectanceScale(offset, quantification_value) if quantification_value > 0 else None

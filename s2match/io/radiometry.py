@@ -131,12 +131,12 @@ def _with_reflectance(
         scale, source = ReflectanceScale(zero, _QUANTIFICATION), "minimum"
     if scale is None:
         return _stretched(numbers, radiometry)
-    radiometry = replace(radiometry, offset=scale.zero, offset_from=source)
-    gain = 255 / (TCI_SATURATION / _QUANTIFICATION * scale.steps)
-    if gain * (dark - scale.zero) < 255:
-        return replace(radiometry, gain=gain, origin=scale.zero, kind="reflectance", saturated=float(SATURATED))
+    radiometry = replace(radiometry, offset=scale.offset, offset_from=source)
+    gain = 255 / (TCI_SATURATION / _QUANTIFICATION * scale.quantification_value)
+    if gain * (dark - scale.offset) < 255:
+        return replace(radiometry, gain=gain, origin=scale.offset, kind="reflectance", saturated=float(SATURATED))
     stretched = _stretched(numbers, radiometry)
-    saturated = stretched.gain * (scale.zero + SATURATED / gain - stretched.origin)
+    saturated = stretched.gain * (scale.offset + SATURATED / gain - stretched.origin)
     return replace(stretched, saturated=max(1.0, saturated))
 
 
@@ -150,8 +150,8 @@ def _reflectance_scale(
     plausible = (scale, offset) != (1, 0) and _STEPS[0] <= steps <= _STEPS[1]
     tagged = ReflectanceScale(0.0 - offset * (1 if scale in (0, 1) else steps), steps) if plausible else None
     if options.offset is not None:
-        return ReflectanceScale(options.offset, tagged.steps if tagged else _QUANTIFICATION), "option"
-    if tagged is not None and 0 <= tagged.zero < 1 << 16:
+        return ReflectanceScale(options.offset, tagged.quantification_value if tagged else _QUANTIFICATION), "option"
+    if tagged is not None and 0 <= tagged.offset < 1 << 16:
         return tagged, "tags"
     product = product_scale(Path(file.name))
     return product, None if product is None else "metadata"

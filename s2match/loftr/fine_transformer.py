@@ -1,6 +1,6 @@
 """Fine-level transformer of LoFTR on many small windows, as kornia's with fewer passes over memory.
 
-What depends on one image only is computed once per window, however often the window is compared.
+Features that depend on one image only are computed once per window, even if the window is compared several times.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ class FineTransformer:
 
     @torch.no_grad()
     def __init__(self, preprocess: nn.Module, transformer: nn.Module) -> None:
-        """Take the weights; both modules are on one device and in one number format.
+        """Store the weights; both modules must have the same device and number format.
 
         Args:
             preprocess: A ``FinePreprocess`` that concatenates the coarse features.

@@ -71,8 +71,8 @@ class Template:
 
 
 @dataclass(frozen=True)
-class Settled:
-    """Points after rounds of correlation.
+class Refined:
+    """Result of the iterative correlation.
 
     Attributes:
         xy1: (N, 2) points (x, y) of the target, GDAL frame.
@@ -105,7 +105,7 @@ def template(image: Pixels, xy: Tensor, side: int) -> Template:
     return Template(weighted, (squares * weighted).sum((1, 2, 3)), (valid * weights).sum((1, 2)))
 
 
-def settle(squares: Template, target: Pixels, start: Tensor, linear: Tensor, radius_px: int = _RADIUS_PX) -> Settled:
+def settle(squares: Template, target: Pixels, start: Tensor, linear: Tensor, radius_px: int = _RADIUS_PX) -> Refined:
     """Move points of the target to the peak of the correlation, round by round.
 
     Args:
@@ -131,7 +131,7 @@ def settle(squares: Template, target: Pixels, start: Tensor, linear: Tensor, rad
         if len(moving) == 0:
             break
     covered = torch.minimum(squares.valid_weight, valid_weight) >= _LEAST_VALID * weights.sum()
-    return Settled(xy1, before, after, covered & (moves.norm(dim=1) <= _CONVERGED_PX))
+    return Refined(xy1, before, after, covered & (moves.norm(dim=1) <= _CONVERGED_PX))
 
 
 def orientations(image: Pixels, xy: Tensor, linear: Tensor, side: int, margin: int = 0) -> tuple[Tensor, Tensor]:

@@ -89,5 +89,5 @@ def _on_valid(matches: Matches, images: tuple[GreyImage, GreyImage]) -> Matches:
 
 def _linear_of(matches: Matches, options: FitOptions) -> NDArray[np.float64] | None:
     """2×2, steps (x, y) in the reference to steps in the target by an affine fit; None where it is no evidence."""
-    affine = best_model(matches, options.using("affine").at_least(_ROUGH_PX))
+    affine = best_model(matches, options.using("affine").with_min_threshold(_ROUGH_PX))
     return None if affine is None or failure_of(matches, affine) else affine.matrix[:2, :2]

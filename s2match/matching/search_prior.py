@@ -69,7 +69,7 @@ def by_matches(
         target: Image of their ``xy1``.
         options: Of the fit; the model is chosen, and its threshold is no lower than the default.
     """
-    options = options.using(AUTO).at_least(DEFAULT_FIT.threshold_px)
+    options = options.using(AUTO).with_min_threshold(DEFAULT_FIT.threshold_px)
     expected, ground = expected_linear(reference, target), common_ground(reference, target)
     registration = fit(matches, options, expected, GLOBAL_CANDIDATES, ground)
     if isinstance(registration, FitFailure):

@@ -5,34 +5,34 @@ from numpy.typing import NDArray
 
 from s2match.core.matches import Matches
 
-# Side of the first squares, and the factor by which they grow until few enough hold matches.
+# Side of the first squares, and the factor by which they grow until few enough contain matches.
 _FIRST_SIDE_PX, _GROWTH = 8.0, 1.1
 
 
-def thin(matches: Matches, most: int) -> Matches:
-    """The most confident match of each square of the reference, in squares as small as the maximum allows.
+def thin(matches: Matches, max_count: int) -> Matches:
+    """The most confident match of each square of the reference, in squares as small as ``max_count`` allows.
 
     Args:
         matches: The matches.
-        most: Maximum number of matches, 1 or more.
+        max_count: Maximum number of matches, 1 or more.
     """
-    return matches if len(matches) <= most else matches.subset(thin_mask(matches, most))
+    return matches if len(matches) <= max_count else matches.subset(thin_mask(matches, max_count))
 
 
-def thin_mask(matches: Matches, most: int) -> NDArray[np.bool_]:
+def thin_mask(matches: Matches, max_count: int) -> NDArray[np.bool_]:
     """(N,) mask of the matches that :func:`thin` keeps.
 
     Args:
         matches: The matches.
-        most: Maximum number of matches, 1 or more.
+        max_count: Maximum number of matches, 1 or more.
     """
     kept = np.ones(len(matches), np.bool_)
-    if len(matches) <= most:
+    if len(matches) <= max_count:
         return kept
     # ties go to the first, so that equal runs keep equal matches
     order = np.lexsort((np.arange(len(matches)), -matches.confidence))
     side = _FIRST_SIDE_PX
-    while len(first := _first_of_squares(matches.xy0[order], side)) > most:
+    while len(first := _first_of_squares(matches.xy0[order], side)) > max_count:
         side *= _GROWTH
     kept[:] = False
     kept[order[first]] = True

@@ -76,7 +76,7 @@ class Field:
         return mapped
 
     def lattice(self, per_square: int) -> NDArray[np.float64]:
-        """(N, 2) reference pixels, this many along each square, wherever the field differs from ``matrix``."""
+        """(N, 2) grid of points over the support of the spline, ``per_square`` per knot interval; reference pixels."""
         rows, columns = self.coefficients.shape[:2]
         x, y = (np.linspace(-2, n + 1, (n + 3) * per_square + 1) for n in (columns, rows))
         return np.asarray(self.origin_px + self.spacing_px * np.stack(np.meshgrid(x, y), -1).reshape(-1, 2))

@@ -45,7 +45,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class FitFailure:
-    """Why no model was fitted.
+    """The reason why no model was accepted.
 
     Attributes:
         reason: The reason.
@@ -66,7 +66,7 @@ class FitFailure:
 
 @dataclass(frozen=True)
 class CommonGround:
-    """Where two images can match.
+    """Sizes and valid pixels of two images, from which their common ground is computed.
 
     Attributes:
         size: Width and height of the reference, in the pixels of the matches.
@@ -108,12 +108,13 @@ def common_ground(reference: HasGrid, target: HasGrid, previews: tuple[Raster, R
 def failure_of(
     matches: Matches, registration: Registration | None, ground: CommonGround | None = None
 ) -> FitFailure | None:
-    """Why the inliers of a model may agree by chance; None where they are evidence.
+    """Returns the reason to reject a model, or None if its inliers are significant.
 
     Args:
         matches: All matches.
         registration: The model with the most inliers; None where there is none.
-        ground: Where the images can match; None where unknown: small common ground is then never enough.
+        ground: Common ground of the images. Inliers in few patches are significant only if they cover enough of it.
+            None if it is unknown: such inliers are then always rejected.
     """
     count, required = len(matches), required_inliers(len(matches))
     inliers = 0 if registration is None else int(registration.inliers.sum())

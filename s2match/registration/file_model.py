@@ -60,9 +60,10 @@ class FileModel:
 
     Attributes:
         file_px: From pixels of the reference's file to pixels of the target's, GDAL frame. None if the target's file
-            has another reference system and was matched on the reference's pixels: no matrix leads to its pixels.
-        on_map: From map coordinates of the reference to those of the same ground by the target's georeference. None if
-            an image has no georeference.
+            has another reference system and was matched on the reference's pixels: no single matrix to its pixels
+            exists.
+        on_map: From map coordinates of the reference to the map coordinates that the target's georeference gives the
+            same ground point. None if an image has no georeference.
         reference_crs: CRS of the reference's map coordinates.
         target_crs: CRS of the target's map coordinates: that of its file, or of the reference if ``file_px`` is None.
     """

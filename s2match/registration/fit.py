@@ -107,7 +107,8 @@ def _without_bending(models: Sequence[str]) -> tuple[str, ...]:
 def _simplest(matches: Matches, options: FitOptions, candidates: Sequence[str]) -> Registration | None:
     """The simplest model with nearly as many inliers as any.
 
-    For matches in few patches: they share their neighbours, so that held-out ones do not tell models apart.
+    Used when matches lie in few patches. Held-out matches are then not independent, so cross-validation cannot rank the
+    models.
     """
     fitted = [best_model(matches, options.using(model)) for model in candidates]
     registrations = [each for each in fitted if each is not None]

@@ -47,8 +47,8 @@ class FitOptions:
         """The same options with another model."""
         return replace(self, model=model)
 
-    def at_least(self, threshold_px: float) -> "FitOptions":
-        """The same options with a threshold no lower than this, for fits that only predict where to search."""
+    def with_min_threshold(self, threshold_px: float) -> "FitOptions":
+        """The same options, with the threshold raised to at least this value; for fits that only predict positions."""
         return replace(self, threshold_px=max(self.threshold_px, threshold_px))
 
 

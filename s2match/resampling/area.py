@@ -30,8 +30,8 @@ def resample(image: NDArray[np.generic], rows: AxisMap, columns: AxisMap) -> NDA
     Each output value is the mean of the linear interpolant of the input over an interval around the output centre. The
     interval is ``sqrt(scale**2 - 1)`` input samples wide, so that interpolation and averaging together blur as much as
     an average over one output sample. At scales up to 1 this is linear interpolation, at large scales the area average.
-    Linear ramps are reproduced exactly, while averages of whole samples shift them by up to 0.05 samples at scales such
-    as 1.25. Beyond its edges the input continues with its outermost values.
+    Ramps are exact. (Plain block averaging would shift them by up to 0.05 samples.) Beyond its edges the input
+    continues with its outermost values.
 
     Args:
         image: H×W array of any real type.

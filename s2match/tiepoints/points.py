@@ -40,8 +40,8 @@ class MatchedPair(Protocol):
 class TiePoints:
     """Points of two image files that show the same features.
 
-    Shifts correct: added to a point of the target they give its position by the reference. Their sign is opposite to
-    that of :class:`s2match.core.ground_errors.GroundErrors`.
+    A shift is a correction: target point + shift = position according to the reference. Its sign is opposite to that of
+    :class:`s2match.core.ground_errors.GroundErrors`.
 
     Attributes:
         reference: Every pixel of the reference's file.
