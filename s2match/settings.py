@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Self, TypedDict, Unpack
 
 # Nothing here may import NumPy or PyTorch: the command reads its defaults from the class
-from s2match.core.image_size import check_size
+from s2match.core.image_size import REDUCED_SIDE_PX, check_size
 from s2match.core.radiometry import ReadOptions
 from s2match.errors import OptionError
-from s2match.registration.options import FitOptions
+from s2match.registration.options import DEFAULT_FIT, FitOptions
 
 # Name of the weights that come with the package.
 BUNDLED = "sentinel2"
 
-# Default width and height to match at: a full Sentinel-2 tile then has pixels of 100 m.
-IMAGE_SIZE = (1098, 1098)
+# Default width and height to match at.
+IMAGE_SIZE = (REDUCED_SIDE_PX, REDUCED_SIDE_PX)
 
 # Settings of each preset; explicit ones override them.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -80,7 +80,7 @@ class Settings:
     device: str = "auto"
     confidence: float = 0.8
     geometry: str = "auto"
-    ransac_threshold_px: float = 1.5
+    ransac_threshold_px: float = DEFAULT_FIT.threshold_px
     seed: int = 0
     max_points: int = 100_000
     search_radius_m: float | None = None

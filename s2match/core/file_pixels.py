@@ -1,11 +1,14 @@
 """Pixels of an image in pixels of its file: grids may be cropped, resized, or lie on the pixels of another image."""
 
+from functools import partial
+
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
 from s2match.core.georeference import predict
 from s2match.core.grid import Grid
+from s2match.core.point_maps import jacobian
 from s2match.core.raster import HasGrid, grid_of
 
 
@@ -57,9 +60,8 @@ def file_affine(image: HasGrid) -> Affine | None:
 
 def file_pixels_per_pixel(image: HasGrid) -> float:
     """Pixels of the file along a pixel of the image in its middle, the mean of both axes."""
-    middle = np.array(image.size) / 2
-    origin, right, down = to_file(image, middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
-    return float(np.sqrt(abs(np.linalg.det(np.stack([right - origin, down - origin])))))
+    middle = np.array([image.size]) / 2
+    return float(np.sqrt(abs(np.linalg.det(jacobian(partial(to_file, image), middle)[0]))))
 
 
 def _file_pixels(grid: Grid) -> NDArray[np.float64]:

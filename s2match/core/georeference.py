@@ -1,9 +1,12 @@
 """Positions of pixels in another image by the georeferences of both."""
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.core.lattice import lattice, middle_x
+from s2match.core.lattice import finite_near_middle, middle_x
+from s2match.core.point_maps import jacobian
 from s2match.core.projection import apply_transform, reproject, wrapped
 from s2match.core.raster import HasGrid
 
@@ -48,13 +51,5 @@ def expected_linear(reference: HasGrid, target: HasGrid) -> NDArray[np.float64]:
     """
     if not comparable(reference, target):
         return np.eye(2)
-    steps = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    middle = np.array(reference.size) / 2
-    for points in (middle[None], lattice(reference)):
-        target_xy = predict((points[:, None] + steps).reshape(-1, 2), reference, target).reshape(-1, 3, 2)
-        finite = np.isfinite(target_xy).all(axis=(1, 2))
-        if finite.any():
-            nearest = np.argmin(np.where(finite, np.linalg.norm(points - middle, axis=1), np.inf))
-            origin, right, down = target_xy[nearest]
-            return np.stack([right - origin, down - origin], axis=1)
-    return np.eye(2)
+    nearest = finite_near_middle(reference, partial(jacobian, lambda xy: predict(xy, reference, target)))
+    return np.eye(2) if nearest is None else nearest[1]

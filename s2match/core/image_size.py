@@ -4,9 +4,16 @@ from numbers import Integral
 
 from s2match.errors import ImageSizeError
 
+# Shortest side that can be matched.
 MIN_SIDE_PX = 64
 
 MAX_SIDE_PX = 32_768
+
+# Longest side of images that are matched, compared and drawn in one piece; larger ones are read in windows.
+ONE_PASS_PX = 2048
+
+# Side of a reduced image: a full Sentinel-2 tile then has pixels of 100 m.
+REDUCED_SIDE_PX = 1098
 
 
 def fit_size(size: tuple[int, int], longest: int) -> tuple[int, int]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.core.validity import valid_at
+
 # Side of a cell of the network's coarse grid.
 CELL_PX = 8
 
@@ -28,10 +30,7 @@ class GreyImage:
 
     def valid_at(self, xy: NDArray[np.float64]) -> NDArray[np.bool_]:
         """(N,) whether points (N, 2), (x, y) in the GDAL frame, fall on valid pixels of the image."""
-        height, width = self.valid.shape
-        column, row = np.floor(xy).astype(int).T
-        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-        return np.asarray(inside & self.valid[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)])
+        return valid_at(self.valid, xy)
 
 
 @dataclass(frozen=True)

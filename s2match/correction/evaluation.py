@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from s2match.core.grid import Grid
 from s2match.core.ground_axes import IN_METRES, GroundAxes
 from s2match.core.ground_errors import GroundErrors, ground_errors
-from s2match.core.image_size import fit_size
+from s2match.core.image_size import ONE_PASS_PX, fit_size
 from s2match.core.mask import Masking
 from s2match.core.matches import Matches
 from s2match.core.raster import Patch, Raster, grid_of
+from s2match.core.validity import valid_at
 from s2match.core.window import Window
 from s2match.correction.image_similarity import MARGIN_PX, ImagePairs, SimilarityMetrics, similarity_metrics
 from s2match.io.pair_grid import read_pair, resampled_onto
@@ -27,9 +28,6 @@ from s2match.result import PairResult
 from s2match.util.threads import limit_threads
 
 _LOG = logging.getLogger(__name__)
-
-# Longest side of the previews. Larger images are compared at the matched size, in windows of this side.
-_PREVIEW_PX = 2048
 
 
 @dataclass(frozen=True)
@@ -133,8 +131,8 @@ def measure_improvement(
     errors_after = ground_errors(reference, after, matches.xy0, matches.xy1)
     assert errors_after is not None
     improvement = Improvement(
-        _agreement(result.errors, inliers & _on_common_ground(common, reference, result.matches), similarity_before),
-        _agreement(errors_after, inliers_after & _on_common_ground(common, reference, matches), similarity_after),
+        _agreement(result.errors, inliers & valid_at(common, result.matches.xy0, reference.size), similarity_before),
+        _agreement(errors_after, inliers_after & valid_at(common, matches.xy0, reference.size), similarity_after),
         previews,
         same_points=rematch is None,
         axes=result.errors.axes,
@@ -166,8 +164,8 @@ def _corrected_grid(corrected: Path, before: Grid) -> Grid:
 def _previews(grids: tuple[Grid, Grid, Grid]) -> tuple[Raster, Raster, Raster]:
     """The images of three grids of one size, at most 2048 px along the longer side."""
     size = grids[0].size
-    if max(size) > _PREVIEW_PX:
-        size = fit_size(size, _PREVIEW_PX)
+    if max(size) > ONE_PASS_PX:
+        size = fit_size(size, ONE_PASS_PX)
     first, second, third = (read_whole(grid.resized(size)) for grid in grids)
     return first, second, third
 
@@ -180,13 +178,12 @@ def _image_pairs(
     if (width, height) == previews[0].size:
         yield _image_pair(previews, which, (slice(None), slice(None)))
         return
-    side = _PREVIEW_PX - 2 * MARGIN_PX
+    side = ONE_PASS_PX - 2 * MARGIN_PX
     for top in range(0, height, side):
         for left in range(0, width, side):
-            x, y = max(left - MARGIN_PX, 0), max(top - MARGIN_PX, 0)
-            right, bottom = min(left + side + MARGIN_PX, width), min(top + side + MARGIN_PX, height)
-            window = Window(x, y, right - x, bottom - y)
-            core = slice(top - y, top - y + side), slice(left - x, left - x + side)
+            window = Window(left, top, side, side).with_margin(MARGIN_PX, (width, height))
+            x, y = left - window.x, top - window.y
+            core = slice(y, y + side), slice(x, x + side)
             yield _image_pair([read_window(grid, window) for grid in grids], which, core)
 
 
@@ -195,14 +192,6 @@ def _image_pair(images: "tuple[Raster, ...] | list[Patch]", which: int, core: tu
     common = np.logical_and.reduce([image.valid for image in images])
     first, second = (images[k].image.mean(axis=2, dtype=np.float32) for k in (0, which))
     return ImagePairs(first, second, np.asarray(common), core)
-
-
-def _on_common_ground(common: NDArray[np.bool_], reference: Grid, matches: Matches) -> NDArray[np.bool_]:
-    """(N,) bool, whether the reference's points lie on common ground, an H×W mask of any size."""
-    height, width = common.shape
-    scale = np.array([width, height]) / reference.size
-    x, y = np.clip(np.floor(matches.xy0 * scale), 0, [width - 1, height - 1]).astype(np.intp).T
-    return np.asarray(common[y, x])
 
 
 def _agreement(errors: GroundErrors, selected: NDArray[np.bool_], metrics: SimilarityMetrics) -> Agreement:

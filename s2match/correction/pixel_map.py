@@ -13,6 +13,7 @@ from s2match.core.footprint import outline
 from s2match.core.georeference import comparable
 from s2match.core.grid import Grid
 from s2match.core.ground_axes import pixel_sides_m
+from s2match.core.point_maps import grid_points, jacobian
 from s2match.core.projection import apply_transform, full_turn
 from s2match.core.raster import HasGrid
 from s2match.core.window import Window
@@ -153,8 +154,8 @@ class PixelMap:
     def positions(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Positions in the source of the centres of a window's pixels: H×W x and H×W y."""
         knots = [np.arange(0, side + _KNOT_PX, _KNOT_PX, dtype=float) for side in (window.width, window.height)]
-        xy = np.stack(np.meshgrid(knots[0] + window.x, knots[1] + window.y), axis=-1)
-        mapped = self.apply(xy.reshape(-1, 2)).reshape(xy.shape)
+        xy = grid_points(knots[0] + window.x, knots[1] + window.y)
+        mapped = self.apply(xy).reshape(len(knots[1]), len(knots[0]), 2)
         with np.errstate(invalid="ignore"):
             x, y = (_interpolated(_interpolated(mapped[..., axis], window.height).T, window.width).T for axis in (0, 1))
         return x, y
@@ -162,9 +163,7 @@ class PixelMap:
     @cached_property
     def stretch(self) -> tuple[float, float]:
         """Pixels of the source per pixel of the corrected file, along x and y, in its middle; 1 where fewer."""
-        middle = np.array(self.output.grid.size) / 2
-        origin, right, down = self.apply(middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
-        sides = np.hypot(right - origin, down - origin)
+        sides = np.hypot(*jacobian(self.apply, np.array([self.output.grid.size]) / 2)[0].T)
         if not np.isfinite(sides).all():
             return 1.0, 1.0
         along_x, along_y = (float(side) if side > _SMALLEST_STRETCH else 1.0 for side in sides)

@@ -18,6 +18,7 @@ from rasterio.windows import Window as RasterioWindow
 from s2match.core.bounds import Bounds
 from s2match.core.grid import Grid
 from s2match.core.mask import MASKED_CLASSES, Mask
+from s2match.core.point_maps import grid_points
 from s2match.core.projection import apply_transform, reproject, reproject_bounds, wrapped
 from s2match.core.window import Window
 from s2match.errors import MaskError
@@ -72,11 +73,7 @@ class Frame:
         """The pixels in a box of map coordinates and a margin; None where there are none."""
         corners = np.array([[x, y] for x in bounds[::2] for y in bounds[1::2]])
         pixels = apply_transform(~self.transform, corners)
-        low = np.clip(np.floor(pixels.min(axis=0)) - margin, 0, None).astype(int)
-        high = np.clip(np.ceil(pixels.max(axis=0)) + margin, None, self.size).astype(int)
-        if (high <= low).any():
-            return None
-        return Window(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
+        return Window.covering(pixels.min(axis=0) - margin, pixels.max(axis=0) + margin, self.size)
 
 
 def frame_of(grid: Grid, window: Window | None = None) -> Frame:
@@ -175,7 +172,7 @@ def opened_mask(path: Path) -> Iterator[rasterio.DatasetReader]:
 def _pixel_corners(pixels: Frame, samples: Frame, middle: float) -> NDArray[np.float64]:
     """(2, H + 1, W + 1) corners of pixels, (x, y) in samples; longitudes are those within half a turn of ``middle``."""
     (across, columns), (down, rows) = (_knots(side) for side in pixels.size)
-    knots = np.stack(np.meshgrid(columns, rows), -1).reshape(-1, 2)
+    knots = grid_points(columns, rows)
     ground = reproject(apply_transform(pixels.transform, knots), pixels.crs, samples.crs)
     # longitudes continue beyond the 180th meridian, so that the corners of a pixel enclose its ground
     ground = wrapped(ground, samples.crs, middle)

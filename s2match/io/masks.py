@@ -25,11 +25,7 @@ def with_margin(window: Window, grid: Grid) -> Window:
     """The window and the neighbourhood that decides which of its pixels are masked."""
     if not grid.masking.clouds:
         return window
-    margin = radius_px(_pixel_m(grid))
-    left, top = max(window.x - margin, 0), max(window.y - margin, 0)
-    right = min(window.x + window.width + margin, grid.size[0])
-    bottom = min(window.y + window.height + margin, grid.size[1])
-    return Window(left, top, right - left, bottom - top)
+    return window.with_margin(radius_px(_pixel_m(grid)), grid.size)
 
 
 def without_masked(patch: Patch, grid: Grid, outer: Window, window: Window) -> Patch:

@@ -241,7 +241,7 @@ def _without_far_ground(grid: Grid, other: Grid) -> Grid:
     first, cropped = np.where(much_larger, first, 0), np.where(much_larger, np.minimum(cropped, size), size)
     if (cropped == size).all():
         return grid
-    window = Window(int(first[0]), int(first[1]), int(cropped[0]), int(cropped[1]))
+    window = Window.from_corners(first, first + cropped)
     _LOG.info("%s is much larger than the other image: cropped to %s", grid.scene.path.name, window)
     return grid.cropped(window)
 
@@ -256,7 +256,7 @@ def _common_ground(grid: Grid, other: Grid) -> Grid:
             f"The common ground is {width} x {height} px of {grid.scene.path.name}: "
             f"each side must be {MIN_SIDE_PX} px or more."
         )
-    return grid.cropped(Window(int(low[0]), int(low[1]), width, height))
+    return grid.cropped(Window.from_corners(low, high))
 
 
 def _size_at_pixel_of(grid: Grid, reference: Grid) -> tuple[int, int]:

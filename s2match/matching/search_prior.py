@@ -1,7 +1,6 @@
 """Predicted position of one image's points in the other, and the cells of common ground."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from s2match.core.footprint import common_corners
 from s2match.core.georeference import comparable, expected_linear, predict
 from s2match.core.matches import CELL_PX, Matches
+from s2match.core.point_maps import PointMap, grid_points
 from s2match.core.raster import HasGrid
 from s2match.registration.evidence import FitFailure, common_ground
 from s2match.registration.fit import fit
@@ -20,14 +20,14 @@ from s2match.registration.uncertainty import uncertainty_px
 # Least search radius around a model's predictions, and the radius around those of the georeference, target pixels.
 _MODEL_RADIUS_PX, _GEOREFERENCE_RADIUS_PX = 2.0, 32.0
 
+# Least threshold of the fit: matches of reduced images are not refined.
+_COARSE_THRESHOLD_PX = 1.5
+
 # Standard errors of a model that its search radius spans.
 _STANDARD_ERRORS = 3.0
 
 # A second pass is worthwhile if the cells of common ground make up at most this fraction of all pairs of cells.
 _WORTHWHILE = 0.5
-
-# Points (N, 2), (x, y), of the reference to those of the target.
-PointMap = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 _LOG = logging.getLogger(__name__)
 
@@ -67,9 +67,9 @@ def by_matches(
         matches: Matches of the two images, down to a low confidence.
         reference: Image of their ``xy0``.
         target: Image of their ``xy1``.
-        options: Of the fit; the model is chosen, and its threshold is no lower than the default.
+        options: Of the fit; the model is chosen, and its threshold is at least 1.5 px.
     """
-    options = options.using(AUTO).with_min_threshold(DEFAULT_FIT.threshold_px)
+    options = options.using(AUTO).with_min_threshold(_COARSE_THRESHOLD_PX)
     expected, ground = expected_linear(reference, target), common_ground(reference, target)
     registration = fit(matches, options, expected, GLOBAL_CANDIDATES, ground)
     if isinstance(registration, FitFailure):
@@ -102,8 +102,7 @@ def common_cells(
         (rows, columns) bool of the reference and of the target; None where most cells are common, or none is.
     """
     columns, rows = (-(-side // CELL_PX) for side in reference)
-    x, y = np.meshgrid(np.arange(columns), np.arange(rows))
-    target_xy = prior.map_points((np.stack([x, y], -1).reshape(-1, 2).astype(np.float64) + 0.5) * CELL_PX)
+    target_xy = prior.map_points((grid_points(np.arange(columns), np.arange(rows)) + 0.5) * CELL_PX)
     margin_px = prior.search_radius_px + CELL_PX
     common0 = ((target_xy >= -margin_px) & (target_xy <= np.array(target) + margin_px)).all(axis=1)
     if not common0.any():

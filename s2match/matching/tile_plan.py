@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.core.image_size import MIN_SIDE_PX
 from s2match.core.matches import CELL_PX
+from s2match.core.point_maps import grid_points, jacobian
 from s2match.core.raster import HasGrid
 from s2match.core.window import Window
 from s2match.matching.postprocess import Region
-from s2match.matching.search_prior import PointMap, SearchPrior
+from s2match.matching.search_prior import SearchPrior
 
 # Margin around the core of a window: a border cell, and the cells of the local affine fits of its outermost matches.
 OVERLAP_PX = 48
@@ -26,9 +28,6 @@ SAMPLE_PX = 320
 
 # Sample points along a side of a window, whose image in the target may be curved.
 _SAMPLES = 9
-
-# Common ground that is narrower than this is not matched.
-_LEAST_PX = 64
 
 _LOG = logging.getLogger(__name__)
 
@@ -95,7 +94,7 @@ def plan(
         margin_px = prior.search_radius_px + OVERLAP_PX
         searched = _window_around(edge, target.size, margin_px) if np.isfinite(edge).all() else None
         if searched is not None:
-            linear = _linear_at(prior.map_points, box.mean(axis=0))
+            linear = jacobian(prior.map_points, box.mean(axis=0)[None])[0]
             pairs.append(WindowPair(core, window, searched, _bands(window, searched, prior), linear, 0.0))
     area = sum(pair.core.width * pair.core.height for pair in pairs)
     _LOG.debug("%d windows of up to %d px cover %d px of the reference", len(pairs), longest_px, area)
@@ -129,7 +128,7 @@ def _bands(reference: Window, target: Window, prior: SearchPrior) -> NDArray[np.
     rows, most = (-(-window.height // CELL_PX) for window in (reference, target))
     across = reference.x + np.linspace(0, reference.width, _SAMPLES)
     edges = reference.y + np.arange(rows + 1) * CELL_PX
-    target_xy = prior.map_points(np.stack(np.meshgrid(across, edges), -1).reshape(-1, 2).astype(np.float64))
+    target_xy = prior.map_points(grid_points(across, edges))
     y = target_xy[:, 1].reshape(rows + 1, _SAMPLES) - target.y
     # neighbouring cells take part in the match of a cell
     margin_px = prior.search_radius_px + CELL_PX
@@ -138,23 +137,17 @@ def _bands(reference: Window, target: Window, prior: SearchPrior) -> NDArray[np.
     return np.asarray(np.clip(np.stack([first, after], axis=1), 0, most), np.int64)
 
 
-def _linear_at(map_points: PointMap, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """2×2 linear part of a map at a point (x, y), by differences over a pixel."""
-    origin, right, down = map_points(xy + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
-    return np.stack([right - origin, down - origin], axis=1)
-
-
 def _common_box(reference: HasGrid, target: HasGrid, prior: SearchPrior) -> NDArray[np.int64]:
     """(2, 2) lowest and highest (x, y) of the reference's pixels that the target may show, on the network's grid."""
     # samples close enough to find any common ground that is wide enough to be matched
-    x, y = (np.linspace(0, side, max(2, math.ceil(side / _LEAST_PX) + 1)) for side in reference.size)
-    points = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+    x, y = (np.linspace(0, side, max(2, math.ceil(side / MIN_SIDE_PX) + 1)) for side in reference.size)
+    points = grid_points(x, y)
     target_xy, radius_px = prior.map_points(points), prior.search_radius_px
     inside = ((target_xy >= -radius_px) & (target_xy <= np.array(target.size) + radius_px)).all(axis=1)
     if not inside.any():
         return np.zeros((2, 2), np.int64)
-    low = np.maximum(points[inside].min(axis=0) - _LEAST_PX, 0)
-    high = np.minimum(points[inside].max(axis=0) + _LEAST_PX, reference.size)
+    low = np.maximum(points[inside].min(axis=0) - MIN_SIDE_PX, 0)
+    high = np.minimum(points[inside].max(axis=0) + MIN_SIDE_PX, reference.size)
     return np.stack([np.floor(low / CELL_PX) * CELL_PX, high]).astype(np.int64)
 
 
@@ -179,8 +172,6 @@ def _outline(window: Window) -> NDArray[np.float64]:
 
 def _window_around(xy: NDArray[np.float64], size: tuple[int, int], margin: float, step: int = 1) -> Window | None:
     """The window around points (N, 2) with a margin, inside an image; None where it is too small to match."""
-    low = np.maximum(np.floor((xy.min(axis=0) - margin) / step) * step, 0).astype(int)
-    high = np.minimum(np.ceil(xy.max(axis=0) + margin), size).astype(int)
-    if (high - low < _LEAST_PX).any():
-        return None
-    return Window(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
+    low = np.floor((xy.min(axis=0) - margin) / step) * step
+    window = Window.covering(low, xy.max(axis=0) + margin, size)
+    return None if window is None or min(window.width, window.height) < MIN_SIDE_PX else window

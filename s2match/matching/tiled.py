@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from s2match.core.grid import Grid
 from s2match.core.ground_axes import ground_axes, pixel_sides_m
-from s2match.core.image_size import MIN_SIDE_PX, fit_size
+from s2match.core.image_size import MIN_SIDE_PX, ONE_PASS_PX, REDUCED_SIDE_PX, fit_size
 from s2match.core.matches import Matches
 from s2match.core.raster import Raster
 from s2match.core.window import Window
@@ -27,10 +27,6 @@ from s2match.matching.thinning import thin
 from s2match.matching.tile_plan import WindowPair, plan
 from s2match.settings import Settings
 from s2match.util.threads import limit_threads
-
-# Longest side of images that are matched in one pass, and of the previews of larger ones.
-ONE_PASS_PX = 2048
-COARSE_PX = 1098
 
 # The coarse pass takes this fraction of the progress.
 _COARSE_FRACTION = 0.05
@@ -51,7 +47,7 @@ def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
         NoValidPixelsError: An image holds nothing but nodata and what is masked.
     """
     sides = (*reference.size, *target.size)
-    scale = 1.0 if in_one_pass(reference, target) else COARSE_PX / max(sides)
+    scale = 1.0 if in_one_pass(reference, target) else REDUCED_SIDE_PX / max(sides)
     # the shortest side must be long enough to be matched; both images get the same scale, to look alike
     scale = max(scale, min(1.0, MIN_SIDE_PX / min(sides)))
     small = [grid.resized(fit_size(grid.size, round(max(grid.size) * scale))) for grid in (reference, target)]

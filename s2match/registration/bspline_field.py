@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.core.matches import PATCH_PX
+from s2match.core.point_maps import grid_points
 
 # Squares between control points along the longer side of the matches' extent: a bend within half of it takes five.
 # Control points closer than matches that share their neighbours would not be determined.
@@ -66,20 +67,14 @@ class Field:
 
     def apply(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) target pixels of reference pixels (N, 2), (x, y), anywhere."""
-        rows, columns = self.coefficients.shape[:2]
-        flat = self.coefficients.reshape(-1, 2)
-        mapped = np.asarray(xy @ self.matrix[:2, :2].T + self.matrix[:2, 2])
-        for start in range(0, len(xy), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            control, values = _basis(self._grid_xy(xy[part]), rows, columns)
-            mapped[part] += np.einsum("nk,nkd->nd", values, flat[control])
-        return mapped
+        affine = xy @ self.matrix[:2, :2].T + self.matrix[:2, 2]
+        return np.asarray(affine + evaluate_spline(self.coefficients, self._grid_xy(xy)))
 
     def lattice(self, per_square: int) -> NDArray[np.float64]:
         """(N, 2) grid of points over the support of the spline, ``per_square`` per knot interval; reference pixels."""
         rows, columns = self.coefficients.shape[:2]
         x, y = (np.linspace(-2, n + 1, (n + 3) * per_square + 1) for n in (columns, rows))
-        return np.asarray(self.origin_px + self.spacing_px * np.stack(np.meshgrid(x, y), -1).reshape(-1, 2))
+        return np.asarray(self.origin_px + self.spacing_px * grid_points(x, y))
 
     def leverage(self, fitted: NDArray[np.float64], xy: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
         """Variance of the field, if it was fitted to points with independent errors of 1 px.
@@ -118,6 +113,21 @@ class Field:
     def _grid_xy(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) positions (column, row) in the grid of control points."""
         return np.asarray((xy - self.origin_px) / self.spacing_px)
+
+
+def evaluate_spline(coefficients: NDArray[np.float64], grid_xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 2) values of a cubic B-spline.
+
+    Args:
+        coefficients: (rows, columns, 2) values (x, y) of the control points.
+        grid_xy: (N, 2) positions (column, row) in the grid of control points, anywhere.
+    """
+    rows, columns = coefficients.shape[:2]
+    flat, values = coefficients.reshape(-1, 2), np.empty(grid_xy.shape)
+    for start in range(0, len(grid_xy), _CHUNK):
+        control, weights = _basis(grid_xy[start : start + _CHUNK], rows, columns)
+        values[start : start + _CHUNK] = np.einsum("nk,nkd->nd", weights, flat[control])
+    return values
 
 
 def fit_fields(

@@ -1,7 +1,6 @@
 """Whether the inliers of a model are evidence for it, or may agree by chance."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.core.matches import CELL_PX, PATCH_PX, Matches
+from s2match.core.point_maps import PointMap, grid_points
 from s2match.core.raster import HasGrid, Raster
+from s2match.core.validity import valid_at
 from s2match.registration.model import Registration
 
 # A registration needs MIN_INLIERS plus this fraction of the matches as inliers. Wrong matches agree by chance, and more
@@ -80,16 +81,15 @@ class CommonGround:
     valid: NDArray[np.bool_]
     target_valid: NDArray[np.bool_]
 
-    def cells(self, apply: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> float:
+    def cells(self, apply: PointMap) -> float:
         """Number of cells of 8 × 8 px of the reference that are valid in both images.
 
         Args:
             apply: Maps (N, 2) reference pixels (x, y) to target pixels, GDAL frame.
         """
         columns, rows = (min(math.ceil(side / CELL_PX), _SAMPLES) for side in self.size)
-        x, y = np.meshgrid((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows)
-        xy = np.stack([x, y], axis=-1).reshape(-1, 2) * self.size
-        common = _valid_at(self.valid, xy / self.size) & _valid_at(self.target_valid, apply(xy) / self.target_size)
+        xy = grid_points((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows) * self.size
+        common = valid_at(self.valid, xy, self.size) & valid_at(self.target_valid, apply(xy), self.target_size)
         return float(common.mean()) * math.prod(self.size) / CELL_PX**2
 
 
@@ -168,11 +168,3 @@ def _outweighs_clusters(ground: CommonGround, matches: Matches, registration: Re
 
 def _valid_of(image: HasGrid) -> NDArray[np.bool_]:
     return image.valid if isinstance(image, Raster) else np.ones((1, 1), np.bool_)
-
-
-def _valid_at(valid: NDArray[np.bool_], unit_xy: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(N,) whether points (N, 2), (x, y) as fractions of an image's sides, are valid."""
-    height, width = valid.shape
-    inside = np.asarray(((unit_xy >= 0) & (unit_xy < 1)).all(axis=1))
-    column, row = (np.where(inside[:, None], unit_xy, 0) * (width, height)).astype(np.intp).T
-    return np.asarray(inside & valid[row, column])

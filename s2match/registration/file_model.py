@@ -9,7 +9,7 @@ from rasterio.crs import CRS
 
 from s2match.core.file_pixels import file_affine
 from s2match.core.raster import HasGrid
-from s2match.registration.bspline_field import Field
+from s2match.registration.bspline_field import evaluate_spline
 from s2match.registration.model import Registration, apply_matrix
 
 
@@ -33,7 +33,7 @@ class ControlPoints:
         """(N, 2) displacements at (N, 2) points (x, y) of the reference's frame."""
         steps = np.array([self.column_step, self.row_step])
         columns_rows = np.linalg.solve(steps.T, (xy - self.origin).T).T
-        return Field(np.zeros((3, 3)), (0.0, 0.0), 1.0, self.coefficients, 0.0).apply(columns_rows)
+        return evaluate_spline(self.coefficients, columns_rows)
 
 
 @dataclass(frozen=True)

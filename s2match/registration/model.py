@@ -7,6 +7,7 @@ from dataclasses import field as dataclass_field
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.core.point_maps import jacobian
 from s2match.registration.bspline_field import Field
 
 # Most Newton steps to the inverse of a field, and their tolerance in target pixels.
@@ -54,9 +55,8 @@ class Registration:
             error_px = np.linalg.norm(residual, axis=1)
             if (error_px < _TOLERANCE_PX).all():
                 break
-            right, down = (self.apply(reference_xy + step) - self.apply(reference_xy - step) for step in np.eye(2) / 2)
             # the pseudo-inverse of a singular slope is finite, and such a point does not converge
-            slopes = np.linalg.pinv(np.stack([right, down], axis=2))
+            slopes = np.linalg.pinv(jacobian(self.apply, reference_xy))
             reference_xy = reference_xy + np.einsum("nij,nj->ni", slopes, residual)
         return np.where((error_px < _TOLERANCE_PX)[:, None], reference_xy, np.nan)
 

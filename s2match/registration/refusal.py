@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from s2match.core.footprint import common_corners
 from s2match.core.georeference import comparable, predict
 from s2match.core.ground_axes import ground_axes, pixel_sides_m
+from s2match.core.image_size import MIN_SIDE_PX
 from s2match.core.matches import Provenance
 from s2match.core.raster import HasGrid, Raster
 from s2match.io.saturated_cloud import saturated_cloud
@@ -17,9 +18,6 @@ from s2match.registration.fit import PLAUSIBLE_SCALE
 
 # A confidence that is worth trying on difficult pairs.
 LOW_CONFIDENCE = 0.2
-
-# Least side of common ground that can be matched.
-_SMALL_SIDE_PX = 64
 
 # Common ground of which less than this fraction is clear in both images is a cause by itself.
 _LITTLE_CLEAR = 0.3
@@ -89,8 +87,8 @@ def explain(pair: RefusedPair) -> Refusal:
         advice = ("another date", "check the georeference and the orientation of both images")
         return Refusal(failure.reason.value, _cause(failure), advice)
     side_px = float(np.ptp(common_corners(pair.reference, pair.target), axis=0).min())
-    if side_px < _SMALL_SIDE_PX:
-        cause = f"the common ground is {side_px:.0f} px wide at the matched size, and {_SMALL_SIDE_PX} px are needed"
+    if side_px < MIN_SIDE_PX:
+        cause = f"the common ground is {side_px:.0f} px wide at the matched size, and {MIN_SIDE_PX} px are needed"
         return Refusal(TOO_SMALL, cause, (*_larger_size_advice(pair), _MORE_GROUND))
     clouds = _cloud(pair.previews[0]), _cloud(pair.previews[1])
     clear = _clear_fraction(pair, clouds)

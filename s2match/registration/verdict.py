@@ -12,6 +12,7 @@ from s2match.core.georeference import comparable
 from s2match.core.ground_axes import MAP_UNITS, METRES, pixel_m
 from s2match.core.ground_errors import ground_errors
 from s2match.core.matches import Matches
+from s2match.core.point_maps import grid_points
 from s2match.core.raster import HasGrid
 from s2match.registration.model import Registration
 from s2match.registration.uncertainty import uncertainty_px
@@ -196,4 +197,4 @@ def _measured(shifts: NDArray[np.float64], noise: float, native_pixel_m: float |
 def _samples(corners: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 2) points on a grid over the bounding box of (4, 2) corners."""
     x, y = np.linspace(corners.min(axis=0), corners.max(axis=0), _SAMPLES).T
-    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+    return grid_points(x, y)

@@ -36,11 +36,7 @@ def source_window(grid: Grid, window: Window) -> Window | None:
     box = footprint(_subgrid(grid, window), grid.source)
     if box is None:
         return None
-    low = np.floor(np.maximum(box[0] - _MARGIN_PX, 0)).astype(int)
-    high = np.ceil(np.minimum(box[1] + _MARGIN_PX, grid.source.size)).astype(int)
-    if (high <= low).any():
-        return None
-    return Window(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
+    return Window.covering(box[0] - _MARGIN_PX, box[1] + _MARGIN_PX, grid.source.size)
 
 
 def warp(patch: Patch, source: Window, grid: Grid, window: Window) -> Patch:

@@ -161,7 +161,7 @@ def test_large_images_are_measured_in_windows(
     order = CorrectionRequest(tmp_path / "out.tif")
     correct(result, order)
     whole = measure_improvement(result, order.out, right)
-    monkeypatch.setattr("s2match.correction.evaluation._PREVIEW_PX", 128)
+    monkeypatch.setattr("s2match.correction.evaluation.ONE_PASS_PX", 128)
     parts = measure_improvement(result, order.out, right)
     assert whole is not None and parts is not None
     assert parts.after.similarity == pytest.approx(whole.after.similarity, abs=2e-3)

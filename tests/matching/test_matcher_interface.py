@@ -72,7 +72,7 @@ def test_the_log_tells_the_prior_the_windows_and_the_model(
     write_image: Writer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(tiled, "ONE_PASS_PX", 256)
-    monkeypatch.setattr(tiled, "COARSE_PX", 256)
+    monkeypatch.setattr(tiled, "REDUCED_SIDE_PX", 256)
     path = write_image("a.tif", texture(SIDE, SIDE))
     grids = grids_of(scene_of(path), scene_of(path), None)
     with caplog.at_level(logging.INFO, "s2match"):

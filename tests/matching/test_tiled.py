@@ -44,7 +44,7 @@ def matcher() -> LoftrMatcher:
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tiled, "plan", partial(plan, longest_px=LONGEST_PX))
     monkeypatch.setattr(tiled, "ONE_PASS_PX", 400)
-    monkeypatch.setattr(tiled, "COARSE_PX", 224)
+    monkeypatch.setattr(tiled, "REDUCED_SIDE_PX", 224)
 
 
 def pair_of(
