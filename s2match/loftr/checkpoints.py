@@ -138,7 +138,7 @@ def _load_file(path: Path, title: str) -> Network:
         net = LoFTR(None, config)
         net.load_state_dict({key: value.float() for key, value in state.items()})
         centre = float(metadata.get("pixel_centre", _KORNIA_PIXEL_CENTRE))
-        matching_config = _matching_config(json.loads(metadata.get("matching_config", "{}")))
+        matching_config = _matching_config(metadata)
     except OSError as error:
         raise CorruptWeightsError(f"Cannot read the weights {path}: {error.strerror or error}.") from error
     except (
@@ -156,12 +156,15 @@ def _load_file(path: Path, title: str) -> Network:
     return Network(net.eval(), centre, title, matching_config)
 
 
-def _matching_config(fields: dict[str, Any]) -> MatchingConfig:
-    """Matching parameters from the metadata of a checkpoint."""
+def _matching_config(metadata: dict[str, str]) -> MatchingConfig:
+    """Matching parameters from the metadata of a checkpoint; weights of version 0.1 have them under other names."""
+    fields: dict[str, Any] = json.loads(metadata.get("matching_config", metadata.get("reading", "{}")))
+    if "looks" in fields:
+        fields["fine_iterations"] = fields.pop("looks")
     calibration = fields.get("calibration")
     if calibration is not None:
         constant, precision, inlier_fraction = map(float, calibration)
-        fields = fields | {"calibration": (constant, precision, inlier_fraction)}
+        fields["calibration"] = (constant, precision, inlier_fraction)
     return MatchingConfig(**fields)
 
 

@@ -1,6 +1,7 @@
 """Weights load by name and path; a failure is one clear sentence, and other weights are never substituted."""
 
 import http.server
+import json
 import threading
 import warnings
 from collections.abc import Iterator
@@ -120,6 +121,16 @@ def test_saved_weights_keep_configuration_and_frame(tmp_path: Path) -> None:
     assert again.net.config == net.config
     for key, value in net.state_dict().items():
         torch.testing.assert_close(again.net.state_dict()[key], value, msg=key)
+
+
+def test_weights_of_the_first_version_keep_their_matching_config(tmp_path: Path) -> None:
+    network = load_network("sentinel2")
+    written = {"neighbourhood": True, "looks": 3, "calibration": [-1.0, 0.5, -2.0]}
+    metadata = {"config": json.dumps(network.net.config), "pixel_centre": "0.0", "reading": json.dumps(written)}
+    state = {key: value.contiguous() for key, value in network.net.state_dict().items()}
+    save_file(state, tmp_path / "first.safetensors", metadata)
+    config = load_network(str(tmp_path / "first.safetensors")).config
+    assert config == MatchingConfig(neighbourhood=True, fine_iterations=3, calibration=(-1.0, 0.5, -2.0))
 
 
 @pytest.mark.parametrize("suffix", [".ckpt", ".pt", ".safetensors"])
