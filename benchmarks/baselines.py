@@ -70,17 +70,17 @@ def phase_shift(image0: GreyImage, image1: GreyImage) -> NDArray[np.float64]:
     if not (image0.valid.any() and image1.valid.any()):
         return np.zeros(2)
     size = np.maximum(image0.grey.shape, image1.grey.shape)
-    rough = _correlated(_tapered(image0, size), _tapered(image1, size), "phase", _ROUGH_UPSAMPLING)
+    rough = _correlate(_tapered(image0, size), _tapered(image1, size), "phase", _ROUGH_UPSAMPLING)
     whole = np.rint(rough).astype(int)
     # both are tapered over the common ground, so that the window functions do not correlate
     common0, common1 = _overlap(image0, image1, whole)
     if not (common0.valid.any() and common1.valid.any()):
         return rough
     tapered0, tapered1 = (_tapered(image, np.array(common0.grey.shape)) for image in (common0, common1))
-    exact = whole + _correlated(tapered0, tapered1, None, _UPSAMPLING)
+    exact = whole + _correlate(tapered0, tapered1, None, _UPSAMPLING)
     if np.abs(exact - rough).max() <= _AGREE_PX:
         return exact
-    return np.asarray(whole + _correlated(tapered0, tapered1, "phase", _UPSAMPLING))
+    return np.asarray(whole + _correlate(tapered0, tapered1, "phase", _UPSAMPLING))
 
 
 def _overlap(image0: GreyImage, image1: GreyImage, shift: NDArray[np.int64]) -> tuple[GreyImage, GreyImage]:
@@ -98,7 +98,7 @@ def _overlap(image0: GreyImage, image1: GreyImage, shift: NDArray[np.int64]) -> 
     return parts[0], parts[1]
 
 
-def _correlated(
+def _correlate(
     image0: NDArray[np.float64], image1: NDArray[np.float64], normalisation: str | None, upsampling: int
 ) -> NDArray[np.float64]:
     """(2,) shift (x, y) from one image to another, to a fraction of a pixel."""

@@ -120,11 +120,11 @@ def measure_improvement(
     common = np.logical_and.reduce([preview.valid for preview in previews])
     with keep_open(*grids):
         similarity_before, similarity_after = (
-            similarity_metrics(_image_pairs(grids, previews, which)) for which in (1, 2)
+            similarity_metrics(_image_pairs(grids, previews, compared)) for compared in (1, 2)
         )
     inliers = inliers_after = result.registration.inliers
     if rematch is None:
-        matches = _moved(result.matches, result.registration)
+        matches = _apply_correction(result.matches, result.registration)
     else:
         matches = rematch(reference, after)
         inliers_after = _inliers(result, matches, common_ground(reference, after, (previews[0], previews[2])))
@@ -148,7 +148,7 @@ def _inliers(result: PairResult, matches: Matches, ground: CommonGround) -> NDAr
     return np.ones(len(matches), np.bool_) if isinstance(fitted, FitFailure) else fitted.inliers
 
 
-def _moved(matches: Matches, registration: Registration) -> Matches:
+def _apply_correction(matches: Matches, registration: Registration) -> Matches:
     """The matches of a pair after its correction: the corrected target lies on the reference's pixels."""
     return replace(matches, xy1=registration.invert(matches.xy1))
 
@@ -171,12 +171,12 @@ def _previews(grids: tuple[Grid, Grid, Grid]) -> tuple[Raster, Raster, Raster]:
 
 
 def _image_pairs(
-    grids: tuple[Grid, Grid, Grid], previews: tuple[Raster, Raster, Raster], which: int
+    grids: tuple[Grid, Grid, Grid], previews: tuple[Raster, Raster, Raster], compared: int
 ) -> Iterator[ImagePairs]:
-    """The reference and one of the other images, in windows where they are larger than their previews."""
+    """The reference and the image of index ``compared``, in windows where they are larger than their previews."""
     width, height = grids[0].size
     if (width, height) == previews[0].size:
-        yield _image_pair(previews, which, (slice(None), slice(None)))
+        yield _image_pair(previews, compared, (slice(None), slice(None)))
         return
     side = ONE_PASS_PX - 2 * MARGIN_PX
     for top in range(0, height, side):
@@ -184,13 +184,13 @@ def _image_pairs(
             window = Window(left, top, side, side).with_margin(MARGIN_PX, (width, height))
             x, y = left - window.x, top - window.y
             core = slice(y, y + side), slice(x, x + side)
-            yield _image_pair([read_window(grid, window) for grid in grids], which, core)
+            yield _image_pair([read_window(grid, window) for grid in grids], compared, core)
 
 
-def _image_pair(images: "tuple[Raster, ...] | list[Patch]", which: int, core: tuple[slice, slice]) -> ImagePairs:
-    """Grey levels of the first image and of another one, valid where all of them are."""
+def _image_pair(images: "tuple[Raster, ...] | list[Patch]", compared: int, core: tuple[slice, slice]) -> ImagePairs:
+    """Grey levels of the first image and of that of index ``compared``, valid where all of the images are."""
     common = np.logical_and.reduce([image.valid for image in images])
-    first, second = (images[k].image.mean(axis=2, dtype=np.float32) for k in (0, which))
+    first, second = (images[k].image.mean(axis=2, dtype=np.float32) for k in (0, compared))
     return ImagePairs(first, second, np.asarray(common), core)
 
 

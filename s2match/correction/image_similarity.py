@@ -76,10 +76,10 @@ def structural_similarity(
         second: H×W grey values, 0 to 255.
         common: H×W bool, where both are valid; elsewhere the similarity has no meaning.
     """
-    weight = np.maximum(_blurred(common.astype(np.float64)), 1e-12)
+    weight = np.maximum(_blur(common.astype(np.float64)), 1e-12)
 
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(_blurred(np.where(common, values, 0.0)) / weight)
+        return np.asarray(_blur(np.where(common, values, 0.0)) / weight)
 
     one, two = first.astype(np.float64), second.astype(np.float64)
     mean1, mean2 = mean(one), mean(two)
@@ -89,7 +89,7 @@ def structural_similarity(
     return np.asarray(numerator / ((mean1**2 + mean2**2 + _C1) * (variance1 + variance2 + _C2)))
 
 
-def _blurred(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _blur(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """H×W values under a Gaussian, 0 beyond the edges."""
     return np.asarray(cv2.GaussianBlur(values, (_SIDE_PX, _SIDE_PX), _SIGMA_PX, borderType=cv2.BORDER_CONSTANT))
 

@@ -107,11 +107,11 @@ class Correction:
         reference, target = self.reference_file, self.target_file
         if reference.transform is None:
             raise CorrectionError("--no_resample moves the georeference, and the reference has none: leave it out.")
-        more = CorrectionError(_MORE_THAN_A_SHIFT.format(self.registration.model))
+        not_a_shift = CorrectionError(_MORE_THAN_A_SHIFT.format(self.registration.model))
         if target.georeferenced and target.crs != reference.crs:
             raise CorrectionError("--no_resample needs images of one reference system: leave it out.")
         if self.registration.field is not None:
-            raise more
+            raise not_a_shift
         placed = target.transform or reference.transform
         edge = outline(reference)
         before = apply_transform(placed, PixelMap(self, target, self.output_grid()).apply(edge))
@@ -119,7 +119,7 @@ class Correction:
         shift = shifts.mean(axis=0)
         pixel = math.sqrt(abs(placed.determinant))
         if np.linalg.norm(shifts - shift, axis=1).max() > _TRANSLATION_TOLERANCE_PX * pixel:
-            raise more
+            raise not_a_shift
         return Affine.translation(*shift) @ placed @ _to_target(source, target)
 
 
@@ -157,7 +157,7 @@ class PixelMap:
         xy = grid_points(knots[0] + window.x, knots[1] + window.y)
         mapped = self.apply(xy).reshape(len(knots[1]), len(knots[0]), 2)
         with np.errstate(invalid="ignore"):
-            x, y = (_interpolated(_interpolated(mapped[..., axis], window.height).T, window.width).T for axis in (0, 1))
+            x, y = (_interpolate(_interpolate(mapped[..., axis], window.height).T, window.width).T for axis in (0, 1))
         return x, y
 
     @cached_property
@@ -209,7 +209,7 @@ def _to_target(source: Grid, target: Grid) -> Affine:
     return Affine.scale(target.size[0] / source.size[0], target.size[1] / source.size[1])
 
 
-def _interpolated(knots: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+def _interpolate(knots: NDArray[np.float64], size: int) -> NDArray[np.float64]:
     """Values at the centres of ``size`` pixels along the first axis, linear between those at the knots."""
     position = (np.arange(size) + 0.5) / _KNOT_PX
     first = position.astype(np.intp)

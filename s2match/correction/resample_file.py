@@ -84,7 +84,7 @@ def write_resampled(pixel_map: PixelMap, out: Path, resampling: str) -> None:
         grid = pixel_map.output.grid
         layout = Layout(grid.size, grid.transform, grid.crs, nodata, masked, classes)
         side = max(_SIDE_PX >> math.ceil(math.log2(max(pixel_map.stretch))), BLOCK_PX // 4)
-        write_cog(file, layout, lambda window: _resampled(pixel_map, source, window), out, side)
+        write_cog(file, layout, lambda window: _resample_window(pixel_map, source, window), out, side)
 
 
 def write_moved(correction: Correction, source: Grid, out: Path) -> None:
@@ -116,7 +116,7 @@ def write_moved(correction: Correction, source: Grid, out: Path) -> None:
         write_cog(file, layout, pixels, out, _SIDE_PX)
 
 
-def _resampled(pixel_map: PixelMap, source: _Source, window: Window) -> Block:
+def _resample_window(pixel_map: PixelMap, source: _Source, window: Window) -> Block:
     """The pixels of a window of the corrected file."""
     file, dtype = source.file, np.dtype(source.file.dtypes[0])
     shape = (file.count, window.height, window.width)

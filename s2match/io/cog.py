@@ -80,14 +80,14 @@ def check_cog(path: str | Path) -> None:
 
 
 def write_cog(
-    like: rasterio.DatasetReader, layout: Layout, pixels: Callable[[Window], Block], path: Path, side: int
+    template: rasterio.DatasetReader, layout: Layout, pixels: Callable[[Window], Block], path: Path, side: int
 ) -> None:
     """Write a Cloud Optimized GeoTIFF with the bands of another file and new pixels.
 
     Type, count, descriptions, colours, units, scales, offsets and tags of the bands are those of the other file.
 
     Args:
-        like: The other file, open.
+        template: The other file, open.
         layout: Size, georeference and nodata.
         pixels: Function that gives the pixels of a window.
         path: The file to write.
@@ -103,7 +103,7 @@ def write_cog(
     ):
         raw = Path(folder) / "raw.tif"
         try:
-            _write_tiles(like, layout, pixels, raw, side)
+            _write_tiles(template, layout, pixels, raw, side)
             rasterio.shutil.copy(
                 raw,
                 partial,
@@ -118,10 +118,10 @@ def write_cog(
 
 
 def _write_tiles(
-    like: rasterio.DatasetReader, layout: Layout, pixels: Callable[[Window], Block], path: Path, side: int
+    template: rasterio.DatasetReader, layout: Layout, pixels: Callable[[Window], Block], path: Path, side: int
 ) -> None:
-    with create_geotiff(path, **_profile(like, layout)) as file:
-        _describe(file, like)
+    with create_geotiff(path, **_profile(template, layout)) as file:
+        _describe(file, template)
         for top in range(0, layout.size[1], side):
             for left in range(0, layout.size[0], side):
                 size = min(side, layout.size[0] - left), min(side, layout.size[1] - top)
@@ -132,12 +132,12 @@ def _write_tiles(
                     file.write_mask(block.valid, window=where)
 
 
-def _profile(like: rasterio.DatasetReader, layout: Layout) -> dict[str, Any]:
+def _profile(template: rasterio.DatasetReader, layout: Layout) -> dict[str, Any]:
     profile = {
         "width": layout.size[0],
         "height": layout.size[1],
-        "count": like.count,
-        "dtype": like.dtypes[0],
+        "count": template.count,
+        "dtype": template.dtypes[0],
         "nodata": layout.nodata,
         "tiled": True,
         "blockxsize": BLOCK_PX,
@@ -147,28 +147,28 @@ def _profile(like: rasterio.DatasetReader, layout: Layout) -> dict[str, Any]:
     }
     if layout.transform is not None:
         profile |= {"transform": layout.transform, "crs": layout.crs}
-    if ColorInterp.palette in like.colorinterp:
+    if ColorInterp.palette in template.colorinterp:
         profile["photometric"] = "PALETTE"
-    if ColorInterp.alpha in like.colorinterp:
+    if ColorInterp.alpha in template.colorinterp:
         profile["alpha"] = "YES"
     return profile
 
 
-def _describe(file: Any, like: rasterio.DatasetReader) -> None:
-    file.update_tags(**_kept(like.tags()))
-    if ColorInterp.palette in like.colorinterp:
-        file.write_colormap(1, like.colormap(1))
+def _describe(file: Any, template: rasterio.DatasetReader) -> None:
+    file.update_tags(**_keep_tags(template.tags()))
+    if ColorInterp.palette in template.colorinterp:
+        file.write_colormap(1, template.colormap(1))
     else:
-        file.colorinterp = like.colorinterp
-    file.descriptions = like.descriptions
-    file.units = [unit or "" for unit in like.units]
-    if any(scale != 1 for scale in like.scales) or any(like.offsets):
-        file.scales, file.offsets = like.scales, like.offsets
-    for band in like.indexes:
-        file.update_tags(band, **_kept(like.tags(band)))
+        file.colorinterp = template.colorinterp
+    file.descriptions = template.descriptions
+    file.units = [unit or "" for unit in template.units]
+    if any(scale != 1 for scale in template.scales) or any(template.offsets):
+        file.scales, file.offsets = template.scales, template.offsets
+    for band in template.indexes:
+        file.update_tags(band, **_keep_tags(template.tags(band)))
 
 
-def _kept(tags: dict[str, str]) -> dict[str, str]:
+def _keep_tags(tags: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in tags.items() if name != _ANCHOR and not name.startswith(_STATISTICS)}
 
 

@@ -99,13 +99,13 @@ class LevelReader:
         bands = read_numbers(self.file, self.bands, window)
         valid = np.asarray(band_validity(self.file, self.bands, bands, self.radiometry, window).all(axis=0))
         if self.colours is not None:
-            bands, opaque = _coloured(bands[0], self.colours)
+            bands, opaque = _look_up_colours(bands[0], self.colours)
             valid &= opaque
         if zeros_are_nodata(self.radiometry) and not (nonzero := bands.any(axis=0)).all():
             valid &= ~large_patches(np.asarray(~nonzero))
         elif not valid.all() and is_mixed(self.file, self.radiometry, self.level.overview is not None):
             valid &= ~large_patches(np.asarray(~valid))
-        return _subtracted(bands, self.offset) if self.offset else bands, valid
+        return _subtract(bands, self.offset) if self.offset else bands, valid
 
 
 def axis_window(start: float, size: int, scale: float, level: tuple[float, float], length: int) -> AxisWindow:
@@ -125,7 +125,7 @@ def axis_window(start: float, size: int, scale: float, level: tuple[float, float
     return AxisWindow(AxisMap(size, scale, offset - first), (first, last))
 
 
-def _subtracted(numbers: NDArray[np.generic], offset: int) -> NDArray[np.generic]:
+def _subtract(numbers: NDArray[np.generic], offset: int) -> NDArray[np.generic]:
     """Numbers less a whole number, without rounding."""
     if numbers.dtype.kind == "f":
         return np.asarray(numbers.astype(float) - offset)
@@ -133,7 +133,9 @@ def _subtracted(numbers: NDArray[np.generic], offset: int) -> NDArray[np.generic
     return np.asarray((numbers.astype(np.uint64) - np.uint64(offset % (1 << 64))).view(np.int64))
 
 
-def _coloured(numbers: NDArray[np.generic], table: NDArray[np.uint8]) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+def _look_up_colours(
+    numbers: NDArray[np.generic], table: NDArray[np.uint8]
+) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
     """3×H×W colours of H×W numbers, and H×W bool, False where these are transparent or no index of the table."""
     rgba = np.concatenate([table, np.zeros((1, 4), np.uint8)])[np.clip(numbers, 0, len(table)).astype(np.intp)]
     return rgba[..., :3].transpose(2, 0, 1), rgba[..., 3] > 0

@@ -148,7 +148,7 @@ def masked_pixels(file: rasterio.DatasetReader, mask: Mask, samples: Frame, pixe
         corners = _pixel_corners(pixels, Frame(transform, samples.crs, blocks.shape[::-1]), (box[0] + box[2]) / 2)
         if not np.isfinite(corners).all():
             raise MaskError(f"The mask {mask.path} has a coordinate reference system that does not reach the image.")
-        masked |= _touched(blocks, corners)
+        masked |= _touch_pixels(blocks, corners)
     return masked
 
 
@@ -186,7 +186,7 @@ def _knots(side: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return np.clip(1 - np.abs(np.arange(side + 1)[:, None] - knots) / knots[1], 0, None), knots
 
 
-def _touched(samples: NDArray[np.bool_], corners: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _touch_pixels(samples: NDArray[np.bool_], corners: NDArray[np.float64]) -> NDArray[np.bool_]:
     """H×W whether a masked sample overlaps the bounding box of a pixel's corners, (2, H + 1, W + 1)."""
     # summed-area table
     above_left = np.pad(samples.cumsum(0, dtype=np.int32).cumsum(1, dtype=np.int32), [(1, 0), (1, 0)])

@@ -74,12 +74,12 @@ def grids_of(
     if not comparable(*whole):
         if overlap_only:
             raise OptionError("The overlap of two images is known only where both are georeferenced.")
-        return _fitted(whole[0], size), _fitted(whole[1], size)
+        return _fit_into(whole[0], size), _fit_into(whole[1], size)
     require_overlap(*whole)
     crop = _common_ground if overlap_only else _without_far_ground
     grid0, grid1 = crop(whole[0], whole[1]), crop(whole[1], whole[0])
     if size is not None:
-        grid0 = _scaled(grid0, _scale(grid0, grid1, size, overlap_only))
+        grid0 = _resize(grid0, _scale(grid0, grid1, size, overlap_only))
     if grid0.crs != grid1.crs or not _same_axes(grid0, grid1):
         return grid0, on_reference(grid1, grid0)
     return grid0, grid1.resized(_size_at_pixel_of(grid1, grid0))
@@ -186,9 +186,9 @@ def _at_most_native(grid: Grid, reference: Grid) -> Grid:
     return grid.resized((width, height))
 
 
-def _fitted(grid: Grid, size: tuple[int, int] | None) -> Grid:
+def _fit_into(grid: Grid, size: tuple[int, int] | None) -> Grid:
     """A grid resized to fit into a box, in its own proportions; unchanged without one."""
-    return grid if size is None else _scaled(grid, max(_fit(grid.size, size), MIN_SIDE_PX / min(grid.size)))
+    return grid if size is None else _resize(grid, max(_fit(grid.size, size), MIN_SIDE_PX / min(grid.size)))
 
 
 def _scale(grid: Grid, other: Grid, size: tuple[int, int], by_count: bool) -> float:
@@ -217,7 +217,7 @@ def _fit(size: tuple[int, int], box: tuple[int, int]) -> float:
     return min(limit / side for side, limit in zip(size, box, strict=True))
 
 
-def _scaled(grid: Grid, scale: float) -> Grid:
+def _resize(grid: Grid, scale: float) -> Grid:
     """The same ground with the sides in pixels multiplied by a factor."""
     width, height = (round(side * scale) for side in grid.size)
     check_size((width, height))

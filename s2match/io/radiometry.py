@@ -88,7 +88,7 @@ def _of_16_bits(
         return radiometry
     if numbers.dtype == np.uint16:
         return _with_reflectance(file, data, radiometry, options)
-    return _stretched(data, radiometry)
+    return _stretch(data, radiometry)
 
 
 def colour_table(file: rasterio.DatasetReader) -> NDArray[np.uint8] | None:
@@ -130,12 +130,12 @@ def _with_reflectance(
         zero = _ESA_OFFSET if dark >= _ESA_OFFSET - _OFFSET_NOISE else 0.0
         scale, source = ReflectanceScale(zero, _QUANTIFICATION), "minimum"
     if scale is None:
-        return _stretched(numbers, radiometry)
+        return _stretch(numbers, radiometry)
     radiometry = replace(radiometry, offset=scale.offset, offset_from=source)
     gain = 255 / (TCI_SATURATION / _QUANTIFICATION * scale.quantification_value)
     if gain * (dark - scale.offset) < 255:
         return replace(radiometry, gain=gain, origin=scale.offset, kind="reflectance", saturated=float(SATURATED))
-    stretched = _stretched(numbers, radiometry)
+    stretched = _stretch(numbers, radiometry)
     saturated = stretched.gain * (scale.offset + SATURATED / gain - stretched.origin)
     return replace(stretched, saturated=max(1.0, saturated))
 
@@ -157,7 +157,7 @@ def _reflectance_scale(
     return product, None if product is None else "metadata"
 
 
-def _stretched(numbers: NDArray[np.float64], radiometry: Radiometry) -> Radiometry:
+def _stretch(numbers: NDArray[np.float64], radiometry: Radiometry) -> Radiometry:
     """Radiometry with grey level 1 at the 1st percentile of the numbers and 255 at the 99th."""
     low, high = np.percentile(numbers, [1, 99])
     gain = 254 / max(float(high - low), 1e-12)

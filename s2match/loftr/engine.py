@@ -177,7 +177,7 @@ class Engine:
         fine = self._fine_matching(image0, image1, queries)
         if single_iteration:
             return EngineMatches.without_local_fit(queries.points0, fine.predict(points1).points, coarse.confidence)
-        return self._locally_fitted(fine, points1, tokens0.grid, threshold)
+        return self._fit_locally(fine, points1, tokens0.grid, threshold)
 
     def _transform(self, tokens0: Tokens, tokens1: Tokens) -> tuple[Tokens, Tokens]:
         """Tokens of both images after the coarse transformer."""
@@ -225,7 +225,7 @@ class Engine:
         whole_map = self._border < 1 or whole_map_is_cheaper(count, image.tokens.grid)
         return self._backbone.grid_window_cutter(image.pyramid, whole_map)
 
-    def _locally_fitted(
+    def _fit_locally(
         self, fine: FineMatching, points1: Tensor, grid: tuple[int, int], threshold: float
     ) -> EngineMatches:
         """Matches at their local affine predictions, without those that are inconsistent with them."""

@@ -35,12 +35,12 @@ class FineTransformer:
             preprocess: A ``FinePreprocess`` that concatenates the coarse features.
             transformer: A ``LocalFeatureTransformer``.
         """
-        theirs: Any = preprocess
-        self._down_proj = theirs.down_proj
-        width = theirs.merge_feat.in_features // 2
-        merge = theirs.merge_feat.weight
+        weights: Any = preprocess
+        self._down_proj = weights.down_proj
+        width = weights.merge_feat.in_features // 2
+        merge = weights.merge_feat.weight
         self._merge_window, self._merge_coarse = merge[:, :width].contiguous(), merge[:, width:].contiguous()
-        self._merge_bias = theirs.merge_feat.bias
+        self._merge_bias = weights.merge_feat.bias
         layers = LocalFeatureTransformer.from_kornia(transformer, WindowEncoderLayer).layers
         first_cross = next((k for k, (_, name) in enumerate(layers) if name != "self"), len(layers))
         self._self_layers = [layer for layer, _ in layers[:first_cross]]

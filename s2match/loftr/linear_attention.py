@@ -110,8 +110,10 @@ class LocalFeatureTransformer:
             transformer: A ``kornia.feature.loftr`` ``LocalFeatureTransformer``.
             layer_class: Encoder layer for the length of its sequences.
         """
-        theirs: Any = transformer
-        return cls([(layer_class(layer), name) for layer, name in zip(theirs.layers, theirs.layer_names, strict=True)])
+        weights: Any = transformer
+        return cls(
+            [(layer_class(layer), name) for layer, name in zip(weights.layers, weights.layer_names, strict=True)]
+        )
 
     def __call__(self, tokens0: Tensor, tokens1: Tensor) -> tuple[Tensor, Tensor]:
         """Transformed tokens of both images."""

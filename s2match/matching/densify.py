@@ -56,24 +56,24 @@ def fill(
         The added matches alone, ``correlated``, with confidence :data:`CONFIDENCE`. None are added where there are no
         matches to predict from, or where the confidence threshold is higher.
     """
-    empty = _added(matches, np.empty((0, 2)), np.empty((0, 2)), np.empty(0))
+    empty = _as_matches(matches, np.empty((0, 2)), np.empty((0, 2)), np.empty(0))
     if len(matches) == 0 or matches.origin.confidence >= CONFIDENCE:
         return empty
     reference, target = images
     xy0 = _free_points(occupied, reference.image.valid, core)
-    predicted = _predicted(matches, xy0, linear)
+    predicted = _predict_points(matches, xy0, linear)
     valid = target.image.valid_at(predicted)
     if not valid.any():
         return empty
     steps = torch.from_numpy(linear).float()
 
     def measure(points: Tensor, starts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return _correlated(images, points, starts, steps)
+        return _correlate(images, points, starts, steps)
 
-    return _added(matches, *in_blocks(measure, xy0[valid], predicted[valid], _BLOCK))
+    return _as_matches(matches, *in_blocks(measure, xy0[valid], predicted[valid], _BLOCK))
 
 
-def _added(
+def _as_matches(
     matches: Matches, xy0: NDArray[np.float64], xy1: NDArray[np.float64], similarity: NDArray[np.float64]
 ) -> Matches:
     """Correlated points as matches, with the attributes of those that they were predicted from."""
@@ -96,7 +96,7 @@ def _free_points(occupied: NDArray[np.float64], valid: NDArray[np.bool_], core: 
     return np.stack([across[kept], down[kept]], axis=1) + 0.5
 
 
-def _predicted(matches: Matches, xy0: NDArray[np.float64], linear: NDArray[np.float64]) -> NDArray[np.float64]:
+def _predict_points(matches: Matches, xy0: NDArray[np.float64], linear: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 2) points (x, y) of the target for those of the reference (N, 2), by the displacement of nearest matches."""
     offsets = matches.xy1 - matches.xy0 @ linear.T
     count = min(_NEAREST, len(matches))
@@ -105,7 +105,7 @@ def _predicted(matches: Matches, xy0: NDArray[np.float64], linear: NDArray[np.fl
     return np.asarray(xy0 @ linear.T + offset)
 
 
-def _correlated(
+def _correlate(
     images: tuple[Pixels, Pixels], xy0: Tensor, predicted: Tensor, linear: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The points whose correlation peak is distinct.

@@ -49,7 +49,7 @@ def match_rasters(
     Raises:
         ImageSizeError: The images are too large for one pass in the memory that is free.
     """
-    images, matches = _matched(matcher, (reference, target), settings, progress)
+    images, matches = _match_passes(matcher, (reference, target), settings, progress)
     return postprocess(matches, images, Region(expected_linear(reference, target)), settings)
 
 
@@ -59,10 +59,10 @@ def coarse_matches(matcher: Matcher, reference: Raster, target: Raster, settings
     Raises:
         ImageSizeError: The images are too large for one pass in the memory that is free.
     """
-    return _matched(matcher, (reference, target), settings.but(confidence=WEAK_CONFIDENCE), None)[1]
+    return _match_passes(matcher, (reference, target), settings.but(confidence=WEAK_CONFIDENCE), None)[1]
 
 
-def _matched(
+def _match_passes(
     matcher: Matcher,
     rasters: tuple[Raster, Raster],
     settings: Settings,

@@ -163,7 +163,7 @@ def fit_fields(
     displacement = xy1 - (xy0 @ start[:2, :2].T + start[:2, 2])
     rough, fields = _roughness(rows, columns), []
     for penalty in (each * len(xy0) / len(squares) for each in smoothness):
-        parameters = _reweighted(squares, displacement, penalty * rough, threshold_px)
+        parameters = _fit_reweighted(squares, displacement, penalty * rough, threshold_px)
         matrix = start.copy()
         slopes = parameters[-_AFFINE + 1 :].T / spacing_px
         matrix[:2, :2] += slopes
@@ -202,7 +202,7 @@ def _squares(grid_xy: NDArray[np.float64], rows: int, columns: int) -> list[_Squ
     return squares
 
 
-def _reweighted(
+def _fit_reweighted(
     squares: list[_Square], displacement: NDArray[np.float64], rough: NDArray[np.float64], threshold_px: float
 ) -> NDArray[np.float64]:
     """(K, 2) parameters of the field that fits displacements (N, 2) by iteratively reweighted least squares."""
@@ -210,7 +210,7 @@ def _reweighted(
     for cutoff in _CUTOFFS:
         weight = np.clip(1 - (residual**2).sum(axis=1) / (cutoff * threshold_px) ** 2, 0, None) ** 2
         parameters = _solve(squares, weight, displacement, rough)
-        residual = displacement - _predicted(squares, parameters, len(displacement))
+        residual = displacement - _evaluate(squares, parameters, len(displacement))
     return parameters
 
 
@@ -264,7 +264,7 @@ def _solve(
     return np.asarray(np.linalg.solve(rough + summed, np.stack(sides, axis=1)))
 
 
-def _predicted(squares: list[_Square], parameters: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+def _evaluate(squares: list[_Square], parameters: NDArray[np.float64], count: int) -> NDArray[np.float64]:
     """(N, 2) displacements by the parameters of a field (K, 2)."""
     displacement = np.empty((count, 2))
     for square in squares:

@@ -54,12 +54,12 @@ def best_models(matches: Matches, options: FitOptions, smoothness: Sequence[floa
     if matrix is None or not np.isfinite(matrix).all():
         return []
     if model != FIELD:
-        return [_measured(model, matrix, None, matches, threshold_px)]
+        return [_with_residuals(model, matrix, None, matches, threshold_px)]
     fields = fit_fields(matches.xy0, matches.xy1, matrix, threshold_px, smoothness)
-    return [_measured(model, field.matrix, field, matches, threshold_px) for field in fields]
+    return [_with_residuals(model, field.matrix, field, matches, threshold_px) for field in fields]
 
 
-def _measured(
+def _with_residuals(
     model: str, matrix: NDArray[np.float64], field: Field | None, matches: Matches, threshold_px: float
 ) -> Registration:
     """A model with the residuals of the matches."""

@@ -64,7 +64,7 @@ def fit(
     Returns:
         The registration, or why there is none.
     """
-    fitted = _fitted(matches, options, candidates, ground)
+    fitted = _fit_candidates(matches, options, candidates, ground)
     if not isinstance(fitted, FitFailure):
         fitted = _implausible(matches, fitted, np.eye(2) if expected is None else expected) or fitted
     if isinstance(fitted, FitFailure):
@@ -74,7 +74,7 @@ def fit(
     return fitted
 
 
-def _fitted(
+def _fit_candidates(
     matches: Matches, options: FitOptions, candidates: Sequence[str], ground: CommonGround | None
 ) -> Registration | FitFailure:
     """The model and its inliers if they are evidence, be it plausible or not."""
@@ -90,7 +90,7 @@ def _fitted(
     if automatic and affine is not None and in_one_cluster(matches, affine.inliers):
         registration = _simplest(matches, options, _without_bending(tried))
     elif automatic or options.model == FIELD:
-        registration = _selected(matches, options, tried)
+        registration = _select(matches, options, tried)
     else:
         registration = best_model(matches, options)
     failure = failure_of(matches, registration, ground)
@@ -116,7 +116,7 @@ def _simplest(matches: Matches, options: FitOptions, candidates: Sequence[str]) 
     return next((each for each in registrations if each.inliers.sum() >= _NEARLY_ALL * most), None)
 
 
-def _selected(matches: Matches, options: FitOptions, candidates: Sequence[str]) -> Registration | None:
+def _select(matches: Matches, options: FitOptions, candidates: Sequence[str]) -> Registration | None:
     """The model with the least error on held-out matches, fitted to all."""
     choice = choose(matches, options, candidates)
     registration = best_model(matches, options.using(choice.model), choice.smoothness)

@@ -68,7 +68,7 @@ def choose(matches: Matches, options: FitOptions = DEFAULT_FIT, candidates: Sequ
     Returns:
         The choice; the simplest model if there are too few matches.
     """
-    matches = _sampled(matches, options.seed)
+    matches = _sample(matches, options.seed)
     if len(candidates) > 1 and not _enough_for_a_field(matches):
         candidates = tuple(model for model in candidates if model != FIELD)
     matches = _inliers_of_any(matches, candidates, options)
@@ -80,7 +80,7 @@ def choose(matches: Matches, options: FitOptions = DEFAULT_FIT, candidates: Sequ
     return Choice(model, held_out_px, scores[model].smoothness)
 
 
-def _sampled(matches: Matches, seed: int) -> Matches:
+def _sample(matches: Matches, seed: int) -> Matches:
     """The matches, or a random sample of the most that are used."""
     if len(matches) <= _MOST_MATCHES:
         return matches

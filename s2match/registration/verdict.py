@@ -173,14 +173,16 @@ def _displacement(
         if not len(finite.east_m):
             return None
         shifts = np.stack([finite.east_m, finite.north_m], axis=1)
-        return _measured(shifts, noise_px * pixel_m(target), errors.native_pixel_m, errors.axes.unit)
+        return _displacement_of(shifts, noise_px * pixel_m(target), errors.native_pixel_m, errors.axes.unit)
     if (reference.size, reference.native_size) != (target.size, target.native_size):
         return None
     scale = np.array(target.native_size) / target.size
-    return _measured((target_xy - xy) * scale, noise_px * math.sqrt(math.prod(scale)), None, "px")
+    return _displacement_of((target_xy - xy) * scale, noise_px * math.sqrt(math.prod(scale)), None, "px")
 
 
-def _measured(shifts: NDArray[np.float64], noise: float, native_pixel_m: float | None, unit: str) -> Displacement:
+def _displacement_of(
+    shifts: NDArray[np.float64], noise: float, native_pixel_m: float | None, unit: str
+) -> Displacement:
     """The displacement of shifts (N, 2) over the common ground."""
     distance = np.linalg.norm(shifts, axis=1)
     return Displacement(

@@ -57,19 +57,19 @@ def columns_of(points: TiePoints) -> dict[str, Column]:
         **_pair("X_MAP", "Y_MAP", points.target_map, count, map_decimals(points.target, _MAP_STEP_PX)),
         **_pair("X_SHIFT_PX", "Y_SHIFT_PX", shift_px, count, _PX_DECIMALS),
         **_pair("X_SHIFT_M", "Y_SHIFT_M", shift_m, count, _M_DECIMALS),
-        "ABS_SHIFT": _rounded(_length(shift_m), count, _M_DECIMALS),
-        "ANGLE": _rounded(angle, count, _ANGLE_DECIMALS) % 360,
-        "RELIABILITY": _rounded(points.confidence * 100, count, _ANGLE_DECIMALS),
+        "ABS_SHIFT": _round(_length(shift_m), count, _M_DECIMALS),
+        "ANGLE": _round(angle, count, _ANGLE_DECIMALS) % 360,
+        "RELIABILITY": _round(points.confidence * 100, count, _ANGLE_DECIMALS),
         "OUTLIER": _flags(points.outlier, count),
         **_pair("X_IM_REF", "Y_IM_REF", points.xy0_px, count, _FIT_DECIMALS),
         **_pair("X_MAP_REF", "Y_MAP_REF", points.reference_map, count, map_decimals(points.reference, _MAP_STEP_PX)),
-        "CONFIDENCE": _rounded(points.confidence, count, _RATIO_DECIMALS),
-        "SIMILARITY": _rounded(points.similarity, count, _RATIO_DECIMALS),
-        "SCATTER_PX": _rounded(points.raw_residual_px, count, _FIT_DECIMALS),
+        "CONFIDENCE": _round(points.confidence, count, _RATIO_DECIMALS),
+        "SIMILARITY": _round(points.similarity, count, _RATIO_DECIMALS),
+        "SCATTER_PX": _round(points.raw_residual_px, count, _FIT_DECIMALS),
         "CORRELATED": _flags(points.correlated, count),
         **_pair("X_RESIDUAL_PX", "Y_RESIDUAL_PX", residual_px, count, _PX_DECIMALS),
-        "RESIDUAL_PX": _rounded(_length(residual_px), count, _PX_DECIMALS),
-        "RESIDUAL_M": _rounded(points.residual_m, count, _M_DECIMALS),
+        "RESIDUAL_PX": _round(_length(residual_px), count, _PX_DECIMALS),
+        "RESIDUAL_M": _round(points.residual_m, count, _M_DECIMALS),
         "ENABLED": np.ones(count, np.int64),
     }
 
@@ -126,16 +126,16 @@ def points_of(table: Mapping[str, NDArray[np.float64]], reference: Grid, target:
         confidence,
         _optional(rows, "SIMILARITY"),
         _optional(rows, "SCATTER_PX"),
-        _correlated(rows),
+        _is_correlated(rows),
     )
 
 
 def _pair(x: str, y: str, values: NDArray[np.float64] | None, count: int, decimals: int) -> dict[str, Column]:
     first, second = (None, None) if values is None else values.T
-    return {x: _rounded(first, count, decimals), y: _rounded(second, count, decimals)}
+    return {x: _round(first, count, decimals), y: _round(second, count, decimals)}
 
 
-def _rounded(values: NDArray[np.float64] | None, count: int, decimals: int) -> NDArray[np.float64]:
+def _round(values: NDArray[np.float64] | None, count: int, decimals: int) -> NDArray[np.float64]:
     """(N,) rounded values; not a number where they are missing."""
     if values is None:
         return np.full(count, np.nan)
@@ -200,7 +200,7 @@ def _check_map(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, xy: NDAr
         )
 
 
-def _correlated(rows: Mapping[str, NDArray[np.float64]]) -> NDArray[np.bool_] | None:
+def _is_correlated(rows: Mapping[str, NDArray[np.float64]]) -> NDArray[np.bool_] | None:
     """(N,) bool, the column CORRELATED; False where it is missing in some rows, None where in all."""
     values = rows.get("CORRELATED")
     if values is None or np.isnan(values).all():

@@ -170,4 +170,4 @@ def test_the_prediction_is_the_median_of_the_nearest_matches(count: int) -> None
     matches = Matches(xy0, moved, np.ones(count), Provenance("", "cpu", 0.0))
     nearest = np.argsort(((places[:, None] - xy0) ** 2).sum(axis=2), axis=1)[:, :8]
     offset = np.median((moved - xy0 @ linear.T)[nearest], axis=1)
-    assert np.array_equal(densify._predicted(matches, places, linear), places @ linear.T + offset)
+    assert np.array_equal(densify._predict_points(matches, places, linear), places @ linear.T + offset)

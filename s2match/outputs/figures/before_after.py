@@ -24,12 +24,14 @@ Image = NDArray[np.uint8]
 
 def plot_checkerboard(improvement: Improvement) -> Figure:
     """Checkerboard of the reference and the target, before and after the correction."""
-    return _plot(improvement, _checkered, f"checkerboard of {_SQUARES} × {_SQUARES} squares, the first the reference's")
+    return _plot(
+        improvement, _join_squares, f"checkerboard of {_SQUARES} × {_SQUARES} squares, the first the reference's"
+    )
 
 
 def plot_swipe(improvement: Improvement) -> Figure:
     """The reference in the left half and the target in the right half, before and after the correction."""
-    return _plot(improvement, _halved, "left of the line the reference, right of it the target")
+    return _plot(improvement, _join_halves, "left of the line the reference, right of it the target")
 
 
 def _plot(improvement: Improvement, join: Callable[[Image, Image], Image], caption: str) -> Figure:
@@ -42,7 +44,7 @@ def _plot(improvement: Improvement, join: Callable[[Image, Image], Image], capti
     ):
         extent = (window.x, window.x + window.width, window.y + window.height, window.y)
         axes.imshow(join(reference, target), extent=extent, interpolation="nearest")
-        if join is _halved:
+        if join is _join_halves:
             axes.axvline(window.x + window.width / 2, color="white", lw=2.5)
         ce90, similarity = (measure_text(agreement, measure, improvement.axes) for measure in ("ce90_m", "similarity"))
         axes.set_title(f"{name}: CE90 {ce90}, SSIM {similarity}", fontsize=LABEL_PT, pad=8)
@@ -96,12 +98,12 @@ def _crop(image: Image, window: Window) -> Image:
     return image[window.y : window.y + window.height, window.x : window.x + window.width]
 
 
-def _checkered(reference: Image, target: Image) -> Image:
+def _join_squares(reference: Image, target: Image) -> Image:
     row, column = (np.arange(side) * _SQUARES // side for side in reference.shape[:2])
     odd = (row[:, None] + column) % 2 == 1
     return np.where(odd[..., None], target, reference)
 
 
-def _halved(reference: Image, target: Image) -> Image:
+def _join_halves(reference: Image, target: Image) -> Image:
     half = reference.shape[1] // 2
     return np.hstack([reference[:, :half], target[:, half:]])
