@@ -13,6 +13,7 @@ first pixel, and ``raster.transform * (x, y)`` are map coordinates.
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -65,7 +66,7 @@ def prepare_image(raster: Raster) -> GreyImage:
 def match_loftr(
     reference: Raster,
     target: Raster,
-    matcher: Matcher,
+    matcher: Matcher[Any],
     settings: Settings,
     progress: Callable[[float], None] | None = None,
 ) -> Matches:

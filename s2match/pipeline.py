@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from tqdm import tqdm
 
@@ -146,7 +146,7 @@ def fit_tie_points(
     return register(*grids, matches, settings, previews_of(*grids))
 
 
-def create_matcher(settings: Settings) -> Matcher:
+def create_matcher(settings: Settings) -> Matcher[Any]:
     """Load LoFTR weights and put them on a device, once for any number of pairs.
 
     Raises:
@@ -182,7 +182,7 @@ def match_images(  # noqa: PLR0913
     reference: Grid,
     target: Grid,
     previews: tuple[Raster, Raster],
-    matcher: Matcher,
+    matcher: Matcher[Any],
     settings: Settings,
     progress: Callable[[float], None] | None = None,
 ) -> Matches:

@@ -89,17 +89,17 @@ class LoftrMatcher:
         )
 
     def match(
-        self, image0: GreyImage, image1: GreyImage, confidence: float, bands: NDArray[np.int64] | None = None
+        self, reference: GreyImage, target: GreyImage, confidence: float, bands: NDArray[np.int64] | None = None
     ) -> Matches:
         """Matches of two images in one pass: :meth:`encode` both, then :meth:`match_encoded`.
 
         Args:
-            image0: Reference.
-            image1: Target.
+            reference: Image of ``xy0``.
+            target: Image of ``xy1``.
             confidence: See :meth:`match_encoded`.
             bands: See :meth:`match_encoded`.
         """
-        return self.match_encoded(self.encode(image0), self.encode(image1), confidence, bands)
+        return self.match_encoded(self.encode(reference), self.encode(target), confidence, bands)
 
     @limit_threads()
     def encode(self, image: GreyImage) -> EncodedImage:
@@ -117,7 +117,7 @@ class LoftrMatcher:
 
     @limit_threads()
     def match_encoded(
-        self, image0: EncodedImage, image1: EncodedImage, confidence: float, bands: NDArray[np.int64] | None = None
+        self, reference: EncodedImage, target: EncodedImage, confidence: float, bands: NDArray[np.int64] | None = None
     ) -> Matches:
         """Matches of two images.
 
@@ -125,8 +125,8 @@ class LoftrMatcher:
         the reference are centres of 8 px cells; points of the target are refined.
 
         Args:
-            image0: Reference.
-            image1: Target.
+            reference: Image of ``xy0``.
+            target: Image of ``xy1``.
             confidence: Keep matches with a confidence above this, in [0, 1].
             bands: (R, 2); cells of row r of the reference may match cells of the target in rows ``bands[r, 0]``
                 (inclusive) to ``bands[r, 1]`` (exclusive), in cells of 8 px. None: anywhere.
@@ -139,7 +139,7 @@ class LoftrMatcher:
         """
         with self._memory_errors():
             band_rows = None if bands is None else torch.from_numpy(bands)
-            matches = self._engine.match(image0.features, image1.features, confidence, band_rows)
+            matches = self._engine.match(reference.features, target.features, confidence, band_rows)
         xy0, xy1 = (
             points.cpu().double().numpy() + self._to_gdal for points in (matches.keypoints0, matches.keypoints1)
         )
@@ -148,7 +148,7 @@ class LoftrMatcher:
             xy0, xy1, confidences, self._provenance(confidence), residual_px if self._has_local_fit else None
         )
         # fine matching may move a point off the valid pixels
-        return in_gdal.subset(image0.image.valid_at(xy0) & image1.image.valid_at(xy1))
+        return in_gdal.subset(reference.image.valid_at(xy0) & target.image.valid_at(xy1))
 
     def _provenance(self, confidence: float) -> Provenance:
         return Provenance(self._title, str(self.device), confidence, precision=self._precision_name)

@@ -1,6 +1,6 @@
 """The interface of a dense matcher, such as :class:`s2match.loftr.matcher.LoftrMatcher`."""
 
-from typing import Any, Protocol
+from typing import Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,19 +11,22 @@ from s2match.core.matches import GreyImage, Matches
 class EncodedImage(Protocol):
     """Features of an image, which can be matched with those of any other."""
 
-    def within(self, cells: NDArray[np.bool_], /) -> Any:
-        """The features of a subset of cells, likewise an :class:`EncodedImage`.
+    def within(self, cells: NDArray[np.bool_]) -> Self:
+        """The features of a subset of cells.
 
         Args:
             cells: (rows, columns) mask over the image's cells of 8 px.
         """
 
 
-class Matcher(Protocol):
+Encoded = TypeVar("Encoded", bound=EncodedImage)
+
+
+class Matcher(Protocol[Encoded]):
     """Finds the points of one image in another.
 
     Images are grey, of any size. Points are (x, y) in pixels of the two images, GDAL frame. Each matcher has its own
-    type of encoded image, so that it is ``Any`` here.
+    type of encoded image, the parameter of this class.
     """
 
     @property
@@ -38,21 +41,21 @@ class Matcher(Protocol):
     def free_bytes(self) -> int:
         """Memory that is free for a pass."""
 
-    def no_matches(self, confidence: float, /) -> Matches:
+    def no_matches(self, confidence: float) -> Matches:
         """An empty result, with the provenance and the attributes of this matcher's matches.
 
         Args:
             confidence: Confidence threshold of the provenance.
         """
 
-    def encode(self, image: GreyImage, /) -> Any:
-        """Features of an image, an :class:`EncodedImage`.
+    def encode(self, image: GreyImage) -> Encoded:
+        """Features of an image.
 
         Raises:
             ImageSizeError: There is too little memory for an image of this size.
         """
 
-    def match_encoded(self, reference: Any, target: Any, confidence: float, /) -> Matches:
+    def match_encoded(self, reference: Encoded, target: Encoded, confidence: float) -> Matches:
         """Match two encoded images.
 
         Args:
@@ -65,7 +68,7 @@ class Matcher(Protocol):
         """
 
     def match(
-        self, reference: GreyImage, target: GreyImage, confidence: float, bands: NDArray[np.int64] | None = None, /
+        self, reference: GreyImage, target: GreyImage, confidence: float, bands: NDArray[np.int64] | None = None
     ) -> Matches:
         """Match two images.
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from typing import Any
 
 from s2match.errors import ImageSizeError
 from s2match.matching.matcher import Matcher
@@ -9,7 +10,7 @@ from s2match.matching.matcher import Matcher
 _LOG = logging.getLogger(__name__)
 
 
-def check_memory(matcher: Matcher, size0: tuple[int, int], size1: tuple[int, int]) -> None:
+def check_memory(matcher: Matcher[Any], size0: tuple[int, int], size1: tuple[int, int]) -> None:
     """Refuse a pair whose features do not fit into the memory of the device.
 
     Args:
@@ -28,7 +29,7 @@ def check_memory(matcher: Matcher, size0: tuple[int, int], size1: tuple[int, int
         )
 
 
-def check_window_memory(matcher: Matcher, sizes: tuple[tuple[int, int], tuple[int, int]]) -> None:
+def check_window_memory(matcher: Matcher[Any], sizes: tuple[tuple[int, int], tuple[int, int]]) -> None:
     """Refuse a window pair whose features do not fit into the memory of the device.
 
     Args:
@@ -47,7 +48,7 @@ def check_window_memory(matcher: Matcher, sizes: tuple[tuple[int, int], tuple[in
         )
 
 
-def _shortage(matcher: Matcher, sizes: tuple[tuple[int, int], tuple[int, int]]) -> str | None:
+def _shortage(matcher: Matcher[Any], sizes: tuple[tuple[int, int], tuple[int, int]]) -> str | None:
     """Text of the memory that images of these sizes need and that is free; None if it is enough."""
     needed = matcher.bytes_per_pixel * sum(map(math.prod, sizes))
     free = matcher.free_bytes

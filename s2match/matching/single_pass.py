@@ -10,7 +10,7 @@ from s2match.core.georeference import expected_linear
 from s2match.core.matches import GreyImage, Matches
 from s2match.core.raster import Raster
 from s2match.matching.greyscale import prepare
-from s2match.matching.matcher import Matcher
+from s2match.matching.matcher import Encoded, Matcher
 from s2match.matching.memory import check_memory
 from s2match.matching.postprocess import Region, postprocess
 from s2match.matching.search_prior import by_georeference, by_matches, common_cells
@@ -25,7 +25,7 @@ WEAK_CONFIDENCE = 0.2
 
 @limit_threads()
 def match_rasters(
-    matcher: Matcher,
+    matcher: Matcher[Encoded],
     reference: Raster,
     target: Raster,
     settings: Settings,
@@ -53,7 +53,7 @@ def match_rasters(
     return postprocess(matches, images, Region(expected_linear(reference, target)), settings)
 
 
-def coarse_matches(matcher: Matcher, reference: Raster, target: Raster, settings: Settings) -> Matches:
+def coarse_matches(matcher: Matcher[Encoded], reference: Raster, target: Raster, settings: Settings) -> Matches:
     """Matches of two rasters above :data:`WEAK_CONFIDENCE`, without post-processing, to predict where to search.
 
     Raises:
@@ -63,7 +63,7 @@ def coarse_matches(matcher: Matcher, reference: Raster, target: Raster, settings
 
 
 def _match_passes(
-    matcher: Matcher,
+    matcher: Matcher[Encoded],
     rasters: tuple[Raster, Raster],
     settings: Settings,
     progress: Callable[[float], None] | None,

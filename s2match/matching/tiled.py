@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,7 +59,7 @@ def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
 
 @limit_threads()
 def match_grids(
-    matcher: Matcher,
+    matcher: Matcher[Any],
     grids: tuple[Grid, Grid],
     previews: tuple[Raster, Raster],
     settings: Settings,
@@ -103,14 +104,14 @@ def match_grids(
 
 
 def _search_prior(
-    matcher: Matcher, grids: tuple[Grid, Grid], previews: tuple[Raster, Raster], settings: Settings
+    matcher: Matcher[Any], grids: tuple[Grid, Grid], previews: tuple[Raster, Raster], settings: Settings
 ) -> SearchPrior | None:
     """Where points of the reference are expected in the target; None where neither matches nor georeference tell."""
     prior = by_matches(coarse_matches(matcher, *previews, settings), *previews, settings.fit_options)
     return by_georeference(*grids) if prior is None else prior.resized(previews, grids)
 
 
-def _match_window(matcher: Matcher, grids: tuple[Grid, Grid], pair: WindowPair, settings: Settings) -> Matches:
+def _match_window(matcher: Matcher[Any], grids: tuple[Grid, Grid], pair: WindowPair, settings: Settings) -> Matches:
     """The matches of a window's core, in pixels of the grids."""
     patches = read_window(grids[0], pair.reference), read_window(grids[1], pair.target)
     if not all(patch.valid.any() for patch in patches):

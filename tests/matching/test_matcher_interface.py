@@ -4,6 +4,7 @@ import logging
 import subprocess
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ class Cells:
     shape: tuple[int, int]
     mask: NDArray[np.bool_]
 
-    def within(self, cells: NDArray[np.bool_], /) -> "Cells":
+    def within(self, cells: NDArray[np.bool_]) -> "Cells":
         return Cells(self.shape, cells)
 
 
@@ -41,18 +42,18 @@ class ConstantShift:
     bytes_per_pixel = 1
     free_bytes = 1 << 30
 
-    def no_matches(self, confidence: float, /) -> Matches:
+    def no_matches(self, confidence: float) -> Matches:
         return self._matches(np.zeros((0, 2)), confidence)
 
-    def encode(self, image: GreyImage, /) -> Cells:
+    def encode(self, image: GreyImage) -> Cells:
         return Cells(image.valid.shape, image.valid[4::8, 4::8])
 
-    def match_encoded(self, reference: Cells, target: Cells, confidence: float, /) -> Matches:
+    def match_encoded(self, reference: Cells, target: Cells, confidence: float) -> Matches:
         xy = np.argwhere(reference.mask)[:, ::-1] * 8 + 4.5
         return self._matches(xy[((xy + SHIFT >= 0) & (xy + SHIFT < target.shape[::-1])).all(axis=1)], confidence)
 
     def match(
-        self, reference: GreyImage, target: GreyImage, confidence: float, bands: NDArray[np.int64] | None = None, /
+        self, reference: GreyImage, target: GreyImage, confidence: float, bands: NDArray[np.int64] | None = None
     ) -> Matches:
         return self.match_encoded(self.encode(reference), self.encode(target), confidence)
 
@@ -61,7 +62,7 @@ class ConstantShift:
 
 
 def test_rasters_are_matched_by_any_matcher() -> None:
-    matcher: Matcher = ConstantShift()
+    matcher: Matcher[Any] = ConstantShift()
     raster = make_raster(texture(SIDE, SIDE))
     matches = match_rasters(matcher, raster, raster, Settings(confidence=0.5))
     assert len(matches) > 1000 and matches.origin == Provenance("constant shift", "abacus", 0.5)
