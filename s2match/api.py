@@ -58,9 +58,9 @@ class Coregistration:
 
     Attributes:
         result: The matched pair.
-        files: The corrected files: the target, and each file of ``apply_to``; none without a registration.
-        improvement: The agreement of the target with the reference before and after; None where nothing was corrected,
-            and where an image has no georeference to measure against.
+        files: The corrected files: the target, and each file of ``apply_to``. Empty without a registration.
+        improvement: The agreement of the target with the reference before and after. None if nothing was corrected, or
+            if an image has no georeference.
     """
 
     result: PairResult
@@ -89,8 +89,8 @@ def match(  # noqa: PLR0913
 ) -> PairResult:
     """Match two images, fit a model and measure the errors on the ground.
 
-    Images are paths, NumPy arrays or DataArrays of xarray. Options have the names and defaults of the command, with two
-    exceptions: ``--model_pretrained`` is ``weights`` and ``--ransac_threshold`` is ``ransac_threshold_px``;
+    Images are paths, NumPy arrays or DataArrays of xarray. Options have the names and defaults of the command, with
+    three exceptions: ``--model_pretrained`` is ``weights``, ``--ransac_threshold`` is ``ransac_threshold_px``, and
     ``--image_size native`` is ``image_size=None``. There are more than five parameters because each is an option.
 
     Args:
@@ -102,7 +102,7 @@ def match(  # noqa: PLR0913
         mask: Path or paths of rasters and polygons of ground that is matched in neither image.
         mask_values: Values of the rasters that mask; None for :data:`s2match.core.mask.MASKED_CLASSES` in a Scene
             Classification and all but 0 in other rasters.
-        mask_clouds: Mask thick cloud, as the saturated white of the images shows it.
+        mask_clouds: Mask thick cloud, detected as saturated white pixels.
         show_progress: Show a progress bar on standard error where that is a terminal.
         **choices: Attributes of :class:`s2match.Settings`, which replace those of ``settings`` or ``preset``:
             ``weights`` (name or path), ``device``, ``precision``, ``confidence`` (0 to 1), ``image_size`` (width and
@@ -111,7 +111,7 @@ def match(  # noqa: PLR0913
             ``offset``. ``help(s2match.Settings)`` explains each.
 
     Returns:
-        The matched pair; its ``registration`` is None where the matches do not suffice for a model.
+        The matched pair; its ``registration`` is None if no model is accepted.
 
     Raises:
         S2MatchError: An image, a mask or an option cannot be used; see :mod:`s2match.errors`.
@@ -147,8 +147,8 @@ def coregister(  # noqa: PLR0913
 ) -> Coregistration:
     """Match two images, and write the target corrected, on the pixels of the reference.
 
-    Without a registration nothing is written, and the result says why. There are more than five parameters because each
-    is an option of the command.
+    Without a registration nothing is written, and ``result.refusal`` gives the reason. There are more than five
+    parameters because each is an option of the command.
 
     Args:
         reference: The image that the target is registered to: a path or an array, as for :func:`match`.
@@ -214,18 +214,17 @@ def warp(
     Each pixel is resampled once, and pixels without data do not contribute to others.
 
     Args:
-        array: Values on the pixels of the target's file, or on others with its footprint, such as a band of another
-            pixel size: a NumPy array (H×W, H×W×B or B×H×W; bands are the shorter axis), or a DataArray ((y, x) or
-            (band, y, x)). Masked values, "not a number" and the nodata value of a DataArray are no data.
-        registration: The result of a pair; or a model alone, whose pixels are those of the matched size: then the
-            array is in pixels of the matched target.
+        array: Values on the pixels of the target's file, or on other pixels with its footprint, such as a band of
+            another pixel size: a NumPy array (H×W, H×W×B or B×H×W; bands are the shorter axis), or a DataArray ((y, x)
+            or (band, y, x)). Masked values, NaN and the nodata value of a DataArray are pixels without data.
+        registration: The result of a pair, or a Registration; the array must then have the matched size of the target.
         resampling: ``"nearest"``, ``"bilinear"``, ``"cubic"`` or ``"lanczos"``.
 
     Returns:
-        Of a NumPy array a masked array with the same order of axes, masked where the target has no data. Of a
-        DataArray one on the reference's grid, with its nodata value, or "not a number", there. For an array of another
-        pixel size than the target's, the reference's extent in pixels of that size; for a model alone, as many pixels
-        as ``array`` has.
+        For a NumPy array: a masked array with the same order of axes, masked where the target has no data. For a
+        DataArray: a DataArray on the reference's grid, with its nodata value, or NaN, where the target has no data. The
+        result has the extent of the reference, in the pixel size of ``array``. With a Registration it has the size of
+        ``array``.
 
     Raises:
         CorrectionError: There is no registration, or the array does not have the proportions of the target's file.
@@ -266,10 +265,10 @@ def show_versions() -> None:
 
 
 def _settings(settings: Settings | None, preset: str | None, choices: Choices) -> Settings:
-    """The settings that the arguments of :func:`match` make up.
+    """The settings that result from the arguments of :func:`match`.
 
     Raises:
-        TypeError: A choice is no attribute of :class:`Settings`.
+        TypeError: A choice is not an attribute of :class:`Settings`.
         OptionError: A value is out of range, or there are both settings and a preset.
     """
     for name in choices:

@@ -1,6 +1,6 @@
 """Images in memory: NumPy arrays, and DataArrays of xarray, which are an extra, requirements-xarray.txt.
 
-They are matched by way of temporary files, so that they are read as files are, and may be large, or of dask.
+They are written to temporary files and matched as files. So they may be large, or dask arrays.
 """
 
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def match_arrays(
     first three are used. Values are interpreted as those of files (:func:`s2match.io.reader.read_raster`): uint8
     unchanged, uint16 as reflectance times 10 000 with the brightness of ESA's true-colour images, and others stretched
     between the 1st and 99th percentile. The arrays are neither changed nor kept. The scenes of the result are named
-    after the arrays, and their paths are of no file.
+    after the arrays, and their paths do not exist.
 
     Args:
         reference: The image that the result is relative to.
@@ -59,7 +59,7 @@ def match_arrays(
         **choices: Attributes of :class:`s2match.settings.Settings` that replace those of ``settings``.
 
     Raises:
-        MissingExtraError: rioxarray is not installed, and an image is no NumPy array.
+        MissingExtraError: rioxarray is not installed, and an image is not a NumPy array.
         UnreadableImageError: An image is neither kind of array, or has another shape.
         S2MatchError: Anything that two files could raise; see :mod:`s2match.errors`.
     """
@@ -73,7 +73,7 @@ def match_arrays(
 
 @contextmanager
 def as_files(reference: Image, target: Image) -> Iterator[tuple[Path, Path]]:
-    """Paths of two images; of arrays those of temporary files, which last as long as the context.
+    """Paths of two images; for arrays, paths of temporary files, which exist until the context ends.
 
     Raises:
         MissingExtraError: rioxarray is not installed, and an image is neither a path nor a NumPy array.
@@ -91,7 +91,7 @@ def as_files(reference: Image, target: Image) -> Iterator[tuple[Path, Path]]:
 
 
 def bands_of(array: "NDArray[Any] | DataArray") -> tuple[NDArray[Any], NDArray[np.bool_], int | None]:
-    """The bands of an array of any number of them, and where they have data.
+    """The bands of an array, of any number, and their valid pixels.
 
     Args:
         array: A NumPy array (H×W, H×W×B or B×H×W; bands are the shorter axis) or a DataArray ((y, x) or (band, y, x)).
@@ -100,7 +100,7 @@ def bands_of(array: "NDArray[Any] | DataArray") -> tuple[NDArray[Any], NDArray[n
         B×H×W values, B×H×W bool, and the axis of the bands; None for an array without one.
 
     Raises:
-        UnreadableImageError: The array has another number of axes, or its values are no real numbers.
+        UnreadableImageError: The array has another number of axes, or its values are not real numbers.
     """
     values, nodata = _values_of(array)
     if values.ndim not in (2, 3) or values.dtype.kind not in "biuf":
@@ -128,7 +128,7 @@ def _values_of(array: "NDArray[Any] | DataArray") -> tuple[NDArray[Any], float |
 
 
 def _require_dataarray(array: object, name: str) -> None:
-    """Refuse what is not a DataArray, by a name for messages, and import rioxarray.
+    """Refuse an object that is not a DataArray, with its name in the message, and import rioxarray.
 
     Raises:
         MissingExtraError: rioxarray is not installed.
@@ -148,7 +148,7 @@ def dataarray_like(array: "DataArray", values: NDArray[Any], valid: NDArray[np.b
     Args:
         array: The other one, (y, x) or (band, y, x).
         values: B×H×W values.
-        valid: B×H×W bool; elsewhere the nodata value is put, or "not a number", or 0 where whole numbers have none.
+        valid: B×H×W bool; invalid pixels get the nodata value; without one NaN, or 0 in integer arrays.
         grid: The pixels of the values.
     """
     from xarray import DataArray
@@ -174,7 +174,7 @@ def dataarray_like(array: "DataArray", values: NDArray[Any], valid: NDArray[np.b
 
 
 def _write(array: "NDArray[Any] | DataArray", folder: Path) -> Path:
-    """Write a GeoTIFF with the values of an array, named after it, or else as its folder is."""
+    """Write a GeoTIFF with the values of an array, named after the array, or else after its folder."""
     folder.mkdir()
     if isinstance(array, np.ndarray):
         return _write_values(array, folder / f"{folder.name}.tif")

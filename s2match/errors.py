@@ -12,7 +12,7 @@ class S2MatchError(Exception):
 
 
 class DatasetError(S2MatchError):
-    """The dataset folder is missing or holds no image."""
+    """The dataset folder is missing or contains no image."""
 
     exit_code = 10
 
@@ -36,7 +36,7 @@ class UnreadableImageError(S2MatchError):
 
 
 class NoValidPixelsError(S2MatchError):
-    """An image holds nothing but nodata."""
+    """An image contains only nodata."""
 
     exit_code = 14
 

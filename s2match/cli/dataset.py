@@ -29,14 +29,14 @@ def run_list(arguments: argparse.Namespace) -> None:
     """Print the images of a dataset, and write them as JSON where that is asked for.
 
     Raises:
-        S2MatchError: The folder holds no image, the JSON cannot be written, or an option has no effect on a list.
+        S2MatchError: The folder contains no image, the JSON cannot be written, or an option has no effect on a list.
     """
     from s2match.dataset.listing import image_table, list_images, write_list
     from s2match.util.atomic_write import check_writable
 
     # a list is never shown on a screen, so --no-show is true of it
     allowed = _LISTING if arguments.show else _LISTING | {"show"}
-    refuse(arguments, arguments.given - allowed, "says nothing about a list: leave it or --list out.")
+    refuse(arguments, arguments.given - allowed, "has no effect on a list: leave it or --list out.")
     scenes = _scenes(arguments)
     if arguments.json is not None:
         _check_json(arguments.json, scenes)
@@ -51,7 +51,7 @@ def _scenes(arguments: argparse.Namespace) -> tuple[Scene, ...]:
     folder = arguments.dataset_path
     opened, scenes = open_dataset(folder)
     if opened != folder and not arguments.quiet:
-        print(f"{folder} holds no image of its own: using the synthetic sample in {opened}.", file=sys.stderr)
+        print(f"{folder} contains no image: using the synthetic sample in {opened}.", file=sys.stderr)
     return scenes
 
 

@@ -105,7 +105,7 @@ def _request(arguments: argparse.Namespace) -> "CorrectionRequest | None":
     if arguments.coregister is None:
         for name in ("apply_to", "resampling", "no_resample", "overwrite"):
             if getattr(arguments, name):
-                raise OptionError(f"--{name} says how to correct: give --coregister OUT.tif, too.")
+                raise OptionError(f"--{name} has no effect without a correction: give --coregister OUT.tif, too.")
         return None
     from s2match.correction.request import CUBIC, CorrectionRequest
 
@@ -126,7 +126,7 @@ def _result(reference: Scene, target: Scene, arguments: argparse.Namespace) -> "
         show_progress = not (arguments.quiet or arguments.verbose or arguments.debug)
         _refuse_window_options(reference, target, arguments, settings)
         return match_scenes(reference, target, settings, show_progress, masking)
-    reason = "says how to match, and --from_tie_points does not match: leave one of them out."
+    reason = "is an option of matching, and --from_tie_points does not match: leave one of them out."
     refuse(arguments, _MATCHING, reason)
     return fit_tie_points(arguments.from_tie_points, reference, target, settings)
 

@@ -39,7 +39,7 @@ def predict(xy: NDArray[np.float64], reference: HasGrid, target: HasGrid) -> NDA
 def comparable(reference: HasGrid, target: HasGrid) -> bool:
     """Whether pixels of one image can be located in the other by their georeferences.
 
-    Both images must have a CRS, or neither: two images without a CRS are taken to be on one map.
+    Both images must have a CRS, or neither: two images without a CRS are assumed to have the same one.
     """
     return reference.georeferenced and target.georeferenced and (reference.crs is None) == (target.crs is None)
 

@@ -18,7 +18,7 @@ class Grid:
     Attributes:
         size: Width and height in pixels.
         transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
-        crs: Coordinate reference system of the map coordinates; None where the file does not say, or has none.
+        crs: Coordinate reference system of the map coordinates; None if it is unknown, or there is no georeference.
         native_size: Width and height, in pixels of the file, of the part of the file that the grid covers.
         scene: The file, and the tile and date that its name gives.
         corner: (column, row) of the file where that part begins.

@@ -82,7 +82,7 @@ def ground_axes(image: HasGrid) -> GroundAxes:
 
 
 def _true_to_scale(crs: CRS, middle: NDArray[np.float64], geographic: tuple[float, float]) -> bool:
-    """Whether a map in metres is true to scale and angle at a point, with axes that point nearly east and north.
+    """Whether a map in metres is true to scale and angle at a point, and its axes point nearly east and north.
 
     Args:
         crs: CRS of the map.

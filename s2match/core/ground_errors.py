@@ -17,8 +17,8 @@ class GroundErrors:
     """Distances between the two points of each match on the ground, by the georeferences of both images.
 
     The vector of a match points from its place on the ground by the reference to its place by the target:
-    ``east_m > 0`` means that the target shows it too far east. Where the axes are not in metres, east is x of the map,
-    north is y, and every number is in units of the map.
+    ``east_m > 0`` means that the target is displaced to the east. If the axes are not in metres, east is x of the map,
+    north is y, and all values are in units of the map.
 
     Attributes:
         east_m: (N,) eastward component in metres; NaN where the reference system cannot express a point.
@@ -34,7 +34,7 @@ class GroundErrors:
 
     @property
     def distance_m(self) -> NDArray[np.float64]:
-        """(N,) horizontal distances in metres, NaN where there is none."""
+        """(N,) horizontal distances in metres; NaN for points without an error."""
         return np.hypot(self.east_m, self.north_m)
 
     @property
@@ -78,7 +78,7 @@ def ground_errors(
         xy1: (N, 2) pixel positions of the same features in the target, GDAL frame.
 
     Returns:
-        The errors, or None when the georeferences cannot be compared.
+        The errors; None if the georeferences cannot be compared.
     """
     if not comparable(reference, target):
         return None

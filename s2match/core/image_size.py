@@ -30,7 +30,7 @@ def check_size(size: tuple[int, int]) -> None:
             ``MAX_SIDE_PX``.
     """
     if len(size) != 2 or not all(isinstance(side, Integral) for side in size):
-        raise ImageSizeError(f"Image size {size} is no width and height: give two whole numbers.")
+        raise ImageSizeError(f"Image size {size} is not a width and a height: give two whole numbers.")
     if not all(MIN_SIDE_PX <= side <= MAX_SIDE_PX for side in size):
         raise ImageSizeError(
             f"Image size {size[0]} {size[1]} is out of range: each side must be {MIN_SIDE_PX} to {MAX_SIDE_PX} px."

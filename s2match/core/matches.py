@@ -61,9 +61,9 @@ class Matches:
         xy1: (N, 2) positions in the target image, likewise.
         confidence: (N,) confidence in [0, 1].
         origin: How the matches were found.
-        raw_residual_px: (N,) distance in pixels of the target between ``xy1`` and the position that was matched
-            without the neighbours, where ``xy1`` is that of the local affine fit
-            (:mod:`s2match.loftr.local_affine`). Correlated matches have the median of the others. None without a fit.
+        raw_residual_px: (N,) distance in pixels of the target between ``xy1``, if it is the local affine fit
+            (:mod:`s2match.loftr.local_affine`), and the position measured by the match alone. Correlated matches have
+            the median of the others. None without a fit.
         similarity: (N,) orientation correlation at the match, up to 1 (:mod:`s2match.matching.subpixel`). None where
             the matches were not refined.
         correlated: (N,) whether a match was added by orientation correlation alone (:mod:`s2match.matching.densify`).

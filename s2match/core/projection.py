@@ -40,7 +40,7 @@ def apply_transform(transform: Affine, xy: NDArray[np.float64]) -> NDArray[np.fl
 def reproject(xy: NDArray[np.float64], source: CRS | None, target: CRS | None) -> NDArray[np.float64]:
     """Reproject (N, 2) map coordinates (x, y), geographic ones as (longitude, latitude), from one CRS to another.
 
-    Points that a CRS cannot express become NaN. Longitudes may be a full turn off, see :func:`wrapped`.
+    Points that a CRS cannot express become NaN. Longitudes may differ by 360 degrees, see :func:`wrapped`.
     """
     if source == target or len(xy) == 0:
         return xy
@@ -68,7 +68,7 @@ def full_turn(crs: CRS | None) -> float | None:
 
 
 def wrapped(xy: NDArray[np.float64], crs: CRS | None, near: float) -> NDArray[np.float64]:
-    """(N, 2) map coordinates (x, y), those of a geographic CRS with longitudes within half a turn of ``near``."""
+    """(N, 2) map coordinates (x, y); longitudes of a geographic CRS are shifted to within 180 degrees of ``near``."""
     turn = full_turn(crs)
     if turn is None:
         return xy
@@ -78,7 +78,7 @@ def wrapped(xy: NDArray[np.float64], crs: CRS | None, near: float) -> NDArray[np
 def reproject_bounds(bounds: Bounds, source: CRS, target: CRS) -> list[Bounds]:
     """Bounding boxes in another CRS of a box; none where the CRS cannot express it.
 
-    In a geographic CRS there are three, a full turn apart: longitudes may run from -180 to 180 or from 0 to 360
+    In a geographic CRS there are three, 360 degrees apart: longitudes may run from -180 to 180 or from 0 to 360
     degrees, and the 180th meridian cuts a box in two.
     """
     boxes = [bounds]

@@ -14,8 +14,8 @@ class ReadOptions:
     """Options that override what the files declare about their numbers.
 
     Attributes:
-        nodata: The number that means no data; NaN: every number is data. None: as the file declares.
-        offset: The number of 16-bit images that means reflectance 0. None: as the file declares.
+        nodata: Nodata value; NaN for none. None: as the file declares.
+        offset: Pixel value of reflectance 0 in 16-bit images. None: as the file declares.
     """
 
     nodata: float | None = None
@@ -60,9 +60,9 @@ class Radiometry:
         origin: The number of grey level 0.
         kind: ``true colour`` (8 bits, unchanged), ``reflectance`` (16 bits) or ``stretched``.
         saturated: Grey level at and above which a pixel is saturated; None where it is unknown.
-        nodata: The number that means no data; None where there is none, or a mask marks nodata.
+        nodata: Nodata value; None if there is none, or if a mask marks nodata.
         nodata_from: Source of the nodata rule; None where every number is data.
-        offset: The number that means reflectance 0; None where the numbers are no reflectance.
+        offset: Pixel value of reflectance 0; None if the file is not reflectance.
         offset_from: Source of the offset: ``option``, ``tags`` of the file, ``metadata`` of the product, or the
             ``minimum`` of the file.
     """

@@ -74,7 +74,7 @@ class Raster:
 
     @property
     def crs(self) -> CRS | None:
-        """Coordinate reference system of the map coordinates; None where the file does not say, or has none."""
+        """Coordinate reference system of the map coordinates; None if it is unknown, or there is no georeference."""
         return self.grid.crs
 
     @property

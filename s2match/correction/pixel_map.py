@@ -109,7 +109,7 @@ class Correction:
             raise CorrectionError("--no_resample moves the georeference, and the reference has none: leave it out.")
         not_a_shift = CorrectionError(_MORE_THAN_A_SHIFT.format(self.registration.model))
         if target.georeferenced and target.crs != reference.crs:
-            raise CorrectionError("--no_resample needs images of one reference system: leave it out.")
+            raise CorrectionError("--no_resample needs images of the same reference system: leave it out.")
         if self.registration.field is not None:
             raise not_a_shift
         placed = target.transform or reference.transform

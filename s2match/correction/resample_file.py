@@ -72,7 +72,7 @@ def write_resampled(pixel_map: PixelMap, out: Path, resampling: str) -> None:
     Raises:
         UnreadableImageError: The file cannot be read.
         OutputError: ``out`` cannot be written.
-        CorrectionError: Its bands are not of one real type.
+        CorrectionError: Its bands do not have the same real data type.
     """
     with opened(pixel_map.source.scene.path) as file:
         _check_type(file)
@@ -196,7 +196,9 @@ def _check_type(file: rasterio.DatasetReader) -> None:
     """Refuse complex numbers, and bands of different types.
 
     Raises:
-        CorrectionError: The bands are not of one real type.
+        CorrectionError: The bands do not have the same real data type.
     """
     if len(set(file.dtypes)) > 1 or np.dtype(file.dtypes[0]).kind not in "iuf":
-        raise CorrectionError(f"{Path(file.name).name} cannot be corrected: its bands must be of one real type.")
+        raise CorrectionError(
+            f"{Path(file.name).name} cannot be corrected: its bands must have the same type, not complex."
+        )

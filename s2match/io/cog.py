@@ -73,7 +73,7 @@ def check_cog(path: str | Path) -> None:
     """Check that a file name has a suffix of GeoTIFF.
 
     Raises:
-        OutputError: It has another one.
+        OutputError: It has another suffix.
     """
     if Path(path).suffix.lower() not in SUFFIXES:
         raise OutputError(f"Cannot write {path}: its suffix must be one of {', '.join(SUFFIXES)}.")
@@ -173,5 +173,5 @@ def _keep_tags(tags: dict[str, str]) -> dict[str, str]:
 
 
 def has_own_mask(file: rasterio.DatasetReader) -> bool:
-    """Whether a file has a mask that is no band of it."""
+    """Whether a file has a mask outside its bands."""
     return any(MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags for flags in file.mask_flag_enums)

@@ -13,7 +13,7 @@ _END_OF_CODESTREAM = b"\xff\xd9"
 def image_damage(path: Path) -> str | None:
     """Damage of a JPEG 2000 file as a sentence; None if it is complete and can be decoded.
 
-    Decoding is no sufficient test: GDAL reads a tiled image that is cut short without an error.
+    Decoding is not a sufficient test: GDAL reads a truncated tiled image without an error.
     """
     if not is_complete(path):
         return "it is cut short or is no JPEG 2000 file."

@@ -44,7 +44,7 @@ class LevelReader:
     Attributes:
         file: The file, open at the resolution.
         bands: Indexes of the bands that are used, from 1.
-        colours: (N, 4) colour table; None where the numbers are no indexes of one.
+        colours: (N, 4) colour table; None if pixel values are not colour indexes.
         radiometry: Radiometry of the file.
         level: The resolution.
         offset: Whole number that is subtracted from the numbers, because float32 would round large ones.
@@ -69,7 +69,7 @@ class LevelReader:
     def row_strips(self, height: int, scale: float, columns: tuple[int, int]) -> list[tuple[int, int]]:
         """Strips of rows of a window that are read one after another, to bound the memory.
 
-        Where patches of zeros are nodata, the window is one strip as far as it fits, so that patches are seen whole.
+        If patches of zeros are nodata, the window is a single strip if it fits, so that no patch is cut.
 
         Args:
             height: Rows of the window.

@@ -170,7 +170,7 @@ def opened_mask(path: Path) -> Iterator[rasterio.DatasetReader]:
 
 
 def _pixel_corners(pixels: Frame, samples: Frame, middle: float) -> NDArray[np.float64]:
-    """(2, H + 1, W + 1) corners of pixels, (x, y) in samples; longitudes are those within half a turn of ``middle``."""
+    """(2, H + 1, W + 1) corners of pixels, (x, y) in samples; longitudes lie within 180 degrees of ``middle``."""
     (across, columns), (down, rows) = (_knots(side) for side in pixels.size)
     knots = grid_points(columns, rows)
     ground = reproject(apply_transform(pixels.transform, knots), pixels.crs, samples.crs)
@@ -214,7 +214,7 @@ def _read_blocks(file: rasterio.DatasetReader, mask: Mask, window: Window, step:
 
 
 def _read_masked(file: rasterio.DatasetReader, mask: Mask, window: RasterioWindow) -> NDArray[np.bool_]:
-    """H×W whether the samples of a window are masked: by their values, or without such where they are not 0."""
+    """H×W bool, whether the samples of a window are masked: by the values of the mask, or, without values, if not 0."""
     numbers = file.read(1, window=window)
     values = mask.values
     if values is None and _SCENE_CLASSIFICATION_NAME.search(mask.path.name):

@@ -13,7 +13,7 @@ from s2match.io.reader import with_radiometry
 
 
 def masking_of(paths: Sequence[str | Path], values: Sequence[int] | None = None, clouds: bool = False) -> Masking:
-    """Masks by the options of a user; no file is opened.
+    """Masks from the options of a user; no file is opened.
 
     Args:
         paths: Mask files.
@@ -30,12 +30,12 @@ def masking_of(paths: Sequence[str | Path], values: Sequence[int] | None = None,
         if url is not None:
             raise MaskError(f"The mask {url} is an address, and URLs are not read yet: download the file.")
     if values is not None and all(map(is_vector, files)):
-        raise OptionError("Mask values say nothing without a mask that is a raster.")
+        raise OptionError("Mask values have no effect without a raster mask.")
     return Masking(tuple(Mask(path, None if values is None else tuple(values)) for path in files), clouds)
 
 
 def masked_grids(reference: Grid, target: Grid, masking: Masking) -> tuple[Grid, Grid]:
-    """Two grids, each with the masks that lie on it.
+    """Two grids, each with the masks that overlap it.
 
     Raises:
         MaskError: A mask cannot be read or lies on neither image, or the cloud of an image cannot be masked.

@@ -29,7 +29,7 @@ def with_margin(window: Window, grid: Grid) -> Window:
 
 
 def without_masked(patch: Patch, grid: Grid, outer: Window, window: Window) -> Patch:
-    """The pixels of a window, those that are masked made invalid.
+    """The pixels of a window, with masked pixels set invalid.
 
     Args:
         patch: The pixels of ``outer``.
@@ -100,7 +100,7 @@ def is_vector(path: Path) -> bool:
 
 
 def mask_on(mask: Mask, grid: Grid) -> Mask | None:
-    """A mask that lies on an image, with its polygons there; None where it does not touch the image.
+    """The mask with its polygons on an image; None if it does not touch the image.
 
     Raises:
         MaskError: The mask cannot be read.
@@ -120,13 +120,13 @@ def mask_on(mask: Mask, grid: Grid) -> Mask | None:
 def no_cloud_error(grid: Grid) -> MaskError:
     """The error for an image whose cloud cannot be masked."""
     return MaskError(
-        f"Cloud cannot be told from {grid.scene.path.name}: it must be a true-colour image of 8 bits, or reflectance "
+        f"Cloud cannot be masked in {grid.scene.path.name}: it must be a true-colour image of 8 bits, or reflectance "
         "in 16 bits, with a georeference."
     )
 
 
 def misplaced_error(mask: Mask, *grids: Grid) -> MaskError:
-    """The error for a mask that lies on none of the images."""
+    """The error for a mask that overlaps neither image."""
     names = " or ".join(grid.scene.path.name for grid in grids)
     return MaskError(
         f"The mask {mask.path} lies on no ground of {names}, nor is it a raster of their size without a georeference."

@@ -59,8 +59,8 @@ def no_dataset_message(folder: Path) -> str:
         return f"The dataset folder {folder.resolve()} {state}."
     images = images_in_product(folder)
     if not images:
-        return f"The dataset folder {folder} holds no *_TCI.jp2 image."
+        return f"The dataset folder {folder} contains no *_TCI.jp2 image."
     return (
-        f"The dataset folder {folder} holds no *_TCI.jp2 image itself. There are {len(images)} in SAFE products below "
-        f"it, such as {images[0].as_posix()}: copy them into one folder, and give that."
+        f"The dataset folder {folder} contains no *_TCI.jp2 image itself. There are {len(images)} in SAFE products "
+        f"below it, such as {images[0].as_posix()}: copy them into one folder, and give that."
     )

@@ -30,7 +30,7 @@ _CUSTOMARY = (-999, -9999, -99999, -999999, -32767, -32768, 32767, 65535, 1e20)
 
 
 def can_hold(value: float, dtype: str) -> bool:
-    """Whether a data type can represent a value: it is in the type's range, and whole if that is an integer type."""
+    """Whether a data type can represent a value: in the range of the type, and whole for an integer type."""
     whole = np.dtype(dtype).kind == "f" or float(value).is_integer()
     return bool(whole and in_dtype_range(value, dtype))
 
@@ -100,7 +100,7 @@ def band_validity(
 
 
 def zeros_may_fill(numbers: NDArray[np.generic]) -> bool:
-    """Whether patches of 0 in a file without nodata count as nodata: in integers without negative values.
+    """Whether patches of 0 in a file without declared nodata are nodata: if pixel values are integers and not negative.
 
     Args:
         numbers: B×H×W numbers of a small version of the file.
@@ -148,8 +148,8 @@ def large_patches(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def detected_nodata(numbers: NDArray[np.generic]) -> float | None:
     """Undeclared fill value of an image; None where there is none.
 
-    A fill value is the smallest or the largest number, fills one percent of the pixels up to an edge of the image, and
-    lies far from all other numbers. It is a customary value of software, or negative. For 0 see
+    A fill value is the smallest or the largest number, fills at least one percent of the pixels at an edge of the
+    image, and is far from all other numbers. It is a usual fill value of software, or negative. For 0 see
     :func:`zeros_may_fill`.
 
     Args:
@@ -174,6 +174,6 @@ def detected_nodata(numbers: NDArray[np.generic]) -> float | None:
 
 
 def _is_customary(value: Any) -> bool:
-    """Whether software fills with a value, a NumPy scalar: one of a list, or the limit of its type."""
+    """Whether a value (NumPy scalar) is a usual fill value of software: one of a list, or the limit of its type."""
     limits = np.finfo(value.dtype) if value.dtype.kind == "f" else np.iinfo(value.dtype)
     return value != 0 and (float(value) in _CUSTOMARY or value in (limits.min, limits.max))

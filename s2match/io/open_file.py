@@ -19,7 +19,7 @@ _NAMED_IMAGES = 8
 
 @contextmanager
 def opened(path: Path, overview: int | None = None) -> Iterator[rasterio.DatasetReader]:
-    """Open an image file; damage that shows while it is read is an error, a missing georeference is no warning.
+    """Open an image file; damage detected while reading is an error, and a missing georeference gives no warning.
 
     Args:
         path: The file.
@@ -45,7 +45,7 @@ def opened(path: Path, overview: int | None = None) -> Iterator[rasterio.Dataset
 
 def _no_bands_message(path: Path, subdatasets: list[str]) -> str:
     if not subdatasets:
-        return f"{path} holds no image."
+        return f"{path} contains no image."
     more = ", …" if len(subdatasets) > _NAMED_IMAGES else ""
     return (
         f"{path} is a container of {len(subdatasets)} images: write one of them to a file of its own, with "

@@ -66,7 +66,7 @@ def _choose_level(file: rasterio.DatasetReader, scale: float) -> StoredLevel:
 
 
 def _tiles_are_large(file: rasterio.DatasetReader, tiles: tuple[int, int] | None, factor: int) -> bool:
-    """Whether the tiles of a codestream, if there are several, hold enough samples of a level."""
+    """Whether the tiles of a codestream, if there are several, contain enough samples of a level."""
     sides = zip(tiles or (file.width, file.height), (file.width, file.height), strict=True)
     return all(tile >= whole or tile / factor >= _TILE_SAMPLES for tile, whole in sides)
 

@@ -127,7 +127,7 @@ def _check_offset(options: ReadOptions, *grids: Grid) -> None:
     """
     used = any(grid.radiometry is not None and grid.radiometry.offset_from == "option" for grid in grids)
     if options.offset is not None and not used:
-        raise OptionError("The offset says which number of 16 bits means reflectance 0, and neither image has 16 bits.")
+        raise OptionError("The offset is the 16-bit pixel value of reflectance 0, and neither image has 16 bits.")
 
 
 def on_reference(grid: Grid, reference: Grid) -> Grid:

@@ -19,7 +19,7 @@ class Placement:
 
     Attributes:
         transform: Pixel (x, y) in the GDAL frame to map coordinates; None without a georeference.
-        crs: CRS of the map coordinates; None where the file names none on Earth.
+        crs: CRS of the map coordinates; None if the file has none that is related to the Earth.
         notes: Assumptions, for the user, a line each.
     """
 
@@ -31,8 +31,8 @@ class Placement:
 def placement_of(file: rasterio.DatasetReader) -> Placement:
     """Georeference of a file.
 
-    Ground control points are used where there is no geotransform and an affine map fits them. A local reference system,
-    such as that of a building site, has no place on Earth and is ignored.
+    Ground control points are used where there is no geotransform and an affine map fits them. A local CRS, such as that
+    of a building site, is not related to the Earth and is ignored.
 
     Args:
         file: The file, open.

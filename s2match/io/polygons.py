@@ -79,7 +79,7 @@ def _read_layer(path: Path, layer: str, bounds: Bounds, crs: CRS) -> list[Any]:
 
 def _layer_crs(path: Path, name: str | None) -> CRS:
     if name is None:
-        raise MaskError(f"The mask {path} has no coordinate reference system: nobody knows where it lies.")
+        raise MaskError(f"The mask {path} has no coordinate reference system, so its position is unknown.")
     crs = crs_named(name)
     if crs is None:
         raise MaskError(f"The mask {path} has a coordinate reference system that is unknown.")

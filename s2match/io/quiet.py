@@ -1,7 +1,7 @@
 """Open image files and call other libraries without their warnings, from any number of threads.
 
-Warning filters belong to the process: two threads in ``warnings.catch_warnings`` may leave the filter of one behind for
-good. So other libraries are called by one thread at a time, and rasterio is kept from warning at all.
+Warning filters belong to the process: if two threads use ``warnings.catch_warnings``, the filter of one of them may
+stay for ever. So only one thread at a time calls other libraries, and rasterio is kept from warning at all.
 """
 
 import threading
@@ -34,7 +34,7 @@ def without_warnings(category: type[Warning], message: str = "") -> Iterator[Non
 # sets others. It asks this method before it warns, and for nothing else; a test holds that it still does.
 class _Reader(DatasetReader):  # type: ignore[misc]
     def _has_gcps_or_rpcs(self) -> bool:
-        """Whether there is another georeference than a transform; True keeps rasterio from warning."""
+        """Whether the file has GCPs or RPCs; always True, to keep rasterio from warning."""
         return True
 
 

@@ -45,7 +45,8 @@ def read_raster(
 ) -> Raster:
     """Read and resize an image file, from the coarsest stored resolution that is fine enough.
 
-    Formats: JP2 and GeoTIFF, one or three bands; of more bands red, green and blue, or the first three but alpha.
+    Formats: JP2 and GeoTIFF with one or three bands. Of more bands red, green and blue are used, or the first three
+        except alpha.
 
     Grey levels (:func:`s2match.io.radiometry.radiometry_of`): uint8 unchanged; uint16 as in ESA's true-colour images;
     other types, and uint16 that would be saturated, stretched between the 1st and the 99th percentile.
@@ -101,10 +102,10 @@ def read_whole(grid: Grid) -> Raster:
 
 
 def with_radiometry(grid: Grid, options: ReadOptions = AS_FILES_SAY) -> Grid:
-    """A grid with the radiometry of its file, which is chosen unless the grid has one.
+    """The grid with a radiometry: its own, or else that chosen for its file.
 
-    It is chosen by the header of images of 8 bits, and by a small version of the whole file of others, so that it does
-    not depend on the grid.
+    For 8-bit images it is chosen by the header, for others by a small version of the whole file. So it does not depend
+    on the grid.
 
     Raises:
         UnreadableImageError: The file is missing, not an image, or damaged.
@@ -126,7 +127,7 @@ def read_grid(source: str | Path | Scene, size: tuple[int, int] | None = None) -
 
     Raises:
         ImageSizeError: ``size`` is out of range.
-        UnreadableImageError: The file is missing, is not an image, or holds complex numbers.
+        UnreadableImageError: The file is missing, is not an image, or contains complex numbers.
     """
     scene = source if isinstance(source, Scene) else scene_of(source)
     if size is not None:
@@ -134,7 +135,7 @@ def read_grid(source: str | Path | Scene, size: tuple[int, int] | None = None) -
     with opened(scene.path) as file:
         if any(dtype.startswith("complex") for dtype in file.dtypes):
             raise UnreadableImageError(
-                f"{scene.path} holds complex numbers: write their magnitude to a file, and give that one."
+                f"{scene.path} contains complex numbers: write their magnitude to a file, and give that one."
             )
         native = (file.width, file.height)
         placement = placement_of(file)
@@ -145,7 +146,7 @@ def read_grid(source: str | Path | Scene, size: tuple[int, int] | None = None) -
 def read_window(grid: Grid, window: Window) -> Patch:
     """Read a window of an image, with the pixels of :func:`read_raster`.
 
-    Where patches of 0 are nodata, they are those within the window and a margin.
+    Patches of 0 that are nodata are detected within the window and a margin.
 
     Args:
         grid: The image and its size. Without radiometry a small version of the file is read for every window, see

@@ -2,8 +2,8 @@
 
 Under haze and between seasons the network matches only parts of a pair, and nothing constrains a model elsewhere.
 Squares twice as wide as those of the sub-pixel refinement still correlate there, and the nearest matches predict their
-position to within a few pixels. A point counts if its correlation peak stands out from all others within the search
-radius. On cloud, water and changed ground none does.
+position to within a few pixels. A point is kept if its correlation peak is distinct from all others within the search
+radius. On cloud, water and changed ground there is no distinct peak.
 """
 
 import cv2
@@ -43,7 +43,7 @@ def fill(
     linear: NDArray[np.float64],
     core: Window,
 ) -> Matches:
-    """Matches on a grid of :data:`STEP_PX`, wherever no point is occupied within that distance.
+    """Matches on a grid of :data:`STEP_PX`, where there is no occupied point within that distance.
 
     Args:
         matches: Refined matches of the two images, nearly all of them right, GDAL frame.
@@ -53,8 +53,8 @@ def fill(
         core: Part of the reference in which matches are added.
 
     Returns:
-        The added matches alone, ``correlated``, with confidence :data:`CONFIDENCE`. None are added where there are no
-        matches to predict from, or where the confidence threshold is higher.
+        The added matches alone, ``correlated``, with confidence :data:`CONFIDENCE`. None are added if there are no
+        matches to predict positions from, or if the confidence threshold is higher.
     """
     empty = _as_matches(matches, np.empty((0, 2)), np.empty((0, 2)), np.empty(0))
     if len(matches) == 0 or matches.origin.confidence >= CONFIDENCE:

@@ -19,7 +19,7 @@ def check_memory(matcher: Matcher[Any], size0: tuple[int, int], size1: tuple[int
         size1: Width and height of the target.
 
     Raises:
-        ImageSizeError: They do not fit; the message says how much is needed.
+        ImageSizeError: They do not fit; the message gives the memory that is needed.
     """
     needed = _shortage(matcher, (size0, size1))
     if needed is not None:
@@ -37,7 +37,7 @@ def check_window_memory(matcher: Matcher[Any], sizes: tuple[tuple[int, int], tup
         sizes: Width and height of the window of the reference and of that of the target.
 
     Raises:
-        ImageSizeError: They do not fit; the message says how much is needed.
+        ImageSizeError: They do not fit; the message gives the memory that is needed.
     """
     needed = _shortage(matcher, sizes)
     if needed is not None:

@@ -1,10 +1,9 @@
 """Orientation correlation: the position of a point of one image in another, whatever the contrast.
 
-Gradient directions are correlated with their angle doubled, so that the edge of a field stays an edge when the field
-turns from dark to bright, and only its sign changes. Fitch et al. ("Orientation Correlation", BMVC 2002) correlate
-directions with their sign. Doubling the angle is what structure tensors do to be free of it (Bigun and Granlund, ICCV
-1987). The target is resampled at the position of the last round, so that in the end the peak lies in the centre, where
-fitting a parabola to it has no bias.
+Gradient directions are correlated with their angle doubled. So an edge still matches when its contrast is inverted, as
+when a field turns from dark to bright. Fitch et al. ("Orientation Correlation", BMVC 2002) correlate directions with
+their sign. Angles are doubled as in structure tensors (Bigun and Granlund, ICCV 1987). In each round the target is
+resampled at the position of the round before. So the last peak lies in the centre, where the parabola fit has no bias.
 """
 
 from collections.abc import Callable
@@ -228,7 +227,7 @@ def in_blocks(
     xy1: NDArray[np.float64],
     block: int,
 ) -> tuple[NDArray[np.float64], ...]:
-    """Results of a function of point pairs (N, 2), N 1 or more, called a block at a time and concatenated."""
+    """Results of a function of point pairs (N, 2), evaluated in blocks and concatenated; N is 1 or more."""
     parts = [
         measure(torch.from_numpy(xy0[start : start + block]), torch.from_numpy(xy1[start : start + block]))
         for start in range(0, len(xy0), block)

@@ -30,7 +30,8 @@ class Region:
     Attributes:
         linear: 2×2, steps (x, y) in the target that the grids predict for steps in the reference.
         core: The part, reference pixels; None: the whole image.
-        area_fraction: Of the area of all regions of the pair, 0 to 1: it gets as much of the maximum of matches.
+        area_fraction: Fraction of the area of all regions of the pair, 0 to 1; the region gets this fraction of the
+            maximum number of matches.
     """
 
     linear: NDArray[np.float64]
@@ -40,9 +41,9 @@ class Region:
 
 @limit_threads()
 def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: Region, settings: Settings) -> Matches:
-    """Thin the matches of a pass and, where the settings say so, refine and densify them.
+    """Thin the matches of a pass and, if the settings require it, refine and densify them.
 
-    Refined matches are measured again on the pixels (:func:`s2match.matching.subpixel.refine`). Where none is left,
+    Refined matches are measured again on the pixels (:func:`s2match.matching.subpixel.refine`). Where no match is left,
     points are searched for by orientation correlation alone (:func:`s2match.matching.densify.fill`).
 
     Args:
@@ -83,11 +84,11 @@ def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: R
 
 
 def _on_valid(matches: Matches, images: tuple[GreyImage, GreyImage]) -> Matches:
-    """Matches on valid pixels of both images: refinement moves some off."""
+    """Matches on valid pixels of both images; refinement can move points to invalid pixels."""
     return matches.subset(images[0].valid_at(matches.xy0) & images[1].valid_at(matches.xy1))
 
 
 def _linear_of(matches: Matches, options: FitOptions) -> NDArray[np.float64] | None:
-    """2×2, steps (x, y) in the reference to steps in the target by an affine fit; None where it is no evidence."""
+    """2×2, steps (x, y) in the reference to steps in the target by an affine fit; None if the fit is rejected."""
     affine = best_model(matches, options.using("affine").with_min_threshold(_ROUGH_PX))
     return None if affine is None or failure_of(matches, affine) else affine.matrix[:2, :2]

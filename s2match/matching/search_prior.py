@@ -61,7 +61,7 @@ class SearchPrior:
 def by_matches(
     matches: Matches, reference: HasGrid, target: HasGrid, options: FitOptions = DEFAULT_FIT
 ) -> SearchPrior | None:
-    """The prior by a model of the matches; None where they are no evidence.
+    """The prior by a model of the matches; None if no model is accepted.
 
     Args:
         matches: Matches of the two images, down to a low confidence.
@@ -81,7 +81,7 @@ def by_matches(
 
 
 def by_georeference(reference: HasGrid, target: HasGrid) -> SearchPrior | None:
-    """The prior by the georeferences; None where an image has none."""
+    """The prior by the georeferences; None if an image has none."""
     if not comparable(reference, target):
         return None
     _LOG.info("search prior: georeference, radius %.0f px", _GEOREFERENCE_RADIUS_PX)
@@ -99,7 +99,7 @@ def common_cells(
         prior: Predicted positions of the reference's points in the target.
 
     Returns:
-        (rows, columns) bool of the reference and of the target; None where most cells are common, or none is.
+        (rows, columns) bool of the reference and of the target; None if most cells are common, or none.
     """
     columns, rows = (-(-side // CELL_PX) for side in reference)
     target_xy = prior.map_points((grid_points(np.arange(columns), np.arange(rows)) + 0.5) * CELL_PX)

@@ -33,13 +33,13 @@ def match_rasters(
 ) -> Matches:
     """Match two images at once.
 
-    Where they share only a part of their ground, a second pass matches that part alone: attention is spread over all
-    that the network sees.
+    If they share only a part of their ground, a second pass matches that part alone, because attention is spread over
+    the whole input of the network.
 
     Args:
         matcher: The network.
-        reference: Image whose points come out as ``xy0``.
-        target: Image whose points come out as ``xy1``.
+        reference: Image of ``xy0``.
+        target: Image of ``xy1``.
         settings: Confidence, options of the fit that locates the common ground, and post-processing.
         progress: Called with the fraction done, 0 to 1.
 

@@ -43,7 +43,7 @@ class WindowPair:
         bands: (R, 2) for each row of cells of ``reference`` the first row of cells of ``target`` that is searched, and
             the one after the last.
         linear: 2×2, steps (x, y) in the reference to steps in the target, at the centre of the core.
-        area_fraction: Of the area of all cores, 0 to 1.
+        area_fraction: Fraction of the area of all cores, 0 to 1.
     """
 
     core: Window

@@ -1,4 +1,4 @@
-"""Match images of any size: a coarse pass predicts where to search, windows are matched one by one."""
+"""Match images of any size: a coarse pass predicts the position of each window, windows are matched one by one."""
 
 import logging
 import math
@@ -45,7 +45,7 @@ def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
 
     Raises:
         UnreadableImageError: A file is damaged.
-        NoValidPixelsError: An image holds nothing but nodata and what is masked.
+        NoValidPixelsError: An image contains only nodata and masked pixels.
     """
     sides = (*reference.size, *target.size)
     scale = 1.0 if in_one_pass(reference, target) else REDUCED_SIDE_PX / max(sides)
@@ -65,13 +65,13 @@ def match_grids(
     settings: Settings,
     progress: Callable[[float], None] | None = None,
 ) -> Matches:
-    """Match two images of any size in windows; memory does not grow with it.
+    """Match two images of any size in windows; memory does not grow with the size.
 
     Args:
         matcher: The network.
         grids: Reference and target, at the size to match at.
-        previews: Both, small enough for one pass. Its matches predict where each window is searched for, or else the
-            georeference. Without either, nothing is matched.
+        previews: Both images, small enough for one pass. Their matches, or else the georeference, predict the position
+            of each window in the target. Without both, nothing is matched.
         settings: Confidence, search radius, coverage and post-processing.
         progress: Called with the fraction done, 0 to 1.
 
@@ -106,7 +106,7 @@ def match_grids(
 def _search_prior(
     matcher: Matcher[Any], grids: tuple[Grid, Grid], previews: tuple[Raster, Raster], settings: Settings
 ) -> SearchPrior | None:
-    """Where points of the reference are expected in the target; None where neither matches nor georeference tell."""
+    """Predicted positions of the reference's points in the target; None without matches and georeference."""
     prior = by_matches(coarse_matches(matcher, *previews, settings), *previews, settings.fit_options)
     return by_georeference(*grids) if prior is None else prior.resized(previews, grids)
 

@@ -49,12 +49,12 @@ class Field:
     A point (x, y) goes to ``matrix @ (x, y, 1)`` plus the sum over rows r and columns c of ``coefficients[r, c] *
     b(u - c) * b(v - r)``. Here (u, v) is ``((x, y) - origin_px) / spacing_px``, and b the uniform cubic B-spline:
     ``2/3 - t² + |t|³/2`` for |t| < 1, ``(2 - |t|)³/6`` for 1 ≤ |t| < 2, and 0 beyond. So control point (r, c) lies at
-    ``origin_px + spacing_px * (c, r)``, and further than two squares from all of them only the affine part is left.
+    ``origin_px + spacing_px * (c, r)``. Further than two spacings from all control points only the affine part is left.
 
     Attributes:
         matrix: 3×3 affine part, GDAL frame.
-        origin_px: The first control point (x, y), reference pixels.
-        spacing_px: Between control points.
+        origin_px: Control point (0, 0), as (x, y) in reference pixels.
+        spacing_px: Spacing of the control points, reference pixels.
         coefficients: (rows, columns, 2) displacement (x, y) in target pixels.
         penalty: Weight of the bending penalty in the fit, relative to 1 for each match.
     """
@@ -77,11 +77,11 @@ class Field:
         return np.asarray(self.origin_px + self.spacing_px * grid_points(x, y))
 
     def leverage(self, fitted: NDArray[np.float64], xy: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-        """Variance of the field, if it was fitted to points with independent errors of 1 px.
+        """Variance of the field when fitted to points with independent errors of 1 px.
 
         The covariance of its parameters is the inverse of the penalised normal matrix (Wahba, "Bayesian 'confidence
-        intervals' for the cross-validated smoothing spline", JRSS B 1983). So it includes the bending that the penalty
-        suppresses.
+        intervals' for the cross-validated smoothing spline", JRSS B 1983). So it includes the smoothing bias of the
+        penalty.
 
         Args:
             fitted: (N, 2) reference pixels that the field was fitted to.
@@ -101,7 +101,7 @@ class Field:
         return variance, float(np.sum(normal * covariance))
 
     def _variances(self, covariance: NDArray[np.float64], xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(N,) variances at points (N, 2), by the covariance of the parameters."""
+        """(N,) variances at points (N, 2), from the covariance of the parameters."""
         rows, columns = self.coefficients.shape[:2]
         grid_xy = self._grid_xy(xy)
         control, values = _basis(grid_xy, rows, columns)
@@ -137,7 +137,7 @@ def fit_fields(
     threshold_px: float,
     smoothness: Sequence[float],
 ) -> list[Field]:
-    """Fit fields of several smoothness to points that contain outliers.
+    """Fit fields of different smoothness to points that contain outliers.
 
     Iteratively reweighted, penalised least squares. The weights are Tukey's biweight of the distance from the field,
     whose cutoff decreases (graduated non-convexity, Blake and Zisserman, "Visual Reconstruction", 1987).
@@ -145,7 +145,7 @@ def fit_fields(
     Args:
         xy0: (N, 2) reference pixels, at least one.
         xy1: (N, 2) target pixels.
-        start: 3×3 affine map near most inliers.
+        start: 3×3 affine map that most inliers are close to.
         threshold_px: Largest distance of an inlier from the field, target pixels.
         smoothness: Weight of the bending penalty of each field, relative to the points in one square between control
             points.
@@ -189,7 +189,7 @@ class _Square:
 
 
 def _squares(grid_xy: NDArray[np.float64], rows: int, columns: int) -> list[_Square]:
-    """Points at (N, 2) positions in the grid of control points, square by square."""
+    """Groups of points (N, 2), one for each square of the control-point grid; positions in units of that grid."""
     cell = np.clip(np.floor(grid_xy), 0, [columns - 1, rows - 1]).astype(np.int64)
     order = np.lexsort(cell.T)
     first = np.flatnonzero(np.any(np.diff(cell[order], axis=0, prepend=-1), axis=1))

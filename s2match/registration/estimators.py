@@ -24,7 +24,7 @@ _CONFIDENCE = 0.9999
 def best_model(
     matches: Matches, options: FitOptions = DEFAULT_FIT, smoothness: float = SMOOTHNESS[0]
 ) -> Registration | None:
-    """The model with the most inliers, be that evidence or chance.
+    """The model with the most inliers; its significance is not tested.
 
     Affine models and homographies are fitted with OpenCV's USAC_MAGSAC (Barath et al., "MAGSAC++, a Fast, Reliable and
     Accurate Robust Estimator", CVPR 2020). For translations and similarities OpenCV has no MAGSAC; they are fitted with
@@ -44,7 +44,7 @@ def best_model(
 
 
 def best_models(matches: Matches, options: FitOptions, smoothness: Sequence[float]) -> list[Registration]:
-    """As :func:`best_model`: a field for each smoothness, one other model, or an empty list if there is none."""
+    """Models as by :func:`best_model`: a field for each smoothness, or a single other model; empty if there is none."""
     if len(matches) < SMALLEST_SAMPLE:
         return []
     model, threshold_px = options.model, options.threshold_px
@@ -62,7 +62,7 @@ def best_models(matches: Matches, options: FitOptions, smoothness: Sequence[floa
 def _with_residuals(
     model: str, matrix: NDArray[np.float64], field: Field | None, matches: Matches, threshold_px: float
 ) -> Registration:
-    """A model with the residuals of the matches."""
+    """A registration of a model, with the residuals and inliers of the matches."""
     zeros = np.zeros(len(matches))
     registration = Registration(model, matrix, zeros > 0, zeros, field=field)
     residual_px = np.linalg.norm(registration.apply(matches.xy0) - matches.xy1, axis=1)

@@ -1,4 +1,4 @@
-"""Whether the inliers of a model are evidence for it, or may agree by chance."""
+"""Significance of the inliers of a model: random matches, or a cluster of wrong ones, must not give as many."""
 
 import math
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ _SAMPLES = 256
 
 
 class Reason(StrEnum):
-    """Why matches give no registration; the values are stable."""
+    """Reasons why no model is accepted; the values are stable."""
 
     HARDLY_ANY_MATCHES = "hardly_any_matches"
     TOO_FEW_AGREE = "too_few_agree"
@@ -52,7 +52,7 @@ class FitFailure:
         reason: The reason.
         matches: Number of matches.
         inliers: Number of inliers of the best model.
-        required: Number of inliers that a registration needs.
+        required: Smallest number of inliers of a registration.
         scale: Smallest and largest scale of an implausible model, relative to the expected one; None for other reasons.
         mirrored: Whether an implausible model mirrors the image.
     """
@@ -130,7 +130,7 @@ def failure_of(
 
 
 def in_one_cluster(matches: Matches, inliers: NDArray[np.bool_]) -> bool:
-    """Whether inliers (N,) that were fitted to their neighbours lie in so few patches that they may be one cluster."""
+    """Whether inliers (N,) of a local affine fit lie in so few patches that they may be a single cluster."""
     return matches.raw_residual_px is not None and count_patches(matches, inliers) < MIN_PATCHES
 
 
@@ -140,7 +140,7 @@ def count_patches(matches: Matches, inliers: NDArray[np.bool_]) -> int:
 
 
 def required_inliers(matches: int) -> int:
-    """Number of inliers that a registration needs, of this many matches."""
+    """Smallest number of inliers that a registration of this many matches must have."""
     return math.ceil(MIN_INLIERS + CHANCE_FRACTION * matches)
 
 
@@ -161,7 +161,7 @@ def evidence_weight(matches: Matches, inliers: NDArray[np.bool_]) -> float:
 
 
 def _outweighs_clusters(ground: CommonGround, matches: Matches, registration: Registration) -> bool:
-    """Whether inliers outweigh any cluster of wrong matches, and cover a fraction of the common ground."""
+    """Whether inliers have more weight than any cluster of wrong matches, and cover enough of the common ground."""
     least = max(SMALL_WEIGHT, SMALL_FRACTION * ground.cells(registration.apply))
     return evidence_weight(matches, registration.inliers) >= least
 

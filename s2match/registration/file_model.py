@@ -42,7 +42,7 @@ class FrameModel:
 
     Attributes:
         matrix: 3×3; ``matrix @ (x, y, 1)`` of a point of the reference is its point of the target, up to scale.
-        control: B-spline part of a field; None for the models that are a matrix.
+        control: B-spline part of a field; None for the other models.
     """
 
     matrix: NDArray[np.float64]
@@ -56,7 +56,7 @@ class FrameModel:
 
 @dataclass(frozen=True)
 class FileModel:
-    """A registration that does not depend on the matched size.
+    """A registration in pixels of the files and in map coordinates; it does not depend on the matched size.
 
     Attributes:
         file_px: From pixels of the reference's file to pixels of the target's, GDAL frame. None if the target's file

@@ -1,4 +1,4 @@
-"""Fit a model to matches: which model, whether the matches are evidence for it, and whether it is plausible."""
+"""Fit a model to matches: choose it, test the significance of its inliers, and test whether it is plausible."""
 
 import logging
 from collections.abc import Sequence
@@ -47,10 +47,10 @@ def fit(
 ) -> Registration | FitFailure:
     """Fit a model to matches that contain outliers, see :func:`s2match.registration.estimators.best_model`.
 
-    There is no registration where so few matches agree that chance explains it
-    (:func:`s2match.registration.evidence.failure_of`), and where the model is implausible for ground seen from above:
-    mirrored, or scaled by more than 2 against ``expected``, anywhere among the matches. A homography or a field also
-    bends towards wrong matches. They are only tried where the inliers of one affine model are evidence by themselves.
+    A model is rejected if its inliers are not significant, that is, if random matches could give as many
+    (:func:`s2match.registration.evidence.failure_of`). It is also rejected if it is implausible for images from above:
+    mirrored, or scaled by more than 2 against ``expected``, anywhere among the matches. A homography or a field can
+    bend towards wrong matches. They are only tried if the inliers of an affine model are significant.
 
     Args:
         matches: The matches.
@@ -58,11 +58,11 @@ def fit(
             :func:`s2match.registration.model_selection.choose`.
         expected: 2×2 linear part that the grids of the images predict; None: the same scale and orientation.
         candidates: Models that ``auto`` chooses from, from the simplest.
-        ground: Where the images can match, see :func:`s2match.registration.evidence.common_ground`. Without it, small
-            common ground never registers.
+        ground: Where the images can match, see :func:`s2match.registration.evidence.common_ground`. Without it, inliers
+            in few patches are always rejected.
 
     Returns:
-        The registration, or why there is none.
+        The registration, or the reason why no model is accepted.
     """
     fitted = _fit_candidates(matches, options, candidates, ground)
     if not isinstance(fitted, FitFailure):
@@ -77,7 +77,7 @@ def fit(
 def _fit_candidates(
     matches: Matches, options: FitOptions, candidates: Sequence[str], ground: CommonGround | None
 ) -> Registration | FitFailure:
-    """The model and its inliers if they are evidence, be it plausible or not."""
+    """The model if its inliers are significant; its plausibility is not tested."""
     automatic = options.model == AUTO
     tried = tuple(candidates) if automatic else (options.model,)
     affine = best_model(matches, options.using("affine")) if automatic or options.model in _BENDING else None
@@ -105,7 +105,7 @@ def _without_bending(models: Sequence[str]) -> tuple[str, ...]:
 
 
 def _simplest(matches: Matches, options: FitOptions, candidates: Sequence[str]) -> Registration | None:
-    """The simplest model with nearly as many inliers as any.
+    """The simplest model with nearly the largest number of inliers.
 
     Used when matches lie in few patches. Held-out matches are then not independent, so cross-validation cannot rank the
     models.
@@ -124,7 +124,7 @@ def _select(matches: Matches, options: FitOptions, candidates: Sequence[str]) ->
 
 
 def _or_one_line(failure: FitFailure, xy: NDArray[np.float64]) -> FitFailure:
-    """The failure, or that the points (N, 2) lie on one straight line or in one place and determine no model."""
+    """The failure; changed to ``ONE_LINE`` if the points (N, 2) lie on one straight line or in one place."""
     if failure.reason is Reason.HARDLY_ANY_MATCHES:
         return failure
     across = np.linalg.svd(xy - xy.mean(axis=0), compute_uv=False)[-1]
@@ -134,9 +134,10 @@ def _or_one_line(failure: FitFailure, xy: NDArray[np.float64]) -> FitFailure:
 
 
 def _implausible(matches: Matches, registration: Registration, expected: NDArray[np.float64]) -> FitFailure | None:
-    """The failure of a model that mirrors or scales beyond 0.5 to 2 in any direction, against the expected 2×2 part.
+    """The failure of a model that mirrors, or scales by less than 0.5 or more than 2, against the expected 2×2 part.
 
-    A homography must be plausible wherever there are matches, and a field wherever it bends, so that it folds nowhere.
+    A homography is tested at all matches. A field is tested over its whole support, so that an accepted field does not
+    fold.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         linear = jacobian(registration.apply, _bending_points(matches, registration)) @ np.linalg.inv(expected)

@@ -43,8 +43,8 @@ class Registration:
     def invert(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 2) reference pixels of target pixels (N, 2), (x, y): the inverse of :meth:`apply`.
 
-        A field is inverted by Newton's method from its affine part. Points at which it does not converge, because the
-        field folds there, are not a number.
+        A field is inverted by Newton's method, started from its affine part. Points where the iteration does not
+        converge, because the field folds there, are NaN.
         """
         reference_xy = apply_matrix(np.asarray(np.linalg.inv(self.matrix), np.float64), xy)
         if self.field is None:

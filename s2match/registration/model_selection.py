@@ -1,4 +1,4 @@
-"""Model selection: the simplest model that predicts held-out matches as well as any."""
+"""Model selection: the simplest model whose error on held-out matches is within two standard errors of the smallest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -56,9 +56,9 @@ def choose(matches: Matches, options: FitOptions = DEFAULT_FIT, candidates: Sequ
 
     The simplest model is chosen whose error exceeds the best by at most two standard errors of the difference over the
     blocks. This is the rule of Breiman et al. ("Classification and Regression Trees", 1984) with two standard errors in
-    place of one. Where matches cover little of the image, a rotation or shear fitted to them errs far away from them,
-    and a shift does not. A field, with the smoothness that predicts best, is a candidate where there are enough matches
-    in enough blocks.
+    place of one. If matches cover little of the image, a rotation or shear fitted to them has large errors far away
+    from them. A shift does not. A field, with the smoothness that predicts best, is a candidate where there are enough
+    matches in enough blocks.
 
     Args:
         matches: The matches, with outliers.
@@ -96,7 +96,7 @@ def _enough_for_a_field(matches: Matches) -> bool:
 
 
 def _inliers_of_any(matches: Matches, candidates: Sequence[str], options: FitOptions) -> Matches:
-    """Inliers of any of the models: outliers of all of them would hide the differences."""
+    """Matches that are inliers of at least one model: other matches would hide the differences between models."""
     inliers = np.zeros(len(matches), bool)
     for model in candidates:
         # the field that bends most has the inliers of every field
@@ -108,7 +108,7 @@ def _inliers_of_any(matches: Matches, candidates: Sequence[str], options: FitOpt
 
 @dataclass(frozen=True)
 class _Fold:
-    """Blocks that are held out at once.
+    """Blocks that are held out together.
 
     Attributes:
         blocks: For each block the (n,) indices of its matches.
@@ -120,7 +120,7 @@ class _Fold:
 
 
 def _folds(xy: NDArray[np.float64]) -> list[_Fold]:
-    """The blocks of the image that hold points (N, 2), each in one fold."""
+    """The blocks of the image that contain points (N, 2), each in one fold."""
     if len(xy) == 0:
         return []
     low, longest = xy.min(axis=0), float(np.ptp(xy, axis=0).max())
@@ -154,7 +154,7 @@ class _Score:
 
 
 def _best_score(matches: Matches, folds: list[_Fold], options: FitOptions) -> _Score:
-    """The score of a model; of a field, with the smoothness that predicts best, and of equal ones the smoothest."""
+    """The score of a model; for a field, of the smoothness with the smallest error, and of equal ones the smoothest."""
     smoothness = SMOOTHNESS if options.model == FIELD else SMOOTHNESS[:1]
     errors = _held_out_errors(matches, folds, options, smoothness)
     scores = [_Score(*each) for each in zip(errors, smoothness, strict=True)]

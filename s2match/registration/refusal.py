@@ -1,4 +1,4 @@
-"""Why a pair was not registered, in words, with remedies to try."""
+"""Text for a pair without a registration: the cause, and remedies."""
 
 import math
 from dataclasses import dataclass, replace
@@ -103,7 +103,7 @@ def explain(pair: RefusedPair) -> Refusal:
 
 
 def _cause(failure: FitFailure, imported: bool = False) -> str:
-    """The cause by the numbers of points and inliers; imported points are tie points."""
+    """The cause as text, with the numbers of points and inliers. Imported points are called tie points."""
     point, points = ("tie point", "tie points") if imported else ("match", "matches")
     match failure.reason:
         case Reason.HARDLY_ANY_MATCHES:
@@ -147,7 +147,7 @@ def _clearer_images_advice(pair: RefusedPair, clouds: tuple[Mask, ...]) -> tuple
 
 
 def _coverage_text(pair: RefusedPair, clouds: tuple[Mask, Mask], clear: float) -> str:
-    """How much of the common ground is clear, and what covers the rest of each image."""
+    """Text: the clear fraction of the common ground, and the fractions of cloud, masks and nodata in each image."""
     parts = []
     for role, raster, cloud in zip(("reference", "target"), pair.previews, clouds, strict=True):
         fractions = {

@@ -12,9 +12,9 @@ from s2match.util.threads import limit_threads
 def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """Standard error of the model at points, by the residuals and the positions of its inliers.
 
-    It is that of a least-squares fit to the inliers, both axes together: small among many points, and larger with the
-    distance from them. Matches at their local affine fit are averages, which scatter less but are not independent.
-    So their raw residuals are included. Errors that all matches share are not.
+    It is that of a least-squares fit to the inliers, both axes together. It grows with the distance from the inliers.
+    Matches at their local affine fit are averages: their residuals are smaller, but not independent. So their raw
+    residuals are included. Errors that are common to all matches are not included.
 
     Args:
         registration: The model.

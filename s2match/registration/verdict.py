@@ -42,7 +42,7 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class Displacement:
-    """Displacement of the target over the common ground, by the model against the georeference.
+    """Displacement of the target over the common ground: model minus georeference.
 
     In metres east and north; or in map units along x and y, if the map names no reference system; or, without
     georeference, against equal pixel positions, in native pixels of the target to the right and down.
@@ -52,9 +52,9 @@ class Displacement:
         shift: Mean (east, north), (x, y) or (right, down).
         rms: Root mean square of the distances over the common ground.
         largest: Largest distance.
-        noise: ``rms`` that the errors of the model alone can cause: two standard errors (root mean square over the
-            common ground) plus :data:`SYSTEMATIC_PX` or :data:`REFINED_SYSTEMATIC_PX`. It is also the uncertainty of
-            the mean shift.
+        noise: Largest ``rms`` that the errors of the model alone can cause: two standard errors (root mean square over
+            the common ground) plus :data:`SYSTEMATIC_PX` or :data:`REFINED_SYSTEMATIC_PX`. It is also the uncertainty
+            of the mean shift.
         native_pixel: Side of a native pixel in metres, or 1 px.
         unit: Unit of all lengths: ``METRES``, ``MAP_UNITS`` or "px".
     """
@@ -88,14 +88,14 @@ class Verdict:
 def judge(reference: HasGrid, target: HasGrid, matches: Matches, registration: Registration | None) -> Verdict:
     """The verdict on a pair.
 
-    A pair is registered already if its model displaces the common ground, in the root mean square, by no more than its
-    own errors can. The corners alone are no measure: models are least accurate there.
+    A pair is registered already if the RMS displacement of the common ground by the model is not larger than the
+    uncertainty of the model. The whole common ground is used, because models are least accurate at the corners.
 
     Args:
         reference: The reference.
         target: The target. Without georeference, it must have the size of the reference to be registered already.
         matches: The matches that the model was fitted to.
-        registration: The model; None without enough evidence for one.
+        registration: The model; None if no model was accepted.
     """
     georeferenced = comparable(reference, target)
     if registration is None:
@@ -111,12 +111,13 @@ def in_words(verdict: Verdict) -> str:
     displacement = verdict.displacement
     if verdict.decision is Decision.UNKNOWN:
         if verdict.georeferenced:
-            reason = "the georeference alone tells how the images lie; the matches do not confirm it"
+            reason = "only the georeference relates the images; the matches do not confirm it"
         else:
-            reason = "neither the matches nor a georeference tell how the images lie"
+            reason = "neither the matches nor a georeference relate the images"
         return f"{verdict.decision}: {reason}"
     if displacement is None and verdict.georeferenced:
-        return f"register with this {verdict.model}: a reference system ends where the images lie, and tells no shift"
+        reason = "a reference system is not valid at the images, so the shift cannot be measured"
+        return f"register with this {verdict.model}: {reason}"
     if displacement is None:
         return f"register with this {verdict.model}: without georeference there is nothing to compare it with"
     sizes = _sizes(displacement)
@@ -151,7 +152,7 @@ def _directions(displacement: Displacement) -> str:
 
 
 def _digits(displacement: Displacement) -> int:
-    """Significant decimals: one where the noise is below ten."""
+    """Number of decimals: 1 if the noise is below ten."""
     return 1 if displacement.noise < 10 else 0
 
 
@@ -160,7 +161,7 @@ def _displacement(
 ) -> Displacement | None:
     """The displacement by a model.
 
-    None without georeference between images of different sizes, and where the reference system ends.
+    None if images of different sizes have no georeference, and if the CRS is not valid at the images.
     """
     xy = _samples(common_corners(reference, target))
     target_xy = registration.apply(xy)

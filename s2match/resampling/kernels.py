@@ -118,7 +118,7 @@ def _convolve(
     sampled: NDArray[np.bool_],
     kernel: Kernel,
 ) -> Floats:
-    """H×W values by a kernel at the positions where ``sampled`` is True, elsewhere 0."""
+    """H×W values, interpolated with a kernel where ``sampled`` is True, 0 elsewhere."""
     exact = image.dtype.itemsize <= 2 or image.dtype == np.float32
     clean: Floats = np.where(valid, image, 0).astype(np.float32 if exact else np.float64)
     taps = [2 * int(np.ceil(kernel.radius * stretch)) for stretch in points.stretch]

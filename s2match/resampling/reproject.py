@@ -81,10 +81,11 @@ def empty_patch(window: Window) -> Patch:
 
 
 def _transform_pairs(target: Grid, source: Grid) -> list[tuple[Affine, Affine]]:
-    """Transforms of two grids at every pair of full turns of longitude at which they may overlap.
+    """Pairs of transforms of two grids, with longitudes shifted by multiples of 360 degrees, for which they may
+    overlap.
 
-    Between reference systems GDAL knows longitudes from -180 to 180 degrees only, and within one it compares them as
-    numbers. So images that cross the 180th meridian, or count up to 360 degrees, are reprojected in parts.
+    GDAL reprojects only longitudes from -180 to 180 degrees. Within the same CRS it compares longitudes as numbers. So
+    images that cross the 180th meridian, or have longitudes up to 360 degrees, are reprojected in parts.
     """
     assert target.transform is not None and source.transform is not None
     if target.crs == source.crs:
@@ -93,7 +94,7 @@ def _transform_pairs(target: Grid, source: Grid) -> list[tuple[Affine, Affine]]:
 
 
 def _turned_transforms(grid: Grid, x_range: tuple[float, float] | None = None) -> list[Affine]:
-    """Transforms of a grid at the full turns of longitude that overlap a range of map x; None: -180 to 180 degrees."""
+    """Transforms of a grid, shifted by multiples of 360 degrees, that overlap a range of x; None: -180 to 180 degrees."""
     assert grid.transform is not None
     turn = full_turn(grid.crs)
     if turn is None:

@@ -18,7 +18,7 @@ def cells(values: NDArray[Any]) -> list[float | int | None]:
 
 
 def csv_lines(columns: Iterable[NDArray[Any]]) -> list[str]:
-    """Rows of numbers, separated by commas; unknown ones are empty."""
+    """Rows of numbers, separated by commas; missing numbers are empty."""
     rows = zip(*(cells(values) for values in columns), strict=True)
     return [",".join("" if value is None else repr(value) for value in row) for row in rows]
 
@@ -30,7 +30,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 
 
 def table_of(names: Sequence[str], rows: Sequence[Sequence[Any]], wanted: Sequence[str]) -> Table:
-    """Columns of numbers from rows; empty rows are left out, and empty cells are not a number.
+    """Columns of numbers from rows; empty rows are left out, and empty cells become NaN.
 
     Args:
         names: Names of the columns.
@@ -48,7 +48,7 @@ def table_of(names: Sequence[str], rows: Sequence[Sequence[Any]], wanted: Sequen
 
 
 def numbers(name: str, values: Iterable[Any]) -> NDArray[np.float64]:
-    """A column of cells as numbers; empty cells are not a number.
+    """A column of cells as numbers; empty cells become NaN.
 
     Raises:
         ValueError: A cell is not a number.

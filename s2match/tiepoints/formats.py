@@ -1,7 +1,7 @@
 """Files of tie points, written and read: GeoPackage, GeoJSON, CSV, GeoParquet and QGIS' points.
 
-GeoPackage and GeoParquet are those of geopandas. CSV and GeoJSON are written here: that takes no more lines, and no
-half a second for the import of geopandas.
+GeoPackage and GeoParquet are those of geopandas. CSV and GeoJSON are written here, because the import of geopandas
+takes half a second.
 """
 
 import csv
@@ -49,7 +49,7 @@ def write_tie_points(points: TiePoints, path: str | Path) -> None:
     """Write tie points in the format that the suffix names.
 
     A point lies at its X_MAP and Y_MAP: in GeoPackage and GeoParquet in the CRS of the target, in GeoJSON in WGS 84, as
-    RFC 7946 demands. Where the target has no georeference, it lies at X_MAP_REF and Y_MAP_REF.
+    RFC 7946 requires. If the target has no georeference, it lies at X_MAP_REF and Y_MAP_REF.
 
     Args:
         points: The tie points.
@@ -66,7 +66,7 @@ def write_tie_points(points: TiePoints, path: str | Path) -> None:
 
 
 def read_tie_points(path: str | Path, reference: Grid, target: Grid) -> TiePoints:
-    """Read the enabled tie points of a file that :func:`write_tie_points` wrote, perhaps edited since.
+    """Read the enabled tie points of a file that :func:`write_tie_points` wrote; the file may have been edited.
 
     Args:
         path: The file.

@@ -86,7 +86,7 @@ class TiePoints:
     def shift_px(self) -> NDArray[np.float64] | None:
         """(N, 2) shifts (right, down) in pixels of the target's file, against the georeference.
 
-        Without a georeference against equal pixel positions; None where the files then differ in size.
+        Without a georeference, shifts to the same pixel positions; None if the files then differ in size.
         """
         if comparable(self.reference, self.target):
             return predict(self.xy0_px, self.reference, self.target) - self.xy1_px

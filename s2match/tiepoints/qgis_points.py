@@ -27,7 +27,7 @@ _FURTHER = ("CONFIDENCE", "SIMILARITY", "SCATTER_PX", "CORRELATED", "OUTLIER")
 
 
 def write_qgis_points(points: TiePoints, path: Path) -> None:
-    """Write the file that lets QGIS georeference the target; outliers are disabled.
+    """Write a file of ground control points of the target for QGIS; outliers are disabled.
 
     Source coordinates are those in which QGIS shows the target: its map coordinates where it is georeferenced, or else
     pixels, y upwards.
@@ -45,7 +45,7 @@ def write_qgis_points(points: TiePoints, path: Path) -> None:
 
 
 def read_qgis_points(path: Path, reference: Grid, target: Grid) -> Table:
-    """The columns of tie points of such a file, perhaps saved by QGIS since.
+    """The columns of tie points of such a file, as written here or as saved by QGIS.
 
     Args:
         path: The file.
@@ -53,7 +53,8 @@ def read_qgis_points(path: Path, reference: Grid, target: Grid) -> Table:
         target: Every pixel of the target's file.
 
     Raises:
-        ValueError: The file is none of QGIS, lacks columns, or its coordinates are not of the reference.
+        ValueError: The file is not a QGIS points file, lacks columns, or its coordinates are not those of the
+            reference.
     """
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     wkt = lines.pop(0).removeprefix("#CRS:").strip() if lines and lines[0].startswith("#CRS:") else None
@@ -88,7 +89,7 @@ def _in_reference_crs(map_xy: NDArray[np.float64], wkt: str | None, reference: G
         reference: Every pixel of the reference's file.
 
     Raises:
-        ValueError: The CRS is unknown, or the coordinates are not of it.
+        ValueError: The CRS is unknown, or the coordinates are not valid in it.
     """
     if wkt is None or reference.crs is None:
         return map_xy

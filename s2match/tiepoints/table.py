@@ -46,7 +46,7 @@ _BEYOND = 0.01
 def columns_of(points: TiePoints) -> dict[str, Column]:
     """Columns of tie points by name, (N,) numbers each, rounded to their significant decimals.
 
-    Flags and counts are whole numbers where they are known. Missing values are "not a number".
+    Flags and counts are whole numbers, unless they are missing. Missing values are NaN.
     """
     count = len(points)
     shift_px, shift_m, residual_px = points.shift_px, points.shift_m, points.residual_xy_px
@@ -75,11 +75,11 @@ def columns_of(points: TiePoints) -> dict[str, Column]:
 
 
 def map_decimals(grid: Grid, step_px: float) -> int:
-    """Number of decimals of map coordinates, of pixels without a georeference.
+    """Number of decimals of map coordinates, or of pixels if there is no georeference.
 
     Args:
         grid: Every pixel of a file.
-        step_px: The last decimal, in pixels of the file, at most.
+        step_px: Largest value of the last decimal, in pixels of the file.
     """
     side = 1.0 if grid.transform is None else math.sqrt(abs(grid.transform.determinant))
     return max(0, math.ceil(-math.log10(side * step_px) - 1e-9))
@@ -95,8 +95,8 @@ def points_of(table: Mapping[str, NDArray[np.float64]], reference: Grid, target:
         target: Every pixel of the target's file.
 
     Raises:
-        TiePointError: A column is missing, a number is missing or out of range, a point lies outside of its image or
-            its map coordinates elsewhere, or too few points are enabled.
+        TiePointError: A column is missing, a number is missing or out of range, a point lies outside its image, its map
+            coordinates disagree with its pixels, or too few points are enabled.
     """
     missing = [name for name in _PIXELS if name not in table]
     if missing:
@@ -181,10 +181,10 @@ def _positions(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, grid: Gr
 
 
 def _check_map(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, xy: NDArray[np.float64], grid: Grid) -> None:
-    """Refuse rows whose map coordinates, where they are present, are not those of their pixels.
+    """Refuse rows whose map coordinates disagree with their pixels; missing map coordinates are ignored.
 
     Raises:
-        TiePointError: Map coordinates lie elsewhere than the pixels of their row.
+        TiePointError: Map coordinates disagree with the pixels of their row.
     """
     if not (x in rows and y in rows and grid.georeferenced):
         return
@@ -211,7 +211,7 @@ def _is_correlated(rows: Mapping[str, NDArray[np.float64]]) -> NDArray[np.bool_]
 
 
 def _optional(rows: Mapping[str, NDArray[np.float64]], name: str) -> NDArray[np.float64] | None:
-    """A column; None where it is missing.
+    """A column; None if it is missing in all rows.
 
     Raises:
         TiePointError: It is missing in some rows.

@@ -248,18 +248,18 @@ def test_the_list_as_json(dataset: Path, tmp_path: Path, capsys: Capture) -> Non
 
 
 SAYS_NOTHING = {
-    "figure of a list": (["--list", "--output", "{tmp}/result.png"], "--output says nothing about a list"),
-    "report of a list": (["--list", "--report", "{tmp}/report"], "--report says nothing about a list"),
-    "confidence of a list": (["--list", "--confidence", "0.8"], "--confidence says nothing about a list"),
-    "show a list": (["--list", "--show"], "--show says nothing about a list"),
+    "figure of a list": (["--list", "--output", "{tmp}/result.png"], "--output has no effect on a list"),
+    "report of a list": (["--list", "--report", "{tmp}/report"], "--report has no effect on a list"),
+    "confidence of a list": (["--list", "--confidence", "0.8"], "--confidence has no effect on a list"),
+    "show a list": (["--list", "--show"], "--show has no effect on a list"),
     "folder and files": (["--images", "a.tif", "b.tif", "--dataset_path", "{data}"], "--dataset_path is the folder"),
     "default beside tie points": (
         ["--from_tie_points", "{tmp}/t.csv", "--confidence", "0.8"],
-        "--confidence says how to match",
+        "--confidence is an option of matching",
     ),
     "no refinement beside tie points": (
         ["--from_tie_points", "{tmp}/t.csv", "--no-refine"],
-        "--no-refine says how to match",
+        "--no-refine is an option of matching",
     ),
     "windows in one pass": (["--coverage", "0.5", "--image_size", "256", "256"], "--coverage is about matching in"),
     "radius in one pass": (["--search_radius_m", "90"], "--search_radius_m is about matching in windows, and 1098 x"),

@@ -83,7 +83,7 @@ def test_bad_choices_are_refused(pair: tuple[Path, Path]) -> None:
     with pytest.raises(ImageSizeError, match="0 0"):
         Settings(image_size=(0, 0))
     for size in ((512, 512, 512), (512.5, 512), (512,), 512, "512"):
-        with pytest.raises(ImageSizeError, match="width and height"):
+        with pytest.raises(ImageSizeError, match="a width and a height"):
             Settings(image_size=size)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="confidense"):
         match_files(*pair, confidense=0.5)  # type: ignore[call-arg]

@@ -93,7 +93,7 @@ def test_of_a_product_the_image_in_it_is_named(tmp_path: Path) -> None:
     for folder, inside in ((safe, INSIDE), (tmp_path, f"{PRODUCT}/{INSIDE}")):
         with pytest.raises(DatasetError) as refused:
             open_dataset(folder)
-        assert f"holds no *_TCI.jp2 image itself. There are 1 in SAFE products below it, such as {inside}" in str(
+        assert f"contains no *_TCI.jp2 image itself. There are 1 in SAFE products below it, such as {inside}" in str(
             refused.value
         )
 

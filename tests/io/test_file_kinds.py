@@ -25,7 +25,7 @@ def test_complex_numbers_are_refused(
     profile = {"width": 100, "height": 100, "count": 1, "transform": GRID, "crs": UTM}
     with rasterio.open(radar, "w", driver="GTiff", dtype=dtype, **profile) as file:
         file.write(np.ones((1, 100, 100), np.complex64))
-    with pytest.raises(UnreadableImageError, match=r"radar\.tif holds complex numbers"):
+    with pytest.raises(UnreadableImageError, match=r"radar\.tif contains complex numbers"):
         read_grid(radar)
     code = model_inference.main(["--images", str(image), str(radar), "--output", str(tmp_path / "r.png")])
     err = capsys.readouterr().err

@@ -400,7 +400,7 @@ def test_cloud_needs_a_saturated_level_and_a_georeference(write_image: Writer) -
     nowhere = read_grid(write_image("b.png", texture(100, 100), None, driver="PNG"))
     usual = read_grid(write_image("c.tif", texture(100, 100)))
     for grid in (stretched, nowhere):
-        with pytest.raises(MaskError, match=f"Cloud cannot be told from {grid.scene.path.name}"):
+        with pytest.raises(MaskError, match=f"Cloud cannot be masked in {grid.scene.path.name}"):
             masked_grids(usual, grid, Masking(clouds=True))
     assert masked_grids(usual, usual, Masking(clouds=True))[0].masking.clouds
 
@@ -422,7 +422,7 @@ def test_masked_pixels_are_invalid_and_counted_apart_from_nodata(write_image: Wr
 
 def test_nothing_left(write_image: Writer) -> None:
     masking = Masking((Mask(write_image("mask.tif", np.ones((100, 200), np.uint8))),))
-    with pytest.raises(NoValidPixelsError, match=r"a\.tif holds nothing but nodata and what is masked"):
+    with pytest.raises(NoValidPixelsError, match=r"a\.tif contains only nodata and masked pixels"):
         read_raster(write_image("a.tif", texture(200, 100)), masking=masking)
 
 
@@ -534,7 +534,7 @@ def test_bad_masks_get_one_line_and_their_code(
         (["--mask", far], MaskError, "far.tif"),
         (["--mask", tmp_path / "none.gpkg"], MaskError, "none.gpkg"),
         (["--mask_values", 3], OptionError, "Mask values"),
-        (["--mask", all_of_it], NoValidPixelsError, "what is masked"),
+        (["--mask", all_of_it], NoValidPixelsError, "masked pixels"),
     ):
         assert run(tmp_path, *options)[0] == error.exit_code
         err = capsys.readouterr().err

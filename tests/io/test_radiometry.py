@@ -168,7 +168,7 @@ def test_a_snowy_product_is_not_all_white(write_image: Writer, tmp_path: Path) -
 
 def test_without_reflectance_there_is_no_cloud_mask(write_image: Writer) -> None:
     grid = read_grid(write_image("a.tif", (texture(SIDE, SIDE) * 10.0 + 9000).astype(np.uint16)))
-    with pytest.raises(MaskError, match=r"Cloud cannot be told from a\.tif"):
+    with pytest.raises(MaskError, match=r"Cloud cannot be masked in a\.tif"):
         masked_grids(grid, grid, CLOUDED)
 
 

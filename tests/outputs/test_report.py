@@ -152,7 +152,7 @@ def test_what_is_not_known_of_a_correction_is_called_unknown(tmp_path: Path) -> 
 
 def test_without_a_registration_it_says_why(tmp_path: Path) -> None:
     said = report(shifted_pair(right=5, wrong=5), tmp_path).said
-    assert "Not enough evidence: the georeference alone tells how the images lie" in said
+    assert "Not enough evidence: only the georeference relates the images" in said
     assert "There is no registration: there are only 10 matches" in said
     assert "To try: a lower confidence, such as 0.2" in said
     assert (tmp_path / "report" / "errors.png").exists() and not (tmp_path / "report" / "vectors.png").exists()

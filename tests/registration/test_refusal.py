@@ -184,6 +184,6 @@ def test_the_command_prints_the_cause(tmp_path: Path, write_image: Writer, capsy
         "too_few_agree",
         "one_cluster",
     )
-    assert said.startswith("verdict       not enough evidence: the georeference alone tells how the images lie")
+    assert said.startswith("verdict       not enough evidence: only the georeference relates the images")
     assert f"none: {found['registration_failure']['cause']}" in said and "lower confidence" not in said
     assert "nan" not in said and found["registration_failure"]["cause"] in (tmp_path / "report/index.html").read_text()

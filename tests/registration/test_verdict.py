@@ -70,10 +70,10 @@ def test_few_matches_are_not_enough() -> None:
     found = judged(seen((0, 0), count=11))
     assert found.decision is Decision.UNKNOWN and found.displacement is None
     assert in_words(found) == (
-        "not enough evidence: the georeference alone tells how the images lie; the matches do not confirm it"
+        "not enough evidence: only the georeference relates the images; the matches do not confirm it"
     )
     assert in_words(judged(seen((0, 0), count=11), BARE, BARE)) == (
-        "not enough evidence: neither the matches nor a georeference tell how the images lie"
+        "not enough evidence: neither the matches nor a georeference relate the images"
     )
 
 

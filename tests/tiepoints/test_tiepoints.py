@@ -619,8 +619,8 @@ BAD = {
     ),
     "not there": (["--from_tie_points", "{tmp}/t.csv"], TiePointError, "no file"),
     "not a table": (["--from_tie_points", "{tmp}/old.csv"], TiePointError, "lack the columns"),
-    "confidence": (["--from_tie_points", "{tmp}/old.csv", "--confidence", "0.5"], OptionError, "--confidence says how"),
-    "preset": (["--from_tie_points", "{tmp}/old.csv", "--preset", "fast"], OptionError, "--preset says how"),
+    "confidence": (["--from_tie_points", "{tmp}/old.csv", "--confidence", "0.5"], OptionError, "--confidence is an"),
+    "preset": (["--from_tie_points", "{tmp}/old.csv", "--preset", "fast"], OptionError, "--preset is an option of"),
 }
 
 
