@@ -81,8 +81,7 @@ def empty_patch(window: Window) -> Patch:
 
 
 def _transform_pairs(target: Grid, source: Grid) -> list[tuple[Affine, Affine]]:
-    """Pairs of transforms of two grids, with longitudes shifted by multiples of 360 degrees, for which they may
-    overlap.
+    """Pairs of transforms of two grids, shifted by multiples of 360 degrees of longitude, that may overlap.
 
     GDAL reprojects only longitudes from -180 to 180 degrees. Within the same CRS it compares longitudes as numbers. So
     images that cross the 180th meridian, or have longitudes up to 360 degrees, are reprojected in parts.
@@ -94,7 +93,7 @@ def _transform_pairs(target: Grid, source: Grid) -> list[tuple[Affine, Affine]]:
 
 
 def _turned_transforms(grid: Grid, x_range: tuple[float, float] | None = None) -> list[Affine]:
-    """Transforms of a grid, shifted by multiples of 360 degrees, that overlap a range of x; None: -180 to 180 degrees."""
+    """Transforms of a grid, shifted by multiples of 360°, that overlap a range of map x; None: -180 to 180 degrees."""
     assert grid.transform is not None
     turn = full_turn(grid.crs)
     if turn is None:
