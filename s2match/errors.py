@@ -1,12 +1,12 @@
-"""What can go wrong for a user: one base class, one sentence each, one exit code each.
+"""Errors that a user can cause: a base class, and for each error one sentence and one exit code.
 
 The command line prints the sentence and ends with the code. Code 1 is Python's own for an unexpected failure, 2 is
-argparse's for a malformed command, and 3 is the answer "matched, but no registration", which is no error.
+argparse's for a malformed command, and 3 means "matched, but no registration", which is not an error.
 """
 
 
 class S2MatchError(Exception):
-    """Base of every error a user can cause or meet; ``str(error)`` is one sentence for them."""
+    """Base class of all errors that a user can cause or meet; ``str(error)`` is one sentence for the user."""
 
     exit_code = 1
 
@@ -96,13 +96,13 @@ class PreparationError(S2MatchError):
 
 
 class MaskError(S2MatchError):
-    """A mask cannot be read, or says nothing about the images."""
+    """A mask cannot be read, or does not overlap the images."""
 
     exit_code = 24
 
 
 class TiePointError(S2MatchError):
-    """A file of tie points cannot be read, or its points are not of the images."""
+    """A file of tie points cannot be read, or its points do not belong to the images."""
 
     exit_code = 25
 

@@ -151,9 +151,9 @@ def create_matcher(settings: Settings) -> Matcher[Any]:
 
     Raises:
         DeviceError: The device does not exist.
-        UnknownWeightsError: The weights are no known name and no file.
+        UnknownWeightsError: The weights are neither a known name nor a file.
         WeightsDownloadError: Named weights could not be downloaded.
-        CorruptWeightsError: The file of the weights is no LoFTR.
+        CorruptWeightsError: The file of the weights is not a LoFTR checkpoint.
     """
     # PyTorch and kornia take seconds to import
     with nullcontext() if "torch" in sys.modules else without_garbage_collection():
@@ -186,7 +186,7 @@ def match_images(  # noqa: PLR0913
     settings: Settings,
     progress: Callable[[float], None] | None = None,
 ) -> Matches:
-    """Match two images, in one pass where their previews have every pixel of them, or else in windows.
+    """Match two images, in one pass if their previews are not reduced, or else in windows.
 
     There are six parameters because each image is a grid and a preview, which is read while the weights are loaded.
 
@@ -234,7 +234,7 @@ def register(
 def correct_and_evaluate(result: PairResult, request: CorrectionRequest) -> Improvement | None:
     """Write the corrected files, and measure how well the target agrees with the reference before and after.
 
-    Matches of a network are found again on the corrected target. Tie points that a file gave are moved with it.
+    The corrected target is matched again. Tie points of a file are moved by the correction instead.
 
     Args:
         result: A pair with a registration.
@@ -244,7 +244,7 @@ def correct_and_evaluate(result: PairResult, request: CorrectionRequest) -> Impr
         The agreement before and after; None where an image has no georeference to measure against.
 
     Raises:
-        CorrectionError: There is no registration, or it does more than shift where pixels must stay.
+        CorrectionError: There is no registration, or pixels must stay and the model is not a translation.
         S2MatchError: A file cannot be read or written; see :mod:`s2match.errors`.
     """
     correct(result, request)

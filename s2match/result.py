@@ -34,10 +34,10 @@ class PairResult:
         target: The image whose points are ``matches.xy1``.
         previews: Both images for figures; smaller than the matched size where they were matched in windows.
         matches: All matches above the confidence threshold.
-        registration: The model; None where the matches are not enough evidence for one.
+        registration: The model; None if no model was accepted.
         errors: Errors of all matches against the georeference; None where an image has no georeference.
         settings: The options that the pair was matched with.
-        failure: Why there is no registration; None with one.
+        failure: The reason why no model was accepted; None with a registration.
     """
 
     reference: HasGrid
@@ -72,8 +72,8 @@ class PairResult:
     def matrix(self) -> NDArray[np.float64] | None:
         """3×3 matrix from pixels of the reference's file to pixels of the target's file, GDAL frame.
 
-        ``matrix @ (x, y, 1)`` is the target's pixel, up to scale. None without a registration, where the model is a
-        field, and where the files have different reference systems, so that no matrix leads from one to the other.
+        ``matrix @ (x, y, 1)`` is the target's pixel, up to scale. None without a registration, if the model is a field,
+        and if the files have different reference systems: no single matrix then maps one to the other.
 
         Example:
             >>> import numpy as np, s2match
@@ -94,7 +94,7 @@ class PairResult:
 
     @cached_property
     def refusal(self) -> Refusal | None:
-        """The cause why there is no registration, in words, and advice; None with a registration."""
+        """The reason why no model was accepted, as text, and advice; None with a registration."""
         if self.failure is None:
             return None
         pair = RefusedPair(self.reference, self.target, self.previews, self.failure, self.matches.origin)
@@ -112,8 +112,8 @@ class PairResult:
         """The matches as a table with a point each, at its place in the target.
 
         The columns are those of files of tie points, in pixels of the files and in map coordinates:
-        docs/tie_points.md explains them. Points are in the CRS of the target; where it has no georeference, in that of
-        the reference; where neither has one, at the target's pixels with y upwards.
+        docs/tie_points.md explains them. Points are in the CRS of the target; if it has no georeference, in that of the
+        reference; if neither has one, at the target's pixels with y upwards.
 
         Raises:
             MissingExtraError: geopandas is not installed.

@@ -57,11 +57,11 @@ class Settings:
         confidence: Threshold that the confidence of every match exceeds, 0 to 1.
         geometry: Model to fit, one of :data:`s2match.registration.options.MODELS`, or ``auto`` to have it chosen.
         ransac_threshold_px: Largest distance of an inlier from the model, in pixels of the matched target. Fits that
-            only predict where to search use at least 1.5 px, and the one that measures scale and rotation 3 px.
+            only predict positions use at least 1.5 px, and the fit that measures scale and rotation at least 3 px.
         seed: Seed of the robust fits.
         max_points: Maximum number of matches, evenly spread over the image.
-        search_radius_m: Radius around its predicted position in which a window is searched for, metres on the ground.
-            None for the uncertainty of the prediction. It does not apply to images that are matched in one pass.
+        search_radius_m: Search radius around the predicted position of a window, in metres on the ground. None: by the
+            uncertainty of the prediction. Only for images that are matched in windows.
         refine: Whether to refine matches to sub-pixel accuracy, see :func:`s2match.matching.subpixel.refine`. None: if
             ``image_size`` is None.
         coverage: Fraction of the common ground that is matched, where images are matched in windows; above 0, up to 1.
@@ -71,9 +71,9 @@ class Settings:
             :func:`s2match.io.pair_grid.grids_of`.
         precision: Number format of the network, one of :data:`PRECISIONS`. The fastest depends on the processor. With
             ``float32`` the matches are the same on all of them, except for rounding.
-        nodata: Pixel value that means no data in both images, whatever the files say; NaN for none. None: the value of
-            each file.
-        offset: Pixel value that means reflectance 0 in 16-bit images, such as 1000. None: the value of each file.
+        nodata: Nodata value of both images, which overrides that of the files; NaN for none. None: the value of each
+            file.
+        offset: Pixel value of reflectance 0 in 16-bit images, such as 1000. None: the value of each file.
     """
 
     weights: str = BUNDLED

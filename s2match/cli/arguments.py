@@ -1,4 +1,4 @@
-"""Words of a command line as one namespace, whichever command they are for."""
+"""Command line arguments as one namespace, with or without a sub-command."""
 
 import argparse
 import sys

@@ -41,7 +41,7 @@ def run_pair(arguments: argparse.Namespace) -> bool:
     """Match a pair, or fit a model to its tie points, and write the outputs; whether there is a registration.
 
     Raises:
-        S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
+        S2MatchError: Any error that a user can cause or meet; see :mod:`s2match.errors`.
     """
     from s2match.outputs.targets import check_outputs
 
@@ -59,7 +59,7 @@ def run_pair(arguments: argparse.Namespace) -> bool:
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """The choices of a command line.
+    """The settings that a command line selects.
 
     Raises:
         S2MatchError: One is out of range.
@@ -100,7 +100,7 @@ def _request(arguments: argparse.Namespace) -> "CorrectionRequest | None":
     """The files to correct; None for none.
 
     Raises:
-        OptionError: Options say how to correct, and nothing is to be corrected; or a resampling is unknown.
+        OptionError: There are options of a correction without ``--coregister``, or the resampling is unknown.
     """
     if arguments.coregister is None:
         for name in ("apply_to", "resampling", "no_resample", "overwrite"):
@@ -132,7 +132,7 @@ def _result(reference: Scene, target: Scene, arguments: argparse.Namespace) -> "
 
 
 def _refuse_window_options(reference: Scene, target: Scene, arguments: argparse.Namespace, settings: Settings) -> None:
-    """Refuse options of matching in windows where images are matched in one pass.
+    """Refuse options of matching in windows if the images are matched in one pass.
 
     Raises:
         OptionError: There is one.

@@ -1,1 +1,1 @@
-"""Corrected files, and what the correction brought."""
+"""Corrected files, and the agreement before and after."""

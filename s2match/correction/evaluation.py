@@ -34,8 +34,8 @@ _LOG = logging.getLogger(__name__)
 class Agreement:
     """The agreement of a target with the reference, on ground that is valid in both.
 
-    Errors are those of the inliers of a model, so that wrong matches do not count, or of all matches where no model can
-    be fitted. A value that cannot be measured is "not a number".
+    Errors are those of the inliers of a model, to exclude wrong matches, or of all matches if no model can be fitted. A
+    value that cannot be measured is NaN.
 
     Attributes:
         matches: Number of matches with an error.
@@ -143,7 +143,7 @@ def measure_improvement(
 
 
 def _inliers(result: PairResult, matches: Matches, ground: CommonGround) -> NDArray[np.bool_]:
-    """(N,) inliers of a model that is fitted to matches as that of the pair was; all where there is no model."""
+    """(N,) inliers of a model, fitted to matches with the options of the pair; all True if there is no model."""
     fitted = fit(matches, result.settings.fit_options, ground=ground)
     return np.ones(len(matches), np.bool_) if isinstance(fitted, FitFailure) else fitted.inliers
 
@@ -162,7 +162,7 @@ def _corrected_grid(corrected: Path, before: Grid) -> Grid:
 
 
 def _previews(grids: tuple[Grid, Grid, Grid]) -> tuple[Raster, Raster, Raster]:
-    """The images of three grids of one size, at most 2048 px along the longer side."""
+    """The images of three grids of the same size, at most 2048 px along the longer side."""
     size = grids[0].size
     if max(size) > ONE_PASS_PX:
         size = fit_size(size, ONE_PASS_PX)

@@ -24,8 +24,8 @@ class SimilarityMetrics:
     """Similarity of two images.
 
     Attributes:
-        similarity: Mean structural similarity, -1 to 1; not a number without a common pixel.
-        mutual_information: Mutual information of the grey levels, bits; not a number without a common pixel.
+        similarity: Mean structural similarity, -1 to 1; NaN without a common pixel.
+        mutual_information: Mutual information of the grey levels, bits; NaN without a common pixel.
     """
 
     similarity: float
@@ -50,7 +50,7 @@ class ImagePairs:
 
 
 def similarity_metrics(parts: Iterable[ImagePairs]) -> SimilarityMetrics:
-    """Similarity of two images that are given part by part, in memory for one part."""
+    """Similarity of two images, computed part by part with the memory of one part."""
     total, count = 0.0, 0
     joint = np.zeros((_LEVELS, _LEVELS))
     for part in parts:

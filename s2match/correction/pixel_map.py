@@ -102,7 +102,7 @@ class Correction:
             source: Every pixel of the target's file, or of one that passes :func:`require_same_footprint`.
 
         Raises:
-            CorrectionError: The model does more than shift, or the reference has no georeference.
+            CorrectionError: The model is not a translation, or the reference has no georeference.
         """
         reference, target = self.reference_file, self.target_file
         if reference.transform is None:
@@ -144,7 +144,8 @@ class PixelMap:
             xy: (N, 2) positions (x, y).
 
         Returns:
-            (N, 2) positions (x, y); they may lie outside of the file, and are not finite where a reference system ends.
+            (N, 2) positions (x, y); they may lie outside of the file, and are not finite outside the valid area of a
+            CRS.
         """
         correction = self.correction
         matched = from_file(correction.reference, xy * self.output.step_px)
@@ -171,15 +172,15 @@ class PixelMap:
 
 
 def require_same_footprint(source: Grid, target: Grid) -> None:
-    """Refuse a file that does not have the footprint of a target, and cannot be corrected with it.
+    """Refuse a file that does not have the footprint of the target.
 
     Args:
         source: Every pixel of the file.
         target: Every pixel of the target's file.
 
     Raises:
-        CorrectionError: It has another reference system or shows other ground than the target; or, where one of them
-            has no georeference, its size is not the target's, nor, where neither has one, a multiple or a part.
+        CorrectionError: Its reference system or footprint differs from that of the target. If one of them has no
+            georeference, the sizes must be equal. If neither has one, the sizes must be equal up to a whole factor.
     """
     name = source.scene.path.name
     if source.georeferenced and target.georeferenced:

@@ -73,14 +73,14 @@ def check_request(request: CorrectionRequest, target: Scene) -> None:
 
 @limit_threads()
 def correct(result: PairResult, request: CorrectionRequest) -> None:
-    """Write the corrected files; where pixels must stay, with a moved georeference.
+    """Write the corrected files: resampled, or, without a resampling kernel, with a moved georeference.
 
     Args:
         result: A pair with a registration.
         request: The files to correct, and how.
 
     Raises:
-        CorrectionError: There is no registration, or it is more than a translation where pixels must stay.
+        CorrectionError: There is no registration, or pixels must stay and the model is not a translation.
         UnreadableImageError: A file is missing, not an image, or damaged.
         OutputError: A file cannot be written.
     """

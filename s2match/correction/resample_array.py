@@ -72,7 +72,7 @@ def area_to_read(points: SamplePoints, size: tuple[int, int], resampling: str) -
 
 
 def as_type(values: NDArray[np.generic], dtype: np.dtype[Any], nodata: float | None) -> NDArray[np.generic]:
-    """Valid values, rounded and clipped to a type; those that equal the nodata value become the next one."""
+    """Valid values, rounded and clipped to a type; values equal to the nodata value become the next value."""
     if dtype.kind in "iu" and values.dtype != dtype:
         limits = np.iinfo(dtype)
         values = np.clip(np.rint(values), limits.min, limits.max)
@@ -83,7 +83,7 @@ def as_type(values: NDArray[np.generic], dtype: np.dtype[Any], nodata: float | N
 
 
 def _next_value(value: float, dtype: np.dtype[Any]) -> float:
-    """The next larger value of a type, or the next smaller one of the largest."""
+    """The next larger value of a type; for the largest value, the next smaller one."""
     if dtype.kind == "f":
         return float(np.nextafter(dtype.type(value), dtype.type(np.inf)))
     return value + 1 if value < np.iinfo(dtype).max else value - 1

@@ -60,9 +60,9 @@ def write_resampled(pixel_map: PixelMap, out: Path, resampling: str) -> None:
     """Write a corrected file, as a Cloud Optimized GeoTIFF; every pixel is resampled once, from the original.
 
     Pixels without data do not contribute to others. Where the file has no data, its nodata value is written, or 0 in
-    ESA's files; floating files without one get "not a number", others a mask. Values that would become the nodata value
-    are changed by the smallest step of their type. Files of classes (a colour table, or one integer band and a name
-    such as ``…_SCL_20m`` or ``…_mask``) are never averaged.
+    ESA's files; floating-point files without one get NaN, others a mask. Values that would become the nodata value are
+    changed by the smallest step of their type. Files of classes (a colour table, or one integer band and a name such as
+    ``…_SCL_20m`` or ``…_mask``) are never averaged.
 
     Args:
         pixel_map: From the pixels to write to those of the file.
@@ -98,7 +98,7 @@ def write_moved(correction: Correction, source: Grid, out: Path) -> None:
     Raises:
         UnreadableImageError: The file cannot be read.
         OutputError: ``out`` cannot be written.
-        CorrectionError: The model does more than shift, or the reference has no georeference.
+        CorrectionError: The model is not a translation, or the reference has no georeference.
     """
     transform, crs = correction.moved_transform(source), correction.reference_file.crs
     with opened(source.scene.path) as file:
@@ -157,7 +157,7 @@ def _read_valid(source: _Source, bands: NDArray[np.generic], area: Window) -> ND
 
 
 def _radiometry(file: rasterio.DatasetReader, source: Grid) -> Radiometry:
-    """Radiometry that a file was matched with, or else what it declares; of classes the declared nodata alone."""
+    """Radiometry that a file was matched with, or else that it declares; for class files only the declared nodata."""
     radiometry = source.radiometry or radiometry_of(file, AS_FILES_SAY)
     if not _has_classes(file):
         return radiometry

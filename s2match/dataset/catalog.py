@@ -26,7 +26,7 @@ def list_scenes(folder: str | Path) -> tuple[Scene, ...]:
     """List the true-colour images of a folder, sorted by file name.
 
     Level-1C images (``*_TCI.jp2``) are listed. A folder without any lists its Level-2A images (``*_TCI_10m.jp2``,
-    ``*_TCI_20m.jp2`` and ``*_TCI_60m.jp2``). So an index counts files of one kind.
+    ``*_TCI_20m.jp2`` and ``*_TCI_60m.jp2``). So an index counts files of the same level.
 
     Args:
         folder: The folder; subfolders are not searched.
@@ -54,7 +54,7 @@ def _matches(name: str, pattern: str) -> bool:
 
 
 def open_dataset(folder: str | Path) -> tuple[Path, tuple[Scene, ...]]:
-    """List the images of a dataset folder; where it holds none, those of the sample below it.
+    """List the images of a dataset folder, or those of the sample below it if it contains none.
 
     Args:
         folder: The dataset folder.

@@ -44,7 +44,7 @@ class Offer:
     Attributes:
         name: Its file name, in the dataset folder, too.
         origin: Its path in the source, for messages.
-        size: Its size in bytes; None where the source does not say.
+        size: Its size in bytes; None if the source does not give it.
         open: Opens it for reading; raises UnreadableImageError where that fails.
     """
 
@@ -123,7 +123,7 @@ def prepare(
         The images that were copied, skipped and rejected.
 
     Raises:
-        PreparationError: The source cannot be used, or has different files of one name.
+        PreparationError: The source cannot be used, or contains different files of the same name.
         OutputError: The dataset folder cannot be written to.
     """
     if source is None:
@@ -210,7 +210,7 @@ def place_offers(offers: tuple[Offer, ...], folder: Path, *, progress: bool = Tr
 
 
 def merge_duplicates(offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
-    """Keep the first of the offers with one name and the same content.
+    """Keep the first of several offers with the same name and content.
 
     Args:
         offers: The images of a source.
@@ -219,7 +219,7 @@ def merge_duplicates(offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
         Offers with different names.
 
     Raises:
-        PreparationError: Two files of one name differ, or cannot be read to compare them.
+        PreparationError: Two files of the same name differ, or cannot be read to compare them.
     """
     by_name: dict[str, Offer] = {}
     for offer in offers:

@@ -1,9 +1,9 @@
 """Coarse matching by dual softmax (section 3.3 of the LoFTR paper), in blocks of rows.
 
 A score is the scaled dot product of a token of image 0 (row) and one of image 1 (column). The confidence of a pair is
-the product of its probabilities in the softmax over its row and in the softmax over its column. The score matrix is
-never held as a whole: both probabilities are at most 1, so only entries whose row probability exceeds the threshold can
-be matches. These few are kept while the column sums accumulate, and completed afterwards.
+the product of its probabilities in the softmax over its row and in the softmax over its column. The whole score matrix
+is never in memory. Both probabilities are at most 1, so only entries whose row probability exceeds the threshold can be
+matches. These few entries are kept while the column sums accumulate. Then their confidence is computed.
 """
 
 from collections.abc import Iterable, Iterator

@@ -3,9 +3,10 @@
 Differences to kornia:
 
 - Backbone: BatchNorm is folded into the convolutions, images are in channels-last layout, and features are computed
-  once per image (:mod:`s2match.loftr.backbone`). It runs in half precision where the device is faster in it.
+  once per image (:mod:`s2match.loftr.backbone`). It runs in half precision if that is faster on the device.
 - Transformers: linear attention multiplies in another order (:mod:`s2match.loftr.linear_attention`).
-- Masks: tokens of invalid cells are left out instead of masked; a masked token adds nothing to a sum or a softmax.
+- Masks: tokens of invalid cells are removed instead of masked. The result is the same, because a masked token adds
+  nothing to a sum or a softmax.
 - Coarse matching: dual softmax in blocks of rows, without the score matrix (:mod:`s2match.loftr.coarse_matching`).
 - Fine matching: with few matches the fine features are computed in their windows only.
 """

@@ -26,7 +26,7 @@ class EncoderLayer(ABC):
 
     @torch.no_grad()
     def __init__(self, layer: Any) -> None:
-        """Take the weights of kornia's layer, which is already on its device and in its number format."""
+        """Store the weights of kornia's layer, which must already have its device and number format."""
         self._layer = layer
         channels = len(layer.k_proj.weight)
         self._heads = channels // layer.dim
@@ -99,7 +99,7 @@ class LocalFeatureTransformer:
     """kornia's ``LocalFeatureTransformer``: alternating layers of self- and cross-attention of two images."""
 
     def __init__(self, layers: Sequence[tuple[EncoderLayer, str]]) -> None:
-        """Take layers, each with its kind of attention: "self" or "cross"."""
+        """Store layers, each with its kind of attention: "self" or "cross"."""
         self.layers = tuple(layers)
 
     @classmethod

@@ -1,8 +1,8 @@
 """Robust local affine fit of match displacements, one per match, from the matches in the cells around it.
 
 A single fine match is noisy and biased towards the centre of its window, while neighbouring matches share nearly one
-affine displacement. The fit smooths the points, and its residual and weight tell wrong matches, as grid-based motion
-statistics do (Bian et al., "GMS", CVPR 2017). Fitted by iteratively reweighted least squares with the Geman-McClure
+affine displacement. The fit smooths the points. Its residual and weight identify wrong matches, as in grid-based motion
+statistics (Bian et al., "GMS", CVPR 2017). Fitted by iteratively reweighted least squares with the Geman-McClure
 weights 1 / (1 + r²)².
 """
 
@@ -41,8 +41,8 @@ class LocalFit:
         raw_residual_px: (N,) distance between the match's own displacement and the fitted one.
         precision: (N,) leave-one-out precision (inverse variance, px⁻²) of the fit at the match; lower where neighbours
             lie on one side.
-        inlier_fraction: (N,) robust weight of the neighbours over their weight before the fit, the match itself left
-            out.
+        inlier_fraction: (N,) sum of the robust weights of the neighbours, divided by that of their weights before the
+            fit; without the match itself.
     """
 
     displacement: Tensor

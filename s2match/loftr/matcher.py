@@ -121,8 +121,8 @@ class LoftrMatcher:
     ) -> Matches:
         """Matches of two images.
 
-        There are none on invalid pixels, nor within the border of one or two cells that the weights define. Points of
-        the reference are centres of 8 px cells; points of the target are refined.
+        There are no matches on invalid pixels, or within a border of one or two cells (a parameter of the weights).
+        Points of the reference are centres of 8 px cells; points of the target are refined.
 
         Args:
             reference: Image of ``xy0``.

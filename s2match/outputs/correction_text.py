@@ -10,7 +10,7 @@ UNCERTAIN = "whether the correction helped is unknown: the images share too litt
 
 
 def warning_line(improvement: Improvement | None) -> str | None:
-    """Warning that the correction did not help, or that this is unknown; None where it helped."""
+    """Warning that the agreement did not improve, or that this is unknown; None if it improved."""
     if improvement is None or improvement.better:
         return None
     if improvement.better is None:

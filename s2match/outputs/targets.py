@@ -1,4 +1,4 @@
-"""The files of a result, checked before the matching begins."""
+"""Output files of a result, and their checks before matching."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

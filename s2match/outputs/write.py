@@ -21,8 +21,8 @@ def write_outputs(
 ) -> str:
     """Write the files of a result, and return the summary with their names.
 
-    Corrected files are written before, by :func:`s2match.pipeline.correct_and_evaluate`. Without a registration there
-    are none, and the last line says so.
+    Corrected files are written before, by :func:`s2match.pipeline.correct_and_evaluate`. Without a registration they
+    are not written, and the last line is a note about this.
 
     Args:
         result: The result.

@@ -34,7 +34,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 
 def check_writable(path: str | Path) -> None:
-    """Check that a file can be written, before the work whose result it is to hold.
+    """Check that a file can be written, before the work on its content starts.
 
     Args:
         path: The file; if it exists, it stays as it is.
@@ -63,7 +63,7 @@ def check_outputs_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None
 
 
 def check_folder(path: str | Path) -> None:
-    """Check that files can be written to a folder, before the work whose results it is to hold.
+    """Check that files can be written to a folder, before the work on their content starts.
 
     Args:
         path: The folder; it may not exist yet, if its parent does.

@@ -8,10 +8,10 @@ _FIGURE_FORMATS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 
 
 def check_format(path: str | Path) -> None:
-    """Refuse a file name whose suffix is no image format that figures can be written in.
+    """Refuse a file name whose suffix is not an image format of figures.
 
     Raises:
-        OutputError: It is none.
+        OutputError: The suffix is not such a format.
     """
     if Path(path).suffix.lower() not in _FIGURE_FORMATS:
         raise OutputError(f"Cannot write {path}: its suffix must be one of {', '.join(_FIGURE_FORMATS)}.")

@@ -24,7 +24,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
         path: The file.
 
     Raises:
-        OutputError: The file cannot be written, or its suffix is no image format.
+        OutputError: The file cannot be written, or its suffix is not an image format.
     """
     check_format(path)
     # satellite images hardly repeat: run-length coding takes a fifth of the time and the files are as large

@@ -94,7 +94,7 @@ def _columns(result: PairResult) -> NDArray[np.float64]:
 
 
 def _shift_px(result: PairResult) -> NDArray[np.float64]:
-    """(N, 2) shift against the georeference; without one against the same pixel, where both images have one size."""
+    """(N, 2) shift against the georeference; without one against the same pixel, if both images have the same size."""
     matches, reference, target = result.matches, result.reference, result.target
     if result.errors is not None:
         return predict(matches.xy1, target, reference) - matches.xy0
