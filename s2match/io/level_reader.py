@@ -136,7 +136,7 @@ def _subtract(numbers: NDArray[np.generic], offset: int) -> NDArray[np.generic]:
 def _look_up_colours(
     numbers: NDArray[np.generic], table: NDArray[np.uint8]
 ) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """3×H×W colours of H×W numbers, and H×W bool, False where these are transparent or no index of the table."""
+    """3×H×W colours of H×W indexes, and H×W bool, False where a colour is transparent or not in the table."""
     rgba = np.concatenate([table, np.zeros((1, 4), np.uint8)])[np.clip(numbers, 0, len(table)).astype(np.intp)]
     return rgba[..., :3].transpose(2, 0, 1), rgba[..., 3] > 0
 

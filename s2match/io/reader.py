@@ -96,8 +96,8 @@ def read_whole(grid: Grid) -> Raster:
     except MemoryError as error:
         raise too_large from error
     if not patch.valid.any():
-        or_masked = " and what is masked" if patch.masked_share else ""
-        raise NoValidPixelsError(f"{name} holds nothing but nodata{or_masked}.")
+        or_masked = " and masked pixels" if patch.masked_share else ""
+        raise NoValidPixelsError(f"{name} contains only nodata{or_masked}.")
     return Raster(grid, patch.image, patch.valid, patch.masked_share, patch.cloud_share)
 
 

@@ -117,7 +117,7 @@ def _simplest(matches: Matches, options: FitOptions, candidates: Sequence[str]) 
 
 
 def _select(matches: Matches, options: FitOptions, candidates: Sequence[str]) -> Registration | None:
-    """The model with the least error on held-out matches, fitted to all."""
+    """The model chosen by cross-validation, fitted to all matches."""
     choice = choose(matches, options, candidates)
     registration = best_model(matches, options.using(choice.model), choice.smoothness)
     return None if registration is None else replace(registration, held_out_px=choice.held_out_px)

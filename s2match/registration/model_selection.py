@@ -81,7 +81,7 @@ def choose(matches: Matches, options: FitOptions = DEFAULT_FIT, candidates: Sequ
 
 
 def _sample(matches: Matches, seed: int) -> Matches:
-    """The matches, or a random sample of the most that are used."""
+    """The matches, or a random sample if there are more than are used."""
     if len(matches) <= _MOST_MATCHES:
         return matches
     chosen = np.zeros(len(matches), bool)

@@ -52,9 +52,9 @@ class Displacement:
         shift: Mean (east, north), (x, y) or (right, down).
         rms: Root mean square of the distances over the common ground.
         largest: Largest distance.
-        noise: Largest ``rms`` that the errors of the model alone can cause: two standard errors (root mean square over
-            the common ground) plus :data:`SYSTEMATIC_PX` or :data:`REFINED_SYSTEMATIC_PX`. It is also the uncertainty
-            of the mean shift.
+        noise: Largest ``rms`` that the errors of the model alone can cause: two standard errors (root mean
+            square over the common ground) plus :data:`SYSTEMATIC_PX` or :data:`REFINED_SYSTEMATIC_PX`. It is also the
+            uncertainty of the mean shift.
         native_pixel: Side of a native pixel in metres, or 1 px.
         unit: Unit of all lengths: ``METRES``, ``MAP_UNITS`` or "px".
     """

@@ -136,7 +136,7 @@ def _pair(x: str, y: str, values: NDArray[np.float64] | None, count: int, decima
 
 
 def _round(values: NDArray[np.float64] | None, count: int, decimals: int) -> NDArray[np.float64]:
-    """(N,) rounded values; not a number where they are missing."""
+    """(N,) rounded values; NaN where they are missing."""
     if values is None:
         return np.full(count, np.nan)
     # adding 0 leaves no -0
@@ -201,7 +201,7 @@ def _check_map(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, xy: NDAr
 
 
 def _is_correlated(rows: Mapping[str, NDArray[np.float64]]) -> NDArray[np.bool_] | None:
-    """(N,) bool, the column CORRELATED; False where it is missing in some rows, None where in all."""
+    """(N,) bool, the column CORRELATED: False for rows without a value; None if all rows lack it."""
     values = rows.get("CORRELATED")
     if values is None or np.isnan(values).all():
         return None
