@@ -72,7 +72,7 @@ class WeightsDownloadError(S2MatchError):
 
 
 class CorruptWeightsError(S2MatchError):
-    """A weights file cannot be loaded or does not fit a LoFTR."""
+    """A weights file cannot be loaded, or is not a LoFTR checkpoint."""
 
     exit_code = 20
 

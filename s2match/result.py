@@ -32,7 +32,7 @@ class PairResult:
     Attributes:
         reference: The image whose points are ``matches.xy0``, at the size it was matched at.
         target: The image whose points are ``matches.xy1``.
-        previews: Both images for figures; smaller than the matched size where they were matched in windows.
+        previews: Both images for figures; smaller than the matched size if they were matched in windows.
         matches: All matches above the confidence threshold.
         registration: The model; None if no model was accepted.
         errors: Errors of all matches against the georeference; None where an image has no georeference.

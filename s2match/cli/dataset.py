@@ -26,7 +26,7 @@ def choose_pair(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
 
 
 def run_list(arguments: argparse.Namespace) -> None:
-    """Print the images of a dataset, and write them as JSON where that is asked for.
+    """Print the images of a dataset, and write them as JSON if ``--json`` is given.
 
     Raises:
         S2MatchError: The folder contains no image, the JSON cannot be written, or an option has no effect on a list.

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
         The exit code: 0, :data:`NO_REGISTRATION`, :data:`INTERRUPTED`, or that of an error (:mod:`s2match.errors`).
 
     Raises:
-        SystemExit: Help or the version was printed, or the words are malformed.
+        SystemExit: Help or the version was printed, or the command line is malformed.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

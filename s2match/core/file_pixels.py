@@ -65,5 +65,5 @@ def file_pixels_per_pixel(image: HasGrid) -> float:
 
 
 def _file_pixels(grid: Grid) -> NDArray[np.float64]:
-    """(2,) pixels of the file for each pixel of a grid along its axes, (x, y)."""
+    """(2,) size of a pixel of the grid in pixels of the file, (x, y); the grid must have the axes of the file."""
     return np.asarray(np.array(grid.native_size) / np.array(grid.size))

@@ -45,7 +45,7 @@ def finite_near_middle(
 
 
 def middle_of(image: HasGrid) -> NDArray[np.float64]:
-    """(2,) pixel (x, y) of the middle of an image, or of the lattice point nearest to it that is on Earth."""
+    """(2,) pixel (x, y) of the middle of an image; if that is off the Earth, the nearest lattice point on Earth."""
     transform = image.transform
     assert transform is not None
     nearest = None

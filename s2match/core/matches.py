@@ -106,7 +106,7 @@ class Matches:
 
     @classmethod
     def concatenate(cls, parts: Sequence["Matches"]) -> "Matches":
-        """All matches of one part or more, which must have the same origin.
+        """All matches of several parts, which must have the same origin; at least one part.
 
         Raises:
             ValueError: Only some parts have :attr:`raw_residual_px` or :attr:`similarity`.

@@ -32,7 +32,7 @@ class Scene:
 
     @property
     def title(self) -> str:
-        """Tile and date, or the name of the file where it gives neither."""
+        """Tile and date; the name of the file if it does not contain them."""
         if self.tile is None or self.sensed is None:
             return self.path.name
         return f"{self.tile} {self.date}"

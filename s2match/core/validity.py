@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 def valid_at(
     valid: NDArray[np.bool_], xy: NDArray[np.float64], size: tuple[int, int] | None = None
 ) -> NDArray[np.bool_]:
-    """(N,) whether points fall on valid pixels; False for points outside the image.
+    """(N,) bool, whether points fall on valid pixels; False for points outside the image.
 
     Args:
         valid: H×W mask of the valid pixels.

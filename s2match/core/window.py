@@ -51,6 +51,6 @@ class Window:
         )
 
     def contains(self, xy: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """(N,) whether (N, 2) points (x, y) in pixels of the grid lie in the window, right and lower edge excluded."""
+        """(N,) bool, whether points (N, 2), (x, y), of the grid lie in the window; right and lower edge excluded."""
         offset = xy - (self.x, self.y)
         return np.asarray(((offset >= 0) & (offset < (self.width, self.height))).all(axis=1))

@@ -80,8 +80,7 @@ class Improvement:
     def better(self) -> bool | None:
         """Whether RMSE and structural similarity are both better after than before.
 
-        None where they cannot be compared: no match before, or no common pixel. False where the corrected image has no
-        match.
+        None if they cannot be compared: no match before, or no common pixel. False if the corrected image has no match.
         """
         if any(math.isnan(value) for value in (self.before.rmse_m, self.before.similarity, self.after.similarity)):
             return None

@@ -90,12 +90,12 @@ def structural_similarity(
 
 
 def _blur(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """H×W values under a Gaussian, 0 beyond the edges."""
+    """H×W values convolved with a Gaussian; beyond the edges values are 0."""
     return np.asarray(cv2.GaussianBlur(values, (_SIDE_PX, _SIDE_PX), _SIGMA_PX, borderType=cv2.BORDER_CONSTANT))
 
 
 def _joint_histogram(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Counts of pairs of grey levels, for (N,) values of two images."""
+    """Joint histogram of the grey levels, (N,) values each, of two images."""
     one, two = (np.clip(values * (_LEVELS / 256), 0, _LEVELS - 1).astype(np.intp) for values in (first, second))
     counts = np.bincount(one * _LEVELS + two, minlength=_LEVELS * _LEVELS)
     return counts.reshape(_LEVELS, _LEVELS).astype(np.float64)

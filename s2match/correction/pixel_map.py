@@ -163,7 +163,7 @@ class PixelMap:
 
     @cached_property
     def stretch(self) -> tuple[float, float]:
-        """Pixels of the source per pixel of the corrected file, along x and y, in its middle; 1 where fewer."""
+        """Pixels of the source per pixel of the corrected file, along x and y, in its middle; at least 1."""
         sides = np.hypot(*jacobian(self.apply, np.array([self.output.grid.size]) / 2)[0].T)
         if not np.isfinite(sides).all():
             return 1.0, 1.0

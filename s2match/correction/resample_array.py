@@ -50,7 +50,7 @@ def resample_bands(
 
 
 def area_to_read(points: SamplePoints, size: tuple[int, int], resampling: str) -> Window | None:
-    """The pixels of an image that sampling it needs; None where no point lies near it.
+    """The window of an image that is needed to sample it at some points; None if no point is near the image.
 
     Args:
         points: Positions in the image.

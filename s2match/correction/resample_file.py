@@ -59,10 +59,10 @@ class _Source:
 def write_resampled(pixel_map: PixelMap, out: Path, resampling: str) -> None:
     """Write a corrected file, as a Cloud Optimized GeoTIFF; every pixel is resampled once, from the original.
 
-    Pixels without data do not contribute to others. Where the file has no data, its nodata value is written, or 0 in
-    ESA's files; floating-point files without one get NaN, others a mask. Values that would become the nodata value are
-    changed by the smallest step of their type. Files of classes (a colour table, or one integer band and a name such as
-    ``…_SCL_20m`` or ``…_mask``) are never averaged.
+    Pixels without data do not contribute to others. Pixels without data get the nodata value of the file. If it has
+    none, they get 0 in ESA's files, NaN in other floating-point files, and a mask in all others. Valid results that
+    equal the nodata value are changed by the smallest step of their type. Files of classes (a colour table, or one
+    integer band and a name such as ``…_SCL_20m`` or ``…_mask``) are never averaged.
 
     Args:
         pixel_map: From the pixels to write to those of the file.

@@ -153,7 +153,7 @@ def find_offers(source: Path, folder: Path) -> tuple[Offer, ...]:
 
     Args:
         source: A folder, searched with its subfolders, or a zip.
-        folder: The dataset folder; its own images are left out where it lies in ``source``.
+        folder: The dataset folder; its own images are left out if it lies in ``source``.
 
     Returns:
         An offer for each image.
@@ -173,7 +173,7 @@ def find_offers(source: Path, folder: Path) -> tuple[Offer, ...]:
 
 
 def place_offers(offers: tuple[Offer, ...], folder: Path, *, progress: bool = True) -> Prepared:
-    """Copy the images that the dataset folder lacks; each is checked before it gets its name.
+    """Copy the images that the dataset folder lacks; each is checked before it is renamed to its final name.
 
     Args:
         offers: The images of a source.

@@ -87,14 +87,14 @@ def frame_of(grid: Grid, window: Window | None = None) -> Frame:
 def mask_frame(file: rasterio.DatasetReader, grid: Grid) -> Frame | None:
     """The frame of the samples of a mask.
 
-    A mask without a georeference lies on the pixels of the image's file, if it has its size.
+    A mask without a georeference has the pixels of the image's file, if their sizes are equal.
 
     Args:
         file: The mask, open.
         grid: The image.
 
     Returns:
-        The frame, in the CRS of the mask; None where the mask has no place on the image.
+        The frame, in the CRS of the mask; None if the mask has no position on the image.
     """
     placement, size = placement_of(file), (file.width, file.height)
     if placement.transform is not None and placement.crs is not None:
@@ -154,7 +154,7 @@ def masked_pixels(file: rasterio.DatasetReader, mask: Mask, samples: Frame, pixe
 
 @contextmanager
 def opened_mask(path: Path) -> Iterator[rasterio.DatasetReader]:
-    """Open a mask raster, which has one band and perhaps alpha.
+    """Open a mask raster: one band, with or without alpha.
 
     Raises:
         MaskError: The file is missing, damaged, or has more bands.

@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def with_margin(window: Window, grid: Grid) -> Window:
-    """The window and the neighbourhood that decides which of its pixels are masked."""
+    """The window, enlarged by the margin that masking its pixels depends on."""
     if not grid.masking.clouds:
         return window
     return window.with_margin(radius_px(_pixel_m(grid)), grid.size)

@@ -114,7 +114,7 @@ def zeros_are_nodata(radiometry: Radiometry) -> bool:
 
 
 def is_mixed(file: rasterio.DatasetReader, radiometry: Radiometry, reduced: bool = False) -> bool:
-    """Whether pixels next to nodata may be mixed with it, by lossy coding or by averages of both.
+    """Whether pixels next to nodata may be mixtures of values and nodata, from lossy coding or averaging.
 
     Args:
         file: The file.
@@ -128,7 +128,7 @@ def is_mixed(file: rasterio.DatasetReader, radiometry: Radiometry, reduced: bool
 
 
 def large_patches(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Connected patches of 64 pixels and more, dilated by one pixel, which may be mixed with nodata.
+    """Connected patches of at least 64 pixels, dilated by one pixel, which may be a mixture with nodata.
 
     Args:
         inside: H×W bool, True in the patches.

@@ -222,7 +222,7 @@ def _products(left: Tensor, right: Tensor) -> Tensor:
 
 
 def _column_maxima(score: Tensor) -> tuple[Tensor, Tensor]:
-    """(B,) maximum of each column of (S, B) and its row; in groups of rows, which is many times as fast as ``max``."""
+    """(B,) maximum of each column of (S, B), and its row; in groups of rows, because ``max`` is many times slower."""
     whole = len(score) - len(score) % _GROUP
     group_maxima = score[:whole].view(-1, _GROUP, score.shape[1]).amax(1)
     if whole < len(score):

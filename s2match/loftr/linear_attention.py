@@ -104,7 +104,7 @@ class LocalFeatureTransformer:
 
     @classmethod
     def from_kornia(cls, transformer: nn.Module, layer_class: type[EncoderLayer]) -> "LocalFeatureTransformer":
-        """Take the weights of kornia's transformer.
+        """Create the transformer from that of kornia.
 
         Args:
             transformer: A ``kornia.feature.loftr`` ``LocalFeatureTransformer``.

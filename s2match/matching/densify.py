@@ -97,7 +97,7 @@ def _free_points(occupied: NDArray[np.float64], valid: NDArray[np.bool_], core: 
 
 
 def _predict_points(matches: Matches, xy0: NDArray[np.float64], linear: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2) points (x, y) of the target for those of the reference (N, 2), by the displacement of nearest matches."""
+    """(N, 2) target points (x, y) of reference points (N, 2), by the displacement of the nearest matches."""
     offsets = matches.xy1 - matches.xy0 @ linear.T
     count = min(_NEAREST, len(matches))
     _, nearest = cKDTree(matches.xy0).query(xy0, count)

@@ -163,7 +163,7 @@ def _box(left: float, top: float, right: float, bottom: float) -> NDArray[np.flo
 
 
 def _outline(window: Window) -> NDArray[np.float64]:
-    """(N, 2) points along the edge of a window, close enough to bound its curved image."""
+    """(N, 2) points along the edge of a window, dense enough to bound its image under a curved map."""
     along = np.linspace(0, 1, _SAMPLES)
     zero, one = np.zeros_like(along), np.ones_like(along)
     unit = np.stack([np.concatenate([along, one, along, zero]), np.concatenate([zero, along, one, along])], axis=1)

@@ -39,7 +39,7 @@ def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.
 def _matrix_leverage(
     registration: Registration, fitted: NDArray[np.float64], xy: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], float]:
-    """Variance of a model that is a matrix, if it was fitted to points with independent errors of 1 px.
+    """Variance of a matrix model when fitted to points with independent errors of 1 px.
 
     The covariance of the parameters is that of Gauss-Newton, the inverse of the normal matrix (Hartley and Zisserman,
     "Multiple View Geometry in Computer Vision", 2nd ed., 2004, section 5.2).

@@ -198,6 +198,6 @@ def _displacement_of(
 
 
 def _samples(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2) points on a grid over the bounding box of (4, 2) corners."""
+    """(N, 2) grid of points over the bounding box of (4, 2) corners."""
     x, y = np.linspace(corners.min(axis=0), corners.max(axis=0), _SAMPLES).T
     return grid_points(x, y)

@@ -116,7 +116,7 @@ def _range_x(grid: Grid) -> tuple[float, float]:
 
 
 def _subgrid(grid: Grid, window: Window) -> Grid:
-    """Grid of a window of a grid."""
+    """Part of a grid in a window, as a grid."""
     assert grid.transform is not None
     transform = grid.transform @ Affine.translation(window.x, window.y)
     return Grid((window.width, window.height), transform, grid.crs, (window.width, window.height), grid.scene)

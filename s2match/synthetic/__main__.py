@@ -8,7 +8,7 @@ from s2match.synthetic.write import write_sample
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write the sample to a folder."""
+    """Write the synthetic sample to a folder."""
     parser = argparse.ArgumentParser(
         prog="python -m s2match.synthetic", description="Write the synthetic Sentinel-2-like sample scenes."
     )

@@ -56,7 +56,7 @@ def write_tie_points(points: TiePoints, path: str | Path) -> None:
         path: The file: ``.gpkg``, ``.geojson``, ``.csv``, ``.points`` or ``.parquet``.
 
     Raises:
-        OutputError: The suffix is none of a format for tie points, or the file cannot be written.
+        OutputError: The suffix is not a format of tie points, or the file cannot be written.
         MissingExtraError: The library that the format needs is not installed.
     """
     check_tie_point_format(path)
@@ -93,10 +93,10 @@ def read_tie_points(path: str | Path, reference: Grid, target: Grid) -> TiePoint
 
 
 def check_tie_point_format(path: str | Path) -> None:
-    """Refuse a file name whose suffix is none of a format for tie points.
+    """Refuse a file name whose suffix is not a format of tie points.
 
     Raises:
-        OutputError: The suffix is none of a format for tie points.
+        OutputError: The suffix is not a format of tie points.
         MissingExtraError: The library that the format needs is not installed.
     """
     path = Path(path)

@@ -17,7 +17,7 @@ from s2match.registration.model import Registration
 
 
 class MatchedPair(Protocol):
-    """Two images, their matches and perhaps a model: a :class:`s2match.result.PairResult`."""
+    """Two images, their matches and an optional model, such as a :class:`s2match.result.PairResult`."""
 
     @property
     def reference(self) -> HasGrid:

@@ -14,7 +14,7 @@ def import_optional(name: str, purpose: str, requirements: str) -> Any:
 
     Args:
         name: Name of the module.
-        purpose: What needs it, as the plural subject of the error's sentence.
+        purpose: The features that need it: a plural noun, the subject of the error message.
         requirements: The requirements file that lists it.
 
     Raises:

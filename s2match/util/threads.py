@@ -104,8 +104,8 @@ def _sleeping_openmp_threads(begun: threading.Event, ended: threading.Event) -> 
 
     With more OpenMP threads in the process than processors, they spin 100 instead of 300000 times before they sleep
     (GOMP_SPINCOUNT in libgomp's manual). A thread that calls PyTorch gets an OpenMP team of its own, which raises the
-    number above the processors', and which ends with the thread. On a quiet machine spinning is faster, so there the
-    team does not exist.
+    number above the processors', and which ends with the thread. On an idle machine spinning is faster, so no team is
+    created there.
     """
     begun.set()
     while not ended.wait(_LOAD_INTERVAL_S):

@@ -108,7 +108,7 @@ def _source(name: str) -> Markup:
 
 
 def _swipe_data(improvement: Improvement, points: dict[str, Any]) -> dict[str, Any]:
-    """Images of the swipe as JSON types; an image that the map shows, too, by its name there."""
+    """Images of the swipe as JSON types; images that are also in the map are referenced by their name there."""
     on_map = {points[role]["image"]: role for role in ("target", "reference")}
     images = [photo(stretched(raster)) for raster in improvement.previews]
     window = detail(improvement)

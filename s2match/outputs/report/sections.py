@@ -85,7 +85,7 @@ class ModelSection:
     """The matrices of a model.
 
     Attributes:
-        matrices: Those in file pixels and in map coordinates, as far as there are any.
+        matrices: The matrices in file pixels and in map coordinates, if they exist.
         in_file_pixels: Whether there is one in file pixels.
     """
 
