@@ -213,6 +213,10 @@ def _add_matching(parser: argparse.ArgumentParser) -> None:
         default=Settings.max_points,
         help="largest number of matches to keep, spread evenly (default: 100000)",
     )
+    _add_network(group)
+
+
+def _add_network(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--model_pretrained",
         default=Settings.weights,

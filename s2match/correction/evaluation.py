@@ -110,10 +110,7 @@ def measure_improvement(
     assert result.registration is not None, "nothing was corrected"
     if result.errors is None:
         return None
-    target_file = replace(read_pair(reference.scene, target.scene)[1], radiometry=with_radiometry(target).radiometry)
-    before = resampled_onto(reference, target_file, target.masking)
-    # masks from files lie on the target as it was; only masks that come from its pixels move with it
-    after = resampled_onto(reference, _corrected_grid(Path(corrected), before), Masking(clouds=target.masking.clouds))
+    before, after = _before_and_after(reference, target, Path(corrected))
     grids = (reference, before, after)
     previews = _previews(grids)
     common = np.logical_and.reduce([preview.valid for preview in previews])
@@ -139,6 +136,15 @@ def measure_improvement(
     _LOG.debug("before: %s", improvement.before)
     _LOG.debug("after: %s", improvement.after)
     return improvement
+
+
+def _before_and_after(reference: Grid, target: Grid, corrected: Path) -> tuple[Grid, Grid]:
+    """Grids of the target and of the corrected file, resampled onto the reference's pixels."""
+    target_file = replace(read_pair(reference.scene, target.scene)[1], radiometry=with_radiometry(target).radiometry)
+    before = resampled_onto(reference, target_file, target.masking)
+    # masks from files lie on the target as it was; only masks that come from its pixels move with it
+    masking = Masking(clouds=target.masking.clouds)
+    return before, resampled_onto(reference, _corrected_grid(corrected, before), masking)
 
 
 def _inliers(result: PairResult, matches: Matches, ground: CommonGround) -> NDArray[np.bool_]:
