@@ -221,7 +221,7 @@ def register(
         target: The target at the size it was matched at.
         matches: The matches between them.
         settings: The options.
-        previews: Both images for figures; None where ``reference`` and ``target`` are rasters themselves.
+        previews: Both images for figures; None if ``reference`` and ``target`` are rasters themselves.
     """
     if previews is None:
         assert isinstance(reference, Raster) and isinstance(target, Raster), "grids have no pixels to show"
@@ -241,7 +241,7 @@ def correct_and_evaluate(result: PairResult, request: CorrectionRequest) -> Impr
         request: The files to correct, and how.
 
     Returns:
-        The agreement before and after; None where an image has no georeference to measure against.
+        The agreement before and after; None if an image has no georeference to measure against.
 
     Raises:
         CorrectionError: There is no registration, or pixels must stay and the model is not a translation.

@@ -35,7 +35,7 @@ class PairResult:
         previews: Both images for figures; smaller than the matched size if they were matched in windows.
         matches: All matches above the confidence threshold.
         registration: The model; None if no model was accepted.
-        errors: Errors of all matches against the georeference; None where an image has no georeference.
+        errors: Errors of all matches against the georeference; None if an image has no georeference.
         settings: The options that the pair was matched with.
         failure: The reason why no model was accepted; None with a registration.
     """

@@ -47,7 +47,7 @@ def file_affine(image: HasGrid) -> Affine | None:
     """Affine map from pixels of an image to pixels of its file, both in the GDAL frame.
 
     Returns:
-        The map; None where the file has another reference system than the image, which lies on another one's pixels.
+        The map; None if the file has another reference system than the image, which lies on another one's pixels.
     """
     grid = grid_of(image)
     if grid.source is not None and grid.source.crs != grid.crs:

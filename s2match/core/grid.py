@@ -22,8 +22,8 @@ class Grid:
         native_size: Width and height, in pixels of the file, of the part of the file that the grid covers.
         scene: The file, and the tile and date that its name gives.
         corner: (column, row) of the file where that part begins.
-        source: Grid along the axes of the file that the pixels are resampled from; None where this grid is along them.
-        file_size: Width and height of the file; None where the grid covers all of it.
+        source: Grid along the axes of the file that the pixels are resampled from; None if this grid is along them.
+        file_size: Width and height of the file; None if the grid covers all of it.
         masking: Masks of pixels that are not matched.
         radiometry: Conversion of the file's numbers to grey levels; None until
             :func:`s2match.io.reader.with_radiometry` has set it.

@@ -32,7 +32,7 @@ def finite_near_middle(
         function: Maps (N, 2) pixels (x, y) to N values of any shape.
 
     Returns:
-        The pixel (2,) and its value; None where the function is finite nowhere.
+        The pixel (2,) and its value; None if the function is finite nowhere.
     """
     middle = np.array(image.size) / 2
     for points in (middle[None], lattice(image)):

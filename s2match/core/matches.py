@@ -42,7 +42,7 @@ class Provenance:
         device: Device that it ran on.
         confidence: Threshold that the confidence of every match exceeds.
         imported: Whether the matches were read from a file of tie points.
-        precision: Number format of the network; None where there was no network.
+        precision: Number format of the network; None if there was no network.
     """
 
     weights: str
@@ -67,7 +67,7 @@ class Matches:
         similarity: (N,) orientation correlation at the match, up to 1 (:mod:`s2match.matching.subpixel`). None where
             the matches were not refined.
         correlated: (N,) whether a match was added by orientation correlation alone (:mod:`s2match.matching.densify`).
-            None where none was sought.
+            None if none was sought.
     """
 
     xy0: NDArray[np.float64]

@@ -22,7 +22,7 @@ _FARTHEST = 1e10
 
 
 def crs_named(name: str) -> CRS | None:
-    """The CRS of a code, WKT or PROJ string; None where it is unknown or invalid."""
+    """The CRS of a code, WKT or PROJ string; None if it is unknown or invalid."""
     try:
         # within an Env GDAL logs its message instead of printing it
         with Env():

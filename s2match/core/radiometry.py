@@ -59,9 +59,9 @@ class Radiometry:
         gain: Grey levels per step of the number.
         origin: The number of grey level 0.
         kind: ``true colour`` (8 bits, unchanged), ``reflectance`` (16 bits) or ``stretched``.
-        saturated: Grey level at and above which a pixel is saturated; None where it is unknown.
+        saturated: Grey level at and above which a pixel is saturated; None if it is unknown.
         nodata: Nodata value; None if there is none, or if a mask marks nodata.
-        nodata_from: Source of the nodata rule; None where every number is data.
+        nodata_from: Source of the nodata rule; None if every number is data.
         offset: Pixel value of reflectance 0; None if the file is not reflectance.
         offset_from: Source of the offset: ``option``, ``tags`` of the file, ``metadata`` of the product, or the
             ``minimum`` of the file.

@@ -17,7 +17,7 @@ class Scene:
 
     Attributes:
         path: The file.
-        tile: Name of the tile, such as ``"T36UXA"``; None where the file name does not follow ESA's pattern.
+        tile: Name of the tile, such as ``"T36UXA"``; None if the file name does not follow ESA's pattern.
         sensed: Sensing time (UTC); None likewise.
     """
 

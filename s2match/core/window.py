@@ -38,7 +38,7 @@ class Window:
             size: Width and height of the grid.
 
         Returns:
-            The window, inside the grid; None where the box lies outside.
+            The window, inside the grid; None if the box lies outside.
         """
         first, after = np.floor(np.clip(low, 0, size)), np.ceil(np.clip(high, 0, size))
         return cls.from_corners(first, after) if (after > first).all() else None

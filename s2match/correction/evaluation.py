@@ -100,7 +100,7 @@ def measure_improvement(
             pair, with each point of the target moved to its position in the corrected file.
 
     Returns:
-        The agreement before and after; None where an image has no georeference to measure against.
+        The agreement before and after; None if an image has no georeference to measure against.
 
     Raises:
         UnreadableImageError: A file cannot be read.

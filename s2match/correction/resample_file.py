@@ -167,7 +167,7 @@ def _radiometry(file: rasterio.DatasetReader, source: Grid) -> Radiometry:
 
 
 def _output_nodata(file: rasterio.DatasetReader, radiometry: Radiometry) -> float | None:
-    """The nodata value of the corrected file; None where a mask or alpha marks pixels without data."""
+    """The nodata value of the corrected file; None if a mask or alpha marks pixels without data."""
     value = _nodata_value(file, radiometry)
     if value is not None or has_own_mask(file) or ColorInterp.alpha in file.colorinterp:
         return value
@@ -177,7 +177,7 @@ def _output_nodata(file: rasterio.DatasetReader, radiometry: Radiometry) -> floa
 
 
 def _nodata_value(file: rasterio.DatasetReader, radiometry: Radiometry) -> float | None:
-    """The nodata value that is declared, detected or an option; None where no pixel can have it."""
+    """The nodata value that is declared, detected or an option; None if no pixel can have it."""
     value, dtype = radiometry.nodata, file.dtypes[0]
     if radiometry.nodata_from not in _VALUE_SOURCES or value is None:
         return None

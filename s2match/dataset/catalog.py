@@ -32,7 +32,7 @@ def list_scenes(folder: str | Path) -> tuple[Scene, ...]:
         folder: The folder; subfolders are not searched.
 
     Returns:
-        The scenes; empty where there are none.
+        The scenes; empty if there are none.
 
     Raises:
         DatasetError: The folder does not exist or is not a folder.

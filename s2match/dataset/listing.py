@@ -28,12 +28,12 @@ class ListedImage:
     Attributes:
         index: Its index, from 0.
         file: Its file name.
-        tile: Sentinel-2 tile; None where the file name does not contain it.
-        date: Sensing date, YYYY-MM-DD; None where the file name does not contain it.
-        width_px: Width of the file; None where it cannot be read.
-        height_px: Height of the file; None where it cannot be read.
-        nodata_share: Share of pixels without data, 0 to 1; None where the file cannot be read.
-        error: Why the file cannot be read; None where it can.
+        tile: Sentinel-2 tile; None if the file name does not contain it.
+        date: Sensing date, YYYY-MM-DD; None if the file name does not contain it.
+        width_px: Width of the file; None if it cannot be read.
+        height_px: Height of the file; None if it cannot be read.
+        nodata_share: Share of pixels without data, 0 to 1; None if the file cannot be read.
+        error: Why the file cannot be read; None if it can.
     """
 
     index: int

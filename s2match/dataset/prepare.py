@@ -112,8 +112,8 @@ def prepare(
 
     Args:
         source: ``"kaggle"``, or a folder or zip of SAFE products, nested in any way. None uses the images of
-            ``folder``, or the synthetic sample where it has none.
-        folder: The dataset folder; made where it is missing.
+            ``folder``, or the synthetic sample if it has none.
+        folder: The dataset folder; created if it is missing.
         full_download: Download the whole Kaggle dataset (more than 30 GB, kept in kagglehub's cache) where its images
             cannot be downloaded one by one.
         progress: Show a progress bar.
@@ -177,7 +177,7 @@ def place_offers(offers: tuple[Offer, ...], folder: Path, *, progress: bool = Tr
 
     Args:
         offers: The images of a source.
-        folder: The dataset folder; made where it is missing.
+        folder: The dataset folder; created if it is missing.
         progress: Show a progress bar.
 
     Returns:

@@ -70,7 +70,7 @@ class Frame:
         return left, bottom, right, top
 
     def window_of(self, bounds: Bounds, margin: int = 0) -> Window | None:
-        """The pixels in a box of map coordinates and a margin; None where there are none."""
+        """The pixels in a box of map coordinates and a margin; None if there are none."""
         corners = np.array([[x, y] for x in bounds[::2] for y in bounds[1::2]])
         pixels = apply_transform(~self.transform, corners)
         return Window.covering(pixels.min(axis=0) - margin, pixels.max(axis=0) + margin, self.size)

@@ -146,7 +146,7 @@ def large_patches(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def detected_nodata(numbers: NDArray[np.generic]) -> float | None:
-    """Undeclared fill value of an image; None where there is none.
+    """Undeclared fill value of an image; None if there is none.
 
     A fill value is the smallest or the largest number, fills at least one percent of the pixels at an edge of the
     image, and is far from all other numbers. It is a usual fill value of software, or negative. For 0 see

@@ -283,6 +283,6 @@ def _map_sides(grid: Grid) -> tuple[float, float]:
 
 
 def _steps(grid: Grid) -> NDArray[np.float64]:
-    """(2, 2) steps on the map, (x, y), to the next column and to the next row."""
+    """(2, 2) vectors in map coordinates, (x, y): from a pixel to the next column, and to the next row."""
     assert grid.transform is not None
     return np.array([[grid.transform.a, grid.transform.d], [grid.transform.b, grid.transform.e]])

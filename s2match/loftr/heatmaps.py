@@ -42,6 +42,6 @@ def _samples_px(device: torch.device) -> Tensor:
 
 
 def _marginals(heatmap: Tensor) -> tuple[Tensor, Tensor]:
-    """(N, 5) marginal distributions of (N, 25) heatmaps along x and along y."""
+    """Two (N, 5) marginal distributions of (N, 25) heatmaps, along x and along y."""
     grid = heatmap.view(-1, WINDOW, WINDOW)
     return grid.sum(1), grid.sum(2)

@@ -97,7 +97,7 @@ def pixels(image: GreyImage) -> Pixels:
 
 
 def template(image: Pixels, xy: Tensor, side: int) -> Template:
-    """Squares around points (N, 2), (x, y) in the reference, GDAL frame, at pixel centres."""
+    """Squares around points (N, 2), (x, y), of the reference; GDAL frame, at pixel centres."""
     weights = window(side)
     squares, valid = orientations(image, xy, torch.eye(2), side)
     weighted = squares * weights

@@ -171,7 +171,7 @@ def _outline(window: Window) -> NDArray[np.float64]:
 
 
 def _window_around(xy: NDArray[np.float64], size: tuple[int, int], margin: float, step: int = 1) -> Window | None:
-    """The window around points (N, 2) with a margin, inside an image; None where it is too small to match."""
+    """The window around points (N, 2) with a margin, inside an image; None if it is too small to match."""
     low = np.floor((xy.min(axis=0) - margin) / step) * step
     window = Window.covering(low, xy.max(axis=0) + margin, size)
     return None if window is None or min(window.width, window.height) < MIN_SIDE_PX else window

@@ -25,7 +25,7 @@ def correction_lines(result: PairResult, request: CorrectionRequest, improvement
     Args:
         result: The pair.
         request: The files that were corrected.
-        improvement: The agreement before and after; None where an image has no georeference.
+        improvement: The agreement before and after; None if an image has no georeference.
     """
     how = "pixels unchanged, georeference moved" if request.resampling is None else f"{request.resampling} resampling"
     if result.verdict.decision is Decision.REGISTERED:

@@ -104,7 +104,7 @@ def correction_facts(request: CorrectionRequest, improvement: Improvement | None
 
 
 def error_facts(errors: GroundErrors | None) -> dict[str, float] | None:
-    """Ground errors by the names of the JSON; None where there are none."""
+    """Ground errors by the names of the JSON; None if there are none."""
     if errors is None or not len(errors.finite.east_m):
         return None
     (x, y), (across, along) = errors.median_m, axis_names(errors.axes)

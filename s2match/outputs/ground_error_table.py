@@ -25,7 +25,7 @@ class GroundErrorTable:
 
 
 def ground_error_table(result: PairResult) -> GroundErrorTable | None:
-    """Ground errors of all matches and of the inliers; None where no match has one."""
+    """Ground errors of all matches and of the inliers; None if no match has one."""
     if result.errors is None:
         return None
     measured = {"all matches": error_facts(result.errors), "inliers": error_facts(result.inlier_errors)}

@@ -28,7 +28,7 @@ def write_outputs(
         result: The result.
         outputs: The files to write.
         figure: The figure to draw the matches in; None for one that is on no screen.
-        improvement: The agreement before and after the correction; None where there was nothing to measure.
+        improvement: The agreement before and after the correction; None if there was nothing to measure.
 
     Returns:
         The summary, the agreement before and after a correction, and the files.

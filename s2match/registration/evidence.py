@@ -99,7 +99,7 @@ def common_ground(reference: HasGrid, target: HasGrid, previews: tuple[Raster, R
     Args:
         reference: Reference at the size of the matches.
         target: Target, likewise.
-        previews: Both with pixels, at any size; None where the two are rasters, or all of their pixels count as valid.
+        previews: Both with pixels, at any size; None if the two are rasters, or all of their pixels count as valid.
     """
     images = previews or (reference, target)
     return CommonGround(reference.size, target.size, _valid_of(images[0]), _valid_of(images[1]))
@@ -112,7 +112,7 @@ def failure_of(
 
     Args:
         matches: All matches.
-        registration: The model with the most inliers; None where there is none.
+        registration: The model with the most inliers; None if there is none.
         ground: Common ground of the images. Inliers in few patches are significant only if they cover enough of it.
             None if it is unknown: such inliers are then always rejected.
     """

@@ -26,7 +26,7 @@ _TOLERANCE_PX = 0.01
 
 
 def source_window(grid: Grid, window: Window) -> Window | None:
-    """Window of a grid's source that covers a window of the grid; None where they share no ground.
+    """Window of a grid's source that covers a window of the grid; None if they share no ground.
 
     Args:
         grid: A grid with a source.

@@ -29,7 +29,7 @@ def write_sample(
     """Write the sample: five dates of a western tile and thirteen of an eastern one that overlaps it.
 
     Args:
-        folder: The folder; made where it is missing.
+        folder: The folder; created if it is missing.
         size: Side of a tile in 10 m pixels, at least 64; the overlap scales with it.
         seed: Seed of the random numbers.
         specs: The scenes to write.

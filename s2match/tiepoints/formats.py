@@ -161,7 +161,7 @@ def _write_gpkg(points: TiePoints, path: Path) -> None:
 
 @contextmanager
 def _fixed_date() -> Iterator[None]:
-    """Have GDAL write one date into files instead of the time of day, so that equal runs write equal files."""
+    """Make GDAL write a fixed date into files instead of the current time, so that equal runs write equal files."""
     pyogrio = _import("pyogrio")
     # a thread that ends first must not take the option from another one
     with _DATE_LOCK:

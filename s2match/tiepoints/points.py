@@ -33,7 +33,7 @@ class MatchedPair(Protocol):
 
     @property
     def registration(self) -> Registration | None:
-        """The model fitted to the matches; None where there is none."""
+        """The model fitted to the matches; None if there is none."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class TiePoints:
         xy0_px: (N, 2) positions (x, y) in the reference's file, pixels, GDAL frame.
         xy1_px: (N, 2) positions (x, y) in the target's file, pixels, GDAL frame.
         confidence: (N,) confidence in [0, 1].
-        similarity: (N,) as in :class:`s2match.core.matches.Matches`; None where the points were not refined.
-        raw_residual_px: (N,) as in ``Matches``, but in pixels of the target's file; None where it is unknown.
-        correlated: (N,) bool, as in ``Matches``; None where the matches were not densified.
+        similarity: (N,) as in :class:`s2match.core.matches.Matches`; None if the points were not refined.
+        raw_residual_px: (N,) as in ``Matches``, but in pixels of the target's file; None if it is unknown.
+        correlated: (N,) bool, as in ``Matches``; None if the matches were not densified.
         residual_xy_px: (N, 2) vectors (x, y) from each point of the target to its position by the model, in pixels of
             the target's file; None without a model.
         outlier: (N,) bool, further from the model than its threshold; None without a model.

@@ -62,7 +62,7 @@ def _axis_position(confidence: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _bands(confidence: NDArray[np.float64]) -> list[NDArray[np.int64]]:
-    """Indices of the matches in each band of confidence, from the lowest."""
+    """Indices of the matches in each confidence interval, from the lowest interval on."""
     position = _axis_position(confidence)
     edges = np.linspace(position.min(), position.max(), _BANDS + 1)
     band = np.clip(np.searchsorted(edges, position, side="right") - 1, 0, _BANDS - 1)

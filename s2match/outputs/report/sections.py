@@ -113,7 +113,7 @@ def summary_table(result: PairResult) -> Table:
 
 
 def errors_table(result: PairResult) -> Table | None:
-    """Ground errors in metres and native pixels; None where there are none."""
+    """Ground errors in metres and native pixels; None if there are none."""
     errors = ground_error_table(result)
     if errors is None:
         return None

@@ -28,7 +28,7 @@ def write_report(
 
     Args:
         result: The result.
-        directory: Folder to write to; made where it is missing.
+        directory: Folder to write to; created if it is missing.
         command: The words of the command line that made the result.
         improvement: The target before and after its correction; None without one.
 
