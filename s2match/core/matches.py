@@ -127,5 +127,5 @@ class Matches:
 def _concatenate(parts: Sequence[NDArray[np.float64] | None]) -> NDArray[np.float64] | None:
     arrays = [part for part in parts if part is not None]
     if len(arrays) not in (0, len(parts)):
-        raise ValueError("some matches lack what others have")
+        raise ValueError("some matches have attributes that others lack")
     return np.concatenate(arrays) if arrays else None

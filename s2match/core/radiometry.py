@@ -29,7 +29,7 @@ class ReadOptions:
         """
         if self.offset is not None and not 0 <= self.offset < _UINT16_NUMBERS:
             raise OptionError(
-                f"Offset {self.offset:g} is out of range: it is the number that means reflectance 0, 0 to 65535, such "
+                f"Offset {self.offset:g} is out of range: it is the pixel value of reflectance 0, 0 to 65535, such "
                 "as 1000 where ESA's metadata say -1000."
             )
 

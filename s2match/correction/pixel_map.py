@@ -185,7 +185,9 @@ def require_same_footprint(source: Grid, target: Grid) -> None:
     name = source.scene.path.name
     if source.georeferenced and target.georeferenced:
         if source.crs != target.crs:
-            raise CorrectionError(f"{name} has another reference system than the target: it cannot be moved with it.")
+            raise CorrectionError(
+                f"{name} has another reference system than the target and cannot be corrected with it."
+            )
         corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
         to_target = _to_target(source, target)
         off = apply_transform(to_target, corners * source.size) - corners * target.size
@@ -197,7 +199,7 @@ def require_same_footprint(source: Grid, target: Grid) -> None:
         (width, height), (across, down) = sorted([source.size, target.size])
         same = across % width == 0 and down % height == 0 and across * height == down * width
     if not same:
-        raise CorrectionError(f"{name} does not have the footprint of the target: it cannot be moved with it.")
+        raise CorrectionError(f"{name} does not have the footprint of the target and cannot be corrected with it.")
 
 
 def _to_target(source: Grid, target: Grid) -> Affine:

@@ -147,7 +147,7 @@ def masked_pixels(file: rasterio.DatasetReader, mask: Mask, samples: Frame, pixe
         transform = samples.transform @ Affine.translation(window.x, window.y) @ Affine.scale(step)
         corners = _pixel_corners(pixels, Frame(transform, samples.crs, blocks.shape[::-1]), (box[0] + box[2]) / 2)
         if not np.isfinite(corners).all():
-            raise MaskError(f"The mask {mask.path} has a coordinate reference system that does not reach the image.")
+            raise MaskError(f"The mask {mask.path} has a coordinate reference system that is not valid at the image.")
         masked |= _touch_pixels(blocks, corners)
     return masked
 

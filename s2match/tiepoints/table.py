@@ -195,7 +195,7 @@ def _check_map(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, xy: NDAr
     # "not a number" fails, too
     if not (distance_px[present] <= _TOLERANCE_PX).all():
         raise TiePointError(
-            f"The tie points are not of {grid.scene.path.name}: {x} and {y} do not lie at the pixels of their "
+            f"The tie points do not belong to {grid.scene.path.name}: {x} and {y} do not lie at the pixels of their "
             "rows. If you moved pixels by hand, leave the columns of map coordinates out."
         )
 

@@ -448,7 +448,7 @@ REFUSED = {
     "outside": (changed("X_IM", "4321"), "1 tie points lie outside of b.tif, 1200 x 900 px: the first at X_IM 4321"),
     "outside the reference": (changed("Y_IM_REF", "-80"), "outside of a.tif"),
     "empty": (changed("X_IM", ""), "outside of b.tif"),
-    "moved": (changed("X_IM", "200.5"), "not of b.tif: X_MAP and Y_MAP do not lie at the pixels"),
+    "moved": (changed("X_IM", "200.5"), "not belong to b.tif: X_MAP and Y_MAP do not lie at the pixels"),
     "no number": (changed("Y_IM", "many"), "column Y_IM has a value that is not a number"),
     "flag": (changed("ENABLED", "2"), "other than 0 and 1"),
     "confidence": (changed("CONFIDENCE", "1.5"), "CONFIDENCE of the tie points has values outside of 0 to 1"),
@@ -533,7 +533,7 @@ def test_a_first_line_that_names_another_system_than_the_coordinates(
 def test_points_of_other_images_are_refused(pair: Pair, write_image: Writer, tmp_path: Path) -> None:
     scenes, result = pair("resized")
     write_tie_points(tie_points_of(result), tmp_path / "t.csv")
-    with pytest.raises(TiePointError, match=r"not of b\.tif"):
+    with pytest.raises(TiePointError, match=r"not belong to b\.tif"):
         fit_tie_points(tmp_path / "t.csv", *reversed(scenes), settings_of(), image_size=CASES["resized"][4])
     with pytest.raises(TiePointError, match="no file"):
         fit_tie_points(tmp_path / "u.csv", *scenes, settings_of(), image_size=CASES["resized"][4])
