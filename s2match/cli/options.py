@@ -94,7 +94,7 @@ def _add_pair(parser: argparse.ArgumentParser) -> "argparse._MutuallyExclusiveGr
         nargs=2,
         default=(15, 5),
         metavar=("REFERENCE", "TARGET"),
-        help="two positions in the folder sorted by name, counted from 0 (default: 15 5)",
+        help="positions of two images in the list sorted by name, counted from 0 (default: 15 5)",
     )
     pair.add_argument(
         "--images", type=Path, nargs=2, metavar=("REFERENCE", "TARGET"), help="two image files instead of indexes"
@@ -122,8 +122,8 @@ def _add_masks(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="rasters (Scene Classification, or any raster whose non-zero pixels are masked) and polygons (GeoPackage, "
-        "GeoJSON, Shapefile) of ground that is not matched in either image",
+        help="rasters (Scene Classification, or any raster whose non-zero pixels are masked) and polygons "
+        "(GeoPackage, GeoJSON, Shapefile) of ground that is not matched in either image",
     )
     group.add_argument(
         "--mask_values",
@@ -142,15 +142,15 @@ def _add_numbers(parser: argparse.ArgumentParser) -> None:
         "--nodata",
         type=float,
         metavar="VALUE",
-        help="nodata value of both images, or nan for none (default: the value that the file declares, or else a value "
-        "that fills a part of the image)",
+        help="nodata value of both images, or nan for none (default: the value that the file declares, or else a "
+        "fill value found in the image)",
     )
     group.add_argument(
         "--offset",
         type=float,
         metavar="VALUE",
-        help="pixel value of reflectance 0 in 16-bit images, such as 1000 in ESA's products since processing baseline "
-        "04.00 (default: from the file's tags, the product's metadata, or the darkest pixels)",
+        help="pixel value of reflectance 0 in 16-bit images, such as 1000 in ESA's products since processing "
+        "baseline 04.00 (default: from the file's tags, the product's metadata, or the darkest pixels)",
     )
 
 
@@ -161,8 +161,8 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action=_SizeAction,
         default=Settings.image_size,
-        help="box in pixels that the reference is fitted into (default: 1098 1098, 100 m per pixel on a full tile), or "
-        "native: every pixel of the reference; the target gets the same ground pixel size",
+        help="largest width and height of the reference, in pixels; its aspect ratio is kept (default: 1098 1098, "
+        "100 m per pixel on a full tile), or native: every pixel; the target gets the same ground pixel size",
     )
     group.add_argument(
         "--overlap_only",
@@ -182,30 +182,31 @@ def _add_matching(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--preset",
         choices=PRESETS,
-        help="fast: native pixels, in small windows on a tenth of the ground; thorough: native pixels everywhere; both "
-        "with --refine",
+        help="fast: native pixels, in small windows that cover a tenth of the ground; thorough: native pixels "
+        "everywhere; both with --refine",
     )
     group.add_argument(
         "--search_radius_m",
         type=float,
         metavar="M",
-        help="search radius, in metres, around the predicted position of a window; images above 2048 px are matched in "
-        "windows, whose positions are predicted by matching at reduced size (default: from the uncertainty of that)",
+        help="search radius in metres around the predicted position of a window. Images above 2048 px are matched in "
+        "windows; a match at reduced size predicts their positions (default: from the uncertainty of the "
+        "prediction)",
     )
     group.add_argument(
         "--coverage",
         type=float,
         default=Settings.coverage,
         metavar="SHARE",
-        help="share of the common ground to match, in small windows spread evenly, for images above 2048 px (default: "
-        "1)",
+        help="share of the common ground to match, in small windows spread evenly, for images above 2048 px "
+        "(default: 1)",
     )
     group.add_argument(
         "--refine",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="measure every match again by correlating the pixels around it, drop those that do not improve, and add "
-        "points by correlation where there are no matches (default: with --image_size native)",
+        help="measure every match again by correlating the pixels around it, drop matches whose correlation does not "
+        "increase, and add points by correlation where there are no matches (default: with --image_size native)",
     )
     group.add_argument(
         "--max_points",
@@ -238,8 +239,9 @@ def _add_fit(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--geometry",
         default=Settings.geometry,
-        help="translation, similarity, affine, field (B-spline displacement field) or homography; auto (default) takes "
-        "the simplest of the first four whose error on held-out matches is within two standard errors of the best",
+        help="translation, similarity, affine, field (B-spline displacement field) or homography; auto (default) "
+        "takes the simplest of the first four whose error on held-out matches is within two standard errors of "
+        "the best",
     )
     group.add_argument(
         "--ransac_threshold",
@@ -261,8 +263,8 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="write the matches as tie points, in file pixels and map coordinates: .gpkg, .geojson, .csv, .parquet, or "
-        ".points for QGIS' georeferencer",
+        help="write the matches as tie points, in file pixels and map coordinates: .gpkg, .geojson, .csv, .parquet, "
+        "or .points for QGIS' georeferencer",
     )
     group.add_argument(
         "--report",
@@ -292,8 +294,8 @@ def _add_correction(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help="correct files with the target's footprint, too (other bands, pixel sizes, masks); each is written beside "
-        "OUT.tif in its own pixel size, as NAME_coregistered.tif",
+        help="also correct these files, which cover the same ground as the target: other bands, other pixel sizes, "
+        "masks; each is written beside OUT.tif in its own pixel size, as NAME_coregistered.tif",
     )
     pixels = group.add_mutually_exclusive_group()
     pixels.add_argument(

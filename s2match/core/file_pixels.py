@@ -22,7 +22,10 @@ def whole_file(image: HasGrid) -> Grid:
 
 
 def stored_grid(image: HasGrid) -> Grid:
-    """The grid along the axes of its file that the pixels of an image come from."""
+    """The grid, along the axes of the file, from which an image was resampled.
+
+    It is the image's own grid if the image was not resampled from another one.
+    """
     grid = grid_of(image)
     return grid if grid.source is None else stored_grid(grid.source)
 

@@ -210,13 +210,13 @@ def place_offers(offers: tuple[Offer, ...], folder: Path, *, progress: bool = Tr
 
 
 def merge_duplicates(offers: tuple[Offer, ...]) -> tuple[Offer, ...]:
-    """Keep the first of several offers with the same name and content.
+    """Keep one of the images that a source lists more than once with the same name and content.
 
     Args:
         offers: The images of a source.
 
     Returns:
-        Offers with different names.
+        The images, each name once.
 
     Raises:
         PreparationError: Two files of the same name differ, or cannot be read to compare them.

@@ -74,7 +74,7 @@ def band_validity(
     Args:
         file: The file.
         indexes: The bands, from 1.
-        numbers: B×H×W numbers of the bands in the window, at any size.
+        numbers: B×H×W numbers of the bands in the window, at full or reduced resolution.
         radiometry: Nodata value and its source.
         window: The window that was read; None for the whole file.
 

@@ -123,7 +123,7 @@ def _check_offset(options: ReadOptions, *grids: Grid) -> None:
     """Check that an offset applies to one of the images.
 
     Raises:
-        OptionError: None of them has reflectance in 16 bits.
+        OptionError: An offset is given, but neither image has 16-bit reflectance.
     """
     used = any(grid.radiometry is not None and grid.radiometry.offset_from == "option" for grid in grids)
     if options.offset is not None and not used:

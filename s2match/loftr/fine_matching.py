@@ -110,7 +110,7 @@ class FineMatching:
         return FinePrediction(centres, points, variance)
 
     def _update(self, prediction: FinePrediction, centres: Tensor) -> FinePrediction:
-        """The prediction, evaluated again for the windows whose (N, 2) new centres have moved."""
+        """The prediction, recomputed for windows whose centre moved from its old place to ``centres``, (N, 2)."""
         moved = ((centres - prediction.centres).abs().amax(1) > _MIN_MOVE_PX).nonzero()[:, 0]
         updated = self.predict(centres[moved], moved)
         return FinePrediction(

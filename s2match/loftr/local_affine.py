@@ -91,7 +91,7 @@ def fit_local_affine(cells: Tensor, displacement: Tensor, weights: Tensor, grid:
 def calibrated_confidence(local_fit: LocalFit, calibration: tuple[float, float, float]) -> Tensor:
     """(N,) probability that each match is correct, by logistic regression on its local fit.
 
-    Given the local fit, the network's own confidence adds no information.
+    The network's own confidence is not used: it adds nothing to the local fit.
 
     Args:
         local_fit: Local fits of the matches.

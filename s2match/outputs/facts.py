@@ -125,7 +125,7 @@ def axes_title(axes: GroundAxes) -> str:
 
 
 def unit_key(unit: str) -> str:
-    """A unit as the end of a JSON key."""
+    """The suffix of a JSON key that names a unit: ``map_units`` for ``map units``."""
     return unit.replace(" ", "_")
 
 

@@ -235,7 +235,7 @@ def _affine_basis(grid_xy: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _roughness(rows: int, columns: int) -> NDArray[np.float64]:
-    """(K, K) quadratic form of the penalty of a field's parameters."""
+    """(K, K) matrix Q: a field with parameters p has the roughness pᵀ Q p."""
     (across1, across2), (down1, down2) = (
         [step.T @ step for step in (np.diff(np.eye(n), k, axis=0) for k in (1, 2))] for n in (columns, rows)
     )

@@ -111,7 +111,7 @@ def _area(polygon: Points) -> float:
 
 
 def _cut(polygon: Points, point: Points, normal: Points) -> Iterator[Points]:
-    """The two parts of a convex polygon, cut by the line through ``point`` with this normal."""
+    """The two parts of a convex polygon, cut by the line through ``point`` with normal ``normal``."""
     side = (polygon - point) @ normal
     following, following_side = np.roll(polygon, -1, axis=0), np.roll(side, -1)
     crosses = side * following_side < 0

@@ -201,7 +201,7 @@ def _check_map(rows: Mapping[str, NDArray[np.float64]], x: str, y: str, xy: NDAr
 
 
 def _is_correlated(rows: Mapping[str, NDArray[np.float64]]) -> NDArray[np.bool_] | None:
-    """(N,) bool, the column CORRELATED: False for rows without a value; None if all rows lack it."""
+    """(N,) bool: tie points added by correlation, from the column CORRELATED; None if no row has a value."""
     values = rows.get("CORRELATED")
     if values is None or np.isnan(values).all():
         return None

@@ -125,13 +125,16 @@ def _keep_openmp_team(ended: threading.Event) -> None:
 
 
 def others_run(root: Path = Path("/")) -> bool:
-    """Whether more threads are runnable than there are processors, the calling thread not counted.
+    """Whether the threads that are ready to run, without the calling one, outnumber the processors.
 
-    The count is the fourth field of /proc/loadavg (proc(5)). It is that of the whole machine, so it may be high for a
-    container that uses a part of it. True where there is no such file.
+    The number is the fourth field of /proc/loadavg (proc(5)). It counts the whole machine, so in a container it can be
+    too high.
 
     Args:
         root: Root of the file system.
+
+    Returns:
+        The answer; True if the file does not exist.
     """
     try:
         running = int((root / "proc" / "loadavg").read_text().split()[3].partition("/")[0])
