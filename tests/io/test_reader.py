@@ -202,7 +202,7 @@ def test_truncated_jp2(write_image: Writer, size: tuple[int, int] | None, share:
 
 def test_all_nodata(write_image: Writer) -> None:
     path = write_image("a.jp2", np.zeros((100, 100), np.uint8))
-    with pytest.raises(NoValidPixelsError, match="nothing but nodata"):
+    with pytest.raises(NoValidPixelsError, match="contains only nodata"):
         read_raster(path)
 
 
