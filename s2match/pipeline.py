@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from tqdm import tqdm
 
@@ -20,8 +20,6 @@ from s2match.core.mask import UNMASKED, Masking
 from s2match.core.matches import Matches, Provenance
 from s2match.core.raster import HasGrid, Raster
 from s2match.core.scene import Scene, pair_of, scene_of
-from s2match.correction.evaluation import Improvement, measure_improvement
-from s2match.correction.request import CorrectionRequest, correct
 from s2match.io.masking import masked_grids
 from s2match.io.pair_grid import grids_of
 from s2match.matching.matcher import Matcher
@@ -36,6 +34,10 @@ from s2match.tiepoints.points import as_matches
 from s2match.util.background import run_in_background
 from s2match.util.optional import without_garbage_collection
 from s2match.util.threads import limit_threads
+
+if TYPE_CHECKING:
+    from s2match.correction.evaluation import Improvement
+    from s2match.correction.request import CorrectionRequest
 
 _LOG = logging.getLogger(__name__)
 
@@ -231,7 +233,7 @@ def register(
     return assemble(reference, target, previews, matches, fitted, settings)
 
 
-def correct_and_evaluate(result: PairResult, request: CorrectionRequest) -> Improvement | None:
+def correct_and_evaluate(result: PairResult, request: "CorrectionRequest") -> "Improvement | None":
     """Write the corrected files, and measure how well the target agrees with the reference before and after.
 
     The corrected target is matched again. Tie points of a file are moved by the correction instead.
@@ -247,6 +249,10 @@ def correct_and_evaluate(result: PairResult, request: CorrectionRequest) -> Impr
         CorrectionError: There is no registration, or pixels must stay and the model is not a translation.
         S2MatchError: A file cannot be read or written; see :mod:`s2match.errors`.
     """
+    # most runs correct nothing, and need not wait for these imports
+    from s2match.correction.evaluation import measure_improvement
+    from s2match.correction.request import correct
+
     correct(result, request)
     for path in request.outputs:
         _LOG.info("wrote %s", path)

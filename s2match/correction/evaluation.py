@@ -178,7 +178,7 @@ def _previews(grids: tuple[Grid, Grid, Grid]) -> tuple[Raster, Raster, Raster]:
 def _image_pairs(
     grids: tuple[Grid, Grid, Grid], previews: tuple[Raster, Raster, Raster], compared: int
 ) -> Iterator[ImagePairs]:
-    """The reference and the image of index ``compared``, in windows where they are larger than their previews."""
+    """The reference and image ``compared``, in one piece, or in windows if they are larger than their previews."""
     width, height = grids[0].size
     if (width, height) == previews[0].size:
         yield _image_pair(previews, compared, (slice(None), slice(None)))
@@ -193,7 +193,7 @@ def _image_pairs(
 
 
 def _image_pair(images: "tuple[Raster, ...] | list[Patch]", compared: int, core: tuple[slice, slice]) -> ImagePairs:
-    """Grey levels of the first image and of that of index ``compared``, valid where all of the images are."""
+    """Grey levels of ``images[0]`` and ``images[compared]``; a pixel is valid only if it is valid in all ``images``."""
     common = np.logical_and.reduce([image.valid for image in images])
     first, second = (images[k].image.mean(axis=2, dtype=np.float32) for k in (0, compared))
     return ImagePairs(first, second, np.asarray(common), core)

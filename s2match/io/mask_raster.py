@@ -170,7 +170,10 @@ def opened_mask(path: Path) -> Iterator[rasterio.DatasetReader]:
 
 
 def _pixel_corners(pixels: Frame, samples: Frame, middle: float) -> NDArray[np.float64]:
-    """(2, H + 1, W + 1) corners of pixels, (x, y) in samples; longitudes lie within 180 degrees of ``middle``."""
+    """(2, H + 1, W + 1) corners of ``pixels``, as positions (x, y) in the grid ``samples``.
+
+    Longitudes are wrapped to within 180 degrees of ``middle`` before they are converted to positions.
+    """
     (across, columns), (down, rows) = (_knots(side) for side in pixels.size)
     knots = grid_points(columns, rows)
     ground = reproject(apply_transform(pixels.transform, knots), pixels.crs, samples.crs)

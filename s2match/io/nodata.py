@@ -100,7 +100,7 @@ def band_validity(
 
 
 def zeros_may_fill(numbers: NDArray[np.generic]) -> bool:
-    """Whether patches of 0 in a file without declared nodata are nodata: if pixel values are integers and not negative.
+    """Whether pixel values are integers and none is negative: then patches of 0 may be nodata.
 
     Args:
         numbers: B×H×W numbers of a small version of the file.

@@ -235,7 +235,7 @@ _FORMATS: Mapping[str, _Format] = {
 
 
 def _import(name: str) -> Any:
-    return import_optional(name, "Tie points as GeoPackage", "requirements.txt")
+    return import_optional(name, "Tie points in this format", "requirements.txt")
 
 
 def _require_pyarrow() -> None:

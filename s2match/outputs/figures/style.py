@@ -65,7 +65,7 @@ def inliers_of(result: PairResult) -> NDArray[np.bool_]:
 
 
 def spread(count: int, most: int) -> NDArray[np.bool_]:
-    """(count,) bool mask of at most ``most`` matches, spread evenly over their row-by-row order."""
+    """(count,) bool mask that selects at most ``most`` matches, at evenly spaced indices."""
     chosen = np.zeros(count, np.bool_)
     chosen[np.unique(np.linspace(0, count - 1, min(most, count)).astype(int))] = True
     return chosen
