@@ -95,7 +95,7 @@ def file_model_of(reference: HasGrid, target: HasGrid, registration: Registratio
 
 
 def _between(before: Affine, registration: Registration, after: Affine) -> FrameModel:
-    """The registration between other frames: ``before`` maps a reference point, then the registration, then ``after``."""
+    """The registration in other frames: ``before`` maps a reference point, then the registration, then ``after``."""
     first, last = (np.array(tuple(affine)).reshape(3, 3) for affine in (before, after))
     matrix = last @ registration.matrix @ first
     field = registration.field
