@@ -52,8 +52,8 @@ def read_raster_image(
 ) -> Raster:
     """Read a JP2 or GeoTIFF, decoding only the resolution asked for; ``image_size`` is (width, height).
 
-    What is masked is read as if it had no data; :func:`s2match.io.masking.masking_of` makes masks of files. ``options``
-    says what the numbers mean where the file does not: ``Settings(nodata=…, offset=…).read_options``.
+    Masked pixels are read as nodata; :func:`s2match.io.masking.masking_of` makes masks from files. ``options`` are the
+    nodata value and the offset if the file does not declare them: ``Settings(nodata=…, offset=…).read_options``.
     """
     return read_raster(source, image_size, masking, options)
 

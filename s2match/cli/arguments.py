@@ -31,11 +31,12 @@ def parse(words: Sequence[str], program: str) -> argparse.Namespace:
         parser, rest = command_parser(words[0], program), words[1:]
     else:
         parser, rest = build_parser(program), words
-    preset = getattr(parser.parse_args(rest), "preset", None)
-    if preset is not None:
-        parser.set_defaults(**PRESETS[preset])
-    arguments = argparse.Namespace(**(vars(build_parser().parse_args([])) | vars(parser.parse_args(rest))))
-    arguments.given = _given(parser, rest)
+    parsed = vars(parser.parse_args(rest))
+    if parsed.get("preset") is not None:
+        parser.set_defaults(**PRESETS[parsed["preset"]])
+        parsed = vars(parser.parse_args(rest))
+    arguments = argparse.Namespace(**(vars(build_parser().parse_args([])) | parsed))
+    arguments.given = _given(parser, rest, parsed)
     if words[:1] == ["list"]:
         arguments.list = True
     if words[:1] == ["apply"]:
@@ -56,9 +57,9 @@ def refuse(arguments: argparse.Namespace, names: Collection[str], reason: str) -
         raise OptionError(f"{option} {reason}")
 
 
-def _given(parser: argparse.ArgumentParser, words: Sequence[str]) -> frozenset[str]:
-    """Names of the options that are on the command line, whether their values are the defaults or not."""
-    names, absent = vars(parser.parse_args(words)), object()
+def _given(parser: argparse.ArgumentParser, words: Sequence[str], names: Collection[str]) -> frozenset[str]:
+    """Those of the names of options that are on the command line, whether their values are the defaults or not."""
+    absent = object()
     # argparse fills in defaults only where a namespace lacks a name
     parsed = parser.parse_args(words, argparse.Namespace(**dict.fromkeys(names, absent)))
     return frozenset(name for name in names if getattr(parsed, name) is not absent)

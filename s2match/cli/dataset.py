@@ -2,12 +2,10 @@
 
 import argparse
 import sys
-from pathlib import Path
 
 from s2match.cli.arguments import refuse
 from s2match.core.scene import Scene, pair_of
 from s2match.dataset.catalog import open_dataset, pick_pair
-from s2match.errors import OutputError
 
 # Options of a list.
 _LISTING = frozenset({"list", "dataset_path", "json", "verbose", "debug", "quiet"})
@@ -32,14 +30,14 @@ def run_list(arguments: argparse.Namespace) -> None:
         S2MatchError: The folder contains no image, the JSON cannot be written, or an option has no effect on a list.
     """
     from s2match.dataset.listing import image_table, list_images, write_list
-    from s2match.util.atomic_write import check_writable
+    from s2match.util.atomic_write import check_outputs_apart, check_writable
 
     # a list is never shown on a screen, so --no-show is true of it
     allowed = _LISTING if arguments.show else _LISTING | {"show"}
     refuse(arguments, arguments.given - allowed, "has no effect on a list: leave it or --list out.")
     scenes = _scenes(arguments)
     if arguments.json is not None:
-        _check_json(arguments.json, scenes)
+        check_outputs_apart([arguments.json], [scene.path for scene in scenes])
         check_writable(arguments.json)
     images = list_images(scenes, show_progress=not arguments.quiet)
     print(image_table(images))
@@ -53,8 +51,3 @@ def _scenes(arguments: argparse.Namespace) -> tuple[Scene, ...]:
     if opened != folder and not arguments.quiet:
         print(f"{folder} contains no image: using the synthetic sample in {opened}.", file=sys.stderr)
     return scenes
-
-
-def _check_json(path: Path, scenes: tuple[Scene, ...]) -> None:
-    if path.resolve() in {scene.path.resolve() for scene in scenes}:
-        raise OutputError(f"Cannot write {path}: it is an input.")

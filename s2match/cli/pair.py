@@ -34,7 +34,7 @@ _MATCHING = (
 )
 
 # Options of matching in windows, without effect where one pass matches the images.
-_TILES = frozenset({"search_radius_m", "coverage"})
+_WINDOWS = frozenset({"search_radius_m", "coverage"})
 
 
 def run_pair(arguments: argparse.Namespace) -> bool:
@@ -138,7 +138,7 @@ def _refuse_window_options(reference: Scene, target: Scene, arguments: argparse.
         OptionError: There is one.
         S2MatchError: The images cannot be matched at all.
     """
-    if not arguments.given & _TILES:
+    if not arguments.given & _WINDOWS:
         return
     from s2match.io.pair_grid import grids_of
     from s2match.matching.tiled import in_one_pass
@@ -147,7 +147,7 @@ def _refuse_window_options(reference: Scene, target: Scene, arguments: argparse.
     if in_one_pass(*grids):
         width, height = grids[0].size
         reason = f"is about matching in windows, and {width} x {height} px are matched in one pass: leave it out."
-        refuse(arguments, _TILES, reason)
+        refuse(arguments, _WINDOWS, reason)
 
 
 def _require_screen() -> None:

@@ -136,8 +136,8 @@ def _or_one_line(failure: FitFailure, xy: NDArray[np.float64]) -> FitFailure:
 def _implausible(matches: Matches, registration: Registration, expected: NDArray[np.float64]) -> FitFailure | None:
     """The failure of a model that mirrors, or scales by less than 0.5 or more than 2, against the expected 2×2 part.
 
-    A homography is tested at all matches. A field is tested over its whole support, so that an accepted field does not
-    fold.
+    A model that is a matrix is tested on a grid over the bounding box of the matches. A field is tested over its whole
+    support, so that an accepted field does not fold.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         linear = jacobian(registration.apply, _bending_points(matches, registration)) @ np.linalg.inv(expected)

@@ -108,29 +108,32 @@ def _sleeping_openmp_threads(begun: threading.Event, ended: threading.Event) -> 
     created there.
     """
     begun.set()
+    # counted once, because a container's quota is read from several files
+    allowed = processors()
     while not ended.wait(_LOAD_INTERVAL_S):
-        if others_run():
-            team = threading.Thread(target=_keep_openmp_team, args=(ended,), name="s2match-openmp", daemon=True)
+        if others_run(allowed):
+            team = threading.Thread(target=_keep_openmp_team, args=(allowed, ended), name="s2match-openmp", daemon=True)
             team.start()
             team.join()
 
 
-def _keep_openmp_team(ended: threading.Event) -> None:
-    """Create an OpenMP team, and keep it while other processes run."""
+def _keep_openmp_team(allowed: int, ended: threading.Event) -> None:
+    """Create an OpenMP team, and keep it while other processes run beside ``allowed`` threads."""
     import torch
 
     torch.empty(_PARALLEL_ELEMENTS).fill_(0.0)
-    while others_run() and not ended.wait(5 * _LOAD_INTERVAL_S):
+    while others_run(allowed) and not ended.wait(5 * _LOAD_INTERVAL_S):
         pass
 
 
-def others_run(root: Path = Path("/")) -> bool:
+def others_run(allowed: int, root: Path = Path("/")) -> bool:
     """Whether the threads that are ready to run, without the calling one, outnumber the processors.
 
     The number is the fourth field of /proc/loadavg (proc(5)). It counts the whole machine, so in a container it can be
     too high.
 
     Args:
+        allowed: Number of processors, by :func:`processors`.
         root: Root of the file system.
 
     Returns:
@@ -140,7 +143,7 @@ def others_run(root: Path = Path("/")) -> bool:
         running = int((root / "proc" / "loadavg").read_text().split()[3].partition("/")[0])
     except (OSError, IndexError, ValueError):
         return True
-    return running - 1 > processors()
+    return running - 1 > allowed
 
 
 @contextmanager

@@ -134,7 +134,7 @@ def wait_for(condition: Callable[[], bool]) -> bool:
 def test_pytorch_s_threads_sleep_while_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second OpenMP team exists only while other processes run."""
     busy = threading.Event()
-    monkeypatch.setattr(threads, "others_run", busy.is_set)
+    monkeypatch.setattr(threads, "others_run", lambda allowed: busy.is_set())
     with limit_threads():
         time.sleep(0.3)
         assert not openmp_teams()
@@ -157,13 +157,12 @@ def test_pytorch_s_threads_sleep_while_others_run(monkeypatch: pytest.MonkeyPatc
         (None, True),
     ],
 )
-def test_load_of_the_machine(loadavg: str | None, busy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_of_the_machine(loadavg: str | None, busy: bool, tmp_path: Path) -> None:
     """Runnable threads, the calling one not counted, against the number of processors."""
-    monkeypatch.setattr(threads, "processors", lambda: 4)
     if loadavg is not None:
         (tmp_path / "proc").mkdir()
         (tmp_path / "proc" / "loadavg").write_text(loadavg)
-    assert threads.others_run(tmp_path) is busy
+    assert threads.others_run(4, tmp_path) is busy
 
 
 def test_an_error_ends_the_limits(many_threads: None) -> None:
