@@ -12,6 +12,7 @@ import argparse
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,18 @@ DEFAULT_JSON = Path(__file__).resolve().parent / "results" / "accuracy.json"
 Method = Callable[[Raster, Raster], Matches | NDArray[np.float64] | None]
 
 
-def loftr(weights: str, confidence: float) -> Method:
-    """LoFTR with named weights."""
+def loftr(weights: str, confidence: float) -> dict[str, Method]:
+    """LoFTR with named weights, by name: the points of the network, and refined points."""
     matcher = LoftrMatcher(load_network(weights), pick_device("auto"))
     settings = Settings(confidence=confidence)
-    return lambda reference, target: match_rasters(matcher, reference, target, settings)
+    return {
+        f"LoFTR {weights}": partial(_match, matcher, settings.but(refine=False)),
+        f"LoFTR {weights}, refined": partial(_match, matcher, settings),
+    }
+
+
+def _match(matcher: LoftrMatcher, settings: Settings, reference: Raster, target: Raster) -> Matches:
+    return match_rasters(matcher, reference, target, settings)
 
 
 def sift(reference: Raster, target: Raster) -> Matches:
@@ -107,7 +115,7 @@ def main() -> None:
     methods: dict[str, Method] = {"identity": identity, "phase correlation": phase_correlation, "OpenCV SIFT": sift}
     for weights in arguments.weights:
         try:
-            methods[f"LoFTR {weights}"] = loftr(weights, arguments.confidence)
+            methods |= loftr(weights, arguments.confidence)
         except WeightsDownloadError as error:
             print(f"{weights}: not measured. {error}\n")
     result: dict[str, Any] = {

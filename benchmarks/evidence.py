@@ -1,6 +1,6 @@
 """Agreement of wrong matches by chance: pairs of images that show different places.
 
-python -m benchmarks.evidence FOLDER_OR_IMAGE ... [--size 512] [--confidence 0.2]
+python -m benchmarks.evidence FOLDER_OR_IMAGE ... [--size 512] [--confidence 0.2] [--no-refine]
 python -m benchmarks.evidence FOLDER_OR_IMAGE ... --crop 160 [--enlarge 2] [--pairs 150] [--confidence 0.2]
 
 All pairs of the images, or random crops of random pairs, are matched, and every model is fitted. The table shows how
@@ -86,10 +86,10 @@ def cropped_pairs(paths: list[Path], side: int, enlarge: int, count: int) -> Ite
         yield crops[0], crops[1]
 
 
-def chance_fits(matcher: LoftrMatcher, pair: tuple[Raster, Raster], confidence: float) -> dict[str, ChanceFit]:
+def chance_fits(matcher: LoftrMatcher, pair: tuple[Raster, Raster], settings: Settings) -> dict[str, ChanceFit]:
     """Match a pair and fit every model except the field; a fit by the name of its model."""
     first, second = pair
-    matches = match_rasters(matcher, first, second, Settings(confidence=confidence))
+    matches = match_rasters(matcher, first, second, settings)
     ground = common_ground(first, second)
     names, fits = f"{first.scene.path.stem} – {second.scene.path.stem}", {}
     for model in (name for name in MODELS if name != FIELD):
@@ -133,6 +133,7 @@ def main() -> None:
     parser.add_argument("--enlarge", type=int, default=1, help="factor of enlargement of the crops")
     parser.add_argument("--pairs", type=int, default=150, help="number of pairs of crops")
     parser.add_argument("--confidence", type=float, default=0.2)
+    parser.add_argument("--refine", action=argparse.BooleanOptionalAction, default=Settings.refine)
     parser.add_argument("--weights", default="sentinel2")
     arguments = parser.parse_args()
     paths = [path for image in arguments.images for path in (sorted(image.iterdir()) if image.is_dir() else [image])]
@@ -141,7 +142,8 @@ def main() -> None:
     else:
         pairs, count = cropped_pairs(paths, arguments.crop, arguments.enlarge, arguments.pairs), arguments.pairs
     matcher = LoftrMatcher(load_network(arguments.weights), pick_device("auto"))
-    fits = [chance_fits(matcher, pair, arguments.confidence) for pair in tqdm(pairs, total=count, leave=False)]
+    settings = Settings(confidence=arguments.confidence, refine=arguments.refine)
+    fits = [chance_fits(matcher, pair, settings) for pair in tqdm(pairs, total=count, leave=False)]
     print(f"{len(fits)} pairs of different places at confidence {arguments.confidence:g}")
     for model in fits[0]:
         print(report(model, [by_model[model] for by_model in fits]))

@@ -82,13 +82,13 @@ def main() -> None:
     matchers = [LoftrMatcher(load_network(arguments.weights), device, precision) for precision in (torch.float32, fast)]
     print(row(["pair", "above 0.8", "in both", "right", f"right in {str(fast).removeprefix('torch.')}", "moved by"]))
     print("|---|---:|---:|---:|---:|---:|")
-    agreements = []
+    agreements, settings = [], Settings(confidence=CONFIDENCE, refine=False)
     for names in json.loads((arguments.data / "split.json").read_text())["pairs"]:
         reference, target = (
             read_raster(next(arguments.data.glob(f"{name}*.jp2")), (arguments.size, arguments.size)) for name in names
         )
         target = moved(target, _OFFSET)
-        matches = [match_rasters(matcher, reference, target, Settings(confidence=CONFIDENCE)) for matcher in matchers]
+        matches = [match_rasters(matcher, reference, target, settings) for matcher in matchers]
         agreements.append(agreement(reference, target, *matches))
         print(_line(" – ".join(name[:15] for name in names), agreements[-1]))
     print(_line("**all**", total(agreements)))

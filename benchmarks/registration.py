@@ -95,11 +95,11 @@ class Outcome:
 def methods(weights: str, arosics: Path | None = None) -> dict[str, Method]:
     """The methods by name; AROSICS where an interpreter with it is given."""
     matcher = LoftrMatcher(load_network(weights), pick_device("auto"))
-    refined = Settings(confidence=0.8, max_points=5000, refine=True)
+    network, refined = Settings(confidence=0.8, refine=False), Settings(confidence=0.8, max_points=5000)
     by_name: dict[str, Method] = {
         "phase correlation": lambda a, b: match_phase(prepare(a), prepare(b)),
         "OpenCV SIFT": lambda a, b: match_sift(prepare(a), prepare(b)),
-        "LoFTR": lambda a, b: match_rasters(matcher, a, b, Settings(confidence=0.8)),
+        "LoFTR": lambda a, b: match_rasters(matcher, a, b, network),
         "LoFTR, refined": lambda a, b: match_rasters(matcher, a, b, refined),
     }
     if arosics is not None:

@@ -19,8 +19,8 @@ IMAGE_SIZE = (REDUCED_SIDE_PX, REDUCED_SIDE_PX)
 
 # Settings of each preset; explicit ones override them.
 PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "fast": {"image_size": None, "refine": True, "coverage": 0.1, "max_points": 5000},
-    "thorough": {"image_size": None, "refine": True},
+    "fast": {"image_size": None, "coverage": 0.1, "max_points": 5000},
+    "thorough": {"image_size": None},
 }
 
 # Number formats of the network; auto is the fastest of the device that keeps the matches.
@@ -38,7 +38,7 @@ class Choices(TypedDict, total=False):
     seed: int
     max_points: int
     search_radius_m: float | None
-    refine: bool | None
+    refine: bool
     coverage: float
     image_size: tuple[int, int] | None
     overlap_only: bool
@@ -62,8 +62,7 @@ class Settings:
         max_points: Maximum number of matches, evenly spread over the image.
         search_radius_m: Search radius around the predicted position of a window, in metres on the ground. None: by the
             uncertainty of the prediction. Only for images that are matched in windows.
-        refine: Whether to refine matches to sub-pixel accuracy, see :func:`s2match.matching.subpixel.refine`. None: if
-            ``image_size`` is None.
+        refine: Whether to refine matches to sub-pixel accuracy, see :func:`s2match.matching.subpixel.refine`.
         coverage: Fraction of the common ground that is matched, where images are matched in windows; above 0, up to 1.
         image_size: Width and height to match at, in pixels. None for every pixel of the reference, and the target at
             the same pixel size on the ground. Large images are matched in windows.
@@ -84,7 +83,7 @@ class Settings:
     seed: int = 0
     max_points: int = 100_000
     search_radius_m: float | None = None
-    refine: bool | None = None
+    refine: bool = True
     coverage: float = 1.0
     image_size: tuple[int, int] | None = IMAGE_SIZE
     overlap_only: bool = False
@@ -144,11 +143,6 @@ class Settings:
             OptionError: A value is out of range.
         """
         return replace(self, **choices) if choices else self
-
-    @property
-    def refined(self) -> bool:
-        """Whether matches are refined to sub-pixel accuracy."""
-        return self.image_size is None if self.refine is None else self.refine
 
     @property
     def read_options(self) -> ReadOptions:

@@ -183,7 +183,7 @@ def _add_matching(parser: argparse.ArgumentParser) -> None:
         "--preset",
         choices=PRESETS,
         help="fast: native pixels, in small windows that cover a tenth of the ground; thorough: native pixels "
-        "everywhere; both with --refine",
+        "everywhere",
     )
     group.add_argument(
         "--search_radius_m",
@@ -204,9 +204,10 @@ def _add_matching(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--refine",
         action=argparse.BooleanOptionalAction,
-        default=None,
+        default=Settings.refine,
         help="measure every match again by correlating the pixels around it, drop matches whose correlation does not "
-        "increase, and add points by correlation where there are no matches (default: with --image_size native)",
+        "increase, and add points by correlation where there are no matches (default); --no-refine: the points of the "
+        "network",
     )
     group.add_argument(
         "--max_points",

@@ -62,7 +62,7 @@ def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: R
     kept[kept] = thin_mask(matches.subset(kept), most)
     thinned = matches.subset(kept)
     _LOG.debug("%d of %d matches kept by the core and the maximum of %d", len(thinned), len(matches), most)
-    if not settings.refined:
+    if not settings.refine:
         return thinned
     # PyTorch takes a second to import: not before the images are being read
     from s2match.matching.densify import fill

@@ -52,7 +52,7 @@ def test_the_command_has_the_defaults_of_the_library(options: list[str]) -> None
     chosen = Settings.preset(options[1]) if "--preset" in options else Settings()
     chosen = chosen if "native" not in options else chosen.but(image_size=None)
     assert settings_of(arguments) == chosen
-    assert chosen.refined == (options != [])
+    assert settings_of(parse([*options, "--no-refine"], "model_inference.py")) == chosen.but(refine=False)
 
 
 def test_arrays_have_the_defaults_of_files(pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def test_arrays_have_the_defaults_of_files(pair: tuple[Path, Path], monkeypatch:
 
 def test_choices_are_the_attributes_of_settings() -> None:
     assert list(Choices.__annotations__) == [field.name for field in dataclasses.fields(Settings)]
-    assert Settings.preset("thorough", refine=False).refined is False
+    assert all(Settings.preset(name).refine for name in PRESETS) and not Settings.preset("fast", refine=False).refine
     assert Settings(image_size=[300, 200]) == Settings(image_size=(300, 200))  # type: ignore[arg-type]
     assert set(PRESETS) == {"fast", "thorough"}
 

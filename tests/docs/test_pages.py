@@ -82,6 +82,9 @@ def test_every_option_is_described_with_its_default() -> None:
             assert all(f"`{choice}`" in meaning for choice in action.choices), action.dest
         if action.default in (None, False, [], argparse.SUPPRESS):
             continue
+        if action.default is True:
+            assert default.strip() == f"`--{action.dest}`"
+            continue
         values = action.default if isinstance(action.default, tuple) else (action.default,)
         written = default.strip(" `").split()
         assert [type(value)(word) for word, value in zip(written, values, strict=True)] == list(values), action.dest

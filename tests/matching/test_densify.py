@@ -111,9 +111,9 @@ def test_masked_ground_of_either_image_gets_no_point() -> None:
     left = rough_matches(matrix)
     left = left.subset(left.xy0[:, 0] < 150)
     pair = grey(image * valid0, valid0), grey(target * valid1, valid1)
-    found = postprocess(left, pair, Region(STILL), Settings(max_points=1000, refine=True))
+    found = postprocess(left, pair, Region(STILL), Settings(max_points=1000))
     assert len(filled(found)) > 30 and pair[0].valid_at(found.xy0).all() and pair[1].valid_at(found.xy1).all()
-    without = postprocess(left, (grey(image), grey(target)), Region(STILL), Settings(max_points=1000, refine=True))
+    without = postprocess(left, (grey(image), grey(target)), Region(STILL), Settings(max_points=1000))
     assert not (pair[0].valid_at(without.xy0) & pair[1].valid_at(without.xy1)).all()
 
 
@@ -136,20 +136,18 @@ def test_no_points_are_predicted_from_matches_that_are_no_evidence() -> None:
     """Images of different places have a few matches by chance."""
     image = grey(texture(SIDE, SIDE, seed=7, detail_px=2))
     few = rough_matches(np.eye(3)).subset(np.arange(289) < 5)
-    found = postprocess(few, (image, image), Region(STILL), Settings(max_points=1000, refine=True))
+    found = postprocess(few, (image, image), Region(STILL), Settings(max_points=1000))
     assert len(found) > 0 and found.correlated is None
 
 
 def test_matches_that_were_thinned_out_or_lie_beyond_the_core_are_not_replaced() -> None:
     image = grey(texture(SIDE, SIDE, seed=8, detail_px=2))
     matches = rough_matches(np.eye(3))
-    thinned = postprocess(
-        matches, (image, image), Region(STILL, Window(64, 64, 272, 272)), Settings(max_points=30, refine=True)
-    )
+    thinned = postprocess(matches, (image, image), Region(STILL, Window(64, 64, 272, 272)), Settings(max_points=30))
     assert 10 < len(thinned) < 30 and len(filled(thinned)) == 0
     core = Window(64, 64, 128, 272)
     torn = matches.subset((matches.xy0[:, 0] < 100) | (matches.xy0[:, 0] > 192))
-    found = filled(postprocess(torn, (image, image), Region(STILL, core), Settings(max_points=1000, refine=True)))
+    found = filled(postprocess(torn, (image, image), Region(STILL, core), Settings(max_points=1000)))
     assert np.unique(found.xy0[:, 0]).tolist() == [144.5]
 
 
@@ -157,7 +155,7 @@ def test_no_more_points_than_the_maximum() -> None:
     image = grey(texture(SIDE, SIDE, seed=9, detail_px=2))
     matches = rough_matches(np.eye(3))
     left = matches.subset(matches.xy0[:, 0] < 150)
-    found = postprocess(left, (image, image), Region(STILL), Settings(max_points=len(left) + 28, refine=True))
+    found = postprocess(left, (image, image), Region(STILL), Settings(max_points=len(left) + 28))
     assert len(found) <= len(left) + 28 and 15 < len(filled(found)) < 40
 
 

@@ -91,9 +91,7 @@ def test_scale_and_rotation_are_measured_by_the_matches() -> None:
     """The grids wrongly predict the same orientation."""
     image, matrix = texture(SIDE, SIDE, seed=2, detail_px=2), turned(8, 1.05)
     matches = rough_matches(matrix)
-    found = postprocess(
-        matches, (grey(image), grey(through(image, matrix))), Region(STILL), Settings(max_points=1000, refine=True)
-    )
+    found = postprocess(matches, (grey(image), grey(through(image, matrix))), Region(STILL), Settings(max_points=1000))
     assert len(found) > 0.9 * len(matches) and np.median(errors(found, matrix)) < 0.05
 
 

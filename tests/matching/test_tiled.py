@@ -70,9 +70,10 @@ def errors(matches: Matches) -> NDArray[np.float64]:
 
 def test_windows_find_what_one_pass_finds(matcher: LoftrMatcher, write_image: Writer) -> None:
     reference, target = pair_of(write_image)
-    whole = match_rasters(matcher, read_raster(reference.scene), read_raster(target.scene), Settings())
+    settings = Settings(refine=False)
+    whole = match_rasters(matcher, read_raster(reference.scene), read_raster(target.scene), settings)
     reports: list[float] = []
-    found = match_grids(matcher, (reference, target), previews_of(reference, target), Settings(), reports.append)
+    found = match_grids(matcher, (reference, target), previews_of(reference, target), settings, reports.append)
     assert len(found) > 0.95 * len(whole) > 1500
     assert errors(found).max() < 1.0 and np.median(errors(found)) < 0.15
     assert reports == sorted(reports) and reports[-1] == pytest.approx(1) and len(reports) == 1 + 6
@@ -102,7 +103,7 @@ def test_points_added_in_windows_do_not_meet_at_seams(
     reference, target = pair_of(write_image, size=(WIDTH, WIDTH))
     monkeypatch.setattr(tiled, "plan", planned)
     monkeypatch.setattr(LoftrMatcher, "match", silent)
-    found = match_grids(matcher, (reference, target), previews_of(reference, target), Settings(refine=True))
+    found = match_grids(matcher, (reference, target), previews_of(reference, target), Settings())
     assert found.correlated is not None
     new, others = found.subset(found.correlated), found.subset(~found.correlated)
     assert len(others) > 500 and len(new) > 12 and errors(new).max() < 0.5
