@@ -60,7 +60,7 @@ def facts(result: PairResult) -> dict[str, Any]:
         "seed": settings.seed,
         "matches": len(result.matches),
         "correlated_matches": int(result.matches.is_correlated.sum()),
-        "registered": registration is not None,
+        "model_accepted": registration is not None,
         "registration": None if registration is None else _registration_facts(result, registration),
         "registration_failure": None if refusal is None else asdict(refusal),
         **_native_pixel_facts(result.errors),

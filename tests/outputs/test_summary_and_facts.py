@@ -43,7 +43,7 @@ def matched(right: int = 90, wrong: int = 10, georeferenced: bool = True) -> Pai
 
 def test_facts_are_right() -> None:
     values = facts(matched())
-    assert values["matches"] == 100 and values["registered"]
+    assert values["matches"] == 100 and values["model_accepted"]
     assert values["registration"]["inliers"] == 90
     np.testing.assert_allclose(
         values["registration"]["matrix_reference_file_px_to_target_file_px"],
@@ -86,7 +86,7 @@ def test_too_few_matches_are_an_answer() -> None:
     assert summary(result).startswith("verdict       not enough evidence") and facts(result)["displacement"] is None
     assert "registration  none" in summary(result)
     values = facts(result)
-    assert values["registered"] is False and values["registration"] is None
+    assert values["model_accepted"] is False and values["registration"] is None
     assert (values["geometry"], values["ransac_threshold_px"], values["native_pixel_m"]) == ("auto", 1.5, 10)
     assert values["ground_errors"]["inliers"] is None
     assert values["ground_errors"]["all_matches"]["median_east_m"] == pytest.approx(20)

@@ -95,7 +95,7 @@ class PointMap {
     this.buckets = colours.map(() => []);
     this.outliers = [];
     for (let index = 0; index < this.data.count; index += 1) {
-      if (this.data.registered && !this.columns.inlier[index]) this.outliers.push(index);
+      if (this.data.model_accepted && !this.columns.inlier[index]) this.outliers.push(index);
       else {
         const bucket = Math.floor(Math.min(Math.max(of(index) || 0, 0), 0.9999) * colours.length);
         this.buckets[bucket].push(index);
@@ -190,7 +190,7 @@ class PointMap {
     for (let index = 0; index < this.data.count; index += 1) {
       const [across, down] = this.viewer.toScreen(x[index], y[index]);
       if (across < 0 || down < 0 || across > width || down > height || !Number.isFinite(dx[index])) continue;
-      if (this.data.registered && !this.columns.inlier[index]) continue;
+      if (this.data.model_accepted && !this.columns.inlier[index]) continue;
       // one arrow per square; squares are fixed to the image, so that arrows stay while it is panned
       const column = Math.floor((across - this.viewer.left) / square);
       const row = Math.floor((down - this.viewer.top) / square);
@@ -277,7 +277,7 @@ class PointMap {
 
   describe(index) {
     const point = Object.fromEntries(this.data.fields.map((name) => [name, this.columns[name][index]]));
-    const kind = this.data.registered ? (point.inlier ? "inlier" : "outlier") : "match";
+    const kind = this.data.model_accepted ? (point.inlier ? "inlier" : "outlier") : "match";
     const lines = [`${kind}, confidence ${point.confidence.toFixed(4)}`];
     if (Number.isFinite(point.east)) {
       const metres = Math.hypot(point.east, point.north);

@@ -64,7 +64,7 @@ def map_data(result: PairResult) -> dict[str, Any]:
         "points": base64.b64encode(columns.tobytes()).decode(),
         "reference": _image(result.reference, result.previews[0]),
         "target": _image(result.target, result.previews[1]),
-        "registered": registration is not None,
+        "model_accepted": registration is not None,
         "least_confidence": result.matches.origin.confidence,
         "native_pixel_m": errors.native_pixel_m if errors is not None and errors.axes.in_metres else None,
         "colours": [to_hex(colour) for colour in _RAMP(np.linspace(0, 1, _COLOURS))],
