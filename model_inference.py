@@ -7,8 +7,9 @@ python model_inference.py --dataset_path ./dataset --confidence 0.8 --image_size
 from functools import partial
 from typing import TYPE_CHECKING
 
-from s2match.cli.main import INTERRUPTED, NO_REGISTRATION, run_and_exit
+from s2match.cli.exit_codes import INTERRUPTED, NO_REGISTRATION, NOT_CORRECTED
 from s2match.cli.main import main as _main
+from s2match.cli.main import run_and_exit
 from s2match.cli.options import build_parser
 from s2match.core.scene import Scene
 from s2match.settings import Settings
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from s2match.core.raster import Raster
     from s2match.result import PairResult
 
-__all__ = ["INTERRUPTED", "NO_REGISTRATION", "build_parser", "main", "make_prediction", "plot_images"]
+__all__ = ["INTERRUPTED", "NOT_CORRECTED", "NO_REGISTRATION", "build_parser", "main", "make_prediction", "plot_images"]
 
 _PROGRAM = "model_inference.py"
 

@@ -3,8 +3,9 @@
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +14,14 @@ from s2match.arrays import Image, as_files, bands_of, dataarray_like
 from s2match.core.file_pixels import whole_file
 from s2match.core.grid import Grid
 from s2match.core.scene import Scene, pair_of
+from s2match.correction.decision import CorrectionDecision, needs_correction
 from s2match.correction.evaluation import Improvement
 from s2match.correction.pixel_map import Correction, PixelMap
 from s2match.correction.request import CUBIC, CorrectionRequest, check_request
 from s2match.correction.resample_array import resample_bands
-from s2match.errors import CorrectionError, OptionError
+from s2match.errors import CorrectionError, NotCorrectedError, OptionError
 from s2match.io.masking import masking_of
-from s2match.pipeline import correct_and_evaluate, match_files
+from s2match.pipeline import LoadMatcher, correct_and_evaluate, create_matcher, match_files
 from s2match.registration.model import Registration
 from s2match.resampling.kernels import NEAREST, RESAMPLINGS
 from s2match.result import PairResult
@@ -39,6 +41,9 @@ _SAME_SIDE_PX = 1.0
 # Packages whose versions change numbers or files.
 _PACKAGES = ("torch", "kornia", "numpy", "scipy", "rasterio", "pyogrio", "geopandas", "rioxarray")
 
+# Options of match that are not attributes of Settings.
+_NOT_SETTINGS = ("preset", "mask", "mask_values", "mask_clouds", "show_progress")
+
 Paths = str | Path | Sequence[str | Path]
 
 
@@ -54,25 +59,26 @@ class MatchOptions(Choices, total=False):
 
 @dataclass(frozen=True, repr=False)
 class Coregistration:
-    """A pair of which the target was corrected.
+    """A pair whose target was to be corrected.
 
     Attributes:
         result: The matched pair.
-        files: The corrected files: the target, and each file of ``apply_to``. Empty without a registration.
+        files: The corrected files: the target, and each file of ``apply_to``. Empty if they were not written.
         improvement: The agreement of the target with the reference before and after. None if nothing was corrected, or
             if an image has no georeference.
+        decision: Whether the files were written, and why. None without a registration.
     """
 
     result: PairResult
     files: tuple[Path, ...] = ()
     improvement: Improvement | None = None
+    decision: CorrectionDecision | None = None
 
     def __repr__(self) -> str:
-        """The result, the files and whether the target agrees better with the reference."""
-        better = None if self.improvement is None else self.improvement.better
+        """The result, the files, and why they were written or not."""
         files = ", ".join(map(str, self.files)) or "none"
-        outcome = {None: "unknown", True: "yes", False: "no"}[better]
-        return f"{self.result!r}\n  {'files':<9}{files}\n  {'better':<9}{outcome}"
+        reason = "there is no registration" if self.decision is None else self.decision.reason
+        return f"{self.result!r}\n  {'files':<9}{files}\n  {'because':<9}{reason}"
 
 
 def match(  # noqa: PLR0913
@@ -128,10 +134,16 @@ def match(  # noqa: PLR0913
         >>> result.matrix.shape
         (3, 3)
     """
-    settings = _settings(settings, preset, choices)
-    masking = masking_of(_as_paths(mask), mask_values, mask_clouds)
+    options = MatchOptions(
+        preset=preset,
+        mask=mask,
+        mask_values=mask_values,
+        mask_clouds=mask_clouds,
+        show_progress=show_progress,
+        **choices,
+    )
     with as_files(reference, target) as files:
-        return match_files(*files, settings, show_progress=show_progress, masking=masking)
+        return _match(files, settings, options)
 
 
 def coregister(  # noqa: PLR0913
@@ -143,12 +155,14 @@ def coregister(  # noqa: PLR0913
     *,
     resampling: str | None = CUBIC,
     overwrite: bool = False,
+    force: bool = False,
     **options: Unpack[MatchOptions],
 ) -> Coregistration:
     """Match two images, and write the target corrected, on the pixels of the reference.
 
-    Without a registration nothing is written, and ``result.refusal`` gives the reason. There are more than five
-    parameters because each is an option of the command.
+    Nothing is written if the verdict is not *register*, or if the corrected target does not agree better with the
+    reference. This is no error: ``files`` is then empty, and ``decision.reason`` gives the reason. Without a
+    registration it is ``result.refusal``. There are more than five parameters because each is an option of the command.
 
     Args:
         reference: The image that the target is registered to: a path or an array, as for :func:`match`.
@@ -161,11 +175,13 @@ def coregister(  # noqa: PLR0913
             nearest pixel. None, as ``--no_resample``: the original pixels with a moved georeference, where the model is
             a pure translation.
         overwrite: Replace corrected files that exist already.
+        force: Write the files even if the verdict is not *register*, or the corrected target does not agree better. A
+            registration is needed in any case.
         **options: Options of :func:`match`: ``preset``, ``mask``, ``mask_values``, ``mask_clouds``, ``show_progress``,
             and attributes of :class:`s2match.Settings`.
 
     Returns:
-        The result, the files that were written, and the agreement before and after.
+        The result, the files that were written, the reason, and the agreement before and after.
 
     Raises:
         S2MatchError: An image, an output or an option cannot be used; see :mod:`s2match.errors`.
@@ -176,42 +192,54 @@ def coregister(  # noqa: PLR0913
         ...     "dataset/sample/SYNTHETIC-B_20240510T103621_TCI.jp2",
         ...     "dataset/sample/SYNTHETIC-B_20220829T103641_TCI.jp2",
         ...     "corrected.tif",
-        ...     confidence=0.5, image_size=(512, 512), overwrite=True,
+        ...     confidence=0.5, image_size=(512, 512),
         ... )
-        >>> [path.name for path in done.files]
-        ['corrected.tif']
-        >>> done.improvement.after.matches > 100
-        True
+        >>> done.files
+        ()
+        >>> done.decision.reason
+        'the verdict is "already registered"'
     """
-    request = CorrectionRequest(Path(out), _as_paths(apply_to), resampling, overwrite)
+    request = CorrectionRequest(Path(out), _as_paths(apply_to), resampling, overwrite, force)
+    # the weights are loaded once for the pair and for its corrected target
+    load_matcher = cache(create_matcher)
     with as_files(reference, target) as files:
         _, scene = pair_of(*files)
         check_outputs_apart(request.outputs, (*files, *request.siblings, *_as_paths(options.get("mask", ()))))
         for path in request.outputs:
             check_writable(path)
         check_request(request, scene)
-        result = match(*files, settings, **options)
+        result = _match(files, settings, options, load_matcher)
         if result.registration is None:
             return Coregistration(result)
-        return Coregistration(result, request.outputs, correct_and_evaluate(result, request))
+        outcome = correct_and_evaluate(result, request, load_matcher)
+    kept = request.outputs if outcome.decision.kept else ()
+    return Coregistration(result, kept, outcome.improvement, outcome.decision)
 
 
 @overload
 def warp(
-    array: NDArray[Any], registration: PairResult | Registration, resampling: str = CUBIC
+    array: NDArray[Any], registration: PairResult | Registration, resampling: str = CUBIC, *, force: bool = False
 ) -> "np.ma.MaskedArray[Any, Any]": ...
 
 
 @overload
-def warp(array: "DataArray", registration: PairResult, resampling: str = CUBIC) -> "DataArray": ...
+def warp(
+    array: "DataArray", registration: PairResult, resampling: str = CUBIC, *, force: bool = False
+) -> "DataArray": ...
 
 
 def warp(
-    array: "NDArray[Any] | DataArray", registration: PairResult | Registration, resampling: str = CUBIC
+    array: "NDArray[Any] | DataArray",
+    registration: PairResult | Registration,
+    resampling: str = CUBIC,
+    *,
+    force: bool = False,
 ) -> "np.ma.MaskedArray[Any, Any] | DataArray":
     """Resample an array in pixels of the target onto the pixels of the reference.
 
-    Each pixel is resampled once, and pixels without data do not contribute to others.
+    Each pixel is resampled once, and pixels without data do not contribute to others. A pair whose verdict is not
+    *register* needs no correction, and is an error: the array would be moved by the noise of the model. Whether the
+    result agrees better with the reference is not measured; :func:`coregister` does that.
 
     Args:
         array: Values on the pixels of the target's file, or on other pixels with its footprint, such as a band of
@@ -219,6 +247,8 @@ def warp(
             or (band, y, x)). Masked values, NaN and the nodata value of a DataArray are pixels without data.
         registration: The result of a pair, or a Registration; the array must then have the matched size of the target.
         resampling: ``"nearest"``, ``"bilinear"``, ``"cubic"`` or ``"lanczos"``.
+        force: Resample the array even if the verdict of the pair is not *register*. A Registration has no verdict, and
+            needs no force.
 
     Returns:
         For a NumPy array: a masked array with the same order of axes, masked where the target has no data. For a
@@ -227,6 +257,7 @@ def warp(
         ``array``.
 
     Raises:
+        NotCorrectedError: The verdict of the pair is not *register*.
         CorrectionError: There is no registration, or the array does not have the proportions of the target's file.
         OptionError: The resampling is unknown.
         UnreadableImageError: The array is not an image.
@@ -237,12 +268,14 @@ def warp(
         >>> target = "dataset/sample/SYNTHETIC-B_20220829T103641_TCI.jp2"
         >>> result = s2match.match(reference, target, confidence=0.5, image_size=(512, 512))
         >>> bands = rasterio.open(target).read()
-        >>> warped = s2match.warp(bands, result)
+        >>> warped = s2match.warp(bands, result, force=True)  # the sample is registered already
         >>> warped.shape == rasterio.open(reference).read().shape
         True
     """
     if resampling not in RESAMPLINGS:
         raise OptionError(f"Unknown resampling {resampling!r}: choose {', '.join(RESAMPLINGS)}.")
+    if isinstance(registration, PairResult) and not force:
+        _require_displaced(registration)
     bands, valid, axis = bands_of(array)
     pixel_map = _pixel_map(registration, (bands.shape[2], bands.shape[1]))
     values, valid = resample_bands(bands, valid, pixel_map, NEAREST if bands.dtype == np.bool_ else resampling)
@@ -264,6 +297,22 @@ def show_versions() -> None:
     print("\n".join(f"{name:<15}{text}" for name, text in rows.items()))
 
 
+def _match(
+    files: tuple[Path, Path], settings: Settings | None, options: MatchOptions, load_matcher: LoadMatcher | None = None
+) -> PairResult:
+    """Match two files with the arguments of :func:`match`."""
+    choices = {name: value for name, value in options.items() if name not in _NOT_SETTINGS}
+    return match_files(
+        *files,
+        _settings(settings, options.get("preset"), cast(Choices, choices)),
+        show_progress=options.get("show_progress", False),
+        masking=masking_of(
+            _as_paths(options.get("mask", ())), options.get("mask_values"), options.get("mask_clouds", False)
+        ),
+        load_matcher=load_matcher,
+    )
+
+
 def _settings(settings: Settings | None, preset: str | None, choices: Choices) -> Settings:
     """The settings that result from the arguments of :func:`match`.
 
@@ -280,6 +329,18 @@ def _settings(settings: Settings | None, preset: str | None, choices: Choices) -
     if settings is not None:
         raise OptionError("Give settings or a preset: s2match.Settings.preset makes settings of one.")
     return Settings.preset(preset, **choices)
+
+
+def _require_displaced(result: PairResult) -> None:
+    """Refuse a registered pair.
+
+    Raises:
+        NotCorrectedError: There is a registration, but the verdict is not *register*.
+    """
+    if result.registration is not None and not needs_correction(result.verdict):
+        raise NotCorrectedError(
+            f'The verdict of the pair is "{result.verdict.decision}": force=True warps the array anyway.'
+        )
 
 
 def _as_paths(paths: Paths) -> tuple[Path, ...]:

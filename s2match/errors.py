@@ -1,7 +1,8 @@
 """Errors that a user can cause: a base class, and for each error one sentence and one exit code.
 
 The command line prints the sentence and ends with the code. Code 1 is Python's own for an unexpected failure, 2 is
-argparse's for a malformed command, and 3 means "matched, but no registration", which is not an error.
+argparse's for a malformed command, and 3 means "matched, but no registration", which is not an error. The command ends
+with the code of :class:`NotCorrectedError` without an error, too: the pair was matched and its results were written.
 """
 
 
@@ -9,6 +10,12 @@ class S2MatchError(Exception):
     """Base class of all errors that a user can cause or meet; ``str(error)`` is one sentence for the user."""
 
     exit_code = 1
+
+
+class NotCorrectedError(S2MatchError):
+    """The pair needs no correction, or the correction does not come out better."""
+
+    exit_code = 4
 
 
 class DatasetError(S2MatchError):

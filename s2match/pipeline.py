@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -31,29 +32,36 @@ from s2match.result import PairResult, assemble
 from s2match.settings import Choices, Settings
 from s2match.tiepoints.formats import read_tie_points
 from s2match.tiepoints.points import as_matches
+from s2match.util.atomic_write import publish, staging_folder
 from s2match.util.background import run_in_background
 from s2match.util.optional import without_garbage_collection
 from s2match.util.threads import limit_threads
 
 if TYPE_CHECKING:
-    from s2match.correction.evaluation import Improvement
+    from s2match.correction.decision import CorrectionOutcome
     from s2match.correction.request import CorrectionRequest
+
+# Returns the matcher of settings. functools.cache(create_matcher) loads the weights once for several calls.
+LoadMatcher = Callable[[Settings], Matcher[Any]]
 
 _LOG = logging.getLogger(__name__)
 
 _BAR = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
 
 
-def match_files(
+def match_files(  # noqa: PLR0913
     reference: str | Path,
     target: str | Path,
     settings: Settings | None = None,
     *,
     show_progress: bool = False,
     masking: Masking = UNMASKED,
+    load_matcher: LoadMatcher | None = None,
     **choices: Unpack[Choices],
 ) -> PairResult:
     """Read, match and register two image files.
+
+    There are more than five parameters because each is an option.
 
     Args:
         reference: The file that the result is relative to.
@@ -61,24 +69,28 @@ def match_files(
         settings: The options; None for the defaults.
         show_progress: Show a progress bar on standard error where that is a terminal.
         masking: Ground that is not matched, by :func:`s2match.io.masking.masking_of`.
+        load_matcher: See :func:`match_scenes`.
         **choices: Attributes of :class:`s2match.settings.Settings` that replace those of ``settings``.
 
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
     settings = (settings or Settings()).but(**choices)
-    return match_scenes(*pair_of(reference, target), settings, show_progress, masking)
+    return match_scenes(*pair_of(reference, target), settings, show_progress, masking, load_matcher)
 
 
 @limit_threads()
-def match_scenes(
+def match_scenes(  # noqa: PLR0913
     reference: Scene,
     target: Scene,
     settings: Settings,
     show_progress: bool = True,
     masking: Masking = UNMASKED,
+    load_matcher: LoadMatcher | None = None,
 ) -> PairResult:
     """Read, match and register two scenes.
+
+    There are six parameters because the weights are loaded while the images are read.
 
     Args:
         reference: The scene that the result is relative to.
@@ -86,6 +98,7 @@ def match_scenes(
         settings: The options.
         show_progress: Show a progress bar on standard error where that is a terminal.
         masking: Ground that is not matched, by :func:`s2match.io.masking.masking_of`.
+        load_matcher: Returns the matcher of the settings; None for :func:`create_matcher`.
 
     Returns:
         The matched pair.
@@ -108,7 +121,7 @@ def match_scenes(
             bar.update(fraction - bar.n)
 
         bar.set_description("Loading weights")
-        matcher = create_matcher(settings)
+        matcher = (load_matcher or create_matcher)(settings)
         bar.set_description("Reading images")
         previews = reader.result()
         bar.set_description(f"Matching on {matcher.device}")
@@ -233,39 +246,58 @@ def register(
     return assemble(reference, target, previews, matches, fitted, settings)
 
 
-def correct_and_evaluate(result: PairResult, request: "CorrectionRequest") -> "Improvement | None":
-    """Write the corrected files, and measure how well the target agrees with the reference before and after.
+def correct_and_evaluate(
+    result: PairResult, request: "CorrectionRequest", load_matcher: LoadMatcher | None = None
+) -> "CorrectionOutcome":
+    """Correct a pair, and keep the corrected files if the target then agrees better with the reference.
 
-    The corrected target is matched again. Tie points of a file are moved by the correction instead.
+    A pair whose verdict is not *register* is not corrected, unless the request forces it. The corrected target is
+    matched again. Tie points of a file are moved by the correction instead. The files get their names when they are
+    kept; until then, existing files stay as they are.
 
     Args:
         result: A pair with a registration.
         request: The files to correct, and how.
+        load_matcher: Returns the matcher to match again with; None for :func:`create_matcher`.
 
     Returns:
-        The agreement before and after; None if an image has no georeference to measure against.
+        Whether the files were kept and why, and the agreement before and after.
 
     Raises:
         CorrectionError: There is no registration, or pixels must stay and the model is not a translation.
         S2MatchError: A file cannot be read or written; see :mod:`s2match.errors`.
     """
     # most runs correct nothing, and need not wait for these imports
+    from s2match.correction.decision import CorrectionOutcome, decide, needs_correction
     from s2match.correction.evaluation import measure_improvement
-    from s2match.correction.request import correct
+    from s2match.correction.request import correct_siblings, correct_target
 
-    correct(result, request)
-    for path in request.outputs:
+    if result.registration is not None and not request.force and not needs_correction(result.verdict):
+        return CorrectionOutcome(decide(result.verdict, None))
+    with staging_folder(request.out) as folder:
+        staged = replace(request, out=folder / request.out.name)
+        correct_target(result, staged)
+        again = None if result.matches.origin.imported else partial(rematch, result.settings, load_matcher)
+        improvement = measure_improvement(result, staged.out, again)
+        if improvement is not None:
+            improvement = improvement.moved_to(request.out)
+        decision = decide(result.verdict, improvement, request.force)
+        if decision.kept:
+            correct_siblings(result, staged)
+            publish(staged.outputs, request.outputs)
+    for path in request.outputs if decision.kept else ():
         _LOG.info("wrote %s", path)
-    again = None if result.matches.origin.imported else partial(rematch, result.settings)
-    return measure_improvement(result, request.out, again)
+    return CorrectionOutcome(decision, improvement)
 
 
-def rematch(settings: Settings, reference: Grid, corrected: Grid) -> Matches:
+def rematch(settings: Settings, load_matcher: LoadMatcher | None, reference: Grid, corrected: Grid) -> Matches:
     """Matches of the reference with the corrected target, found as those of the pair were.
 
     Args:
         settings: How the pair was matched.
+        load_matcher: Returns the matcher of the settings; None for :func:`create_matcher`.
         reference: The reference at the size it was matched at.
         corrected: The corrected target on the same pixels.
     """
-    return match_images(reference, corrected, previews_of(reference, corrected), create_matcher(settings), settings)
+    matcher = (load_matcher or create_matcher)(settings)
+    return match_images(reference, corrected, previews_of(reference, corrected), matcher, settings)

@@ -10,11 +10,9 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from s2match.cli.arguments import parse, words_of
+from s2match.cli.exit_codes import INTERRUPTED
 from s2match.cli.options import PROGRAM
 from s2match.errors import S2MatchError
-
-NO_REGISTRATION = 3
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
@@ -25,7 +23,7 @@ def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
         program: Name of the program in help and messages.
 
     Returns:
-        The exit code: 0, :data:`NO_REGISTRATION`, :data:`INTERRUPTED`, or that of an error (:mod:`s2match.errors`).
+        The exit code: 0, one of :mod:`s2match.cli.exit_codes`, or that of an error (:mod:`s2match.errors`).
 
     Raises:
         SystemExit: Help or the version was printed, or the command line is malformed.
@@ -70,7 +68,7 @@ def _run(words: Sequence[str], program: str) -> int:
             return 0
         from s2match.cli.pair import run_pair
 
-        return 0 if run_pair(arguments) else NO_REGISTRATION
+        return run_pair(arguments)
 
 
 def _level(arguments: argparse.Namespace) -> int:

@@ -310,6 +310,12 @@ def _add_correction(parser: argparse.ArgumentParser) -> None:
         help="keep the original pixels and move the georeference; only if the model is a translation",
     )
     group.add_argument("--overwrite", action="store_true", help="replace corrected files that exist")
+    group.add_argument(
+        "--force",
+        action="store_true",
+        help="write the corrected files even if the verdict is not to register, or if the corrected image does not "
+        "agree better with the reference (default: they are not written, and the exit code is 4)",
+    )
 
 
 def _add_log(parser: argparse.ArgumentParser) -> None:

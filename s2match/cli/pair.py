@@ -2,17 +2,21 @@
 
 import argparse
 import logging
+from functools import cache
 from typing import TYPE_CHECKING
 
 from s2match.cli.arguments import refuse
 from s2match.cli.dataset import choose_pair
+from s2match.cli.exit_codes import NO_REGISTRATION, NOT_CORRECTED
 from s2match.core.scene import Scene
 from s2match.errors import OptionError, OutputError
 from s2match.settings import Settings
 
 if TYPE_CHECKING:
+    from s2match.correction.decision import CorrectionOutcome
     from s2match.correction.request import CorrectionRequest
     from s2match.outputs.targets import Outputs
+    from s2match.pipeline import LoadMatcher
     from s2match.result import PairResult
 
 _LOG = logging.getLogger(__name__)
@@ -37,8 +41,8 @@ _MATCHING = (
 _WINDOWS = frozenset({"search_radius_m", "coverage"})
 
 
-def run_pair(arguments: argparse.Namespace) -> bool:
-    """Match a pair, or fit a model to its tie points, and write the outputs; whether there is a registration.
+def run_pair(arguments: argparse.Namespace) -> int:
+    """Match a pair, or fit a model to its tie points, and write the outputs; return the exit code.
 
     Raises:
         S2MatchError: Any error that a user can cause or meet; see :mod:`s2match.errors`.
@@ -53,9 +57,25 @@ def run_pair(arguments: argparse.Namespace) -> bool:
     if arguments.from_tie_points is not None:
         inputs.append(arguments.from_tie_points)
     check_outputs(outputs, inputs, target)
-    result = _result(reference, target, arguments)
-    _write(result, arguments, outputs)
-    return result.registration is not None
+    load_matcher = _load_once() if outputs.correction is not None else None
+    result = _result(reference, target, arguments, load_matcher)
+    if result.registration is None:
+        _write(result, arguments, outputs)
+        return NO_REGISTRATION
+    outcome = None
+    if outputs.correction is not None:
+        from s2match.pipeline import correct_and_evaluate
+
+        outcome = correct_and_evaluate(result, outputs.correction, load_matcher)
+    _write(result, arguments, outputs, outcome)
+    return NOT_CORRECTED if outcome is not None and not outcome.decision.kept else 0
+
+
+def _load_once() -> "LoadMatcher":
+    """Function that returns the matcher of settings, and loads its weights once for the pair and its correction."""
+    from s2match.pipeline import create_matcher
+
+    return cache(create_matcher)
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
@@ -103,17 +123,20 @@ def _request(arguments: argparse.Namespace) -> "CorrectionRequest | None":
         OptionError: There are options of a correction without ``--coregister``, or the resampling is unknown.
     """
     if arguments.coregister is None:
-        for name in ("apply_to", "resampling", "no_resample", "overwrite"):
+        for name in ("apply_to", "resampling", "no_resample", "overwrite", "force"):
             if getattr(arguments, name):
                 raise OptionError(f"--{name} has no effect without a correction: give --coregister OUT.tif, too.")
         return None
     from s2match.correction.request import CUBIC, CorrectionRequest
 
     resampling = None if arguments.no_resample else arguments.resampling or CUBIC
-    return CorrectionRequest(arguments.coregister, tuple(arguments.apply_to), resampling, arguments.overwrite)
+    siblings = tuple(arguments.apply_to)
+    return CorrectionRequest(arguments.coregister, siblings, resampling, arguments.overwrite, arguments.force)
 
 
-def _result(reference: Scene, target: Scene, arguments: argparse.Namespace) -> "PairResult":
+def _result(
+    reference: Scene, target: Scene, arguments: argparse.Namespace, load_matcher: "LoadMatcher | None"
+) -> "PairResult":
     # nothing here may import PyTorch or matplotlib, which takes seconds: the images are read meanwhile
     from s2match.io.masking import masking_of
     from s2match.pipeline import fit_tie_points, match_scenes
@@ -125,7 +148,7 @@ def _result(reference: Scene, target: Scene, arguments: argparse.Namespace) -> "
     if arguments.from_tie_points is None:
         show_progress = not (arguments.quiet or arguments.verbose or arguments.debug)
         _refuse_window_options(reference, target, arguments, settings)
-        return match_scenes(reference, target, settings, show_progress, masking)
+        return match_scenes(reference, target, settings, show_progress, masking, load_matcher)
     reason = "is an option of matching, and --from_tie_points does not match: leave one of them out."
     refuse(arguments, _MATCHING, reason)
     return fit_tie_points(arguments.from_tie_points, reference, target, settings)
@@ -157,18 +180,18 @@ def _require_screen() -> None:
         raise OutputError("There is no screen to show figures on: leave --show out.")
 
 
-def _write(result: "PairResult", arguments: argparse.Namespace, outputs: "Outputs") -> None:
+def _write(
+    result: "PairResult",
+    arguments: argparse.Namespace,
+    outputs: "Outputs",
+    outcome: "CorrectionOutcome | None" = None,
+) -> None:
     from s2match.outputs.figures.matches import plot_pair
     from s2match.outputs.screen import has_screen, screen_figure, show_screen
     from s2match.outputs.write import write_outputs
 
-    improvement = None
-    if outputs.correction is not None and result.registration is not None:
-        from s2match.pipeline import correct_and_evaluate
-
-        improvement = correct_and_evaluate(result, outputs.correction)
     show = arguments.show is not False and has_screen()
-    summary = write_outputs(result, outputs, screen_figure() if show else None, improvement)
+    summary = write_outputs(result, outputs, screen_figure() if show else None, outcome)
     if not arguments.quiet:
         print(summary)
     if show:

@@ -18,7 +18,7 @@ from s2match.core.matches import Matches
 from s2match.core.raster import Patch, Raster, grid_of
 from s2match.core.validity import valid_at
 from s2match.core.window import Window
-from s2match.correction.image_similarity import MARGIN_PX, ImagePairs, SimilarityMetrics, similarity_metrics
+from s2match.correction.image_similarity import MARGIN_PX, ImageParts, SimilarityMetrics, similarities
 from s2match.io.pair_grid import read_pair, resampled_onto
 from s2match.io.reader import keep_open, read_grid, read_whole, read_window, with_radiometry
 from s2match.registration.evidence import CommonGround, FitFailure, common_ground
@@ -78,13 +78,23 @@ class Improvement:
 
     @property
     def better(self) -> bool | None:
-        """Whether RMSE and structural similarity are both better after than before.
+        """Whether RMSE and mutual information are both better after than before.
+
+        Mutual information is the measure that does not depend on matches. Structural similarity is not used: it falls
+        when images of inverted contrast are registered.
 
         None if they cannot be compared: no match before, or no common pixel. False if the corrected image has no match.
         """
-        if any(math.isnan(value) for value in (self.before.rmse_m, self.before.similarity, self.after.similarity)):
+        before, after = self.before, self.after
+        if any(map(math.isnan, (before.rmse_m, before.mutual_information, after.mutual_information))):
             return None
-        return self.after.rmse_m < self.before.rmse_m and self.after.similarity > self.before.similarity
+        return after.rmse_m < before.rmse_m and after.mutual_information > before.mutual_information
+
+    def moved_to(self, corrected: Path) -> "Improvement":
+        """The same with another path of the corrected file."""
+        reference, before, after = self.previews
+        grid = replace(after.grid, scene=replace(after.grid.scene, path=corrected))
+        return replace(self, previews=(reference, before, replace(after, grid=grid)))
 
 
 @limit_threads()
@@ -115,9 +125,7 @@ def measure_improvement(
     previews = _previews(grids)
     common = np.logical_and.reduce([preview.valid for preview in previews])
     with keep_open(*grids):
-        similarity_before, similarity_after = (
-            similarity_metrics(_image_pairs(grids, previews, compared)) for compared in (1, 2)
-        )
+        similarity_before, similarity_after = similarities(_parts(grids, previews))
     inliers = inliers_after = result.registration.inliers
     if rematch is None:
         matches = _apply_correction(result.matches, result.registration)
@@ -175,13 +183,11 @@ def _previews(grids: tuple[Grid, Grid, Grid]) -> tuple[Raster, Raster, Raster]:
     return first, second, third
 
 
-def _image_pairs(
-    grids: tuple[Grid, Grid, Grid], previews: tuple[Raster, Raster, Raster], compared: int
-) -> Iterator[ImagePairs]:
-    """The reference and image ``compared``, in one piece, or in windows if they are larger than their previews."""
+def _parts(grids: tuple[Grid, Grid, Grid], previews: tuple[Raster, Raster, Raster]) -> Iterator[ImageParts]:
+    """The images in one piece, or in windows if they are larger than their previews."""
     width, height = grids[0].size
     if (width, height) == previews[0].size:
-        yield _image_pair(previews, compared, (slice(None), slice(None)))
+        yield _part(previews, (slice(None), slice(None)))
         return
     side = ONE_PASS_PX - 2 * MARGIN_PX
     for top in range(0, height, side):
@@ -189,14 +195,14 @@ def _image_pairs(
             window = Window(left, top, side, side).with_margin(MARGIN_PX, (width, height))
             x, y = left - window.x, top - window.y
             core = slice(y, y + side), slice(x, x + side)
-            yield _image_pair([read_window(grid, window) for grid in grids], compared, core)
+            yield _part([read_window(grid, window) for grid in grids], core)
 
 
-def _image_pair(images: "tuple[Raster, ...] | list[Patch]", compared: int, core: tuple[slice, slice]) -> ImagePairs:
-    """Grey levels of ``images[0]`` and ``images[compared]``; a pixel is valid only if it is valid in all ``images``."""
+def _part(images: "tuple[Raster, ...] | list[Patch]", core: tuple[slice, slice]) -> ImageParts:
+    """Grey levels of images; a pixel is valid only if it is valid in all of them."""
     common = np.logical_and.reduce([image.valid for image in images])
-    first, second = (images[k].image.mean(axis=2, dtype=np.float32) for k in (0, compared))
-    return ImagePairs(first, second, np.asarray(common), core)
+    reference, *others = (image.image.mean(axis=2, dtype=np.float32) for image in images)
+    return ImageParts(reference, tuple(others), np.asarray(common), core)
 
 
 def _agreement(errors: GroundErrors, selected: NDArray[np.bool_], metrics: SimilarityMetrics) -> Agreement:

@@ -1,4 +1,4 @@
-"""Structural similarity and mutual information of two images, on their common valid pixels."""
+"""Structural similarity and mutual information of images, on their common valid pixels."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,34 +33,54 @@ class SimilarityMetrics:
 
 
 @dataclass(frozen=True)
-class ImagePairs:
-    """Corresponding parts of two images, with a margin around them.
+class ImageParts:
+    """Corresponding parts of a reference and of images to compare with it, with a margin around them.
 
     Attributes:
-        first: H×W grey values, 0 to 255.
-        second: H×W grey values, 0 to 255.
-        common: H×W bool, where both are valid.
+        reference: H×W grey values, 0 to 255.
+        others: H×W grey values of each image to compare, 0 to 255.
+        common: H×W bool, where all are valid.
         core: Rows and columns without the margin: those that are measured.
     """
 
-    first: NDArray[np.float32]
-    second: NDArray[np.float32]
+    reference: NDArray[np.float32]
+    others: tuple[NDArray[np.float32], ...]
     common: NDArray[np.bool_]
     core: tuple[slice, slice]
 
 
-def similarity_metrics(parts: Iterable[ImagePairs]) -> SimilarityMetrics:
-    """Similarity of two images, computed part by part with the memory of one part."""
-    total, count = 0.0, 0
-    joint = np.zeros((_LEVELS, _LEVELS))
+class _Sums:
+    """Sums over the parts of two images that give their similarity."""
+
+    def __init__(self) -> None:
+        self._similarity, self._count = 0.0, 0
+        self._joint = np.zeros((_LEVELS, _LEVELS))
+
+    def add(self, part: ImageParts, other: NDArray[np.float32]) -> None:
+        """Add the core of a part."""
+        core, valid = part.core, part.common[part.core]
+        self._similarity += float(structural_similarity(part.reference, other, part.common)[core][valid].sum())
+        self._count += int(valid.sum())
+        self._joint += _joint_histogram(part.reference[core][valid], other[core][valid])
+
+    def metrics(self) -> SimilarityMetrics:
+        """The similarity of all parts added."""
+        if self._count == 0:
+            return SimilarityMetrics(float("nan"), float("nan"))
+        return SimilarityMetrics(self._similarity / self._count, _mutual_information(self._joint / self._count))
+
+
+def similarities(parts: Iterable[ImageParts]) -> tuple[SimilarityMetrics, ...]:
+    """Similarity of each of ``others`` with the reference, computed part by part with the memory of one part.
+
+    Args:
+        parts: At least one part; all have the same number of ``others``.
+    """
+    sums: dict[int, _Sums] = {}
     for part in parts:
-        valid = part.common[part.core]
-        total += float(structural_similarity(part.first, part.second, part.common)[part.core][valid].sum())
-        count += int(valid.sum())
-        joint += _joint_histogram(part.first[part.core][valid], part.second[part.core][valid])
-    if count == 0:
-        return SimilarityMetrics(float("nan"), float("nan"))
-    return SimilarityMetrics(total / count, _mutual_information(joint / count))
+        for index, other in enumerate(part.others):
+            sums.setdefault(index, _Sums()).add(part, other)
+    return tuple(each.metrics() for each in sums.values())
 
 
 def structural_similarity(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from s2match.core.grid import Grid
 from s2match.core.scene import Scene
 from s2match.correction.pixel_map import Correction, PixelMap, require_same_footprint
 from s2match.correction.resample_file import write_moved, write_resampled
@@ -27,12 +28,14 @@ class CorrectionRequest:
         resampling: One of :data:`s2match.resampling.kernels.RESAMPLINGS`; None keeps the pixels and moves the
             georeference.
         overwrite: Whether existing files may be replaced.
+        force: Whether the files are kept even if the correction is not needed, or does not come out better.
     """
 
     out: Path
     siblings: tuple[Path, ...] = ()
     resampling: str | None = CUBIC
     overwrite: bool = False
+    force: bool = False
 
     def __post_init__(self) -> None:
         """Accept paths as text, and refuse an unknown resampling.
@@ -71,7 +74,6 @@ def check_request(request: CorrectionRequest, target: Scene) -> None:
         require_same_footprint(read_grid(path), read_grid(target))
 
 
-@limit_threads()
 def correct(result: PairResult, request: CorrectionRequest) -> None:
     """Write the corrected files: resampled, or, without a resampling kernel, with a moved georeference.
 
@@ -84,16 +86,44 @@ def correct(result: PairResult, request: CorrectionRequest) -> None:
         UnreadableImageError: A file is missing, not an image, or damaged.
         OutputError: A file cannot be written.
     """
+    correct_target(result, request)
+    correct_siblings(result, request)
+
+
+@limit_threads()
+def correct_target(result: PairResult, request: CorrectionRequest) -> None:
+    """Write the corrected target of a request; see :func:`correct`."""
+    correction = _correction(result)
+    _write(correction, correction.target_file, request.outputs[0], request.resampling)
+
+
+@limit_threads()
+def correct_siblings(result: PairResult, request: CorrectionRequest) -> None:
+    """Write the corrected siblings of a request; see :func:`correct`."""
+    correction = _correction(result)
+    for path, out in zip(request.siblings, request.outputs[1:], strict=True):
+        source = with_radiometry(read_grid(path), result.settings.read_options)
+        _write(correction, source, out, request.resampling)
+
+
+def _correction(result: PairResult) -> Correction:
+    """The correction of a pair.
+
+    Raises:
+        CorrectionError: There is no registration.
+    """
     if result.registration is None:
         raise CorrectionError("Nothing can be corrected without a registration.")
     reference_file, target_file = read_pair(result.reference.scene, result.target.scene)
     # the nodata of the target was decided when it was matched
     target_file = replace(target_file, radiometry=result.target.radiometry)
-    correction = Correction(result.reference, result.target, result.registration, reference_file, target_file)
-    siblings = [with_radiometry(read_grid(path), result.settings.read_options) for path in request.siblings]
-    for source, out in zip((target_file, *siblings), request.outputs, strict=True):
-        if request.resampling is None:
-            write_moved(correction, source, out)
-        else:
-            output = correction.output_grid(None if source is target_file else source)
-            write_resampled(PixelMap(correction, source, output), out, request.resampling)
+    return Correction(result.reference, result.target, result.registration, reference_file, target_file)
+
+
+def _write(correction: Correction, source: Grid, out: Path, resampling: str | None) -> None:
+    """Write a file corrected: resampled, or with a moved georeference."""
+    if resampling is None:
+        write_moved(correction, source, out)
+        return
+    output = correction.output_grid(None if source is correction.target_file else source)
+    write_resampled(PixelMap(correction, source, output), out, resampling)

@@ -14,7 +14,8 @@ from s2match.core.ground_axes import MAP_UNITS, GroundAxes
 from s2match.core.ground_errors import GroundErrors
 from s2match.core.radiometry import Radiometry
 from s2match.core.raster import HasGrid, Raster
-from s2match.correction.evaluation import Agreement, Improvement
+from s2match.correction.decision import CorrectionOutcome
+from s2match.correction.evaluation import Agreement
 from s2match.correction.request import CorrectionRequest
 from s2match.registration.file_model import FileModel, FrameModel
 from s2match.registration.model import Registration
@@ -89,12 +90,17 @@ def write_json(result: PairResult, path: str | Path, more: Mapping[str, Any] | N
     _LOG.info("Wrote %s", path)
 
 
-def correction_facts(request: CorrectionRequest, improvement: Improvement | None) -> dict[str, Any]:
+def correction_facts(request: CorrectionRequest, outcome: CorrectionOutcome) -> dict[str, Any]:
     """The correction as JSON types, under the key ``correction``; see docs/json.md."""
+    decision, improvement = outcome.decision, outcome.improvement
     return {
         "correction": {
+            "kept": decision.kept,
+            "forced": decision.forced,
+            "code": str(decision.code),
+            "reason": decision.reason,
             "resampling": request.resampling,
-            "files": [path.name for path in request.outputs],
+            "files": [path.name for path in request.outputs] if decision.kept else [],
             "same_points": None if improvement is None else improvement.same_points,
             "better": None if improvement is None else improvement.better,
             "before": None if improvement is None else _agreement_facts(improvement.before, improvement.axes),

@@ -33,6 +33,42 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def staging_folder(path: str | Path) -> Iterator[Path]:
+    """Temporary folder beside ``path`` for files that may be discarded; removed at the end of the block.
+
+    Args:
+        path: File that may be written in the end.
+
+    Raises:
+        OutputError: The folder of ``path`` does not exist or cannot be written to.
+    """
+    path = Path(path)
+    try:
+        folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-")
+    except OSError as error:
+        raise OutputError(f"Cannot write {path}: {error.strerror}.") from error
+    with folder as name:
+        yield Path(name)
+
+
+def publish(staged: Iterable[Path], paths: Iterable[Path]) -> None:
+    """Move files of a staging folder to their places, where they replace files of the same name.
+
+    Args:
+        staged: The files, complete and closed.
+        paths: Their places, in the same file system.
+
+    Raises:
+        OutputError: A file cannot be moved.
+    """
+    for source, path in zip(staged, paths, strict=True):
+        try:
+            source.replace(path)
+        except OSError as error:
+            raise OutputError(f"Cannot write {path}: {error.strerror}.") from error
+
+
 def check_writable(path: str | Path) -> None:
     """Check that a file can be written, before the work on its content starts.
 

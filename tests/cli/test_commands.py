@@ -13,7 +13,8 @@ from conftest import ROOT
 
 import model_inference
 from s2match import __version__, errors
-from s2match.cli.main import NO_REGISTRATION, main
+from s2match.cli.exit_codes import NO_REGISTRATION
+from s2match.cli.main import main
 from s2match.cli.options import COMMANDS, build_parser, command_parser
 from s2match.dataset.catalog import list_scenes
 
@@ -70,6 +71,8 @@ def test_apply_corrects_by_tie_points_without_matching(
         file.write(band, 1)
     out = tmp_path / "out.tif"
     options = ["--coregister", str(out), "--apply_to", str(sibling), "--output", str(tmp_path / "b.png"), "--no-show"]
+    # the pair is registered already
+    options.append("--force")
     assert main(["apply", str(points), *pair, *options]) == 0
     assert "tie points of points.csv" in capsys.readouterr().out
     with rasterio.open(pair[0]) as reference, rasterio.open(out) as corrected:

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from conftest import GRID, ROOT, Writer, texture
+from conftest import GRID, ROOT, UTM, Writer, texture
 from rio_cogeo.cogeo import cog_validate
 
 import model_inference
 from s2match import errors
+from s2match.pipeline import create_matcher
+from s2match.settings import Settings
 
 Capture = pytest.CaptureFixture[str]
 SAMPLE = ROOT / "dataset" / "sample"
@@ -49,7 +51,8 @@ def test_files_are_corrected_and_measured(files: tuple[Path, Path], write_image:
     assert lines[0].startswith("verdict       register with this translation")
     assert f"corrected     {out}  (cubic resampling)" in lines
     told = json.loads(facts.read_text())["correction"]
-    assert told["better"] and told["files"] == ["out.tif", "B_B11_coregistered.tif", "B_MSK_coregistered.tif"]
+    assert told["kept"] and told["code"] == "better" and told["better"]
+    assert told["files"] == ["out.tif", "B_B11_coregistered.tif", "B_MSK_coregistered.tif"]
     assert told["before"]["east_m"] == pytest.approx(EAST_M, abs=5)
     assert abs(told["after"]["east_m"]) < 3 and abs(told["after"]["north_m"]) < 3
     for name, step in zip(told["files"], (1, 2, 1), strict=True):
@@ -71,12 +74,108 @@ def test_files_are_corrected_and_measured(files: tuple[Path, Path], write_image:
         assert np.abs(np.array(moved) - (GRID.c + 40, GRID.f - 20)).max() < 3
 
 
-def test_a_registered_pair_is_corrected_all_the_same_and_it_is_said(dataset: Path, capsys: Capture) -> None:
+def test_a_registered_pair_is_corrected_on_force_only(
+    dataset: Path, write_image: Writer, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The matching result is written in any case, and an older corrected file stays as it is."""
     files = (dataset / "T36UXA_20180820T083601_TCI.jp2", dataset / "T36UXA_20190606T083601_TCI.jp2")
-    assert run(files, "--coregister", dataset / "out.tif") == 0
-    out = capsys.readouterr().out
-    assert "already registered" in out and "the pair was registered already" in out
-    assert (dataset / "out.tif").exists()
+    with rasterio.open(files[1]) as file:
+        band = write_image("band.tif", file.read(1), file.transform)
+    out, facts, report = dataset / "out.tif", dataset / "facts.json", dataset / "report"
+    out.write_bytes(b"of yesterday")
+    options = ["--coregister", out, "--apply_to", band, "--overwrite", "--json", facts, "--report", report]
+    options += ["--tie_points", dataset / "points.csv"]
+    with monkeypatch.context() as context:
+        # which takes long, and would be for nothing
+        context.setattr("s2match.correction.request.correct_target", None)
+        context.setattr("s2match.correction.evaluation.measure_improvement", None)
+        assert run(files, *options) == model_inference.NOT_CORRECTED == errors.NotCorrectedError.exit_code == 4
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("verdict       already registered")
+    sibling = dataset / "band_coregistered.tif"
+    reason = 'the verdict is "already registered"'
+    assert lines[-1] == f"not written   {out}, {sibling}: {reason}; --force overrides this"
+    assert lines[-2].startswith("written") and str(out) not in lines[-2]
+    assert out.read_bytes() == b"of yesterday" and not sibling.exists()
+    told = json.loads(facts.read_text())
+    assert told["verdict"] == "already registered" and told["model_accepted"] is True
+    assert told["correction"] == {
+        "kept": False,
+        "forced": False,
+        "code": "not_needed",
+        "reason": reason,
+        "resampling": "cubic",
+        "files": [],
+        "same_points": None,
+        "better": None,
+        "before": None,
+        "after": None,
+    }
+    assert all((dataset / name).exists() for name in ("result.png", "points.csv", "report/index.html"))
+
+    assert run(files, *options, "--force") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"corrected     {out}  (cubic resampling; on --force: {reason})" in lines
+    assert lines[-1].startswith("written") and str(sibling) in lines[-1]
+    told = json.loads(facts.read_text())["correction"]
+    assert (told["kept"], told["forced"], told["code"]) == (True, True, "not_needed")
+    assert told["files"] == ["out.tif", "band_coregistered.tif"]
+    with rasterio.open(out) as corrected, rasterio.open(files[0]) as reference:
+        assert corrected.shape == reference.shape
+    assert sibling.exists() and not list(dataset.glob(".*"))
+
+
+def test_a_correction_that_is_not_better_is_kept_on_force_only(
+    files: tuple[Path, Path], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tie points that are all wrong by the same 4 px: the verdict is to register, and the pixels contradict."""
+    folder = files[0].parent
+    with rasterio.open(files[0]) as file:
+        scene = file.read()
+    target = folder / "same.tif"
+    with rasterio.open(target, "w", driver="GTiff", width=256, height=256, count=3, dtype="uint8") as file:
+        file.transform, file.crs = GRID, UTM
+        file.write(scene)
+    xy = np.random.default_rng(0).uniform(20, 230, (32, 2))
+    rows = [f"{x:.3f},{y:.3f},{x + 4:.3f},{y:.3f}" for x, y in xy]
+    (folder / "wrong.csv").write_text("\n".join(["X_IM_REF,Y_IM_REF,X_IM,Y_IM", *rows]) + "\n")
+    band = folder / "band.tif"
+    band.write_bytes(target.read_bytes())
+    out = folder / "out.tif"
+    words = ["apply", folder / "wrong.csv", files[0], target, "--coregister", out, "--apply_to", band, "--no-show"]
+    words += ["--output", folder / "result.png", "--json", folder / "facts.json"]
+    with monkeypatch.context() as context:
+        context.setattr("s2match.correction.request.correct_siblings", None)
+        assert model_inference.main([str(word) for word in words]) == model_inference.NOT_CORRECTED
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("verdict       register with this translation") and "did not" not in "".join(lines)
+    sibling = folder / "band_coregistered.tif"
+    assert lines[-1].startswith(f"not written   {out}, {sibling}: the corrected image does not agree better with the")
+    assert "reference: RMSE 40.00 m before" in lines[-1] and lines[-1].endswith("; --force overrides this")
+    assert any(line.startswith("correction") for line in lines)
+    told = json.loads((folder / "facts.json").read_text())["correction"]
+    assert (told["kept"], told["code"], told["better"], told["files"]) == (False, "not_better", False, [])
+    assert told["after"]["mutual_information"] < told["before"]["mutual_information"]
+    assert not out.exists() and not sibling.exists() and not list(folder.glob(".*"))
+
+    assert model_inference.main([str(word) for word in [*words, "--force"]]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("warning       the correction did not make it better: RMSE 40.00 m before")
+    assert out.exists() and sibling.exists()
+    assert json.loads((folder / "facts.json").read_text())["correction"]["forced"] is True
+
+
+def test_the_weights_are_loaded_once(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the pair, and for its corrected target that is matched again."""
+    loaded = []
+
+    def load(settings: Settings) -> object:
+        loaded.append(settings)
+        return create_matcher(settings)
+
+    monkeypatch.setattr("s2match.pipeline.create_matcher", load)
+    assert run(files, "--coregister", files[0].parent / "out.tif") == 0
+    assert len(loaded) == 1
 
 
 def test_without_a_registration_nothing_is_corrected(files: tuple[Path, Path], capsys: Capture) -> None:
@@ -122,6 +221,7 @@ def test_given_tie_points_are_measured_before_and_after_and_no_network_is_loaded
 
 REFUSED = {
     "nothing to correct": (["--apply_to", "{b}"], errors.OptionError, "--coregister"),
+    "force of nothing": (["--force"], errors.OptionError, "--force has no effect without a correction"),
     "no resample of nothing": (["--no_resample"], errors.OptionError, "--coregister"),
     "resampling": (["--coregister", "{tmp}/o.tif", "--resampling", "best"], errors.OptionError, "lanczos"),
     "suffix": (["--coregister", "{tmp}/o.png"], errors.OutputError, ".tif"),

@@ -14,19 +14,22 @@ from s2match.core.grid import Grid
 from s2match.core.mask import Mask, Masking
 from s2match.core.matches import Matches, Provenance
 from s2match.core.scene import scene_of
+from s2match.correction.decision import CorrectionOutcome, decide
 from s2match.correction.evaluation import Agreement, Improvement, measure_improvement
 from s2match.correction.request import CorrectionRequest, correct
 from s2match.io.pair_grid import grids_of
 from s2match.io.reader import read_whole
 from s2match.matching.tiled import previews_of
-from s2match.outputs.correction_text import correction_lines, warning_line
+from s2match.outputs.correction_text import correction_lines, not_written_line, warning_line
 from s2match.outputs.facts import correction_facts
 from s2match.registration.fit import fit
 from s2match.registration.options import FitOptions
+from s2match.registration.verdict import Decision, Verdict
 from s2match.result import PairResult, assemble
 from s2match.settings import Settings
 
 SIDE = 300
+MOVED = Verdict(Decision.REGISTER, "translation")
 
 
 def matches_of(reference: Grid, by: tuple[float, float]) -> Matches:
@@ -57,6 +60,10 @@ def pair(write_image: Writer) -> Callable[..., PairResult]:
     return make
 
 
+def outcome_of(result: PairResult, improvement: Improvement | None, force: bool = False) -> CorrectionOutcome:
+    return CorrectionOutcome(decide(result.verdict, improvement, force), improvement)
+
+
 def right(reference: Grid, corrected: Grid) -> Matches:
     return matches_of(reference, (0.0, 0.0))
 
@@ -70,7 +77,7 @@ def test_a_correction_that_helps(
     order = CorrectionRequest(tmp_path / "out.tif", resampling=resampling)
     correct(result, order)
     found = measure_improvement(result, order.out, right)
-    assert found is not None and found.better and warning_line(found) is None
+    assert found is not None and found.better
     assert found.before.matches > 300 and found.before.east_m == pytest.approx(30, abs=1)
     assert found.before.north_m == pytest.approx(-50, abs=1) and found.before.rmse_m == pytest.approx(58.3, abs=2)
     assert abs(found.after.east_m) < 1 and found.after.rmse_m < 4 and found.after.ce90_m < 6
@@ -82,11 +89,14 @@ def test_a_correction_that_helps(
     inner = (slice(20, -20), slice(20, -20))
     off = [np.abs(reference.image[inner].astype(int) - raster.image[inner]).mean() for raster in (before, after)]
     assert off[1] < 0.1 * off[0]
-    lines = correction_lines(result, order, found)
-    assert lines[0].startswith(f"corrected     {order.out}") and "registered already" not in lines[0]
+    outcome = outcome_of(result, found)
+    assert warning_line(outcome) is None and not_written_line(order, outcome) is None
+    lines = correction_lines(order, outcome)
+    assert lines[0].startswith(f"corrected     {order.out}") and "--force" not in lines[0]
     assert lines[2].split() == ["matches", str(found.before.matches), str(found.after.matches)]
-    facts = correction_facts(order, found)["correction"]
-    assert facts["better"] is True and facts["after"]["similarity"] == found.after.similarity
+    facts = correction_facts(order, outcome)["correction"]
+    assert facts["better"] is True and facts["kept"] is True and facts["code"] == "better"
+    assert facts["after"]["similarity"] == found.after.similarity
 
 
 def test_rasters_are_measured_as_their_grids_are(pair: Callable[..., PairResult], tmp_path: Path) -> None:
@@ -110,9 +120,18 @@ def test_a_correction_that_does_not_help_is_said(pair: Callable[..., PairResult]
     found = measure_improvement(result, order.out, lambda reference, corrected: matches_of(reference, (-4.0, 0.0)))
     assert found is not None and not found.better
     assert found.before.similarity > 0.99 > found.after.similarity
-    line = warning_line(found)
+    refused, forced = (outcome_of(result, found, force) for force in (False, True))
+    assert warning_line(refused) is None
+    line = not_written_line(order, refused)
+    assert line is not None and line.startswith(f"not written   {order.out}: the corrected image does not agree better")
+    assert "RMSE" in line and "mutual info" in line and line.endswith("--force overrides this")
+    facts = correction_facts(order, refused)["correction"]
+    assert (facts["kept"], facts["code"], facts["better"], facts["files"]) == (False, "not_better", False, [])
+    line = warning_line(forced)
     assert line is not None and line.startswith("warning       the correction did not make it better: RMSE")
-    assert correction_facts(order, found)["correction"]["better"] is False
+    assert not_written_line(order, forced) is None and "on --force" in correction_lines(order, forced)[0]
+    facts = correction_facts(order, forced)["correction"]
+    assert (facts["kept"], facts["forced"], facts["better"], facts["files"]) == (True, True, False, ["out.tif"])
 
 
 def test_points_of_a_field_are_moved_to_where_the_corrected_file_shows_them(
@@ -132,12 +151,10 @@ def test_points_of_a_field_are_moved_to_where_the_corrected_file_shows_them(
     assert found is not None and found.same_points
     assert found.before.matches == found.after.matches > 380
     assert found.before.rmse_m > 55 and found.after.rmse_m < 2
-    lines = correction_lines(result, CorrectionRequest(tmp_path / "out.tif"), found)
-    assert "the same tie points" in lines[-1]
-    assert (
-        "matched again"
-        in correction_lines(result, CorrectionRequest(tmp_path / "o.tif"), replace(found, same_points=False))[-1]
-    )
+    again = replace(found, same_points=False)
+    for improvement, words in ((found, "the same tie points"), (again, "matched again")):
+        outcome = outcome_of(result, improvement)
+        assert words in correction_lines(CorrectionRequest(tmp_path / "out.tif"), outcome)[-1]
 
 
 def test_masked_ground_does_not_count(pair: Callable[..., PairResult], tmp_path: Path, write_image: Writer) -> None:
@@ -174,13 +191,16 @@ def test_nothing_is_known_without_georeference(pair: Callable[..., PairResult], 
     order = CorrectionRequest(tmp_path / "out.tif")
     correct(result, order)
     assert measure_improvement(result, order.out, right) is None
-    assert "unknown" in correction_lines(result, order, None)[1] and warning_line(None) is None
+    outcome = outcome_of(result, None)
+    assert outcome.decision.kept and warning_line(outcome) is None
+    assert "unknown: an image has no georeference" in correction_lines(order, outcome)[1]
 
 
 def test_no_match_after_is_no_improvement() -> None:
     before = Agreement(50, 1.0, 2.0, 3.0, 4.0, 0.5, 1.0)
     after = Agreement(0, math.nan, math.nan, math.nan, math.nan, 0.6, 1.1)
     found = Improvement(before, after, ())  # type: ignore[arg-type]
-    assert not found.better and "RMSE 3.00 m before, unknown after" in (warning_line(found) or "")
-    facts = correction_facts(CorrectionRequest(Path("out.tif")), found)["correction"]
+    order, outcome = CorrectionRequest(Path("out.tif")), CorrectionOutcome(decide(MOVED, found), found)
+    assert not found.better and "RMSE 3.00 m before, unknown after" in (not_written_line(order, outcome) or "")
+    facts = correction_facts(order, outcome)["correction"]
     assert facts["after"]["rmse_m"] is None and facts["after"]["matches"] == 0

@@ -5,7 +5,13 @@ import pytest
 from conftest import texture
 from numpy.typing import NDArray
 
-from s2match.correction.image_similarity import MARGIN_PX, ImagePairs, similarity_metrics, structural_similarity
+from s2match.correction.image_similarity import (
+    MARGIN_PX,
+    ImageParts,
+    SimilarityMetrics,
+    similarities,
+    structural_similarity,
+)
 
 WHOLE = (slice(None), slice(None))
 
@@ -18,12 +24,17 @@ def everywhere() -> NDArray[np.bool_]:
     return np.ones((90, 120), np.bool_)
 
 
+def similarity_of(*parts: ImageParts) -> SimilarityMetrics:
+    (metrics,) = similarities(parts)
+    return metrics
+
+
 def test_an_image_and_itself_and_another() -> None:
-    same = similarity_metrics([ImagePairs(grey(), grey(), everywhere(), WHOLE)])
+    same = similarity_of(ImageParts(grey(), (grey(),), everywhere(), WHOLE))
     assert same.similarity == pytest.approx(1)
     # what an image tells of itself is its entropy, up to six bits of 64 levels
     assert 4 < same.mutual_information <= 6
-    other = similarity_metrics([ImagePairs(grey(), grey(5), everywhere(), WHOLE)])
+    other = similarity_of(ImageParts(grey(), (grey(5),), everywhere(), WHOLE))
     assert abs(other.similarity) < 0.6 and other.mutual_information < 0.6 * same.mutual_information
 
 
@@ -47,18 +58,26 @@ def test_what_is_masked_has_no_say() -> None:
     common = everywhere()
     common[20:50, 30:80] = False
     spoiled = np.where(common, grey(), 255).astype(np.float32)
-    found = similarity_metrics([ImagePairs(grey(), spoiled, common, WHOLE)])
+    found = similarity_of(ImageParts(grey(), (spoiled,), common, WHOLE))
     assert found.similarity == pytest.approx(1)
-    assert np.isnan(similarity_metrics([ImagePairs(grey(), grey(), np.zeros_like(common), WHOLE)]).similarity)
+    assert np.isnan(similarity_of(ImageParts(grey(), (grey(),), np.zeros_like(common), WHOLE)).similarity)
 
 
 def test_parts_give_what_the_whole_gives() -> None:
     one, two, common = grey(), grey(3), everywhere()
     common[:, 60:64] = False
-    whole = similarity_metrics([ImagePairs(one, two, common, WHOLE)])
+    whole = similarity_of(ImageParts(one, (two,), common, WHOLE))
     cut, m = 57, MARGIN_PX
     parts = []
     for rows, core in ((slice(0, cut + m), slice(0, cut)), (slice(cut - m, 90), slice(m, None))):
-        parts.append(ImagePairs(one[rows], two[rows], common[rows], (core, slice(None))))
-    assert similarity_metrics(parts).similarity == pytest.approx(whole.similarity)
-    assert similarity_metrics(parts).mutual_information == pytest.approx(whole.mutual_information)
+        parts.append(ImageParts(one[rows], (two[rows],), common[rows], (core, slice(None))))
+    assert similarity_of(*parts).similarity == pytest.approx(whole.similarity)
+    assert similarity_of(*parts).mutual_information == pytest.approx(whole.mutual_information)
+
+
+def test_several_images_are_compared_at_once() -> None:
+    """As each of them alone."""
+    common = everywhere()
+    alone = [similarity_of(ImageParts(grey(), (grey(seed),), common, WHOLE)) for seed in (3, 5)]
+    assert list(similarities([ImageParts(grey(), (grey(3), grey(5)), common, WHOLE)])) == alone
+    assert alone[0] != alone[1]

@@ -17,7 +17,7 @@ from rasterio.vrt import WarpedVRT
 
 import s2match
 from s2match import PairResult, Settings, api
-from s2match.errors import CorrectionError, OptionError, OutputError, UnreadableImageError
+from s2match.errors import CorrectionError, NotCorrectedError, OptionError, OutputError, UnreadableImageError
 from s2match.registration.model import Registration
 
 Pair = tuple[Path, Path]
@@ -98,8 +98,10 @@ def test_a_pair_is_coregistered_and_warp_gives_the_same_pixels(pair: Pair, write
     done = s2match.coregister(*pair, tmp_path / "out.tif", sibling, **OPTIONS)
     assert [path.name for path in done.files] == ["out.tif", "half_coregistered.tif"]
     assert done.improvement is not None and done.improvement.better and "array" not in repr(done.improvement)
-    assert [line.split()[0] for line in repr(done).splitlines()[5:]] == ["files", "better"]
-    assert repr(done).endswith("yes")
+    assert [line.split()[0] for line in repr(done).splitlines()[5:]] == ["files", "because"]
+    assert repr(done).endswith("the corrected image agrees better with the reference")
+    assert done.decision is not None and done.decision.code == "better" and done.decision.kept
+    assert done.improvement.previews[2].scene.path == done.files[0]
     assert [path.read_bytes() for path in pair] == kept
     with rasterio.open(done.files[0]) as file, rasterio.open(pair[0]) as reference:
         assert file.transform == GRID and file.crs == UTM
@@ -125,13 +127,14 @@ def test_arrays_are_coregistered(pair: Pair, tmp_path: Path) -> None:
         with rasterio.open(path) as file:
             images.append(file.read(1))
     done = s2match.coregister(*images, tmp_path / "out.tif", **OPTIONS)
-    assert done.improvement is None and shift_of(done.result) == pytest.approx((-4, -6), abs=0.3)
+    assert done.improvement is None and done.decision is not None and done.decision.code == "not_compared"
+    assert shift_of(done.result) == pytest.approx((-4, -6), abs=0.3)
     with rasterio.open(tmp_path / "out.tif") as file:
         assert np.abs(file.read(1)[20:-20, 20:-20].astype(int) - images[0][20:-20, 20:-20]).mean() < 3
 
 
 def test_coregister_refuses_before_the_work(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "match", None)
+    monkeypatch.setattr(api, "match_files", None)
     for out, words in (
         (pair[0], "an input or another output"),
         (tmp_path / "out.png", "suffix must be"),
@@ -144,10 +147,25 @@ def test_coregister_refuses_before_the_work(pair: Pair, tmp_path: Path, monkeypa
 def test_without_a_model_nothing_is_written(pair: Pair, tmp_path: Path) -> None:
     out = tmp_path / "out.tif"
     done = s2match.coregister(*pair, out, confidence=1.0)
-    assert done.files == () and done.improvement is None and not out.exists()
-    assert done.result.refusal is not None
+    assert done.files == () and done.improvement is None and done.decision is None and not out.exists()
+    assert done.result.refusal is not None and repr(done).endswith("there is no registration")
     with pytest.raises(CorrectionError, match="without a registration"):
         s2match.warp(np.zeros((256, 260)), done.result)
+
+
+def test_a_registered_pair_is_corrected_on_force_only(write_image: Writer, tmp_path: Path) -> None:
+    scene = np.stack([texture(256, 256, seed=1)] * 3)
+    pair, out = (write_image("a.tif", scene), write_image("b.tif", scene)), tmp_path / "out.tif"
+    done = s2match.coregister(*pair, out, **OPTIONS)
+    assert done.result.registration is not None and done.files == () and done.improvement is None and not out.exists()
+    assert done.decision is not None and done.decision.reason == 'the verdict is "already registered"'
+    with pytest.raises(NotCorrectedError, match='The verdict of the pair is "already registered": force=True'):
+        s2match.warp(scene, done.result)
+    forced = s2match.coregister(*pair, out, force=True, **OPTIONS)
+    assert forced.files == (out,) and forced.decision is not None and forced.decision.forced
+    assert forced.improvement is not None and forced.improvement.after.matches > 100
+    with rasterio.open(out) as file:
+        assert (file.read() == s2match.warp(scene, done.result, force=True)).all()
 
 
 def test_warp_takes_a_model_alone_and_keeps_what_is_masked() -> None:

@@ -27,6 +27,7 @@ from s2match.core.matches import Matches, Provenance
 from s2match.core.raster import Raster
 from s2match.core.scene import scene_of
 from s2match.core.window import Window
+from s2match.correction.decision import CorrectionOutcome, decide
 from s2match.correction.evaluation import measure_improvement
 from s2match.correction.request import CorrectionRequest, correct
 from s2match.errors import NoOverlapError
@@ -95,9 +96,10 @@ def test_outputs_of_a_map_without_a_crs_lie_on_the_map(write_image: Writer, tmp_
         assert np.abs(right).max() <= 1
     improvement = measure_improvement(result, order.out, None)
     assert improvement is not None and improvement.before.east_m == pytest.approx(40)
-    lines = "\n".join(correction_lines(result, order, improvement))
+    outcome = CorrectionOutcome(decide(result.verdict, improvement), improvement)
+    lines = "\n".join(correction_lines(order, outcome))
     assert "40.00 map units" in lines and " m " not in lines and "shift x" in lines
-    before = correction_facts(order, improvement)["correction"]["before"]
+    before = correction_facts(order, outcome)["correction"]["before"]
     assert before["x_map_units"] == pytest.approx(40) and "east_m" not in before
     points = tie_points_of(result)
     for suffix in (".csv", ".geojson", ".gpkg", ".points"):

@@ -16,6 +16,7 @@ from matplotlib.text import Text
 from pairs import corrected, shifted_pair
 from rasterio.crs import CRS
 
+from s2match.correction.decision import CorrectionOutcome, decide
 from s2match.correction.evaluation import Agreement, Improvement
 from s2match.errors import OutputError
 from s2match.outputs.correction_text import warning_line
@@ -53,8 +54,12 @@ class Reader(HTMLParser):
             self.words.append(data)
 
 
-def report(result: PairResult, folder: Path, improvement: Improvement | None = None) -> Reader:
-    return Reader(write_report(result, folder / "report", COMMAND, improvement))
+def outcome_of(result: PairResult, improvement: Improvement | None, force: bool = False) -> CorrectionOutcome:
+    return CorrectionOutcome(decide(result.verdict, improvement, force), improvement)
+
+
+def report(result: PairResult, folder: Path, outcome: CorrectionOutcome | None = None) -> Reader:
+    return Reader(write_report(result, folder / "report", COMMAND, outcome))
 
 
 PageOf = Callable[..., Path]
@@ -67,8 +72,8 @@ def page_of(tmp_path_factory: pytest.TempPathFactory) -> PageOf:
     @functools.cache
     def write(shift: tuple[float, float], better: bool | None) -> Path:
         result = shifted_pair(shift=shift)
-        improvement = None if better is None else corrected(result, better)
-        return write_report(result, tmp_path_factory.mktemp("page") / "report", COMMAND, improvement)
+        outcome = None if better is None else outcome_of(result, corrected(result, better))
+        return write_report(result, tmp_path_factory.mktemp("page") / "report", COMMAND, outcome)
 
     return write
 
@@ -88,9 +93,9 @@ def test_a_correction_that_cannot_be_compared_is_not_called_worse(tmp_path: Path
     result = shifted_pair()
     improvement = corrected(result)
     nothing = Agreement(0, *[math.nan] * 4, 0.5, 0.5)
-    unknown = replace(improvement, before=nothing)
-    assert unknown.better is None
-    said = Reader(write_report(result, tmp_path / "report", COMMAND, unknown)).said
+    unknown = outcome_of(result, replace(improvement, before=nothing))
+    assert unknown.improvement is not None and unknown.improvement.better is None and unknown.decision.kept
+    said = report(result, tmp_path, unknown).said
     assert "Whether the correction helped is unknown" in said and "keep the image as it was" not in said
     line = warning_line(unknown)
     assert line is not None and "unknown" in line and "did not" not in line
@@ -132,9 +137,22 @@ def test_outcome_comes_first(page_of: PageOf, shift: tuple[float, float], better
     after_title = reader.said.split("match report", 1)[1].strip()
     assert after_title.startswith(first)
     if better is not None:
-        change = "23.20 m before, 1.90 m after" if better else "1.90 m before, 23.20 m after"
+        change = "RMSE 22.50 m before, 1.10 m after" if better else "RMSE 1.10 m before, 22.50 m after"
         information = "0.400 bits 1.200 bits" if better else "1.200 bits 0.400 bits"
         assert change in after_title and f"mutual info {information}" in after_title
+        assert ("No corrected file was written" in after_title) is not better
+
+
+def test_a_registered_pair_is_said_to_be_registered_and_nothing_else(tmp_path: Path) -> None:
+    """With a correction that was not written, and with one that was forced."""
+    result = shifted_pair(shift=(0, 0))
+    said = report(result, tmp_path, outcome_of(result, None)).said.split("match report", 1)[1].strip()
+    assert said.startswith("Already registered: the model moves the target by")
+    assert 'No corrected file was written: the verdict is "already registered".' in said and "Swipe" not in said
+    said = report(result, tmp_path, outcome_of(result, corrected(result), force=True)).said
+    said = said.split("match report", 1)[1].strip()
+    assert said.startswith("Already registered: the model moves the target by") and "Swipe" in said
+    assert 'The corrected file was written on --force: the verdict is "already registered".' in said
 
 
 def test_what_is_not_known_of_a_correction_is_called_unknown(tmp_path: Path) -> None:
@@ -142,9 +160,9 @@ def test_what_is_not_known_of_a_correction_is_called_unknown(tmp_path: Path) -> 
     result = shifted_pair()
     nothing = Agreement(0, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan)
     improvement = replace(corrected(result, better=False), after=nothing)
-    said = report(result, tmp_path, improvement).said
+    said = report(result, tmp_path, outcome_of(result, improvement, force=True)).said
     assert not re.search(r"\bnan\b", said)
-    assert "CE90 1.90 m before, unknown after; SSIM 0.8100 before, unknown after" in said
+    assert "Whether the correction helped is unknown" in said and "RMSE 1.10 m before, unknown after" in said
     assert "shift east +0.30 m unknown" in said
     words = " ".join(text.get_text() for text in plot_swipe(improvement).findobj(Text))
     assert "after: CE90 unknown, SSIM unknown" in words and "nan" not in words
@@ -166,7 +184,7 @@ def test_without_matches_and_without_georeference(tmp_path: Path) -> None:
 
 def test_figures_lie_beside_the_page_and_old_ones_go(tmp_path: Path) -> None:
     result = shifted_pair(shift=(0, 0))
-    report(result, tmp_path, corrected(result))
+    report(result, tmp_path, outcome_of(result, corrected(result)))
     folder = tmp_path / "report"
     assert set(folder.iterdir()) == set(report_files(folder)) and len(FIGURES) == len(list(folder.glob("*.png")))
     for path in folder.glob("*.png"):

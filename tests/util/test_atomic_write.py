@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from s2match.errors import OutputError
-from s2match.util.atomic_write import atomic_write, check_writable
+from s2match.util.atomic_write import atomic_write, check_writable, publish, staging_folder
 
 
 def test_file_appears_whole(tmp_path: Path) -> None:
@@ -46,3 +46,33 @@ def test_places_that_cannot_be_written(tmp_path: Path, where: str) -> None:
 def test_check_leaves_nothing(tmp_path: Path) -> None:
     check_writable(tmp_path / "a.png")
     assert not list(tmp_path.iterdir())
+
+
+def test_staged_files_are_published_or_discarded(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old")
+    outputs = [tmp_path / "a.txt", tmp_path / "b.txt"]
+    for published in (False, True):
+        with staging_folder(outputs[0]) as folder:
+            staged = [folder / path.name for path in outputs]
+            for path in staged:
+                path.write_text("new")
+            assert outputs[0].read_text() == "old" and not outputs[1].exists()
+            if published:
+                publish(staged, outputs)
+        names = ["a.txt", "b.txt"] if published else ["a.txt"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert [path.read_text() for path in outputs] == ["new", "new"]
+
+
+def test_staging_where_nothing_can_be_written(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match=r"Cannot write .*a\.txt: No such file"),
+        staging_folder(tmp_path / "no/a.txt"),
+    ):
+        pass
+    (tmp_path / "folder").mkdir()
+    with staging_folder(tmp_path / "folder") as folder:
+        (folder / "a").touch()
+        with pytest.raises(OutputError, match=r"Cannot write .*folder"):
+            publish([folder / "a"], [tmp_path / "folder"])
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from s2match.correction.decision import CorrectionOutcome
 from s2match.correction.evaluation import Improvement
 from s2match.outputs.figures.before_after import detail
 from s2match.outputs.figures.style import stretched
@@ -54,7 +55,7 @@ class EmbeddedFigure:
 
 
 def render_page(
-    result: PairResult, figures: Sequence[EmbeddedFigure], command: Sequence[str], improvement: Improvement | None
+    result: PairResult, figures: Sequence[EmbeddedFigure], command: Sequence[str], outcome: CorrectionOutcome | None
 ) -> str:
     """HTML of the page, which needs no other file.
 
@@ -62,8 +63,9 @@ def render_page(
         result: The result.
         figures: Its figures, in their order on the page.
         command: The words of the command line that made the result.
-        improvement: The target before and after its correction; None without one.
+        outcome: The outcome of its correction; None without one.
     """
+    improvement = None if outcome is None else outcome.improvement
     points = map_data(result)
     return (
         _environment()
@@ -71,7 +73,7 @@ def render_page(
         .render(
             pair=f"{result.reference.scene.title} → {result.target.scene.title}",
             counts=result.headline,
-            outcome=sections.outcome(result, improvement),
+            header=sections.page_header(result, outcome),
             agreement=sections.agreement_table(improvement),
             summary=sections.summary_table(result),
             errors=sections.errors_table(result),

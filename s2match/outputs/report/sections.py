@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from s2match.correction.decision import CorrectionOutcome, DecisionCode
 from s2match.correction.evaluation import Improvement
-from s2match.outputs.agreement import agreement_row, agreement_rows, evaluation_note
-from s2match.outputs.correction_text import UNCERTAIN
+from s2match.outputs.agreement import agreement_rows, evaluation_note
+from s2match.outputs.correction_text import changes_text
 from s2match.outputs.facts import image_facts
 from s2match.outputs.ground_error_table import ground_error_table
 from s2match.outputs.summary import summary_rows
@@ -34,8 +35,8 @@ _IMAGE_ROWS = {
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """The outcome of a pair.
+class Header:
+    """The first lines of the page.
 
     Attributes:
         headline: The outcome in one sentence.
@@ -93,18 +94,30 @@ class ModelSection:
     in_file_pixels: bool
 
 
-def outcome(result: PairResult, improvement: Improvement | None) -> Outcome:
-    """The outcome of a pair: of its correction where there is one, or else the verdict."""
+def page_header(result: PairResult, outcome: CorrectionOutcome | None) -> Header:
+    """The outcome of a pair: of its correction where one was measured, or else the verdict."""
     verdict = in_words(result.verdict)
-    if improvement is None:
-        return Outcome(_sentence(verdict), (), _MOODS[result.verdict.decision])
-    change = "; ".join(agreement_row(improvement, measure).change for measure in ("ce90_m", "similarity"))
-    lines = f"{change}.", f"Before the correction: {verdict}."
+    if outcome is None or outcome.decision.code is DecisionCode.NOT_NEEDED or outcome.improvement is None:
+        return Header(_sentence(verdict), _file_lines(outcome), _MOODS[result.verdict.decision])
+    improvement = outcome.improvement
+    lines = f"{changes_text(improvement)}.", f"Before the correction: {verdict}.", *_file_lines(outcome)
     if improvement.better:
-        return Outcome("The corrected image lies better on the reference than before.", lines, "good")
+        return Header("The corrected image lies better on the reference than before.", lines, "good")
     if improvement.better is None:
-        return Outcome(_sentence(UNCERTAIN), lines, "act")
-    return Outcome("The correction did not make it better: keep the image as it was.", lines, "bad")
+        return Header(_sentence(outcome.decision.reason), lines, "act")
+    return Header("The correction did not make it better: keep the image as it was.", lines, "bad")
+
+
+def _file_lines(outcome: CorrectionOutcome | None) -> tuple[str, ...]:
+    """Sentence about the corrected files where they were not written, were forced, or could not be compared."""
+    if outcome is None or outcome.decision.code is DecisionCode.BETTER:
+        return ()
+    decision = outcome.decision
+    if not decision.kept:
+        return (f"No corrected file was written: {decision.reason}.",)
+    if decision.forced:
+        return (f"The corrected file was written on --force: {decision.reason}.",)
+    return (_sentence(decision.reason),) if outcome.improvement is None else ()
 
 
 def summary_table(result: PairResult) -> Table:

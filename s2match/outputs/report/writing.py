@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from s2match.correction.evaluation import Improvement
+from s2match.correction.decision import CorrectionOutcome
 from s2match.errors import OutputError
 from s2match.outputs.figures.charts import Chart, charts
 from s2match.outputs.figures.saving import save_figure
@@ -20,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 
 @limit_threads()
 def write_report(
-    result: PairResult, directory: str | Path, command: Sequence[str], improvement: Improvement | None = None
+    result: PairResult, directory: str | Path, command: Sequence[str], outcome: CorrectionOutcome | None = None
 ) -> Path:
     """Write ``index.html``, which needs no other file, and every figure as a PNG.
 
@@ -30,7 +30,7 @@ def write_report(
         result: The result.
         directory: Folder to write to; created if it is missing.
         command: The words of the command line that made the result.
-        improvement: The target before and after its correction; None without one.
+        outcome: The outcome of its correction; None without one.
 
     Returns:
         Path of the page.
@@ -43,12 +43,13 @@ def write_report(
         directory.mkdir(exist_ok=True)
     except OSError as error:
         raise OutputError(f"Cannot write {directory}: {error.strerror}.") from error
+    improvement = None if outcome is None else outcome.improvement
     figures = [_write_figure(chart, directory) for chart in charts(result, improvement)]
     for name in set(FIGURES) - {figure.name for figure in figures}:
         figure_file(directory, name).unlink(missing_ok=True)
     page = directory / PAGE
     with atomic_write(page) as partial:
-        partial.write_text(render_page(result, figures, command, improvement), encoding="utf-8")
+        partial.write_text(render_page(result, figures, command, outcome), encoding="utf-8")
     _LOG.info("Wrote %s", page)
     return page
 

@@ -1,0 +1,11 @@
+"""Exit codes of the command that are not those of an error it prints; :mod:`s2match.errors` has the others."""
+
+from s2match.errors import NotCorrectedError
+
+# Matched, but no model was accepted.
+NO_REGISTRATION = 3
+
+# Matched, but the corrected files were not kept.
+NOT_CORRECTED = NotCorrectedError.exit_code
+
+INTERRUPTED = 130
