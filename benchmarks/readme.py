@@ -13,6 +13,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks.accuracy import DEFAULT_JSON
+from benchmarks.correction import DEFAULT_JSON as CORRECTION_JSON
+from benchmarks.correction import Rates
+from benchmarks.correction import table as correction_table
 from benchmarks.deformations import field
 from benchmarks.figures import plot_accuracy
 from benchmarks.months import DEFAULT_JSON as MONTHS_JSON
@@ -109,6 +112,11 @@ def months_tables() -> str:
     return months_table(result["months"], [Offsets(**offsets) for offsets in result["found"]])
 
 
+def correction_tables() -> str:
+    """Markdown table of how often measures call a correction better, as last measured."""
+    return correction_table([Rates(**rates) for rates in json.loads(CORRECTION_JSON.read_text())["rates"]])
+
+
 def _outcomes() -> list[Outcome]:
     return [Outcome(**outcome) for outcome in json.loads(REGISTRATION_JSON.read_text())["outcomes"]]
 
@@ -137,6 +145,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "native": native_tables,
     "registration": registration_tables,
     "months": months_tables,
+    "correction": correction_tables,
 }
 
 

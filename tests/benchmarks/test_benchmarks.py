@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import GRID, REAL, make_raster, texture
 
-from benchmarks import months, registration
+from benchmarks import correction, months, registration
 from benchmarks.accuracy import DEFAULT_JSON, OFFSETS, identity, measure, phase_correlation, sift
 from benchmarks.baselines import match_sift
 from benchmarks.deformations import Deformation, deformations, deformed, field
@@ -224,3 +224,16 @@ def test_months_are_explained_by_one_offset_each() -> None:
     assert months.adjust("test", 5, moved | {(0, 1): true[1] + 1.0}).left_px > 0.2
     shown = months.table(["Jan", "Feb", "Mar", "Apr", "May"], [outcome])
     assert "| Mar | +1.00, +0.50 px |" in shown and "| 9 of 10 |" in shown
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_measures_of_a_right_and_of_a_wrong_correction(inverted: bool) -> None:
+    """Structural similarity calls the wrong one better if the contrast is inverted."""
+    image = np.ma.masked_array(texture(400, 400, detail_px=10).astype(np.float32))
+    pair = image, 255 - image if inverted else image
+    assert correction.better(pair, (4, 0), wrong=False) == (not inverted, True)
+    assert correction.better(pair, (0, 4), wrong=True) == (inverted, False)
+    (rates,) = (rates for rates in correction.measure("textures", [pair]) if rates.moved_px == 1)
+    assert (rates.count, rates.information_right, rates.information_wrong) == (2, 2, 0)
+    assert (rates.similarity_right, rates.similarity_wrong) == ((0, 2) if inverted else (2, 0))
+    assert "| textures | 1 px | " in correction.table([rates])
