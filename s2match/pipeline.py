@@ -242,7 +242,8 @@ def register(
         assert isinstance(reference, Raster) and isinstance(target, Raster), "grids have no pixels to show"
         previews = (reference, target)
     ground = common_ground(reference, target, previews)
-    fitted = fit(matches, settings.fit_options, expected_linear(reference, target), ground=ground)
+    expected = matches.origin.linear @ expected_linear(reference, target)
+    fitted = fit(matches, settings.fit_options, expected, ground=ground)
     return assemble(reference, target, previews, matches, fitted, settings)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.core.point_maps import turn_and_scale
 from s2match.core.validity import valid_at
 
 # Side of a cell of the network's coarse grid.
@@ -43,6 +44,8 @@ class Provenance:
         confidence: Threshold that the confidence of every match exceeds.
         imported: Whether the matches were read from a file of tie points.
         precision: Number format of the network; None if there was no network.
+        turn_deg: Clockwise turn by which the target was turned back before it was matched, in degrees.
+        scale: Pixels of the target along a pixel of the reference, by which it was resampled before.
     """
 
     weights: str
@@ -50,6 +53,13 @@ class Provenance:
     confidence: float
     imported: bool = False
     precision: str | None = None
+    turn_deg: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def linear(self) -> NDArray[np.float64]:
+        """2×2, steps (x, y) in the reference to steps in the target, by :attr:`turn_deg` and :attr:`scale`."""
+        return turn_and_scale(self.turn_deg, self.scale)
 
 
 @dataclass(frozen=True)

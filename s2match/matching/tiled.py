@@ -4,7 +4,8 @@ import logging
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from s2match.core.grid import Grid
 from s2match.core.ground_axes import ground_axes, pixel_sides_m
 from s2match.core.image_size import MIN_SIDE_PX, ONE_PASS_PX, REDUCED_SIDE_PX, fit_size
 from s2match.core.matches import Matches
-from s2match.core.raster import Raster
+from s2match.core.raster import Patch, Raster
 from s2match.core.window import Window
 from s2match.errors import OptionError
 from s2match.io.reader import keep_open, read_whole, read_window
@@ -22,8 +23,9 @@ from s2match.matching.greyscale import prepare
 from s2match.matching.matcher import Matcher
 from s2match.matching.memory import check_window_memory
 from s2match.matching.postprocess import postprocess
+from s2match.matching.reorientation import ReorientedGrid
 from s2match.matching.search_prior import SearchPrior, by_georeference, by_matches
-from s2match.matching.single_pass import coarse_matches
+from s2match.matching.single_pass import coarse_pass
 from s2match.matching.thinning import thin
 from s2match.matching.tile_plan import WindowPair, plan
 from s2match.settings import Settings
@@ -87,33 +89,64 @@ def match_grids(
     if radius_m is not None and target.georeferenced and not ground_axes(target).in_metres:
         raise OptionError("A search radius in metres needs a reference system, and the images name none.")
     report = progress or (lambda fraction: None)
-    prior = _search_prior(matcher, grids, previews, settings)
+    search = _coarse_search(matcher, grids, previews, settings)
     report(_COARSE_FRACTION)
+    prior, reoriented = search.prior, search.reorientation
     if prior is not None and radius_m is not None and target.georeferenced:
-        prior = replace(prior, search_radius_px=radius_m / min(pixel_sides_m(target, target.transform)))
-    pairs = [] if prior is None else plan(*grids, prior, coverage=settings.coverage)
+        radius_px = radius_m / min(pixel_sides_m(target, target.transform))
+        prior = replace(prior, search_radius_px=radius_px / (1.0 if reoriented is None else reoriented.scale))
+    searched = target if reoriented is None else reoriented.grid
+    pairs = [] if prior is None else plan(grids[0], searched, prior, coverage=settings.coverage)
     if pairs:
         check_window_memory(matcher, max((pair.sizes for pair in pairs), key=_pixels))
     parts = [matcher.no_matches(settings.confidence)]
     with keep_open(*grids):
         for done, pair in enumerate(pairs, 1):
-            parts.append(_match_window(matcher, grids, pair, settings))
+            patches = read_window(grids[0], pair.reference), _read_target(target, reoriented, pair.target)
+            parts.append(_match_window(matcher, patches, pair, settings))
             _LOG.info("window %d of %d: %d matches", done, len(pairs), len(parts[-1]))
             report(_COARSE_FRACTION + (1 - _COARSE_FRACTION) * done / len(pairs))
-    return thin(Matches.concatenate(parts), settings.max_points)
+    matches = thin(Matches.concatenate(parts), settings.max_points)
+    return matches if reoriented is None else reoriented.mapped_back(matches)
 
 
-def _search_prior(
+@dataclass(frozen=True)
+class _CoarseSearch:
+    """What the coarse pass predicts.
+
+    Attributes:
+        prior: Predicted positions of the reference's points in the target, or in the pixels of ``reorientation``; None
+            without matches and georeference.
+        reorientation: Pixels along the axes of the reference that the target is resampled onto; None if it is matched
+            in its own.
+    """
+
+    prior: SearchPrior | None
+    reorientation: ReorientedGrid | None = None
+
+
+def _coarse_search(
     matcher: Matcher[Any], grids: tuple[Grid, Grid], previews: tuple[Raster, Raster], settings: Settings
-) -> SearchPrior | None:
-    """Predicted positions of the reference's points in the target; None without matches and georeference."""
-    prior = by_matches(coarse_matches(matcher, *previews, settings), *previews, settings.fit_options)
-    return by_georeference(*grids) if prior is None else prior.resized(previews, grids)
+) -> _CoarseSearch:
+    """Match the previews, to predict the position of each window."""
+    coarse = coarse_pass(matcher, *previews, settings)
+    prior = by_matches(coarse.matches, previews[0], coarse.target, settings.fit_options)
+    if prior is None:
+        return _CoarseSearch(by_georeference(*grids))
+    if coarse.reorientation is None:
+        return _CoarseSearch(prior.resized(previews, grids))
+    reoriented = coarse.reorientation.enlarged(previews, grids)
+    sizes = previews[0], coarse.target
+    return _CoarseSearch(prior.resized(sizes, (grids[0], reoriented.grid)), reoriented)
 
 
-def _match_window(matcher: Matcher[Any], grids: tuple[Grid, Grid], pair: WindowPair, settings: Settings) -> Matches:
+def _read_target(target: Grid, reoriented: ReorientedGrid | None, window: Window) -> Patch:
+    """The pixels of a window of the target, or of a window of the pixels that it is resampled onto."""
+    return read_window(target, window) if reoriented is None else reoriented.read(window, partial(read_window, target))
+
+
+def _match_window(matcher: Matcher[Any], patches: tuple[Patch, Patch], pair: WindowPair, settings: Settings) -> Matches:
     """The matches of a window's core, in pixels of the grids."""
-    patches = read_window(grids[0], pair.reference), read_window(grids[1], pair.target)
     if not all(patch.valid.any() for patch in patches):
         return matcher.no_matches(settings.confidence)
     images = prepare(patches[0]), prepare(patches[1])

@@ -97,9 +97,7 @@ def explain(pair: RefusedPair) -> Refusal:
     remedies = (*_lower_confidence_advice(pair), *_larger_size_advice(pair), *_clearer_images_advice(pair, clouds))
     if failure.reason is Reason.ONE_CLUSTER:
         remedies = (*remedies, _MORE_GROUND)
-    if failure.reason is Reason.HARDLY_ANY_MATCHES:
-        remedies = (*remedies, "check that both images show one place, at about one scale and orientation")
-    return Refusal(failure.reason.value, _cause(failure), remedies)
+    return Refusal(failure.reason.value, _cause(failure), (*remedies, *_place_advice(pair)))
 
 
 def _cause(failure: FitFailure, imported: bool = False) -> str:
@@ -144,6 +142,15 @@ def _clearer_images_advice(pair: RefusedPair, clouds: tuple[Mask, ...]) -> tuple
         *(("--mask_clouds, to leave thick cloud out",) if cloudy else ()),
         *(("masks that cover less",) if masked else ()),
     )
+
+
+def _place_advice(pair: RefusedPair) -> tuple[str, ...]:
+    if not comparable(pair.reference, pair.target):
+        low, high = PLAUSIBLE_SCALE
+        return (f"check that both images show one place: all turns and scales of {low:g} to {high:g} were tried",)
+    if pair.failure.reason is Reason.HARDLY_ANY_MATCHES:
+        return ("check that both images show one place, at about one scale and orientation",)
+    return ()
 
 
 def _coverage_text(pair: RefusedPair, clouds: tuple[Mask, Mask], clear: float) -> str:

@@ -69,6 +69,12 @@ def test_a_single_match() -> None:
     assert "there is only one match, and 13 must agree" in told(result_of(PLACES[:1], PLACES[:1]))[1]
 
 
+def test_without_georeference_the_turns_that_were_tried_are_told() -> None:
+    words = told(result_of(PLACES, SCATTERED, target=make_raster(IMAGE, None)))[1]
+    assert "check that both images show one place: all turns and scales of 0.5 to 2 were tried" in words
+    assert "turns" not in told(result_of(PLACES, SCATTERED))[1]
+
+
 @pytest.mark.parametrize(("confidence", "lower"), [(0.8, True), (0.2, False), (0.1, False)])
 def test_a_lower_confidence_is_advised_only_where_there_is_one(confidence: float, lower: bool) -> None:
     code, words = told(result_of(PLACES[:5], PLACES[:5], confidence))
