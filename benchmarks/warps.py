@@ -1,16 +1,17 @@
-"""Known warps of real 10 m scenes, and pairs of months of one place.
+"""Known shifts, turns and scales of real 10 m scenes.
 
 python -m benchmarks.warps [--data ../shared/data/native10m] [--weights sentinel2]
 
-Every scene is matched with a copy of itself that is shifted, rotated by up to 10° and scaled by 0.9 to 1.1, resampled
-once (Lanczos-4): the truth is exact. The months are matched without a warp. They lie on one pixel grid, but some are
-off by about a pixel. So the errors of months are deviations from the identity.
+Every scene is registered with a copy of itself that is moved, turned and scaled, resampled once (Lanczos-4, after a
+low-pass filter where it gets fewer pixels): the truth is exact. No image has a georeference. The copy has the size of
+the scene, and pixels from outside of the scene have no data.
 """
 
 import argparse
-import itertools
 import json
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -20,132 +21,172 @@ from tqdm import tqdm
 
 from benchmarks.environment import environment
 from benchmarks.scoring import RIGHT_PX
-from s2match.core.matches import GreyImage, Matches
+from s2match.core.grid import Grid
+from s2match.core.matches import Matches
+from s2match.core.point_maps import turn_and_scale
+from s2match.core.raster import Raster
 from s2match.io.reader import read_raster
 from s2match.loftr.checkpoints import load_network
 from s2match.loftr.matcher import LoftrMatcher
-from s2match.matching.greyscale import prepare
-from s2match.registration.evidence import FitFailure
-from s2match.registration.fit import fit
+from s2match.matching.single_pass import match_rasters
+from s2match.pipeline import register
 from s2match.registration.model import apply_matrix
+from s2match.settings import Settings
 from s2match.util.atomic_write import atomic_write
 from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 
 DEFAULT_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "native10m"
 DEFAULT_JSON = Path(__file__).resolve().parent / "results" / "warps.json"
+
+# Dates of one place, of which only the first is taken.
 MONTHS = "zone9_*.png"
 
-# Shift (x, y) in pixels, rotation in degrees, scale.
+# Error at the worst corner up to which a warp counts as found, in pixels.
+FOUND_PX = 0.5
+
+
+@dataclass(frozen=True)
+class Warp:
+    """A known movement of the target against the reference.
+
+    Attributes:
+        shift: (x, y) in pixels of the target, at the middle of the images.
+        turn_deg: Clockwise turn in degrees.
+        scale: Pixels of the target along a pixel of the reference.
+    """
+
+    shift: tuple[float, float]
+    turn_deg: float
+    scale: float
+
+    def matrix(self, size: tuple[int, int]) -> NDArray[np.float64]:
+        """3×3 matrix from reference to target pixels, GDAL frame, of images of one size."""
+        matrix, middle = np.eye(3), np.array(size) / 2
+        matrix[:2, :2] = turn_and_scale(self.turn_deg, self.scale)
+        matrix[:2, 2] = middle + self.shift - matrix[:2, :2] @ middle
+        return matrix
+
+
+# Two that the network matches as they are, and those whose orientation is searched.
 WARPS = (
-    (3.3, 5.6, 0.0, 1.0),
-    (-12.5, 7.2, 4.0, 1.0),
-    (6.4, -3.7, -10.0, 1.0),
-    (2.1, 9.8, 0.0, 0.9),
-    (-5.7, -8.4, 0.0, 1.1),
-    (4.6, 1.3, 7.0, 1.05),
+    Warp((6.4, -3.7), -10, 1.0),
+    Warp((4.6, 1.3), 7, 1.05),
+    Warp((3.3, 5.6), 30, 1.0),
+    Warp((-6.2, 4.1), 45, 1.0),
+    Warp((2.7, -8.3), 90, 1.0),
+    Warp((-4.4, 3.9), 135, 1.0),
+    Warp((5.1, 7.6), 180, 1.0),
+    Warp((-3.2, -2.3), 270, 1.0),
+    Warp((1.4, 2.6), 0, 0.5),
+    Warp((-2.9, 3.7), 0, 0.7),
+    Warp((4.8, -5.2), 0, 1.4),
+    Warp((3.6, 6.1), 0, 2.0),
+    Warp((-1.7, 4.4), 45, 0.7),
+    Warp((2.2, -3.1), 135, 1.4),
 )
 
 
 @dataclass(frozen=True)
 class Row:
-    """Result of a pair.
+    """Result of a scene and a warp.
 
     Attributes:
-        name: Title of the pair.
+        scene: The scene.
+        turn_deg: Clockwise turn of the warp.
+        scale: Scale of the warp.
         matches: Number of matches above the confidence.
         right: Number of matches within ``RIGHT_PX`` of the truth.
-        median_px: Median error of the right matches; None without any.
-        corner_px: Error of the model at the worst corner; None without a model.
+        median_px: Median error of the right matches, in pixels of the target; None without any.
+        corner_px: Error of the model at the worst corner of the image that shows less ground, in pixels of the coarser
+            image; None without a model.
     """
 
-    name: str
+    scene: str
+    turn_deg: float
+    scale: float
     matches: int
     right: int
     median_px: float | None
     corner_px: float | None
 
 
-def warp_matrix(warp: tuple[float, float, float, float], size: tuple[int, int]) -> NDArray[np.float64]:
-    """3×3 matrix from reference to target pixels, GDAL frame: rotation and scale about the centre, and a shift."""
-    x, y, angle, scale = warp
-    matrix = np.eye(3)
-    matrix[:2] = cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), angle, scale)
-    matrix[:2, 2] += (x, y)
-    return matrix
-
-
-def warped(image: GreyImage, matrix: NDArray[np.float64]) -> GreyImage:
-    """The image warped by a matrix, at the same size; pixels from outside of the image are invalid."""
-    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+def warped(raster: Raster, warp: Warp) -> Raster:
+    """The image moved by a warp, at the same size and without a georeference."""
+    size, half = raster.size, np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     # in OpenCV the centre of the first pixel is (0, 0)
-    centred = (np.linalg.inv(half) @ matrix @ half)[:2]
-    size = image.grey.shape[::-1]
-    grey = cv2.warpAffine(image.grey, centred, size, flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
-    valid = cv2.warpAffine(image.valid.astype(np.float32), centred, size) > 0.999
-    return GreyImage(np.where(valid, np.clip(grey, 0, 1), 0).astype(np.float32), valid)
+    centred = (np.linalg.inv(half) @ warp.matrix(size) @ half)[:2]
+    image = raster.image
+    if warp.scale < 1:
+        sigma = 0.5 * math.sqrt(1 / warp.scale**2 - 1)
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT), np.uint8)
+    moved = cv2.warpAffine(image, centred, size, flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
+    valid = cv2.warpAffine(raster.valid.astype(np.float32), centred, size) > 0.999
+    # valid pixels are 1 to 255
+    pixels = np.where(valid[..., None], np.maximum(moved, 1), 0).astype(np.uint8)
+    return Raster(Grid(size, None, None, size, raster.scene), pixels, np.asarray(valid))
 
 
-def row(name: str, matches: Matches, truth: NDArray[np.float64], size: tuple[int, int]) -> Row:
-    """Compare matches, and the model fitted to them, with a known 3×3 matrix."""
+def row(reference: Raster, target: Raster, warp: Warp, matches: Matches, settings: Settings) -> Row:
+    """Compare matches, and the model fitted to them, with a known warp."""
+    truth = warp.matrix(reference.size)
     error = np.linalg.norm(matches.xy1 - apply_matrix(truth, matches.xy0), axis=1)
     right = error < RIGHT_PX
-    registration = fit(matches)
-    corners = np.array([[0, 0], [size[0], 0], [0, size[1]], size], float)
-    corner_error = None
-    if not isinstance(registration, FitFailure):
-        corner_error = registration.apply(corners) - apply_matrix(truth, corners)
+    registration = register(reference, target, matches, settings).registration
+    corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) * np.array(reference.size, float)
+    if warp.scale > 1:
+        corners = apply_matrix(np.asarray(np.linalg.inv(truth), np.float64), corners)
+    corner_px = None
+    if registration is not None:
+        errors = np.linalg.norm(registration.apply(corners) - apply_matrix(truth, corners), axis=1)
+        corner_px = float(errors.max()) / max(1.0, warp.scale)
     return Row(
-        name,
+        reference.scene.path.stem,
+        warp.turn_deg,
+        warp.scale,
         len(matches),
         int(right.sum()),
         float(np.median(error[right])) if right.any() else None,
-        None if corner_error is None else float(np.linalg.norm(corner_error, axis=1).max()),
+        corner_px,
     )
 
 
-def measure_warps(matcher: LoftrMatcher, paths: list[Path], confidence: float) -> list[Row]:
-    """Match every scene with every warp of itself."""
+def measure(matcher: LoftrMatcher, paths: Iterable[Path], settings: Settings) -> list[Row]:
+    """Register every scene with every warp of itself."""
     rows = []
-    for path, warp in tqdm(list(itertools.product(paths, WARPS)), desc="warps", leave=False):
-        image = prepare(read_raster(path))
-        size = (image.grey.shape[1], image.grey.shape[0])
-        truth = warp_matrix(warp, size)
-        matches = matcher.match(image, warped(image, truth), confidence)
-        rows.append(row(f"{path.stem} {warp[2]:g}° ×{warp[3]:g}", matches, truth, size))
+    for path in tqdm(list(paths), desc="scenes", leave=False):
+        reference = without_georeference(read_raster(path))
+        for warp in WARPS:
+            target = warped(reference, warp)
+            matches = match_rasters(matcher, reference, target, settings)
+            rows.append(row(reference, target, warp, matches, settings))
     return rows
 
 
-def measure_months(matcher: LoftrMatcher, paths: list[Path], confidence: float) -> list[Row]:
-    """Match every pair of dates on one pixel grid."""
-    images = {path.stem: prepare(read_raster(path)) for path in paths}
-    rows = []
-    for (first, image0), (second, image1) in tqdm(
-        list(itertools.combinations(images.items(), 2)), desc="months", leave=False
-    ):
-        matches = matcher.match(image0, image1, confidence)
-        rows.append(row(f"{first} – {second}", matches, np.eye(3), (image0.grey.shape[1], image0.grey.shape[0])))
-    return rows
+def without_georeference(raster: Raster) -> Raster:
+    """The same pixels at no known place."""
+    return Raster(replace(raster.grid, transform=None, crs=None), raster.image, raster.valid)
 
 
-def table(rows: list[Row]) -> str:
-    """Text table with a line for each pair, and one for all."""
+def table(rows: Sequence[Row]) -> str:
+    """Markdown table with a line for each turn and scale."""
     lines = [
-        f"{r.name:40s} {r.right:6d} of {r.matches:6d}  median {_px(r.median_px)}  worst corner {_px(r.corner_px)}"
-        for r in rows
+        "| turn | scale | scenes | model within 0.5 px | worst corner, median | largest | median error of a point |",
+        "|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    medians = [r.median_px for r in rows if r.median_px is not None]
-    modelled = sum(r.corner_px is not None for r in rows)
-    close = sum(r.corner_px is not None and r.corner_px <= 1 for r in rows)
-    lines.append(
-        f"{len(rows)} pairs: {modelled} with a model, {close} of them within 1 px of the truth at the worst corner;"
-        f" median of the medians {np.median(medians):.3f} px"
-    )
+    for turn_deg, scale in dict.fromkeys((one.turn_deg, one.scale) for one in rows):
+        chosen = [one for one in rows if (one.turn_deg, one.scale) == (turn_deg, scale)]
+        corners = [one.corner_px for one in chosen if one.corner_px is not None]
+        medians = [one.median_px for one in chosen if one.median_px is not None]
+        found = sum(corner <= FOUND_PX for corner in corners)
+        largest = f"{max(corners):.2f} px" if len(corners) == len(chosen) else "none"
+        lines.append(
+            f"| {turn_deg:g}° | {scale:g} | {len(chosen)} | {found} | {np.median(corners):.2f} px | {largest} "
+            f"| {np.median(medians):.2f} px |"
+        )
+    found = sum(one.corner_px is not None and one.corner_px <= FOUND_PX for one in rows)
+    lines.append(f"| **all** | | {len(rows)} | {found} | | | |")
     return "\n".join(lines)
-
-
-def _px(value: float | None) -> str:
-    return "     –   " if value is None else f"{value:6.2f} px"
 
 
 @limit_threads()
@@ -154,7 +195,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA)
     parser.add_argument("--weights", default="sentinel2")
-    parser.add_argument("--confidence", type=float, default=0.2)
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
     arguments = parser.parse_args()
     paths = sorted(arguments.data.glob("*.png"))
@@ -162,15 +202,12 @@ def main() -> None:
         parser.error(f"the images are not there: {arguments.data}")
     months = sorted(arguments.data.glob(MONTHS))
     matcher = LoftrMatcher(load_network(arguments.weights), pick_device("auto"))
-    rows = {
-        "warps": measure_warps(matcher, [path for path in paths if path not in months[1:]], arguments.confidence),
-        "months": measure_months(matcher, months, arguments.confidence),
-    }
-    print("\n\n".join(table(part) for part in rows.values()))
-    result = {"environment": environment(matcher.device), "confidence": arguments.confidence}
+    settings = Settings()
+    rows = measure(matcher, [path for path in paths if path not in months[1:]], settings)
+    print(table(rows))
+    result = {"environment": environment(matcher.device), "confidence": settings.confidence}
     with atomic_write(arguments.json) as partial:
-        measured = {name: [asdict(r) for r in part] for name, part in rows.items()}
-        partial.write_text(json.dumps(result | measured, indent=1) + "\n")
+        partial.write_text(json.dumps(result | {"warps": [asdict(one) for one in rows]}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from conftest import GRID, REAL, make_raster, texture
 
-from benchmarks import correction, months, registration
+from benchmarks import correction, months, registration, warps
 from benchmarks.accuracy import DEFAULT_JSON, OFFSETS, identity, measure, phase_correlation, sift
-from benchmarks.baselines import match_sift
 from benchmarks.deformations import Deformation, deformations, deformed, field
 from benchmarks.pairs import date_pairs
 from benchmarks.precision import Agreement, agreement, total
@@ -29,10 +28,11 @@ from benchmarks.scoring import Score, moved, score
 from benchmarks.speed import Case, in_own_process
 from benchmarks.speed_tables import REST
 from benchmarks.speed_tables import table as speed_table
-from benchmarks.warps import WARPS, row, warp_matrix, warped
+from benchmarks.warps import WARPS, Warp, warped, without_georeference
 from s2match.core.matches import Matches, Provenance
-from s2match.matching.greyscale import prepare
 from s2match.registration.evidence import required_inliers
+from s2match.registration.model import apply_matrix
+from s2match.settings import Settings
 
 ORIGIN = Provenance("test", "cpu", 0.2)
 RASTER = make_raster(texture(200, 200))
@@ -105,13 +105,33 @@ def test_slope_is_the_share_of_the_offset_from_the_grid_that_is_found(share: flo
     assert score(RASTER, target, Matches(xy0, grid, np.ones(len(xy0)), ORIGIN)).slope == pytest.approx(slope, abs=1e-6)
 
 
-def test_warps_carry_points_where_their_matrix_says() -> None:
-    image = prepare(RASTER)
-    truth = warp_matrix(WARPS[2], (200, 200))
-    matches = match_sift(image, warped(image, truth))
-    outcome = row("turned", matches, truth, (200, 200))
-    assert outcome.right > 20 and outcome.median_px is not None and outcome.median_px < 0.15
-    assert outcome.corner_px is not None and outcome.corner_px < 0.3
+@pytest.mark.parametrize("warp", [WARPS[0], Warp((2.0, -3.0), 135, 1.4), Warp((2.25, -3.5), 30, 0.5)])
+def test_warps_move_points_where_their_matrix_says(warp: Warp) -> None:
+    x, y = np.meshgrid(np.arange(200) + 0.5, np.arange(200) + 0.5)
+    point = np.array([[120.3, 80.6]])
+    blob = 1 + 200 * np.exp(-((x - point[0, 0]) ** 2 + (y - point[0, 1]) ** 2) / (2 * 6**2))
+    reference = without_georeference(make_raster(blob.round().astype(np.uint8)))
+    target = warped(reference, warp)
+    weight = np.where(target.image[..., 0] > 2, target.image[..., 0] - 1.0, 0)
+    moved_xy = np.array([[(weight * x).sum(), (weight * y).sum()]]) / weight.sum()
+    truth = warp.matrix(reference.size)
+    assert np.linalg.norm(moved_xy - apply_matrix(truth, point)) < 0.05
+    xy0 = np.random.default_rng(0).uniform(40, 160, (100, 2))
+    points = Matches(xy0, apply_matrix(truth, xy0) + [0.3, 0], np.ones(100), ORIGIN)
+    outcome = warps.row(reference, target, warp, points, Settings(geometry="similarity"))
+    assert (outcome.matches, outcome.right) == (100, 100) and outcome.median_px == pytest.approx(0.3)
+    assert outcome.corner_px == pytest.approx(0.3 / max(1, warp.scale), abs=1e-3)
+
+
+def test_warps_are_counted_by_turn_and_scale() -> None:
+    rows = [warps.Row("a", 90, 1.0, 100, 90, 0.1, 0.2), warps.Row("b", 90, 1.0, 100, 90, 0.3, 0.6)]
+    rows += [warps.Row("a", 0, 2.0, 5, 0, None, None), warps.Row("b", 0, 2.0, 100, 90, 0.3, 0.5)]
+    lines = warps.table(rows).splitlines()
+    assert lines[2:] == [
+        "| 90° | 1 | 2 | 1 | 0.40 px | 0.60 px | 0.20 px |",
+        "| 0° | 2 | 2 | 1 | 0.50 px | none | 0.30 px |",
+        "| **all** | | 4 | 2 | | | |",
+    ]
 
 
 @pytest.mark.slow
