@@ -1,11 +1,12 @@
 """Agreement of wrong matches by chance: pairs of images that show different places.
 
-python -m benchmarks.evidence FOLDER_OR_IMAGE ... [--size 512] [--confidence 0.2] [--no-refine]
+python -m benchmarks.evidence FOLDER_OR_IMAGE ... [--size 512] [--confidence 0.2] [--no-refine] [--hypotheses]
 python -m benchmarks.evidence FOLDER_OR_IMAGE ... --crop 160 [--enlarge 2] [--pairs 150] [--confidence 0.2]
 
-All pairs of the images, or random crops of random pairs, are matched, and every model is fitted. The table shows how
-many pairs ``s2match.registration.fit.fit`` registers wrongly, and how close the others come: number of inliers, squares
-with inliers, and weight of the inliers.
+All pairs of the images, or random crops of random pairs, are matched without a georeference, so that turns and scales
+are tried, too, and every model is fitted. The table shows how many pairs ``s2match.registration.fit.fit`` registers
+wrongly, and how close the others come: number of inliers, squares with inliers, and weight of the inliers. With
+``--hypotheses`` it also shows how close the hypotheses of the search for a turn and a scale come.
 """
 
 import argparse
@@ -17,11 +18,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.warps import without_georeference
 from s2match.core.raster import Raster
 from s2match.core.window import Window
 from s2match.io.reader import read_grid, read_raster, read_whole
 from s2match.loftr.checkpoints import load_network
 from s2match.loftr.matcher import LoftrMatcher
+from s2match.matching.orientation_search import candidates
 from s2match.matching.single_pass import match_rasters
 from s2match.registration.estimators import best_model
 from s2match.registration.evidence import common_ground, count_patches, evidence_weight
@@ -33,6 +36,23 @@ from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 
 _SEED = 0
+
+
+@dataclass(frozen=True)
+class ChanceOrientation:
+    """The hypotheses of a turn and a scale for two images of different places.
+
+    Attributes:
+        names: The images.
+        significant: Number of hypotheses with significant evidence.
+        weight: Largest weight of the inliers of a hypothesis.
+        share: That weight as a share of the cells of the common ground.
+    """
+
+    names: str
+    significant: int
+    weight: float
+    share: float
 
 
 @dataclass(frozen=True)
@@ -90,15 +110,15 @@ def chance_fits(matcher: LoftrMatcher, pair: tuple[Raster, Raster], settings: Se
     """Match a pair and fit every model except the field; a fit by the name of its model."""
     first, second = pair
     matches = match_rasters(matcher, first, second, settings)
-    ground = common_ground(first, second)
-    names, fits = f"{first.scene.path.stem} – {second.scene.path.stem}", {}
+    ground, expected = common_ground(first, second), matches.origin.linear
+    names, fits = names_of(pair), {}
     for model in (name for name in MODELS if name != FIELD):
         best = best_model(matches, FitOptions(model))
         inliers = np.zeros(len(matches), np.bool_) if best is None else best.inliers
         weight = evidence_weight(matches, inliers)
         fits[model] = ChanceFit(
             names,
-            isinstance(fit(matches, FitOptions(model), ground=ground), Registration),
+            isinstance(fit(matches, FitOptions(model), expected, ground=ground), Registration),
             len(matches),
             int(inliers.sum()),
             count_patches(matches, inliers),
@@ -106,6 +126,31 @@ def chance_fits(matcher: LoftrMatcher, pair: tuple[Raster, Raster], settings: Se
             0.0 if best is None else weight / max(ground.cells(best.apply), 1.0),
         )
     return fits
+
+
+def chance_orientation(matcher: LoftrMatcher, pair: tuple[Raster, Raster]) -> ChanceOrientation:
+    """Match a pair under every hypothesis of a turn and a scale."""
+    tried = list(candidates(matcher, *pair, FitOptions()))
+    significant = sum(candidate.significant for candidate in tried)
+    weight, share = max(((one.weight, one.fraction) for one in tried), default=(0.0, 0.0))
+    return ChanceOrientation(names_of(pair), significant, weight, share)
+
+
+def names_of(pair: tuple[Raster, Raster]) -> str:
+    """Names of two images, as a text."""
+    return " – ".join(raster.scene.path.stem for raster in pair)
+
+
+def orientation_report(pairs: list[ChanceOrientation]) -> str:
+    """Lines on the hypotheses with significant evidence, and on those that come closest to it."""
+    wrong = [pair.names for pair in pairs if pair.significant]
+    heaviest = max(pairs, key=lambda pair: pair.weight)
+    return "\n".join(
+        [
+            f"{'orientation':<12} {len(wrong)} with significant hypotheses {wrong}",
+            f"{'':<12} largest weight: {heaviest.weight:.1f}, {heaviest.share:.2f} of the cells, {heaviest.names}",
+        ]
+    )
 
 
 def report(model: str, fits: list[ChanceFit]) -> str:
@@ -134,6 +179,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=150, help="number of pairs of crops")
     parser.add_argument("--confidence", type=float, default=0.2)
     parser.add_argument("--refine", action=argparse.BooleanOptionalAction, default=Settings.refine)
+    parser.add_argument("--hypotheses", action="store_true", help="try every hypothesis of a turn and a scale")
     parser.add_argument("--weights", default="sentinel2")
     arguments = parser.parse_args()
     paths = [path for image in arguments.images for path in (sorted(image.iterdir()) if image.is_dir() else [image])]
@@ -143,10 +189,17 @@ def main() -> None:
         pairs, count = cropped_pairs(paths, arguments.crop, arguments.enlarge, arguments.pairs), arguments.pairs
     matcher = LoftrMatcher(load_network(arguments.weights), pick_device("auto"))
     settings = Settings(confidence=arguments.confidence, refine=arguments.refine)
-    fits = [chance_fits(matcher, pair, settings) for pair in tqdm(pairs, total=count, leave=False)]
+    fits, orientations = [], []
+    for first, second in tqdm(pairs, total=count, leave=False):
+        pair = without_georeference(first), without_georeference(second)
+        fits.append(chance_fits(matcher, pair, settings))
+        if arguments.hypotheses:
+            orientations.append(chance_orientation(matcher, pair))
     print(f"{len(fits)} pairs of different places at confidence {arguments.confidence:g}")
     for model in fits[0]:
         print(report(model, [by_model[model] for by_model in fits]))
+    if orientations:
+        print(orientation_report(orientations))
 
 
 if __name__ == "__main__":
