@@ -175,10 +175,11 @@ def _match_reoriented(
     turned = pixels.resample(target)
     if not turned.valid.any():
         return None
+    _LOG.info("the target is turned by %.1f° clockwise and scaled by %.3f", pixels.turn_deg, pixels.scale)
     again = _match_target(matcher, reference, turned, settings)
     if again.by_matches is None:
+        _LOG.info("no model in this orientation: the matches without it are used")
         return None
-    _LOG.info("the target is turned by %.1f° clockwise and scaled by %.3f", pixels.turn_deg, pixels.scale)
     return replace(again, reorientation=pixels)
 
 
