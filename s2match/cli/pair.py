@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from s2match.cli.arguments import refuse
 from s2match.cli.dataset import choose_pair
 from s2match.cli.exit_codes import NO_REGISTRATION, NOT_CORRECTED
 from s2match.core.scene import Scene
-from s2match.errors import OptionError, OutputError
+from s2match.errors import OptionError, OutputError, S2MatchError
 from s2match.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,7 +67,12 @@ def run_pair(arguments: argparse.Namespace) -> int:
     if outputs.correction is not None:
         from s2match.pipeline import correct_and_evaluate
 
-        outcome = correct_and_evaluate(result, outputs.correction, load_matcher)
+        try:
+            outcome = correct_and_evaluate(result, outputs.correction, load_matcher)
+        except S2MatchError:
+            # the matches are worth keeping
+            _write(result, arguments, replace(outputs, correction=None))
+            raise
     _write(result, arguments, outputs, outcome)
     return NOT_CORRECTED if outcome is not None and not outcome.decision.kept else 0
 

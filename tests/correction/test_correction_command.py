@@ -165,6 +165,19 @@ def test_a_correction_that_is_not_better_is_kept_on_force_only(
     assert json.loads((folder / "facts.json").read_text())["correction"]["forced"] is True
 
 
+def test_the_matching_result_is_written_if_the_correction_fails(files: tuple[Path, Path], capsys: Capture) -> None:
+    folder = files[0].parent
+    facts, out = folder / "facts.json", folder / "out.tif"
+    options = ["--coregister", out, "--no_resample", "--geometry", "affine", "--json", facts]
+    assert run(files, *options) == errors.CorrectionError.exit_code
+    captured = capsys.readouterr()
+    assert captured.err == "error: --no_resample needs a pure translation, and this affine does more: leave it out.\n"
+    assert captured.out.startswith("verdict       register with this affine") and str(out) not in captured.out
+    told = json.loads(facts.read_text())
+    assert told["registration"]["model"] == "affine" and "correction" not in told
+    assert (folder / "result.png").exists() and not out.exists() and not list(folder.glob(".*"))
+
+
 def test_the_weights_are_loaded_once(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """For the pair, and for its corrected target that is matched again."""
     loaded = []
