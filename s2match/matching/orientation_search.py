@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -89,7 +89,11 @@ def hypotheses() -> tuple[Hypothesis, ...]:
 
 
 def find_orientation(
-    matcher: Matcher[Any], reference: Raster, target: Raster, options: FitOptions
+    matcher: Matcher[Any],
+    reference: Raster,
+    target: Raster,
+    options: FitOptions,
+    progress: Callable[[float], None] | None = None,
 ) -> NDArray[np.float64] | None:
     """The turn, scale and shift between two images: any turn, and scales of 0.5 to 2.
 
@@ -100,13 +104,14 @@ def find_orientation(
         reference: The reference.
         target: The target.
         options: Threshold and seed of the fits; the threshold is at least 3 px.
+        progress: Called with the fraction of the hypotheses that were tried, 0 to 1.
 
     Returns:
         3×3 similarity from reference to target pixels, a few per cent and degrees off; None if no hypothesis has
         significant evidence.
     """
     best: Candidate | None = None
-    for candidate in candidates(matcher, reference, target, options):
+    for candidate in candidates(matcher, reference, target, options, progress):
         if candidate.significant and (best is None or candidate.fraction > best.fraction):
             best = candidate
             if best.fraction >= _DECISIVE_FRACTION:
@@ -114,7 +119,13 @@ def find_orientation(
     return None if best is None else best.matrix
 
 
-def candidates(matcher: Matcher[Any], reference: Raster, target: Raster, options: FitOptions) -> Iterator[Candidate]:
+def candidates(
+    matcher: Matcher[Any],
+    reference: Raster,
+    target: Raster,
+    options: FitOptions,
+    progress: Callable[[float], None] | None = None,
+) -> Iterator[Candidate]:
     """Match reduced images under each hypothesis.
 
     Args:
@@ -122,13 +133,17 @@ def candidates(matcher: Matcher[Any], reference: Raster, target: Raster, options
         reference: The reference.
         target: The target.
         options: Threshold and seed of the fits; the threshold is at least 3 px.
+        progress: Called with the fraction of the hypotheses that were tried, 0 to 1.
 
     Yields:
         A candidate for each hypothesis under which there is a plausible model.
     """
     search = _Search(matcher, reference, target, options.using("affine").with_min_threshold(_THRESHOLD_PX))
-    for hypothesis in hypotheses():
+    tried = hypotheses()
+    for count, hypothesis in enumerate(tried, 1):
         candidate = search.match(hypothesis)
+        if progress is not None:
+            progress(count / len(tried))
         if candidate is not None:
             _LOG.debug("%s: weight %.1f, %.2f of the cells", hypothesis, candidate.weight, candidate.fraction)
             yield candidate

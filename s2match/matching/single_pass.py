@@ -129,9 +129,10 @@ def _match_passes(
     reference = _Encoded(rasters[0], image, matcher.encode(image))
     report(0.3)
     passes = _match_target(matcher, reference, rasters[1], settings)
-    report(0.9)
+    report(0.8)
     if not comparable(*rasters):
-        passes = _match_reoriented(matcher, reference, passes, settings) or passes
+        reoriented = _match_reoriented(matcher, reference, passes, settings, lambda share: report(0.8 + 0.1 * share))
+        passes = reoriented or passes
     report(1.0)
     return passes
 
@@ -156,7 +157,11 @@ def _match_target(matcher: Matcher[Any], reference: _Encoded, target: Raster, se
 
 
 def _match_reoriented(
-    matcher: Matcher[Any], reference: _Encoded, passes: _Passes, settings: Settings
+    matcher: Matcher[Any],
+    reference: _Encoded,
+    passes: _Passes,
+    settings: Settings,
+    report: Callable[[float], None],
 ) -> _Passes | None:
     """Match with the target turned and scaled back, if passes over it as it is were not good enough.
 
@@ -165,7 +170,7 @@ def _match_reoriented(
     """
     target = passes.target
     if passes.by_matches is None:
-        matrix = find_orientation(matcher, reference.raster, target, settings.fit_options)
+        matrix = find_orientation(matcher, reference.raster, target, settings.fit_options, report)
     else:
         matrix = nearest_similarity(passes.by_matches.map_points, np.array(reference.raster.size) / 2)
     pixels = None if matrix is None else reorient(reference.raster, target, matrix)

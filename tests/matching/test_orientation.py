@@ -119,7 +119,9 @@ def test_the_georeference_says_otherwise(matcher: CountingMatcher) -> None:
     turned = np.ascontiguousarray(np.rot90(scene))
     assert len(match_rasters(matcher, make_raster(scene), make_raster(turned), Settings())) < 100
     assert matcher.encoded == 2
-    assert len(match_rasters(matcher, make_raster(scene), make_raster(turned, None), Settings())) > 1000
+    shares: list[float] = []
+    assert len(match_rasters(matcher, make_raster(scene), make_raster(turned, None), Settings(), shares.append)) > 1000
+    assert shares == sorted(shares) and shares[-1] == 1
 
 
 def test_large_images_are_matched_in_turned_windows(
