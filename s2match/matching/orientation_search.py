@@ -36,9 +36,8 @@ _THRESHOLD_PX = 3.0
 # Range of the scale of an affine model against its hypothesis; the network's range is smaller.
 _PLAUSIBLE_SCALE = (0.6, 1.6)
 
-# Weight of the inliers as a fraction of the common cells: the least that a hypothesis needs, and that at which no other
-# is tried. Between different places the largest weight was 8 (SMALL_WEIGHT is 20), at fractions of 0.05 or less.
-_LEAST_FRACTION, _DECISIVE_FRACTION = 0.05, 0.15
+# No other hypothesis is tried if the weight of the inliers is this fraction of the common cells.
+_DECISIVE_FRACTION = 0.15
 
 # Matches above this confidence count: their weight is their confidence.
 _CONFIDENCE = 0.2
@@ -180,8 +179,8 @@ class _Search:
         ground = common_ground(reference, turned)
         weight = evidence_weight(matches, affine.inliers)
         fraction = weight / max(ground.cells(affine.apply), 1.0)
-        enough = weight >= SMALL_WEIGHT and fraction >= _LEAST_FRACTION
-        significant = enough and failure_of(matches, affine, ground) is None
+        # of 60 hypotheses more agree by chance than of one
+        significant = weight >= SMALL_WEIGHT and failure_of(matches, affine, ground) is None
         to_target = _scaling(self._small_target.size, self._target.size) @ turned_grid.to_target
         from_reference = _scaling(self._reference.size, size)
         centre = matches.xy0[affine.inliers].mean(axis=0) / np.diag(from_reference)[:2]
