@@ -20,7 +20,7 @@ from s2match.errors import CorrectionError
 from s2match.io.bands import used_bands
 from s2match.io.cog import BLOCK_PX, Block, Layout, has_own_mask, write_cog
 from s2match.io.nodata import band_validity, can_hold, declared_nodata, is_mixed, large_patches, zeros_are_nodata
-from s2match.io.open_file import opened
+from s2match.io.open_file import opened, reading
 from s2match.io.radiometry import radiometry_of
 from s2match.resampling.kernels import NEAREST, SamplePoints, sample
 
@@ -107,8 +107,9 @@ def write_moved(correction: Correction, source: Grid, out: Path) -> None:
 
         def pixels(window: Window) -> Block:
             area = RasterioWindow(window.x, window.y, window.width, window.height)
-            values = file.read(window=area)
-            valid = file.dataset_mask(window=area) > 0 if masked else np.ones(values.shape[1:], np.bool_)
+            with reading(source.scene.path):
+                values = file.read(window=area)
+                valid = file.dataset_mask(window=area) > 0 if masked else np.ones(values.shape[1:], np.bool_)
             return Block(window, values, valid)
 
         nodata = _nodata_value(file, _radiometry(file, source))
@@ -126,8 +127,9 @@ def _resample_window(pixel_map: PixelMap, source: _Source, window: Window) -> Bl
     area = area_to_read(points, pixel_map.source.size, source.resampling)
     if area is None:
         return Block(window, values, valid[0])
-    bands = file.read(window=RasterioWindow(area.x, area.y, area.width, area.height))
-    band_valid = _read_valid(source, bands, area)
+    with reading(Path(file.name)):
+        bands = file.read(window=RasterioWindow(area.x, area.y, area.width, area.height))
+        band_valid = _read_valid(source, bands, area)
     points = replace(points, x=points.x - area.x, y=points.y - area.y)
     for band, colour in enumerate(file.colorinterp):
         if colour is ColorInterp.alpha:

@@ -33,12 +33,22 @@ def opened(path: Path, overview: int | None = None) -> Iterator[rasterio.Dataset
     if path.suffix.lower() in _ARCHIVES:
         raise UnreadableImageError(f"{path} is an archive: unpack it, and give the image file in it.")
     options = {} if overview is None else {"overview_level": overview}
+    # one decoding thread: GDAL loses the errors of damaged tiles in other threads
+    with reading(path), rasterio.Env(GDAL_NUM_THREADS="1"), open_image(path, **options) as file:
+        if file.count == 0:
+            raise UnreadableImageError(_no_bands_message(path, file.subdatasets))
+        yield file
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn GDAL's errors within the block into the error of a file that cannot be read.
+
+    Raises:
+        UnreadableImageError: GDAL cannot read the file.
+    """
     try:
-        # one decoding thread: GDAL loses the errors of damaged tiles in other threads
-        with rasterio.Env(GDAL_NUM_THREADS="1"), open_image(path, **options) as file:
-            if file.count == 0:
-                raise UnreadableImageError(_no_bands_message(path, file.subdatasets))
-            yield file
+        yield
     except FILE_ERRORS as error:
         raise UnreadableImageError(f"Cannot read {path}: {gdal_message(error)}.") from error
 

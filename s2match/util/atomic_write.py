@@ -41,7 +41,8 @@ def staging_folder(path: str | Path) -> Iterator[Path]:
         path: File that may be written in the end.
 
     Raises:
-        OutputError: The folder of ``path`` does not exist or cannot be written to.
+        OutputError: The folder of ``path`` does not exist or cannot be written to. An error of the block names files of
+            the temporary folder as if they lay beside ``path``.
     """
     path = Path(path)
     try:
@@ -49,7 +50,11 @@ def staging_folder(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise OutputError(f"Cannot write {path}: {error.strerror}.") from error
     with folder as name:
-        yield Path(name)
+        try:
+            yield Path(name)
+        except OutputError as error:
+            # the user knows the files by their places
+            raise OutputError(str(error).replace(name, str(path.parent))) from error
 
 
 def publish(staged: Iterable[Path], paths: Iterable[Path]) -> None:

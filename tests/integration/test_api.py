@@ -168,6 +168,18 @@ def test_a_registered_pair_is_corrected_on_force_only(write_image: Writer, tmp_p
         assert (file.read() == s2match.warp(scene, done.result, force=True)).all()
 
 
+def test_a_sibling_that_cannot_be_corrected_leaves_no_file(pair: Pair, write_image: Writer, tmp_path: Path) -> None:
+    """Which shows after the target was corrected: an older file stays as it is."""
+    band, out = write_image("band.tif", texture(260, 256)), tmp_path / "out.tif"
+    band.write_bytes(band.read_bytes()[:40_000])
+    out.write_bytes(b"of yesterday")
+    for resampling in ("cubic", None):
+        with pytest.raises(UnreadableImageError, match=r"Cannot read .*band\.tif"):
+            s2match.coregister(*pair, out, band, overwrite=True, resampling=resampling, **OPTIONS)
+    assert out.read_bytes() == b"of yesterday" and not (tmp_path / "band_coregistered.tif").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
 def test_warp_takes_a_model_alone_and_keeps_what_is_masked() -> None:
     shift = Registration("translation", np.array([[1.0, 0, 2], [0, 1, 0], [0, 0, 1]]), np.ones(0, bool), np.ones(0))
     image = np.arange(12.0).reshape(3, 4)

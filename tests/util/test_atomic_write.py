@@ -76,3 +76,10 @@ def test_staging_where_nothing_can_be_written(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match=r"Cannot write .*folder"):
             publish([folder / "a"], [tmp_path / "folder"])
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_errors_of_staged_files_name_their_places(tmp_path: Path) -> None:
+    with pytest.raises(OutputError) as raised, staging_folder(tmp_path / "a.tif") as folder:
+        (folder / "a.tif").mkdir()
+        check_writable(folder / "a.tif")
+    assert str(raised.value) == f"Cannot write {tmp_path / 'a.tif'}: it is a folder." and not list(tmp_path.iterdir())
