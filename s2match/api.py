@@ -63,22 +63,21 @@ class Coregistration:
 
     Attributes:
         result: The matched pair.
+        decision: Whether the files were written, and why.
         files: The corrected files: the target, and each file of ``apply_to``. Empty if they were not written.
         improvement: The agreement of the target with the reference before and after. None if nothing was corrected, or
             if an image has no georeference.
-        decision: Whether the files were written, and why. None without a registration.
     """
 
     result: PairResult
+    decision: CorrectionDecision
     files: tuple[Path, ...] = ()
     improvement: Improvement | None = None
-    decision: CorrectionDecision | None = None
 
     def __repr__(self) -> str:
         """The result, the files, and why they were written or not."""
         files = ", ".join(map(str, self.files)) or "none"
-        reason = "there is no registration" if self.decision is None else self.decision.reason
-        return f"{self.result!r}\n  {'files':<9}{files}\n  {'because':<9}{reason}"
+        return f"{self.result!r}\n  {'files':<9}{files}\n  {'because':<9}{self.decision.reason}"
 
 
 def match(  # noqa: PLR0913
@@ -162,7 +161,8 @@ def coregister(  # noqa: PLR0913
 
     Nothing is written if the verdict is not *register*, or if the corrected target does not agree better with the
     reference. This is no error: ``files`` is then empty, and ``decision.reason`` gives the reason. Without a
-    registration it is ``result.refusal``. There are more than five parameters because each is an option of the command.
+    registration nothing is written either, and ``result.refusal`` gives the cause. There are more than five parameters
+    because each is an option of the command.
 
     Args:
         reference: The image that the target is registered to: a path or an array, as for :func:`match`.
@@ -209,11 +209,9 @@ def coregister(  # noqa: PLR0913
             check_writable(path)
         check_request(request, scene)
         result = _match(files, settings, options, load_matcher)
-        if result.registration is None:
-            return Coregistration(result)
         outcome = correct_and_evaluate(result, request, load_matcher)
     kept = request.outputs if outcome.decision.kept else ()
-    return Coregistration(result, kept, outcome.improvement, outcome.decision)
+    return Coregistration(result, outcome.decision, kept, outcome.improvement)
 
 
 @overload

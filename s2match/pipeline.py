@@ -257,7 +257,7 @@ def correct_and_evaluate(
     kept; until then, existing files stay as they are.
 
     Args:
-        result: A pair with a registration.
+        result: The pair; without a registration nothing is written.
         request: The files to correct, and how.
         load_matcher: Returns the matcher to match again with; None for :func:`create_matcher`.
 
@@ -265,7 +265,7 @@ def correct_and_evaluate(
         Whether the files were kept and why, and the agreement before and after.
 
     Raises:
-        CorrectionError: There is no registration, or pixels must stay and the model is not a translation.
+        CorrectionError: Pixels must stay, and the model is not a translation.
         S2MatchError: A file cannot be read or written; see :mod:`s2match.errors`.
     """
     # most runs correct nothing, and need not wait for these imports
@@ -273,7 +273,7 @@ def correct_and_evaluate(
     from s2match.correction.evaluation import measure_improvement
     from s2match.correction.request import correct_siblings, correct_target
 
-    if result.registration is not None and not request.force and not needs_correction(result.verdict):
+    if result.registration is None or not (request.force or needs_correction(result.verdict)):
         return CorrectionOutcome(decide(result.verdict, None))
     with staging_folder(request.out) as folder:
         staged = replace(request, out=folder / request.out.name)

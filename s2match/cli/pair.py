@@ -60,9 +60,6 @@ def run_pair(arguments: argparse.Namespace) -> int:
     check_outputs(outputs, inputs, target)
     load_matcher = _load_once() if outputs.correction is not None else None
     result = _result(reference, target, arguments, load_matcher)
-    if result.registration is None:
-        _write(result, arguments, outputs)
-        return NO_REGISTRATION
     outcome = None
     if outputs.correction is not None:
         from s2match.pipeline import correct_and_evaluate
@@ -74,6 +71,8 @@ def run_pair(arguments: argparse.Namespace) -> int:
             _write(result, arguments, replace(outputs, correction=None))
             raise
     _write(result, arguments, outputs, outcome)
+    if result.registration is None:
+        return NO_REGISTRATION
     return NOT_CORRECTED if outcome is not None and not outcome.decision.kept else 0
 
 

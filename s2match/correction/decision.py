@@ -14,11 +14,13 @@ class DecisionCode(StrEnum):
     NOT_COMPARED = "not_compared"
     NOT_NEEDED = "not_needed"
     NOT_BETTER = "not_better"
+    NO_REGISTRATION = "no_registration"
 
 
 _UNKNOWN = "whether the correction helped is unknown"
 
 _KEPT = (DecisionCode.BETTER, DecisionCode.NOT_COMPARED)
+_KEPT_ON_FORCE = (DecisionCode.NOT_NEEDED, DecisionCode.NOT_BETTER)
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,10 @@ class CorrectionDecision:
 
     Attributes:
         code: What decides: ``better`` (the corrected image agrees better with the reference), ``not_compared`` (that
-            cannot be measured), ``not_needed`` (the verdict is not *register*) or ``not_better``.
+            cannot be measured), ``not_better``, ``not_needed`` (the verdict is not *register*) or ``no_registration``.
         reason: The reason as a clause for the user, without full stop.
         kept: Whether the files are kept.
-        forced: Whether they are kept although the code is ``not_needed`` or ``not_better``.
+        forced: Whether they are kept although the code is ``not_better`` or ``not_needed``.
     """
 
     code: DecisionCode
@@ -56,16 +58,16 @@ def decide(verdict: Verdict, improvement: Improvement | None, force: bool = Fals
     """Decide whether the corrected files of a pair are kept.
 
     They are kept if the verdict is *register*, unless the corrected image does not agree better with the reference (see
-    :attr:`Improvement.better`).
+    :attr:`Improvement.better`). Without a registration there are none.
 
     Args:
         verdict: The verdict on the pair.
         improvement: The agreement before and after; None if it was not measured.
-        force: Keep the files in any case.
+        force: Keep the files whatever the verdict and the agreement are.
     """
     code, reason = _reason(verdict, improvement)
-    kept = code in _KEPT
-    return CorrectionDecision(code, reason, kept or force, forced=force and not kept)
+    forced = force and code in _KEPT_ON_FORCE
+    return CorrectionDecision(code, reason, forced or code in _KEPT, forced)
 
 
 def needs_correction(verdict: Verdict) -> bool:
@@ -74,6 +76,8 @@ def needs_correction(verdict: Verdict) -> bool:
 
 
 def _reason(verdict: Verdict, improvement: Improvement | None) -> tuple[DecisionCode, str]:
+    if verdict.model is None:
+        return DecisionCode.NO_REGISTRATION, "there is no registration"
     if not needs_correction(verdict):
         return DecisionCode.NOT_NEEDED, f'the verdict is "{verdict.decision}"'
     if improvement is None:

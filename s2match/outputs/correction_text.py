@@ -52,15 +52,10 @@ def correction_lines(request: CorrectionRequest, outcome: CorrectionOutcome) -> 
     return [*lines, f"  ({evaluation_note(improvement)})"]
 
 
-def not_written_line(request: CorrectionRequest, outcome: CorrectionOutcome | None) -> str | None:
-    """Line of the summary that names the files that were not written, and the reason; None if they were.
-
-    Args:
-        request: The files to correct.
-        outcome: The outcome; None without a registration.
-    """
-    if outcome is not None and outcome.decision.kept:
+def not_written_line(request: CorrectionRequest, outcome: CorrectionOutcome) -> str | None:
+    """Line of the summary that names the files that were not written, and the reason; None if they were."""
+    if outcome.decision.kept:
         return None
     files = ", ".join(map(str, request.outputs))
-    reason = "there is no registration" if outcome is None else f"{reason_text(outcome)}; --force overrides this"
-    return f"{'not written':<14}{files}: {reason}"
+    hint = "" if outcome.decision.code is DecisionCode.NO_REGISTRATION else "; --force overrides this"
+    return f"{'not written':<14}{files}: {reason_text(outcome)}{hint}"

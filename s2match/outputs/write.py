@@ -28,7 +28,7 @@ def write_outputs(
         result: The result.
         outputs: The files to write.
         figure: The figure to draw the matches in; None for one that is on no screen.
-        outcome: The outcome of the correction; None without one, and without a registration.
+        outcome: The outcome of the correction; None without one.
 
     Returns:
         The summary, the agreement before and after a correction, and the files.
@@ -57,6 +57,6 @@ def write_outputs(
         written += corrected if outcome.decision.kept else ()
         lines = [*filter(None, [warning_line(outcome)]), *lines, *correction_lines(request, outcome)]
     lines.append(f"{'written':<14}{', '.join(map(str, written))}")
-    if request is not None:
+    if request is not None and outcome is not None:
         lines += filter(None, [not_written_line(request, outcome)])
     return "\n".join(lines)

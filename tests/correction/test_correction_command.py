@@ -192,10 +192,14 @@ def test_the_weights_are_loaded_once(files: tuple[Path, Path], monkeypatch: pyte
 
 
 def test_without_a_registration_nothing_is_corrected(files: tuple[Path, Path], capsys: Capture) -> None:
-    out = files[0].parent / "out.tif"
-    assert run(files, "--coregister", out, "--confidence", 1.0) == model_inference.NO_REGISTRATION
+    """On force neither."""
+    out, facts = files[0].parent / "out.tif", files[0].parent / "facts.json"
+    options = ["--coregister", out, "--confidence", 1.0, "--force", "--json", facts]
+    assert run(files, *options) == model_inference.NO_REGISTRATION
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == f"not written   {out}: there is no registration" and not out.exists()
+    told = json.loads(facts.read_text())["correction"]
+    assert (told["kept"], told["code"], told["files"]) == (False, "no_registration", [])
 
 
 @pytest.mark.parametrize("way", ["resampled", "moved"])

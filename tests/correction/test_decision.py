@@ -43,6 +43,13 @@ def test_a_pair_to_register_is_decided_by_its_pixels_and_matches(case: str) -> N
     assert (forced.kept, forced.forced) == (True, not kept)
 
 
+def test_without_a_model_there_is_nothing_to_force() -> None:
+    for force in (False, True):
+        decision = decide(Verdict(Decision.UNKNOWN), None, force)
+        assert (decision.code, decision.kept, decision.forced) == ("no_registration", False, False)
+        assert decision.reason == "there is no registration"
+
+
 @pytest.mark.parametrize("verdict", sorted(set(Decision) - {Decision.REGISTER}))
 @pytest.mark.parametrize("measured", [None, BETTER])
 def test_every_other_verdict_writes_nothing(verdict: Decision, measured: Improvement | None) -> None:

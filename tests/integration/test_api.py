@@ -100,7 +100,7 @@ def test_a_pair_is_coregistered_and_warp_gives_the_same_pixels(pair: Pair, write
     assert done.improvement is not None and done.improvement.better and "array" not in repr(done.improvement)
     assert [line.split()[0] for line in repr(done).splitlines()[5:]] == ["files", "because"]
     assert repr(done).endswith("the corrected image agrees better with the reference")
-    assert done.decision is not None and done.decision.code == "better" and done.decision.kept
+    assert done.decision.code == "better" and done.decision.kept
     assert done.improvement.previews[2].scene.path == done.files[0]
     assert [path.read_bytes() for path in pair] == kept
     with rasterio.open(done.files[0]) as file, rasterio.open(pair[0]) as reference:
@@ -127,7 +127,7 @@ def test_arrays_are_coregistered(pair: Pair, tmp_path: Path) -> None:
         with rasterio.open(path) as file:
             images.append(file.read(1))
     done = s2match.coregister(*images, tmp_path / "out.tif", **OPTIONS)
-    assert done.improvement is None and done.decision is not None and done.decision.code == "not_compared"
+    assert done.improvement is None and done.decision.code == "not_compared"
     assert shift_of(done.result) == pytest.approx((-4, -6), abs=0.3)
     with rasterio.open(tmp_path / "out.tif") as file:
         assert np.abs(file.read(1)[20:-20, 20:-20].astype(int) - images[0][20:-20, 20:-20]).mean() < 3
@@ -147,7 +147,8 @@ def test_coregister_refuses_before_the_work(pair: Pair, tmp_path: Path, monkeypa
 def test_without_a_model_nothing_is_written(pair: Pair, tmp_path: Path) -> None:
     out = tmp_path / "out.tif"
     done = s2match.coregister(*pair, out, confidence=1.0)
-    assert done.files == () and done.improvement is None and done.decision is None and not out.exists()
+    assert done.files == () and done.improvement is None and not out.exists()
+    assert done.decision.code == "no_registration" and not done.decision.kept
     assert done.result.refusal is not None and repr(done).endswith("there is no registration")
     with pytest.raises(CorrectionError, match="without a registration"):
         s2match.warp(np.zeros((256, 260)), done.result)
@@ -158,11 +159,11 @@ def test_a_registered_pair_is_corrected_on_force_only(write_image: Writer, tmp_p
     pair, out = (write_image("a.tif", scene), write_image("b.tif", scene)), tmp_path / "out.tif"
     done = s2match.coregister(*pair, out, **OPTIONS)
     assert done.result.registration is not None and done.files == () and done.improvement is None and not out.exists()
-    assert done.decision is not None and done.decision.reason == 'the verdict is "already registered"'
+    assert done.decision.reason == 'the verdict is "already registered"'
     with pytest.raises(NotCorrectedError, match='The verdict of the pair is "already registered": force=True'):
         s2match.warp(scene, done.result)
     forced = s2match.coregister(*pair, out, force=True, **OPTIONS)
-    assert forced.files == (out,) and forced.decision is not None and forced.decision.forced
+    assert forced.files == (out,) and forced.decision.forced
     assert forced.improvement is not None and forced.improvement.after.matches > 100
     with rasterio.open(out) as file:
         assert (file.read() == s2match.warp(scene, done.result, force=True)).all()
