@@ -111,8 +111,8 @@ def match(  # noqa: PLR0913
         show_progress: Show a progress bar on standard error where that is a terminal.
         **choices: Attributes of :class:`s2match.Settings`, which replace those of ``settings`` or ``preset``:
             ``weights`` (name or path), ``device``, ``precision``, ``confidence`` (0 to 1), ``image_size`` (width and
-            height in pixels, None for every pixel), ``overlap_only``, ``refine``, ``coverage`` (above 0, up to 1),
-            ``search_radius_m``, ``max_points``, ``geometry``, ``ransac_threshold_px``, ``seed``, ``nodata``,
+            height in pixels, None for every pixel), ``overlap_only``, ``enlarge``, ``refine``, ``coverage`` (above 0,
+            up to 1), ``search_radius_m``, ``max_points``, ``geometry``, ``ransac_threshold_px``, ``seed``, ``nodata``,
             ``offset``. ``help(s2match.Settings)`` explains each.
 
     Returns:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from s2match.core.file_pixels import whole_file
 from s2match.core.georeference import expected_linear
 from s2match.core.grid import Grid
+from s2match.core.image_size import network_scale
 from s2match.core.mask import UNMASKED, Masking
 from s2match.core.matches import Matches, Provenance
 from s2match.core.raster import HasGrid, Raster
@@ -107,7 +108,7 @@ def match_scenes(  # noqa: PLR0913
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
     check_device(settings.device)
-    grids = grids_of(reference, target, settings.image_size, settings.overlap_only, settings.read_options)
+    grids = _grids_of(reference, target, settings)
     for role, grid in zip(("reference", "target"), grids, strict=True):
         _LOG.info("%s matched at %d x %d px: %s", role, *grid.size, grid.scene.path.name)
     if masking:
@@ -143,8 +144,8 @@ def fit_tie_points(
         tie_points: The file, in a format of :func:`s2match.tiepoints.formats.read_tie_points`.
         reference: The image of the file's reference points.
         target: The image of the file's target points.
-        settings: The options; the pixels of the model and of its threshold are those of ``image_size`` and
-            ``overlap_only``. None for the defaults.
+        settings: The options; the pixels of the model and of its threshold are those of ``image_size``,
+            ``overlap_only`` and ``enlarge``. None for the defaults.
         **choices: Attributes of :class:`s2match.settings.Settings` that replace those of ``settings``.
 
     Raises:
@@ -152,13 +153,19 @@ def fit_tie_points(
     """
     settings = (settings or Settings()).but(**choices)
     first, second = (image if isinstance(image, Scene) else scene_of(image) for image in (reference, target))
-    grids = grids_of(first, second, settings.image_size, settings.overlap_only, settings.read_options)
+    grids = _grids_of(first, second, settings)
     points = read_tie_points(tie_points, whole_file(grids[0]), whole_file(grids[1]))
     _LOG.info("%d enabled tie points in %s", len(points), tie_points)
-    matches = as_matches(
-        points, *grids, Provenance(f"tie points of {Path(tie_points).name}", "cpu", 0.0, imported=True)
-    )
+    scale = network_scale(grids[0].size, grids[1].size)
+    origin = Provenance(f"tie points of {Path(tie_points).name}", "cpu", 0.0, imported=True, network_scale=scale)
+    matches = as_matches(points, *grids, origin)
     return register(*grids, matches, settings, previews_of(*grids))
+
+
+def _grids_of(reference: Scene, target: Scene, settings: Settings) -> tuple[Grid, Grid]:
+    """The grids that two scenes are matched on."""
+    size, overlap_only = settings.image_size, settings.overlap_only
+    return grids_of(reference, target, size, overlap_only, settings.read_options, settings.enlarge)
 
 
 def create_matcher(settings: Settings) -> Matcher[Any]:

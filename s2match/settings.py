@@ -42,6 +42,7 @@ class Choices(TypedDict, total=False):
     coverage: float
     image_size: tuple[int, int] | None
     overlap_only: bool
+    enlarge: bool
     precision: str
     nodata: float | None
     offset: float | None
@@ -64,10 +65,11 @@ class Settings:
             uncertainty of the prediction. Only for images that are matched in windows.
         refine: Whether to refine matches to sub-pixel accuracy, see :func:`s2match.matching.subpixel.refine`.
         coverage: Fraction of the common ground that is matched, where images are matched in windows; above 0, up to 1.
-        image_size: Width and height to match at, in pixels. None for every pixel of the reference, and the target at
-            the same pixel size on the ground. Large images are matched in windows.
+        image_size: Largest width and height to match at, in pixels. None for every pixel. Georeferenced images are
+            matched at one pixel size on the ground. Large images are matched in windows.
         overlap_only: Whether to match only the ground that both images show, see
             :func:`s2match.io.pair_grid.grids_of`.
+        enlarge: Whether to match at ``image_size`` even where an image has fewer pixels.
         precision: Number format of the network, one of :data:`PRECISIONS`. The fastest depends on the processor. With
             ``float32`` the matches are the same on all of them, except for rounding.
         nodata: Nodata value of both images, which overrides that of the files; NaN for none. None: the value of each
@@ -87,6 +89,7 @@ class Settings:
     coverage: float = 1.0
     image_size: tuple[int, int] | None = IMAGE_SIZE
     overlap_only: bool = False
+    enlarge: bool = False
     precision: str = "auto"
     nodata: float | None = None
     offset: float | None = None

@@ -162,7 +162,11 @@ def _add_sizes(parser: argparse.ArgumentParser) -> None:
         action=_SizeAction,
         default=Settings.image_size,
         help="largest width and height of the reference, in pixels; its aspect ratio is kept (default: 1098 1098, "
-        "100 m per pixel on a full tile), or native: every pixel; the target gets the same ground pixel size",
+        "100 m per pixel on a full tile), or native: every pixel; the target gets the same ground pixel size; no image "
+        "gets more pixels than its file has",
+    )
+    group.add_argument(
+        "--enlarge", action="store_true", help="match at --image_size even where an image has fewer pixels"
     )
     group.add_argument(
         "--overlap_only",

@@ -102,6 +102,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         coverage=arguments.coverage,
         image_size=arguments.image_size,
         overlap_only=arguments.overlap_only,
+        enlarge=arguments.enlarge,
         precision=arguments.precision,
         nodata=arguments.nodata,
         offset=arguments.offset,
@@ -171,7 +172,7 @@ def _refuse_window_options(reference: Scene, target: Scene, arguments: argparse.
     from s2match.io.pair_grid import grids_of
     from s2match.matching.tiled import in_one_pass
 
-    grids = grids_of(reference, target, settings.image_size, settings.overlap_only)
+    grids = grids_of(reference, target, settings.image_size, settings.overlap_only, enlarge=settings.enlarge)
     if in_one_pass(*grids):
         width, height = grids[0].size
         reason = f"is about matching in windows, and {width} x {height} px are matched in one pass: leave it out."

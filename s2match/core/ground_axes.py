@@ -11,7 +11,7 @@ from rasterio.crs import CRS
 
 from s2match.core.lattice import WGS84, middle_of
 from s2match.core.projection import apply_transform, reproject
-from s2match.core.raster import HasGrid
+from s2match.core.raster import HasGrid, grid_of
 
 # Largest relative scale error of a map whose axes are used.
 _SCALE_TOLERANCE = 0.005
@@ -116,6 +116,12 @@ def pixel_sides_m(raster: HasGrid, transform: Affine | None) -> tuple[float, flo
     corners = apply_transform(transform, middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))
     origin, right, down = reproject(corners, raster.crs, ground_axes(raster).crs)
     return math.dist(origin, right), math.dist(origin, down)
+
+
+def file_pixel_m(image: HasGrid) -> float:
+    """Side in metres of a square as large as a pixel of the file of a georeferenced image, in its middle."""
+    file = grid_of(image).source or image
+    return math.sqrt(math.prod(pixel_sides_m(file, file.native_transform)))
 
 
 def pixel_m(image: HasGrid) -> float:

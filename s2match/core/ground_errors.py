@@ -1,13 +1,12 @@
 """Errors of matches on the ground, measured against the georeference."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2match.core.georeference import comparable
-from s2match.core.ground_axes import IN_METRES, GroundAxes, ground_axes, pixel_sides_m
+from s2match.core.ground_axes import IN_METRES, GroundAxes, file_pixel_m, ground_axes
 from s2match.core.projection import apply_transform, reproject, wrapped
 from s2match.core.raster import HasGrid
 
@@ -87,5 +86,4 @@ def ground_errors(
     ground0 = reproject(apply_transform(reference.transform, xy0), reference.crs, axes.crs)
     ground1 = reproject(apply_transform(target.transform, xy1), target.crs, axes.crs)
     shift = wrapped(ground1 - ground0, axes.crs, 0.0)
-    native_pixel = math.sqrt(math.prod(pixel_sides_m(reference, reference.native_transform)))
-    return GroundErrors(shift[:, 0], shift[:, 1], native_pixel, axes)
+    return GroundErrors(shift[:, 0], shift[:, 1], file_pixel_m(reference), axes)

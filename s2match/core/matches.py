@@ -46,6 +46,8 @@ class Provenance:
         precision: Number format of the network; None if there was no network.
         turn_deg: Clockwise turn by which the target was turned back before it was matched, in degrees.
         scale: Pixels of the target along a pixel of the reference, by which it was resampled before.
+        network_scale: Pixels of the network's input per pixel of the images. Small images are enlarged for the network
+            (:func:`s2match.core.image_size.network_scale`).
     """
 
     weights: str
@@ -55,6 +57,7 @@ class Provenance:
     precision: str | None = None
     turn_deg: float = 0.0
     scale: float = 1.0
+    network_scale: int = 1
 
     @property
     def linear(self) -> NDArray[np.float64]:
@@ -113,6 +116,12 @@ class Matches:
         """The matches with a confidence above a threshold."""
         origin = replace(self.origin, confidence=confidence)
         return replace(self.subset(self.confidence > confidence), origin=origin)
+
+    def reduced(self, scale: int) -> "Matches":
+        """The matches of images that were enlarged by a factor, in pixels of the original images."""
+        raw_residual_px = None if self.raw_residual_px is None else self.raw_residual_px / scale
+        origin = replace(self.origin, network_scale=scale)
+        return replace(self, xy0=self.xy0 / scale, xy1=self.xy1 / scale, raw_residual_px=raw_residual_px, origin=origin)
 
     @classmethod
     def concatenate(cls, parts: Sequence["Matches"]) -> "Matches":

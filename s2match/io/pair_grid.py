@@ -2,7 +2,7 @@
 
 import logging
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from affine import Affine
@@ -30,38 +30,46 @@ _BEYOND = 0.5
 # footprint, relative to its sides, allows for errors of the georeferences.
 _MUCH_LARGER, _MARGIN = 1.5, 0.25
 
+# Pixels of two images whose sides differ by less are of one size: scales of map projections differ by as much.
+_SAME_PIXEL = 0.01
+
 # Transforms that differ by less, in map units, are the same but for rounding.
 _ROUNDING = 1e-6
 
 
-def grids_of(
+def grids_of(  # noqa: PLR0913
     reference: Scene,
     target: Scene,
     size: tuple[int, int] | None,
     overlap_only: bool = False,
     options: ReadOptions = AS_FILES_SAY,
+    enlarge: bool = False,
 ) -> tuple[Grid, Grid]:
     """The grids on which two images are matched, with the same ground pixel size if both are georeferenced.
 
     Images of the same CRS keep their own axes. A target of another CRS is resampled onto the pixels of the reference
     and a margin around it. An image that is much larger on the ground than the other is cropped to the other's
-    footprint and a margin. The proportions of the files are kept.
+    footprint and a margin. The proportions of the files are kept. No image is matched at more pixels than its file has,
+    unless ``enlarge`` is set: of two georeferenced images the one with the larger pixels on the ground limits both.
+    There are more than five parameters because each is an option.
 
     Args:
         reference: The reference.
         target: The target.
         size: (width, height) in pixels of the box that the reference is fitted into. The target gets the same ground
             pixel size or, without a georeference, is fitted into the box, too. Both become larger if a side would be
-            shorter than ``MIN_SIDE_PX``. None: every pixel of the reference.
+            shorter than ``MIN_SIDE_PX``. None: every pixel.
         overlap_only: Crop both images to their common ground. The common ground is sampled with width x height pixels,
-            in its own proportions, but not finer than the reference.
+            in its own proportions.
         options: Options that override what the files declare about their numbers.
+        enlarge: Whether to fill the box even where an image has fewer pixels. Without a box: every pixel of the
+            reference, and the target at its pixel size.
 
     Returns:
         The grids of reference and target, with their radiometry.
 
     Raises:
-        ImageSizeError: ``size`` is out of range, or the common ground is too small.
+        ImageSizeError: ``size`` is out of range, or an image or the common ground is too small.
         OptionError: ``overlap_only`` without a georeference, or an offset for images that do not have 16 bits.
         UnreadableImageError: A file is missing or is not an image.
         NoOverlapError: Two georeferenced images share no ground.
@@ -74,15 +82,17 @@ def grids_of(
     if not comparable(*whole):
         if overlap_only:
             raise OptionError("The overlap of two images is known only where both are georeferenced.")
-        return _fit_into(whole[0], size), _fit_into(whole[1], size)
+        return _fit_into(whole[0], size, enlarge), _fit_into(whole[1], size, enlarge)
     require_overlap(*whole)
     crop = _common_ground if overlap_only else _without_far_ground
     grid0, grid1 = crop(whole[0], whole[1]), crop(whole[1], whole[0])
-    if size is not None:
-        grid0 = _resize(grid0, _scale(grid0, grid1, size, overlap_only))
+    grid0 = _resize(grid0, _scale(grid0, grid1, _Box(size, overlap_only, enlarge)))
     if grid0.crs != grid1.crs or not _same_axes(grid0, grid1):
         return grid0, on_reference(grid1, grid0)
-    return grid0, grid1.resized(_size_at_pixel_of(grid1, grid0))
+    width, height = _size_at_pixel_of(grid1, grid0)
+    if not enlarge:
+        width, height = min(width, grid1.native_size[0]), min(height, grid1.native_size[1])
+    return grid0, grid1.resized((width, height))
 
 
 def read_pair(reference: Scene, target: Scene) -> tuple[Grid, Grid]:
@@ -186,30 +196,82 @@ def _at_most_native(grid: Grid, reference: Grid) -> Grid:
     return grid.resized((width, height))
 
 
-def _fit_into(grid: Grid, size: tuple[int, int] | None) -> Grid:
-    """A grid resized to fit into a box, in its own proportions; unchanged without one."""
-    return grid if size is None else _resize(grid, max(_fit(grid.size, size), MIN_SIDE_PX / min(grid.size)))
+@dataclass(frozen=True)
+class _Box:
+    """The size that images are matched at.
+
+    Attributes:
+        size: (width, height) in pixels; None for every pixel.
+        by_count: Whether an image gets the pixel count of the box, instead of fitting into it.
+        enlarge: Whether an image may get more pixels than its file has.
+    """
+
+    size: tuple[int, int] | None
+    by_count: bool
+    enlarge: bool
+
+    def scale_of(self, grid: Grid) -> float:
+        """Factor for the sides of a grid of the file's pixels."""
+        if self.size is None:
+            return 1.0
+        if self.by_count:
+            return math.sqrt(math.prod(self.size) / math.prod(grid.size))
+        return _fit(grid.size, self.size)
 
 
-def _scale(grid: Grid, other: Grid, size: tuple[int, int], by_count: bool) -> float:
+def _fit_into(grid: Grid, size: tuple[int, int] | None, enlarge: bool) -> Grid:
+    """A grid resized to fit into a box, in its own proportions."""
+    box = _Box(size, by_count=False, enlarge=enlarge)
+    needed = max(box.scale_of(grid), MIN_SIDE_PX / min(grid.size))
+    if needed <= 1 or enlarge:
+        return _resize(grid, needed)
+    _check_sides(grid.scene, grid.size)
+    return grid
+
+
+def _scale(grid: Grid, other: Grid, box: _Box) -> float:
     """Factor for the sides of the reference, so that it fits into a box and no side becomes too short to match.
 
     Args:
         grid: The reference, in pixels of its file.
         other: The target, likewise.
-        size: (width, height) of the box.
-        by_count: Instead of fitting into the box, give the reference the pixel count of the box, but at most that of
-            its file.
+        box: The box.
+
+    Raises:
+        ImageSizeError: A side of an image is too short to match.
     """
-    scale = min(1.0, math.sqrt(math.prod(size) / math.prod(grid.size))) if by_count else _fit(grid.size, size)
-    shortest = min(*grid.size, *_size_at_pixel_of(other, grid))
+    other_size = _size_at_pixel_of(other, grid)
+    shortest = min(*grid.size, *other_size)
+    scale = box.scale_of(grid)
     needed = max(scale, MIN_SIDE_PX / shortest)
-    if needed > scale and max(grid.size) * needed > MAX_SIDE_PX:
+    if box.enlarge:
+        if needed > scale and max(grid.size) * needed > MAX_SIDE_PX:
+            raise ImageSizeError(
+                f"{other.scene.path.name} is {shortest} px wide at the pixel size of {grid.scene.path.name}, and "
+                f"{MIN_SIDE_PX} px are needed: with pixels that small the other image would be too large to match."
+            )
+        return needed
+    coarser = math.sqrt(math.prod(_pixel_ratio(other, grid)))
+    most = 1.0 if coarser < 1 + _SAME_PIXEL else 1 / coarser
+    if needed <= most:
+        return needed
+    smaller, size = min((grid, grid.size), (other, other_size), key=lambda image: min(image[1]))
+    width, height = (round(side * most) for side in size)
+    _check_sides(smaller.scene, (width, height))
+    return most
+
+
+def _check_sides(scene: Scene, size: tuple[int, int]) -> None:
+    """Check that the pixels of a file suffice.
+
+    Raises:
+        ImageSizeError: A side is too short to match.
+    """
+    if min(size) < MIN_SIDE_PX:
         raise ImageSizeError(
-            f"{other.scene.path.name} is {shortest} px wide at the pixel size of {grid.scene.path.name}, and "
-            f"{MIN_SIDE_PX} px are needed: with pixels that small the other image would be too large to match."
+            f"{scene.path.name} has {size[0]} x {size[1]} px to match, and each side must have {MIN_SIDE_PX} px or "
+            "more: with --enlarge (enlarge=True in Python) it is matched with smaller pixels than those of the files."
         )
-    return needed
 
 
 def _fit(size: tuple[int, int], box: tuple[int, int]) -> float:
@@ -219,6 +281,8 @@ def _fit(size: tuple[int, int], box: tuple[int, int]) -> float:
 
 def _resize(grid: Grid, scale: float) -> Grid:
     """The same ground with the sides in pixels multiplied by a factor."""
+    if scale == 1:
+        return grid
     width, height = (round(side * scale) for side in grid.size)
     check_size((width, height))
     return grid.resized((width, height))
@@ -261,13 +325,19 @@ def _common_ground(grid: Grid, other: Grid) -> Grid:
 
 def _size_at_pixel_of(grid: Grid, reference: Grid) -> tuple[int, int]:
     """The size at which the pixels of an image are as large on the ground as those of a reference."""
+    ratio = _pixel_ratio(grid, reference)
+    width, height = (max(1, round(count * by)) for count, by in zip(grid.size, ratio, strict=True))
+    return width, height
+
+
+def _pixel_ratio(grid: Grid, reference: Grid) -> tuple[float, float]:
+    """Width and height of a pixel of an image on the ground, relative to those of a pixel of a reference."""
     if grid.crs == reference.crs and _same_axes(grid, reference):
         # in units of the map: in metres, pixels in degrees would have another size in the middle of each image
         wanted, sides = _map_sides(reference), _map_sides(grid)
     else:
         wanted, sides = pixel_sides_m(reference, reference.transform), pixel_sides_m(grid, grid.transform)
-    width, height = (max(1, round(n * side / w)) for n, side, w in zip(grid.size, sides, wanted, strict=True))
-    return width, height
+    return sides[0] / wanted[0], sides[1] / wanted[1]
 
 
 def _same_axes(grid: Grid, other: Grid) -> bool:

@@ -4,6 +4,7 @@ import numpy as np
 
 from s2match.core.matches import GreyImage
 from s2match.core.raster import Patch, Raster
+from s2match.resampling.area import AxisMap, resample
 
 
 def prepare(raster: Raster | Patch) -> GreyImage:
@@ -16,3 +17,12 @@ def prepare(raster: Raster | Patch) -> GreyImage:
     low, high = np.percentile(grey[raster.valid], [1, 97])
     stretched = np.clip((grey - low) / max(high - low, 1.0), 0, 1)
     return GreyImage(np.where(raster.valid, stretched, 0).astype(np.float32), raster.valid)
+
+
+def enlarge(image: GreyImage, scale: int) -> GreyImage:
+    """The image at a multiple of its size, by linear interpolation; the original image if the scale is 1."""
+    if scale == 1:
+        return image
+    rows, columns = (AxisMap(side * scale, 1 / scale, 0.0) for side in image.valid.shape)
+    valid = np.repeat(np.repeat(image.valid, scale, axis=0), scale, axis=1)
+    return GreyImage(np.where(valid, resample(image.grey, rows, columns), 0).astype(np.float32), valid)

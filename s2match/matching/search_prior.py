@@ -1,6 +1,7 @@
 """Predicted position of one image's points in the other, and the cells of common ground."""
 
 import logging
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,26 +90,28 @@ def by_georeference(reference: HasGrid, target: HasGrid) -> SearchPrior | None:
 
 
 def common_cells(
-    reference: tuple[int, int], target: tuple[int, int], prior: SearchPrior
+    reference: tuple[int, int], target: tuple[int, int], prior: SearchPrior, network_scale: int = 1
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
-    """Masks of the cells of 8 px of two images that may show ground of the other.
+    """Masks of the network's cells of two images that may show ground of the other.
 
     Args:
         reference: Its width and height, pixels.
         target: Its width and height, pixels.
         prior: Predicted positions of the reference's points in the target.
+        network_scale: Factor by which both images are enlarged for the network, whose cells have 8 px.
 
     Returns:
         (rows, columns) bool of the reference and of the target; None if most cells are common, or none.
     """
-    columns, rows = (-(-side // CELL_PX) for side in reference)
-    target_xy = prior.map_points((grid_points(np.arange(columns), np.arange(rows)) + 0.5) * CELL_PX)
-    margin_px = prior.search_radius_px + CELL_PX
+    cell_px = CELL_PX / network_scale
+    columns, rows = (math.ceil(side / cell_px) for side in reference)
+    target_xy = prior.map_points((grid_points(np.arange(columns), np.arange(rows)) + 0.5) * cell_px)
+    margin_px = prior.search_radius_px + cell_px
     common0 = ((target_xy >= -margin_px) & (target_xy <= np.array(target) + margin_px)).all(axis=1)
     if not common0.any():
         return None
     low, high = target_xy[common0].min(axis=0) - margin_px, target_xy[common0].max(axis=0) + margin_px
-    across, down = ((np.arange(-(-side // CELL_PX)) + 0.5) * CELL_PX for side in target)
+    across, down = ((np.arange(math.ceil(side / cell_px)) + 0.5) * cell_px for side in target)
     common1 = ((down >= low[1]) & (down <= high[1]))[:, None] & ((across >= low[0]) & (across <= high[0]))
     if common0.mean() * common1.mean() > _WORTHWHILE or not common1.any():
         return None

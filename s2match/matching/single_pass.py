@@ -10,6 +10,7 @@ import numpy as np
 from s2match.core.georeference import comparable, expected_linear
 from s2match.core.matches import GreyImage, Matches
 from s2match.core.raster import Raster
+from s2match.matching.enlarged import EnlargingMatcher
 from s2match.matching.greyscale import prepare
 from s2match.matching.matcher import Matcher
 from s2match.matching.memory import check_memory
@@ -123,21 +124,22 @@ def _match_passes(
     progress: Callable[[float], None] | None,
 ) -> _Passes:
     """Match two images, and again with the target reoriented if it is turned or scaled."""
-    check_memory(matcher, rasters[0].size, rasters[1].size)
+    enlarging = EnlargingMatcher.of(matcher, rasters[0].size, rasters[1].size)
+    check_memory(enlarging, rasters[0].size, rasters[1].size)
     report = progress or (lambda fraction: None)
     image = prepare(rasters[0])
-    reference = _Encoded(rasters[0], image, matcher.encode(image))
+    reference = _Encoded(rasters[0], image, enlarging.encode(image))
     report(0.3)
-    passes = _match_target(matcher, reference, rasters[1], settings)
+    passes = _match_target(enlarging, reference, rasters[1], settings)
     report(0.8)
     if not comparable(*rasters):
-        reoriented = _match_reoriented(matcher, reference, passes, settings, lambda share: report(0.8 + 0.1 * share))
+        reoriented = _match_reoriented(enlarging, reference, passes, settings, lambda share: report(0.8 + 0.1 * share))
         passes = reoriented or passes
     report(1.0)
     return passes
 
 
-def _match_target(matcher: Matcher[Any], reference: _Encoded, target: Raster, settings: Settings) -> _Passes:
+def _match_target(matcher: EnlargingMatcher, reference: _Encoded, target: Raster, settings: Settings) -> _Passes:
     """Match an encoded reference with a target, and the cells of their common ground again if they are few."""
     image = prepare(target)
     features = matcher.encode(image)
@@ -146,7 +148,7 @@ def _match_target(matcher: Matcher[Any], reference: _Encoded, target: Raster, se
     _LOG.info("%d matches above %.2f in the first pass", len(matches), matches.origin.confidence)
     model = by_matches(matches, reference.raster, target, settings.fit_options)
     prior = model or by_georeference(reference.raster, target)
-    cells = None if prior is None else common_cells(reference.raster.size, target.size, prior)
+    cells = None if prior is None else common_cells(reference.raster.size, target.size, prior, matcher.scale)
     if cells is None:
         matches = matches.above(settings.confidence)
     else:
@@ -157,7 +159,7 @@ def _match_target(matcher: Matcher[Any], reference: _Encoded, target: Raster, se
 
 
 def _match_reoriented(
-    matcher: Matcher[Any],
+    matcher: EnlargingMatcher,
     reference: _Encoded,
     passes: _Passes,
     settings: Settings,
@@ -170,7 +172,7 @@ def _match_reoriented(
     """
     target = passes.target
     if passes.by_matches is None:
-        matrix = find_orientation(matcher, reference.raster, target, settings.fit_options, report)
+        matrix = find_orientation(matcher.matcher, reference.raster, target, settings.fit_options, report)
     else:
         matrix = nearest_similarity(passes.by_matches.map_points, np.array(reference.raster.size) / 2)
     pixels = None if matrix is None else reorient(reference.raster, target, matrix)

@@ -135,8 +135,8 @@ def in_one_cluster(matches: Matches, inliers: NDArray[np.bool_]) -> bool:
 
 
 def count_patches(matches: Matches, inliers: NDArray[np.bool_]) -> int:
-    """Number of squares of PATCH_PX of the reference that contain inliers (N,)."""
-    return len(np.unique(np.floor(matches.xy0[inliers] / PATCH_PX), axis=0))
+    """Number of squares of PATCH_PX of the network's reference that contain inliers (N,)."""
+    return len(np.unique(np.floor(matches.xy0[inliers] * matches.origin.network_scale / PATCH_PX), axis=0))
 
 
 def required_inliers(matches: int) -> int:
@@ -152,9 +152,10 @@ def evidence_weight(matches: Matches, inliers: NDArray[np.bool_]) -> float:
         inliers: (N,) those that count.
     """
     chosen = matches.subset(inliers)
-    raw_residual_px = np.zeros(len(chosen)) if chosen.raw_residual_px is None else chosen.raw_residual_px
+    scale = matches.origin.network_scale
+    raw_residual_px = np.zeros(len(chosen)) if chosen.raw_residual_px is None else chosen.raw_residual_px * scale
     weights = chosen.confidence / (1 + (raw_residual_px / _HALF_WEIGHT_PX) ** 2)
-    cells, cell = np.unique(np.floor(chosen.xy0 / CELL_PX), axis=0, return_inverse=True)
+    cells, cell = np.unique(np.floor(chosen.xy0 * scale / CELL_PX), axis=0, return_inverse=True)
     largest = np.zeros(len(cells))
     np.maximum.at(largest, cell.ravel(), weights)
     return float(largest.sum())
@@ -162,7 +163,8 @@ def evidence_weight(matches: Matches, inliers: NDArray[np.bool_]) -> float:
 
 def _outweighs_clusters(ground: CommonGround, matches: Matches, registration: Registration) -> bool:
     """Whether inliers have more weight than any cluster of wrong matches, and cover enough of the common ground."""
-    least = max(SMALL_WEIGHT, SMALL_FRACTION * ground.cells(registration.apply))
+    cells = ground.cells(registration.apply) * matches.origin.network_scale**2
+    least = max(SMALL_WEIGHT, SMALL_FRACTION * cells)
     return evidence_weight(matches, registration.inliers) >= least
 
 

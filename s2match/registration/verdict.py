@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from s2match.core.footprint import common_corners
 from s2match.core.georeference import comparable
-from s2match.core.ground_axes import MAP_UNITS, METRES, pixel_m
+from s2match.core.ground_axes import MAP_UNITS, METRES, file_pixel_m, pixel_m
 from s2match.core.ground_errors import ground_errors
 from s2match.core.matches import Matches
 from s2match.core.point_maps import grid_points
@@ -17,9 +17,10 @@ from s2match.core.raster import HasGrid
 from s2match.registration.model import Registration
 from s2match.registration.uncertainty import uncertainty_px
 
-# Systematic error that all matches of a pair share, pixels of the matched size. Of 89 models of real pairs whose
-# georeference is right, half exceeded two standard errors by less than 0.09 px, and nine of ten by less than 0.25 px
-# (the pairs of benchmarks/accuracy.py, at confidence 0.8; root mean square over the common ground).
+# Systematic error that all matches of a pair share, pixels of the matched size, or of the files where those are larger.
+# Of 89 models of real pairs whose georeference is right, half exceeded two standard errors by less than 0.09 px, and
+# nine of ten by less than 0.25 px (the pairs of benchmarks/accuracy.py, at confidence 0.8; root mean square over the
+# common ground).
 SYSTEMATIC_PX = 0.25
 
 # The same for refined matches: benchmarks/registration.py.
@@ -167,18 +168,24 @@ def _displacement(
     target_xy = registration.apply(xy)
     error_px = uncertainty_px(registration, matches, xy)
     systematic_px = SYSTEMATIC_PX if matches.similarity is None else REFINED_SYSTEMATIC_PX
-    noise_px = _STANDARD_ERRORS * math.sqrt(float(np.mean(error_px**2))) + systematic_px
+    spread_px = _STANDARD_ERRORS * math.sqrt(float(np.mean(error_px**2)))
     errors = ground_errors(reference, target, xy, target_xy)
     if errors is not None:
         finite = errors.finite
         if not len(finite.east_m):
             return None
         shifts = np.stack([finite.east_m, finite.north_m], axis=1)
-        return _displacement_of(shifts, noise_px * pixel_m(target), errors.native_pixel_m, errors.axes.unit)
+        matched_m = pixel_m(target)
+        # an enlarged image has no more detail than its file
+        systematic_m = systematic_px * max(matched_m, file_pixel_m(reference), file_pixel_m(target))
+        noise_m = spread_px * matched_m + systematic_m
+        return _displacement_of(shifts, noise_m, errors.native_pixel_m, errors.axes.unit)
     if (reference.size, reference.native_size) != (target.size, target.native_size):
         return None
     scale = np.array(target.native_size) / target.size
-    return _displacement_of((target_xy - xy) * scale, noise_px * math.sqrt(math.prod(scale)), None, "px")
+    native_per_matched = math.sqrt(math.prod(scale))
+    noise_native_px = spread_px * native_per_matched + systematic_px * max(native_per_matched, 1.0)
+    return _displacement_of((target_xy - xy) * scale, noise_native_px, None, "px")
 
 
 def _displacement_of(

@@ -262,7 +262,7 @@ SAYS_NOTHING = {
         "--no-refine is an option of matching",
     ),
     "windows in one pass": (["--coverage", "0.5", "--image_size", "256", "256"], "--coverage is about matching in"),
-    "radius in one pass": (["--search_radius_m", "90"], "--search_radius_m is about matching in windows, and 1098 x"),
+    "radius in one pass": (["--search_radius_m", "90"], "--search_radius_m is about matching in windows, and 256 x"),
 }
 
 

@@ -1,6 +1,7 @@
 """Pair grids of images of any CRS, pixel size and footprint."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,6 +99,10 @@ def test_pixels_beyond_a_resampled_target_are_nodata(write_image: Writer) -> Non
     assert not corner.valid.any() and not corner.image.any()
 
 
+def sizes(grids: tuple[Grid, Grid]) -> list[tuple[int, int]]:
+    return [grid.size for grid in grids]
+
+
 def scenes(first: Path, second: Path) -> tuple[Scene, Scene]:
     return scene_of(first), scene_of(second)
 
@@ -152,10 +157,61 @@ def test_overlaps_that_are_too_small(write_image: Writer) -> None:
 def test_images_of_other_pixel_sizes_are_brought_to_one(write_image: Writer) -> None:
     coarse = Affine(30, 0, GRID.c, 0, -30, GRID.f)
     paths = write_image("a.tif", texture(600, 600)), write_image("b.tif", texture(200, 150), coarse)
-    reference, target = grids_of(scene_of(paths[0]), scene_of(paths[1]), None)
-    assert reference.size == (600, 600) and target.size == (600, 450)
-    fitted = grids_of(reference.scene, target.scene, (300, 200))
-    assert (fitted[0].size, fitted[1].size) == ((200, 200), (200, 150))
+    files = scenes(*paths)
+    for size in (None, (1098, 1098), (300, 200)):
+        assert sizes(grids_of(*files, size)) == [(200, 200), (200, 150)]
+        assert sizes(grids_of(*files[::-1], size)) == [(200, 150), (200, 200)]
+    assert sizes(grids_of(*files, (150, 150))) == [(150, 150), (150, 112)]
+    assert sizes(grids_of(*files, None, enlarge=True)) == [(600, 600), (600, 450)]
+    assert sizes(grids_of(*files, (300, 300), enlarge=True)) == [(300, 300), (300, 225)]
+
+
+def test_pixel_sizes_that_do_not_divide_each_other(write_image: Writer) -> None:
+    """Neither image gets a pixel more than its file has."""
+    for side in (67, 101, 333):
+        coarse = Affine(13.7, 0, GRID.c, 0, -13.7, GRID.f)
+        files = scenes(write_image("a.tif", texture(400, 400)), write_image("b.tif", texture(side, side), coarse))
+        for pair in (files, files[::-1]):
+            for grid in grids_of(*pair, None):
+                assert max(grid.size) <= max(grid.native_size)
+                assert pixel_sides_m(grid, grid.transform) == pytest.approx((13.7, 13.7), rel=0.01)
+
+
+@pytest.mark.parametrize(("crs", "pixel"), [(NEXT_ZONE, 30.0), (GEOGRAPHIC, 0.0003)])
+def test_a_coarser_target_of_another_crs_limits_the_reference(write_image: Writer, crs: CRS, pixel: float) -> None:
+    files = scenes(write_image("a.tif", texture(900, 900)), projected(texture(900, 900), crs, pixel, write_image))
+    reference, target = grids_of(*files, None)
+    assert target.source is not None
+    assert math.prod(pixel_sides_m(reference, reference.transform)) == pytest.approx(
+        math.prod(pixel_sides_m(target.source, target.source.native_transform)), rel=0.02
+    )
+    assert grids_of(*files, None, enlarge=True)[0].size == (900, 900)
+
+
+def test_an_image_of_another_zone_with_equal_pixels_keeps_the_reference_s(write_image: Writer) -> None:
+    """A map projection scales by less than a thousandth, which is no reason to resample the reference."""
+    image = texture(SIDE, SIDE)
+    files = scenes(write_image("a.tif", image), projected(image, NEXT_ZONE, 10, write_image))
+    assert grids_of(*files, None)[0].size == grids_of(*files[::-1], None)[1].native_size == (SIDE, SIDE)
+
+
+def test_an_image_is_never_enlarged_unless_asked(write_image: Writer) -> None:
+    files = scenes(*(write_image(name, texture(120, 90)) for name in ("a.tif", "b.tif")))
+    for size in (None, (1098, 1098), (120, 90)):
+        for overlap_only in (False, True):
+            assert sizes(grids_of(*files, size, overlap_only)) == [(120, 90)] * 2
+    assert sizes(grids_of(*files, (480, 480), enlarge=True)) == [(480, 360)] * 2
+    assert sizes(grids_of(*files, (480, 360), overlap_only=True, enlarge=True)) == [(480, 360)] * 2
+
+
+@pytest.mark.parametrize("place", [GRID, None])
+def test_an_image_that_is_too_small_is_named(write_image: Writer, place: Affine | None) -> None:
+    large = write_image("large.tif", texture(200, 200), place)
+    small = write_image("small.tif", texture(200, 40), place)
+    for files in (scenes(large, small), scenes(small, large)):
+        with pytest.raises(ImageSizeError, match=r"small.tif has 200 x 40 px .* 64 px .* --enlarge"):
+            grids_of(*files, (1098, 1098))
+        assert min(min(grid.size) for grid in grids_of(*files, (128, 128), enlarge=True)) == 64
 
 
 def ground_pixels_m(grids: tuple[Grid, Grid]) -> NDArray[np.float64]:
@@ -163,23 +219,32 @@ def ground_pixels_m(grids: tuple[Grid, Grid]) -> NDArray[np.float64]:
     return np.array([pixel_sides_m(grid, grid.transform) for grid in grids])
 
 
-@pytest.mark.parametrize("size", [(1098, 1098), (500, 400), None])
+@pytest.mark.parametrize(
+    ("size", "enlarge"),
+    [((1098, 1098), True), ((500, 400), True), ((250, 200), False), ((1098, 1098), False), (None, False)],
+)
 @pytest.mark.parametrize("chip_first", [True, False])
 def test_a_chip_and_a_large_image_have_one_pixel_size(
-    write_image: Writer, size: tuple[int, int] | None, chip_first: bool
+    write_image: Writer, size: tuple[int, int] | None, enlarge: bool, chip_first: bool
 ) -> None:
     """The large image is cropped around the chip, wherever the chip lies."""
     large = write_image("large.tif", np.zeros((1024, 768), np.uint8))
     for corner in ((344, 237), (0, 0), (500, 1000)):
         chip = write_image("chip.tif", np.zeros((300, 300), np.uint8), GRID @ Affine.translation(*corner))
         files = scenes(chip, large) if chip_first else scenes(large, chip)
-        grids = grids_of(*files, size)
+        grids = grids_of(*files, size, enlarge=enlarge)
         sides = ground_pixels_m(grids)
-        assert np.allclose(sides, sides[0, 0], rtol=2e-3)
-        if size is None:
+        # the sides of the grids are rounded to whole pixels
+        assert np.allclose(sides, sides[0, 0], rtol=4e-3)
+        if size in (None, (1098, 1098)) and not enlarge:
             assert np.allclose(sides, 10)
         else:
-            assert grids[0].size[0] <= size[0] and grids[0].size[1] <= size[1] and size[1] in grids[0].size
+            assert (
+                size is not None
+                and grids[0].size[0] <= size[0]
+                and grids[0].size[1] <= size[1]
+                and size[1] in grids[0].size
+            )
         chip_grid, rest = grids if chip_first else grids[::-1]
         assert chip_grid.native_size == (300, 300) and rest.native_size == (450, 450)
         low, high = predict(np.array([[0.0, 0.0], chip_grid.size]), chip_grid, rest)
@@ -192,6 +257,9 @@ def test_a_large_target_of_another_zone_is_matched_near_the_reference_alone(writ
     chip = write_image("a.tif", np.zeros((300, 300), np.uint8), GRID @ Affine.translation(500, 500))
     large = projected(np.zeros((1200, 1200), np.uint8), NEXT_ZONE, 10, write_image)
     reference, target = grids_of(*scenes(chip, large), (600, 600))
+    assert reference.size == (300, 300) and max(target.size) < 550
+    assert np.allclose(ground_pixels_m((reference, target)), 10, rtol=2e-3)
+    reference, target = grids_of(*scenes(chip, large), (600, 600), enlarge=True)
     assert reference.size == (600, 600) and max(target.size) < 1100
     assert np.allclose(ground_pixels_m((reference, target)), 5, rtol=2e-3)
 
@@ -199,8 +267,8 @@ def test_a_large_target_of_another_zone_is_matched_near_the_reference_alone(writ
 def test_an_image_that_is_much_larger_along_one_side_is_cropped_along_it(write_image: Writer) -> None:
     wide = write_image("a.tif", np.zeros((300, 1500), np.uint8))
     square = write_image("b.tif", np.zeros((300, 300), np.uint8), GRID @ Affine.translation(600, 10))
-    reference, target = grids_of(*scenes(wide, square), (900, 900))
-    assert reference.native_size == (450, 300) and reference.size == (900, 600) and target.size == (600, 600)
+    reference, target = grids_of(*scenes(wide, square), (225, 225))
+    assert reference.native_size == (450, 300) and reference.size == (225, 150) and target.size == (150, 150)
 
 
 def test_neighbours_of_one_size_are_matched_whole(write_image: Writer) -> None:
@@ -208,7 +276,7 @@ def test_neighbours_of_one_size_are_matched_whole(write_image: Writer) -> None:
     files = scenes(*strips(write_image, moved=350))
     for size in ((100, 100), (400, 400), (1098, 1098)):
         for grid, file in zip(grids_of(*files, size), files, strict=True):
-            assert replace(grid, radiometry=None) == read_grid(file, size)
+            assert replace(grid, radiometry=None) == read_grid(file, min(size, (SIDE, SIDE)))
     native = tuple(replace(grid, radiometry=None) for grid in grids_of(*files, None))
     assert native == (read_grid(files[0]), read_grid(files[1]))
 
@@ -232,7 +300,8 @@ def test_without_a_georeference_each_image_keeps_its_proportions(write_image: Wr
         write_image("a.tif", np.zeros((200, 300), np.uint8), None),
         write_image("b.tif", np.zeros((400, 100), np.uint8), None),
     )
-    assert [grid.size for grid in grids_of(*files, (600, 600))] == [(600, 400), (150, 600)]
+    assert sizes(grids_of(*files, (600, 600))) == [(300, 200), (100, 400)]
+    assert sizes(grids_of(*files, (600, 600), enlarge=True)) == [(600, 400), (150, 600)]
 
 
 def test_the_command_registers_a_chip_of_a_large_image(write_image: Writer, tmp_path: Path) -> None:

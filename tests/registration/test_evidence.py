@@ -10,7 +10,14 @@ from conftest import GRID, Writer, make_raster, texture
 
 import model_inference
 from s2match.core.matches import Matches, Provenance
-from s2match.registration.evidence import CommonGround, FitFailure, Reason, common_ground
+from s2match.registration.evidence import (
+    CommonGround,
+    FitFailure,
+    Reason,
+    common_ground,
+    count_patches,
+    evidence_weight,
+)
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration
 
@@ -132,3 +139,21 @@ def test_small_images_of_two_places_do_not(tmp_path: Path, write_image: Writer, 
     code, facts = run(tmp_path, reference, target, "--confidence", confidence)
     assert code == model_inference.NO_REGISTRATION and facts["registration"] is None
     assert facts["registration_failure"]["code"] in ("hardly_any_matches", "too_few_agree", "one_cluster")
+
+
+@pytest.mark.parametrize(("side_px", "raw_residual_px"), [(64, 0.3), (96, 0.3), (64, 0.9)])
+def test_images_enlarged_for_the_network_have_the_evidence_of_what_it_saw(side_px: int, raw_residual_px: float) -> None:
+    """Cells, patches and raw residuals count in pixels of the network."""
+    seen = on_cells(range(1, 2 * side_px // 8 - 1), range(1, 2 * side_px // 8 - 1), raw_residual_px=raw_residual_px)
+    small = seen.reduced(2)
+    inliers = np.ones(len(seen), np.bool_)
+    assert small.xy0.max() < side_px and count_patches(small, inliers) == count_patches(seen, inliers) > 1
+    assert evidence_weight(small, inliers) == pytest.approx(evidence_weight(seen, inliers))
+    outcomes = [fit(seen, ground=square(2 * side_px)), fit(small, ground=square(side_px))]
+    assert all(isinstance(outcome, Registration) for outcome in outcomes)
+
+
+def test_a_cluster_in_an_enlarged_image_does_not_register() -> None:
+    cluster = on_cells(range(1, 6), range(1, 6), raw_residual_px=0.6).reduced(2)
+    found = fit(cluster, ground=square(64))
+    assert isinstance(found, FitFailure) and found.reason is Reason.ONE_CLUSTER

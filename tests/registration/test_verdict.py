@@ -53,6 +53,22 @@ def test_a_displacement_above_the_noise_is_to_be_registered(shift_px: tuple[floa
     assert words in in_words(found) and "6.3 ± 0.5 native px" in in_words(found)
 
 
+@pytest.mark.parametrize("place", [GRID, None])
+def test_enlarged_images_have_the_noise_of_their_files(place: Affine | None) -> None:
+    """The matched pixels are half as large as those of the files, or as large."""
+    base = replace(REFERENCE, transform=place, crs=None if place is None else UTM)
+    grids = replace(base, native_size=(400, 300)), replace(base, native_size=(800, 600))
+    native = {grid.native_size[0]: judged(seen((0, 0)), grid, grid).displacement for grid in grids}
+    unit = 1.0 if place is None else 10.0
+    assert native[400] is not None and native[800] is not None
+    if place is not None:
+        assert native[400].noise == pytest.approx(2 * unit * SYSTEMATIC_PX, rel=0.2)
+        assert judged(seen((0, 0)), *grids).displacement == replace(native[400], native_pixel=20.0)
+    else:
+        assert native[400].noise == pytest.approx(unit * SYSTEMATIC_PX, rel=0.2)
+    assert native[800].noise == pytest.approx(unit * SYSTEMATIC_PX, rel=0.2)
+
+
 def test_a_shift_by_the_georeference_is_no_displacement() -> None:
     target = replace(REFERENCE, transform=GRID @ Affine.translation(-30, 20))
     assert judged(seen((30, -20)), target=target).decision is Decision.REGISTERED
