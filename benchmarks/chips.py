@@ -3,14 +3,14 @@
 python -m benchmarks.chips [--data ../shared/data/native10m] [--sides 64 96 ...] [--pairs 24] [--weights sentinel2]
 
 Random chips of two months of one place, and of a scene and itself. The second image is moved by a fraction of a pixel,
-resampled once (Lanczos-4). For a scene and itself the truth is exact. Months are off by up to a pixel; their truth adds
-the offsets that :mod:`benchmarks.months` measured on whole images, which are right to about 0.1 px.
+resampled once (Lanczos-4). For a scene and itself the truth is exact. Months are off by up to a pixel, and not by the
+same amount everywhere: they are compared with phase correlation of the same chips, which is independent of LoFTR.
 """
 
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from benchmarks.baselines import phase_shift
 from benchmarks.environment import environment
-from benchmarks.months import DEFAULT_JSON as MONTHS_JSON
 from benchmarks.tables import row
 from benchmarks.warps import DEFAULT_DATA, MONTHS
 from s2match.core.grid import Grid
@@ -27,6 +27,7 @@ from s2match.core.raster import Raster
 from s2match.io.reader import read_raster
 from s2match.loftr.checkpoints import load_network
 from s2match.loftr.matcher import LoftrMatcher
+from s2match.matching.greyscale import prepare
 from s2match.matching.single_pass import match_rasters
 from s2match.registration.evidence import common_ground
 from s2match.registration.fit import fit
@@ -51,7 +52,7 @@ class Chip:
     Attributes:
         reference: The chip of the reference.
         target: The chip of the target, in the same place.
-        shift_px: (2,) true shift (x, y) of the target.
+        shift_px: (2,) true shift (x, y) of the target, or that of phase correlation.
     """
 
     reference: Raster
@@ -68,7 +69,7 @@ class Outcome:
         side_px: Side of the chips.
         refined: Whether matches were refined.
         pairs: Number of pairs.
-        errors_px: Error of the model at the centre, for each registered pair.
+        errors_px: Distance of the model from the true shift at the centre, for each registered pair.
     """
 
     kind: str
@@ -85,22 +86,26 @@ def moved(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT))
 
 
-def month_chips(scenes: dict[str, Raster], offsets: dict[str, NDArray[np.float64]], side: int) -> Iterator[Chip]:
-    """Random chips of random pairs of months, without end."""
-    rng, names = np.random.default_rng(side), sorted(scenes)
+def month_chips(months: list[Raster], side: int) -> Iterator[Chip]:
+    """Random chips of random pairs of months, without end; those without nodata."""
+    rng = np.random.default_rng(side)
     while True:
-        first, second = rng.choice(names, 2, replace=False)
-        truth = offsets[second] - offsets[first] + MOVED_PX
-        yield _chip(scenes[first], moved(scenes[second].image), truth, side, rng)
+        first, second = (months[index] for index in rng.choice(len(months), 2, replace=False))
+        chip = _chip(first, moved(second.image), np.array(MOVED_PX), side, rng)
+        if chip.reference.valid.all():
+            images = prepare(chip.reference), prepare(chip.target)
+            yield replace(chip, shift_px=np.array(phase_shift(*images)))
 
 
 def scene_chips(scenes: list[Raster], side: int) -> Iterator[Chip]:
-    """Random chips of one scene after the other, without end; scenes that are too small are left out."""
+    """Random chips of one scene after the other, without end; those without nodata, of scenes that are large enough."""
     rng = np.random.default_rng(side)
     large = [scene for scene in scenes if min(scene.size) >= side + 2 * _EDGE_PX]
     while True:
         for scene in large:
-            yield _chip(scene, moved(scene.image), np.array(MOVED_PX), side, rng)
+            chip = _chip(scene, moved(scene.image), np.array(MOVED_PX), side, rng)
+            if chip.reference.valid.all():
+                yield chip
 
 
 def _chip(
@@ -169,13 +174,11 @@ def main() -> None:
     scenes = {path.stem: read_raster(path) for path in sorted(arguments.data.glob("*.png"))}
     if not scenes:
         parser.error(f"the images are not there: {arguments.data}")
-    months = {name[-3:]: scenes.pop(name) for name in [*scenes] if Path(f"{name}.png").match(MONTHS)}
-    by_month = json.loads(MONTHS_JSON.read_text())
-    offsets = dict(zip(by_month["months"], map(np.array, by_month["found"][0]["offset_px"]), strict=True))
+    months = [scenes.pop(name) for name in [*scenes] if Path(f"{name}.png").match(MONTHS)]
     matcher = LoftrMatcher(load_network(arguments.weights), pick_device("auto"))
     outcomes = []
     for side in arguments.sides:
-        endless = {"months": month_chips(months, offsets, side), "one scene": scene_chips([*scenes.values()], side)}
+        endless = {"months": month_chips(months, side), "one scene": scene_chips([*scenes.values()], side)}
         for kind, chips in endless.items():
             some = [next(chips) for _ in range(arguments.pairs)]
             outcomes += [measure(matcher, kind, some, refine) for refine in (True, False)]

@@ -13,6 +13,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks.accuracy import DEFAULT_JSON
+from benchmarks.chips import DEFAULT_JSON as CHIPS_JSON
+from benchmarks.chips import Outcome as ChipOutcome
+from benchmarks.chips import table as chips_table
 from benchmarks.correction import DEFAULT_JSON as CORRECTION_JSON
 from benchmarks.correction import Rates
 from benchmarks.correction import table as correction_table
@@ -117,6 +120,11 @@ def correction_tables() -> str:
     return correction_table([Rates(**rates) for rates in json.loads(CORRECTION_JSON.read_text())["rates"]])
 
 
+def chips_tables() -> str:
+    """Markdown table of small images with a known movement, as last measured."""
+    return chips_table([ChipOutcome(**outcome) for outcome in json.loads(CHIPS_JSON.read_text())["chips"]])
+
+
 def _outcomes() -> list[Outcome]:
     return [Outcome(**outcome) for outcome in json.loads(REGISTRATION_JSON.read_text())["outcomes"]]
 
@@ -145,6 +153,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "native": native_tables,
     "registration": registration_tables,
     "months": months_tables,
+    "chips": chips_tables,
     "correction": correction_tables,
 }
 

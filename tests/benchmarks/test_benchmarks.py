@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import GRID, REAL, make_raster, texture
 
-from benchmarks import correction, months, registration, warps
+from benchmarks import chips, correction, months, registration, warps
 from benchmarks.accuracy import DEFAULT_JSON, OFFSETS, identity, measure, phase_correlation, sift
 from benchmarks.deformations import Deformation, deformations, deformed, field
 from benchmarks.pairs import date_pairs
@@ -231,6 +231,22 @@ def test_refined_matches_recover_a_known_field_of_the_sample() -> None:
     assert "| field 0.3 to 2 px |" in registration.table([before, outcome])
     counted = registration.overview([before, outcome])
     assert "| identity | – | 0 of 1 |" in counted and "| LoFTR, refined | 1 of 1 | 1 of 1 |" in counted
+
+
+def test_chips_are_moved_by_what_they_say() -> None:
+    """The target shows the ground of the reference at the true shift."""
+    side, scene = 80, make_raster(texture(200, 180, seed=2, detail_px=3))
+    endless = chips.scene_chips([scene, make_raster(texture(60, 60))], side)
+    for chip in (next(endless), next(endless)):
+        assert chip.reference.size == chip.target.size == (side, side)
+        grey, other = (raster.image[..., 0].astype(float)[4:-4, 4:-4] for raster in (chip.reference, chip.target))
+        down, right = np.gradient(grey)
+        slopes = np.stack([right.ravel(), down.ravel()], axis=1)
+        shift_px = np.linalg.lstsq(slopes, (grey - other).ravel(), rcond=None)[0]
+        assert np.abs(shift_px - chip.shift_px).max() < 0.1
+    outcome = chips.Outcome("one scene", side, True, 2, [0.02, 0.04])
+    shown = chips.table([outcome, replace(outcome, refined=False, errors_px=[])])
+    assert "| one scene | 80 px | 2 of 2 | 0.03 px | 0.04 px | 0 of 2 | – | – |" in shown
 
 
 def test_months_are_explained_by_one_offset_each() -> None:
