@@ -123,7 +123,7 @@ def chance_fits(matcher: LoftrMatcher, pair: tuple[Raster, Raster], settings: Se
             int(inliers.sum()),
             count_patches(matches, inliers),
             weight,
-            0.0 if best is None else weight / max(ground.cells(best.apply), 1.0),
+            0.0 if best is None else weight / max(ground.cells(best.apply, matches.origin.network_scale), 1.0),
         )
     return fits
 

@@ -81,16 +81,17 @@ class CommonGround:
     valid: NDArray[np.bool_]
     target_valid: NDArray[np.bool_]
 
-    def cells(self, apply: PointMap) -> float:
-        """Number of cells of 8 × 8 px of the reference that are valid in both images.
+    def cells(self, apply: PointMap, network_scale: int = 1) -> float:
+        """Number of the network's cells of 8 × 8 px of the reference that are valid in both images.
 
         Args:
             apply: Maps (N, 2) reference pixels (x, y) to target pixels, GDAL frame.
+            network_scale: Factor by which the images were enlarged for the network.
         """
         columns, rows = (min(math.ceil(side / CELL_PX), _SAMPLES) for side in self.size)
         xy = grid_points((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows) * self.size
         common = valid_at(self.valid, xy, self.size) & valid_at(self.target_valid, apply(xy), self.target_size)
-        return float(common.mean()) * math.prod(self.size) / CELL_PX**2
+        return float(common.mean()) * math.prod(self.size) * (network_scale / CELL_PX) ** 2
 
 
 def common_ground(reference: HasGrid, target: HasGrid, previews: tuple[Raster, Raster] | None = None) -> CommonGround:
@@ -163,7 +164,7 @@ def evidence_weight(matches: Matches, inliers: NDArray[np.bool_]) -> float:
 
 def _outweighs_clusters(ground: CommonGround, matches: Matches, registration: Registration) -> bool:
     """Whether inliers have more weight than any cluster of wrong matches, and cover enough of the common ground."""
-    cells = ground.cells(registration.apply) * matches.origin.network_scale**2
+    cells = ground.cells(registration.apply, matches.origin.network_scale)
     least = max(SMALL_WEIGHT, SMALL_FRACTION * cells)
     return evidence_weight(matches, registration.inliers) >= least
 
