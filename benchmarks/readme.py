@@ -33,6 +33,9 @@ from benchmarks.registration import Outcome, correlated, overview
 from benchmarks.registration import table as registration_table
 from benchmarks.speed_tables import table
 from benchmarks.tables import offsets_of, per_pair, totals
+from benchmarks.warps import DEFAULT_JSON as WARPS_JSON
+from benchmarks.warps import Row
+from benchmarks.warps import table as warps_table
 from s2match.outputs.figures.saving import save_figure
 from s2match.util.atomic_write import atomic_write
 
@@ -125,6 +128,11 @@ def chips_tables() -> str:
     return chips_table([ChipOutcome(**outcome) for outcome in json.loads(CHIPS_JSON.read_text())["chips"]])
 
 
+def warps_tables() -> str:
+    """Markdown table of known turns and scales, as last measured."""
+    return warps_table([Row(**one) for one in json.loads(WARPS_JSON.read_text())["warps"]])
+
+
 def _outcomes() -> list[Outcome]:
     return [Outcome(**outcome) for outcome in json.loads(REGISTRATION_JSON.read_text())["outcomes"]]
 
@@ -154,6 +162,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "registration": registration_tables,
     "months": months_tables,
     "chips": chips_tables,
+    "warps": warps_tables,
     "correction": correction_tables,
 }
 
