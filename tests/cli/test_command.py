@@ -60,7 +60,10 @@ def test_no_argument_on_a_fresh_machine(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("real", [pytest.param(True, marks=pytest.mark.real), False])
 def test_the_mission_s_command_as_written(tmp_path: Path, real: bool) -> None:
-    """All five options, ``outdoor`` from kornia's cache (random tensors here), in ./dataset: real pair and sample."""
+    """All five options, ``outdoor`` from kornia's cache (random tensors here), in ./dataset: real pair and sample.
+
+    The real images have 1024 px a side and are not enlarged.
+    """
     (tmp_path / "dataset").symlink_to(REAL / "ukraine" if real else ROOT / "dataset")
     checkpoints = tmp_path / "torch" / "hub" / "checkpoints"
     checkpoints.mkdir(parents=True)
@@ -77,7 +80,8 @@ def test_the_mission_s_command_as_written(tmp_path: Path, real: bool) -> None:
         ("T36UYA_20160502T", "T36UXA_20180820T") if real else ("SYNTHETIC-B_20240510T", "SYNTHETIC-B_2022")
     )
     assert lines[0].startswith("verdict       not enough evidence")
-    assert lines[1].startswith(f"reference     {reference}") and "1098 x 1098 px of 10" in lines[1]
+    size = "1024 x 1024 px of 107" if real else "1098 x 1098 px of 10 m"
+    assert lines[1].startswith(f"reference     {reference}") and size in lines[1]
     assert lines[2].startswith(f"target        {target}")
     assert "weights       outdoor on" in lines[3]
     assert (tmp_path / "result.png").stat().st_size > 100_000
