@@ -79,8 +79,11 @@ class Matches:
             the median of the others. None without a fit.
         similarity: (N,) orientation correlation at the match, up to 1 (:mod:`s2match.matching.subpixel`). None where
             the matches were not refined.
-        correlated: (N,) whether a match was added by orientation correlation alone (:mod:`s2match.matching.densify`).
-            None if none was sought.
+        correlated: (N,) whether a match was added by correlation alone (:func:`s2match.matching.subpixel.fill`). None
+            if none was sought.
+        covariance_px2: (N, 2, 2) covariance of ``xy1`` for its ``xy0``, rows and columns (x, y), in square pixels of
+            the target. It contains the errors of the match alone, not those that neighbours or all matches of a pair
+            share. None where the matches were not refined.
     """
 
     xy0: NDArray[np.float64]
@@ -90,6 +93,7 @@ class Matches:
     raw_residual_px: NDArray[np.float64] | None = None
     similarity: NDArray[np.float64] | None = None
     correlated: NDArray[np.bool_] | None = None
+    covariance_px2: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         """Number of matches."""
@@ -102,14 +106,19 @@ class Matches:
 
     def subset(self, chosen: NDArray[np.bool_]) -> "Matches":
         """The matches that an (N,) mask selects."""
+        return self.take(np.flatnonzero(chosen))
+
+    def take(self, indices: NDArray[np.intp]) -> "Matches":
+        """The matches of (M,) indices, in their order."""
         return Matches(
-            self.xy0[chosen],
-            self.xy1[chosen],
-            self.confidence[chosen],
+            self.xy0[indices],
+            self.xy1[indices],
+            self.confidence[indices],
             self.origin,
-            None if self.raw_residual_px is None else self.raw_residual_px[chosen],
-            None if self.similarity is None else self.similarity[chosen],
-            None if self.correlated is None else self.correlated[chosen],
+            None if self.raw_residual_px is None else self.raw_residual_px[indices],
+            None if self.similarity is None else self.similarity[indices],
+            None if self.correlated is None else self.correlated[indices],
+            None if self.covariance_px2 is None else self.covariance_px2[indices],
         )
 
     def above(self, confidence: float) -> "Matches":
@@ -128,7 +137,7 @@ class Matches:
         """All matches of several parts, which must have the same origin; at least one part.
 
         Raises:
-            ValueError: Only some parts have :attr:`raw_residual_px` or :attr:`similarity`.
+            ValueError: Only some parts have :attr:`raw_residual_px`, :attr:`similarity` or :attr:`covariance_px2`.
         """
         return cls(
             np.concatenate([part.xy0 for part in parts]),
@@ -140,6 +149,7 @@ class Matches:
             None
             if all(part.correlated is None for part in parts)
             else np.concatenate([part.is_correlated for part in parts]),
+            _concatenate([part.covariance_px2 for part in parts if len(part)]),
         )
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from s2match.core.matches import GreyImage, Matches
 from s2match.core.window import Window
 from s2match.matching.thinning import thin, thin_mask
 from s2match.registration.estimators import best_model
-from s2match.registration.evidence import failure_of
+from s2match.registration.evidence import CommonGround, failure_of
 from s2match.registration.options import FitOptions
 from s2match.settings import Settings
 from s2match.util.threads import limit_threads
@@ -44,7 +44,8 @@ def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: R
     """Thin the matches of a pass and, if the settings require it, refine and densify them.
 
     Refined matches are measured again on the pixels (:func:`s2match.matching.subpixel.refine`). Where no match is left,
-    points are searched for by orientation correlation alone (:func:`s2match.matching.densify.fill`).
+    points are added by correlation alone (:func:`s2match.matching.subpixel.fill`), if the matches are evidence that the
+    images show the same place.
 
     Args:
         matches: Matches of the pass, in pixels of its two images, GDAL frame.
@@ -65,30 +66,55 @@ def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: R
     if not settings.refine:
         return thinned
     # PyTorch takes a second to import: not before the images are being read
-    from s2match.matching.densify import fill
-    from s2match.matching.orientation_correlation import pixels
-    from s2match.matching.subpixel import refine
+    from s2match.matching.displacement import align
+    from s2match.matching.subpixel import fill, refine
 
-    measured = _linear_of(thinned, settings.fit_options)
-    linear = region.linear if measured is None else measured
-    prepared = pixels(images[0]), pixels(images[1])
-    refined = _on_valid(refine(thinned, *prepared, linear), images)
+    start = _start(thinned, images, region, settings.fit_options)
+    if start is None:
+        return replace(
+            thinned.subset(np.zeros(len(thinned), np.bool_)), similarity=np.empty(0), covariance_px2=np.empty((0, 2, 2))
+        )
+    aligned = align(images, start.matrix)
+    refined = _on_valid(refine(thinned, images, aligned), images)
     _LOG.debug("%d of %d matches refined", len(refined), len(thinned))
     room = most - len(refined)
-    if measured is None or room < 1:
+    if not start.significant or room < 1:
         return refined
     occupied = np.concatenate([refined.xy0, matches.xy0[~kept]])
-    added = _on_valid(fill(refined, occupied, prepared, measured, core), images)
+    added = _on_valid(fill(refined, occupied, images[0].valid, aligned, core), images)
     _LOG.debug("%d matches added by correlation", min(len(added), room))
     return Matches.concatenate([refined, thin(added, room)])
+
+
+@dataclass(frozen=True)
+class _Start:
+    """An affine map within a few pixels of the truth.
+
+    Attributes:
+        matrix: 3×3, from reference to target pixels.
+        significant: Whether it is the model of significant inliers.
+    """
+
+    matrix: NDArray[np.float64]
+    significant: bool
+
+
+def _start(matches: Matches, images: tuple[GreyImage, GreyImage], region: Region, options: FitOptions) -> _Start | None:
+    """The affine fit, or the median shift if the fit is rejected; None without matches."""
+    if len(matches) == 0:
+        return None
+    affine = best_model(matches, options.using("affine").with_min_threshold(_ROUGH_PX))
+    width, height = images[0].valid.shape[::-1]
+    target_width, target_height = images[1].valid.shape[::-1]
+    ground = CommonGround((width, height), (target_width, target_height), images[0].valid, images[1].valid)
+    if affine is not None and failure_of(matches, affine, ground) is None:
+        return _Start(affine.matrix, True)
+    matrix = np.eye(3)
+    matrix[:2, :2] = region.linear
+    matrix[:2, 2] = np.median(matches.xy1 - matches.xy0 @ region.linear.T, axis=0)
+    return _Start(matrix, False)
 
 
 def _on_valid(matches: Matches, images: tuple[GreyImage, GreyImage]) -> Matches:
     """Matches on valid pixels of both images; refinement can move points to invalid pixels."""
     return matches.subset(images[0].valid_at(matches.xy0) & images[1].valid_at(matches.xy1))
-
-
-def _linear_of(matches: Matches, options: FitOptions) -> NDArray[np.float64] | None:
-    """2×2, steps (x, y) in the reference to steps in the target by an affine fit; None if the fit is rejected."""
-    affine = best_model(matches, options.using("affine").with_min_threshold(_ROUGH_PX))
-    return None if affine is None or failure_of(matches, affine) else affine.matrix[:2, :2]

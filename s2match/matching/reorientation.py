@@ -138,4 +138,10 @@ def map_target(matches: Matches, matrix: NDArray[np.float64]) -> Matches:
     """Matches with the points of the target mapped by a 3×3 affine map, and their lengths in target pixels scaled."""
     scale = math.sqrt(abs(np.linalg.det(matrix[:2, :2])))
     residual_px = None if matches.raw_residual_px is None else matches.raw_residual_px * scale
-    return replace(matches, xy1=apply_matrix(matrix, matches.xy1), raw_residual_px=residual_px)
+    linear, covariance = matrix[:2, :2], matches.covariance_px2
+    return replace(
+        matches,
+        xy1=apply_matrix(matrix, matches.xy1),
+        raw_residual_px=residual_px,
+        covariance_px2=None if covariance is None else linear @ covariance @ linear.T,
+    )

@@ -1,73 +1,137 @@
-"""Sub-pixel refinement of matches by orientation correlation.
+"""Sub-pixel refinement of matches by correlation, and tie points where the network has none.
 
 The network's points are accurate to within a pixel. Those of the reference lie on a grid of 8 px, and the remaining
-errors in the target are shared by neighbours, so that they do not average out. Here the two images are correlated
-around each match, see :mod:`s2match.matching.orientation_correlation`.
+errors in the target are shared by neighbours, so that they do not average out. Here both images are aligned
+(:mod:`s2match.matching.displacement`), and the shift that is left is measured in a window around each match. Where no
+match is left, as under haze and between seasons, points on a grid are measured in the same way.
 """
 
 from dataclasses import replace
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from s2match.core.matches import GreyImage, Matches
-from s2match.matching.orientation_correlation import BLUR_PX, Pixels, in_blocks, settle, template
+from s2match.core.window import Window
+from s2match.matching.cell_correlation import CELL_PX, distinct_shifts
+from s2match.matching.displacement import SIGMAS, Aligned
 
-# Side of the squares that are compared; their Hann window leaves half of it effective.
-SIDE_PX = 64
+# Spacing of the points that are added, and their distance from others.
+STEP_PX = 32
 
 # A point of the reference moves by at most this to the most structured pixel near it: less than half a cell, so that no
-# two points meet. Structure is measured over the second number.
-_MOVE_PX, _STRUCTURE_PX = 3, 9
+# two points meet. Structure is measured over the second number, in an image blurred by the third.
+_MOVE_PX, _STRUCTURE_PX, _BLUR_PX = 3, 9, 0.6
 
-# Search radius of the first round, and the furthest that a refined point may lie from the match.
-_RADIUS_PX, _FURTHEST_PX = 2, 2.0
+# The furthest that a refined point may lie from the match.
+_FURTHEST_PX = 2.0
 
-# Least correlation of a refined point.
-_LEAST_SIMILARITY = 0.15
+# Least prominence of the peak of a refined match, which the network has found, too, and of an added point.
+_LEAST_PROMINENCE, _ADDED_PROMINENCE = 2.0, 3.0
 
-# Squares that are compared at once: a few megabytes.
-_BLOCK = 256
+# Confidence of added points: benchmarks/registration.py counts those within 1.5 px of the truth.
+CONFIDENCE = 0.99
+
+# Standard deviation of errors that the scatter within a window does not show, such as those of shadows. With it, the
+# normalised squared errors of the known movements of benchmarks/registration.py have a mean of 2.
+_LEAST_DEVIATION_PX = 0.045
 
 
-def refine(matches: Matches, reference: Pixels, target: Pixels, linear: NDArray[np.float64]) -> Matches:
-    """Refined matches, of those that refinement improves.
+def refine(matches: Matches, images: tuple[GreyImage, GreyImage], aligned: Aligned) -> Matches:
+    """Refined matches, of those that the correlation confirms.
 
-    Points of the reference move to the most structured pixel centre near them, where the reference needs no resampling;
-    points of the target to the peak of the correlation. A match is kept if its correlation grew, its peak lies within
-    2 px, and the correlation is not too low.
+    Points of the reference move to the most structured pixel centre near them; points of the target to where the
+    correlation puts them. A match is kept if the peak of its correlation is distinct and lies within 2 px of the match.
 
     Args:
-        matches: Matches of the two images, within about 2 px of the truth, GDAL frame.
-        reference: Image of ``xy0``.
-        target: Image of ``xy1``.
-        linear: 2×2, steps (x, y) in the reference to steps in the target.
+        matches: Matches of the two images, GDAL frame.
+        images: Reference and target.
+        aligned: The two images, aligned.
 
     Returns:
-        The matches that improved, with their ``similarity``.
+        The matches that are kept, with ``similarity`` and ``covariance_px2``.
     """
-    if len(matches) == 0:
-        return replace(matches, similarity=np.zeros(0))
-    xy0 = _at_structure(matches.xy0, reference.image)
-    starts = matches.xy1 + (xy0 - matches.xy0) @ linear.T
-    steps = torch.from_numpy(linear).float()
+    xy0 = _at_structure(matches.xy0, images[0]) if len(matches) else matches.xy0
+    predicted = matches.xy1 + (xy0 - matches.xy0) @ aligned.linear.T
+    xy1, chosen, similarity, covariance = _measure(aligned, xy0, _LEAST_PROMINENCE)
+    near = np.linalg.norm(xy1 - predicted[chosen], axis=1) <= _FURTHEST_PX
+    kept = matches.take(chosen[near])
+    return replace(
+        kept, xy0=xy0[chosen[near]], xy1=xy1[near], similarity=similarity[near], covariance_px2=covariance[near]
+    )
 
-    def measure(points: Tensor, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        settled = settle(template(reference, points, SIDE_PX), target, start, steps, _RADIUS_PX)
-        near = (settled.xy1 - start).norm(dim=1) <= _FURTHEST_PX
-        better = (settled.after >= settled.before) & (settled.after >= _LEAST_SIMILARITY)
-        return settled.xy1, settled.after.double(), (settled.converged & near & better).double()
 
-    xy1, similarity, kept = in_blocks(measure, xy0, starts, _BLOCK)
-    return replace(matches, xy0=xy0, xy1=xy1, similarity=similarity).subset(kept > 0)
+def fill(
+    matches: Matches, occupied: NDArray[np.float64], valid: NDArray[np.bool_], aligned: Aligned, core: Window
+) -> Matches:
+    """Tie points on a grid of :data:`STEP_PX`, where there is no occupied point within that distance.
+
+    Args:
+        matches: Refined matches of the two images.
+        occupied: (M, 2) points (x, y) of the reference near which no point is added.
+        valid: H×W valid pixels of the reference.
+        aligned: The two images, aligned.
+        core: Part of the reference in which points are added.
+
+    Returns:
+        The added points alone, ``correlated``, with confidence :data:`CONFIDENCE`. None are added if the confidence
+        threshold is higher.
+    """
+    xy0 = _free_points(occupied, valid, core)
+    if matches.origin.confidence >= CONFIDENCE:
+        xy0 = xy0[:0]
+    xy1, chosen, similarity, covariance = _measure(aligned, xy0, _ADDED_PROMINENCE)
+    count, raw = len(chosen), matches.raw_residual_px
+    return Matches(
+        xy0[chosen],
+        xy1,
+        np.full(count, CONFIDENCE),
+        matches.origin,
+        None if raw is None else np.full(count, np.median(raw) if len(raw) else 0.0),
+        similarity,
+        np.ones(count, np.bool_),
+        covariance,
+    )
+
+
+def _measure(
+    aligned: Aligned, xy0: NDArray[np.float64], least_prominence: float
+) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
+    """Points of the target for points (N, 2) of the reference, where a peak is distinct.
+
+    Returns:
+        (M, 2) points of the target, (M,) indices of the points of the reference, in ascending order, (M,) correlation,
+        and (M, 2, 2) covariance in the target.
+    """
+    cells = np.clip((xy0[:, ::-1] / CELL_PX).astype(np.intp), 0, np.array(aligned.products.shape) - 1)
+    shifts = distinct_shifts(aligned.products, np.unique(cells, axis=0), SIGMAS, least_prominence)
+    row_of = np.full(aligned.products.shape, -1)
+    row_of[tuple(shifts.cells.T)] = np.arange(len(shifts))
+    row = row_of[tuple(cells.T)]
+    chosen = np.flatnonzero(row >= 0)
+    row = row[chosen]
+    xy1 = aligned.map_points(xy0[chosen]) + shifts.shift_px[row] @ aligned.linear.T
+    covariance = shifts.covariance_px2[row] + _LEAST_DEVIATION_PX**2 * np.eye(2)
+    return xy1, chosen, shifts.correlation[row], aligned.linear @ covariance @ aligned.linear.T
+
+
+def _free_points(occupied: NDArray[np.float64], valid: NDArray[np.bool_], core: Window) -> NDArray[np.float64]:
+    """(N, 2) centres (x, y) of valid pixels on a grid over the core, at least STEP_PX from (M, 2) occupied points."""
+    free = np.ones(valid.shape, np.uint8)
+    column, row = np.clip(np.floor(occupied).astype(int), 0, np.array(valid.shape[::-1]) - 1).T
+    free[row, column] = 0
+    columns = np.arange(core.x + STEP_PX // 2, core.x + core.width, STEP_PX)
+    rows = np.arange(core.y + STEP_PX // 2, core.y + core.height, STEP_PX)
+    across, down = (axis.ravel() for axis in np.meshgrid(columns, rows))
+    far = cv2.distanceTransform(free, cv2.DIST_C, cv2.DIST_MASK_3)[down, across] >= STEP_PX
+    kept = far & valid[down, across]
+    return np.stack([across[kept], down[kept]], axis=1) + 0.5
 
 
 def _at_structure(xy: NDArray[np.float64], image: GreyImage) -> NDArray[np.float64]:
     """(N, 2) valid pixel centres near points (N, 2) with the largest minimum eigenvalue of the structure tensor."""
-    corner = cv2.cornerMinEigenVal(cv2.GaussianBlur(image.grey, (0, 0), BLUR_PX), _STRUCTURE_PX)
+    corner = cv2.cornerMinEigenVal(cv2.GaussianBlur(image.grey, (0, 0), _BLUR_PX), _STRUCTURE_PX)
     corner[~image.valid] = -1
     steps = np.arange(-_MOVE_PX, _MOVE_PX + 1)
     height, width = corner.shape

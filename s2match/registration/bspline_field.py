@@ -29,6 +29,14 @@ _DECAY = 2.0
 # depart by pixels from the affine map that it starts from.
 _CUTOFFS = (8.0, 5.0, 3.0, 2.0, 2.0)
 
+# Weights of the bending penalty that :func:`fit_by_evidence` compares, and the cutoffs of Tukey's biweight in each of
+# its iterations, in robust standard deviations.
+_EVIDENCE_SMOOTHNESS = (1e-1, 1e0, 1e1, 1e2, 1e3, 1e5)
+_EVIDENCE_CUTOFFS = (6.0, 4.0, 3.0, 3.0)
+
+# Median length of a 2-vector of normal errors with standard deviation 1, and the least standard deviation.
+_MEDIAN_LENGTH, _LEAST_DEVIATION_PX = 1.177, 0.05
+
 # Penalty of the affine part, which keeps it where no matches determine it, relative to the weight of one square.
 _AFFINE_PENALTY = 1e-6
 
@@ -130,21 +138,31 @@ def evaluate_spline(coefficients: NDArray[np.float64], grid_xy: NDArray[np.float
     return values
 
 
+@dataclass(frozen=True)
+class Observations:
+    """Points that a field is fitted to, with outliers.
+
+    Attributes:
+        xy0: (N, 2) reference pixels, at least one.
+        xy1: (N, 2) target pixels.
+        weights: (N,) inverse variance of each point along an axis, px⁻²; None: all count alike.
+    """
+
+    xy0: NDArray[np.float64]
+    xy1: NDArray[np.float64]
+    weights: NDArray[np.float64] | None = None
+
+
 def fit_fields(
-    xy0: NDArray[np.float64],
-    xy1: NDArray[np.float64],
-    start: NDArray[np.float64],
-    threshold_px: float,
-    smoothness: Sequence[float],
+    points: Observations, start: NDArray[np.float64], threshold_px: float, smoothness: Sequence[float]
 ) -> list[Field]:
-    """Fit fields of different smoothness to points that contain outliers.
+    """Fit fields of different smoothness.
 
     Iteratively reweighted, penalised least squares. The weights are Tukey's biweight of the distance from the field,
     whose cutoff decreases (graduated non-convexity, Blake and Zisserman, "Visual Reconstruction", 1987).
 
     Args:
-        xy0: (N, 2) reference pixels, at least one.
-        xy1: (N, 2) target pixels.
+        points: The points; of their weights only the ratios count.
         start: 3×3 affine map that most inliers are close to.
         threshold_px: Largest distance of an inlier from the field, target pixels.
         smoothness: Weight of the bending penalty of each field, relative to the points in one square between control
@@ -153,24 +171,101 @@ def fit_fields(
     Returns:
         A field for each smoothness.
     """
+    xy0 = points.xy0
+    lattice = _lattice_over(xy0)
+    squares = _squares(lattice.grid_xy(xy0), lattice.rows, lattice.columns)
+    displacement = points.xy1 - (xy0 @ start[:2, :2].T + start[:2, 2])
+    relative = np.ones(len(xy0)) if points.weights is None else points.weights / points.weights.mean()
+    rough, fields = _roughness(lattice.rows, lattice.columns), []
+    for penalty in (each * len(xy0) / len(squares) for each in smoothness):
+        parameters = _fit_reweighted(squares, relative, displacement, penalty * rough, threshold_px)
+        fields.append(_as_field(lattice, start, parameters, penalty))
+    return fields
+
+
+def fit_by_evidence(points: Observations, start: NDArray[np.float64]) -> Field:
+    """Fit the field whose smoothness has the largest evidence.
+
+    The evidence is the restricted marginal likelihood of the smoothness (Wood, "Fast stable restricted maximum
+    likelihood", JRSS B 2011). It does not depend on held-out points, and takes no time. Outliers are left out by
+    Tukey's biweight of the distance from the field, whose cutoff follows the median distance.
+
+    Args:
+        points: The points, with weights.
+        start: 3×3 affine map that most inliers are close to.
+    """
+    xy0, weights = points.xy0, points.weights
+    assert weights is not None, "the evidence compares errors with their variances"
+    lattice = _lattice_over(xy0)
+    squares = _squares(lattice.grid_xy(xy0), lattice.rows, lattice.columns)
+    displacement = points.xy1 - (xy0 @ start[:2, :2].T + start[:2, 2])
+    rough = _roughness(lattice.rows, lattice.columns)
+    fits = [(_evidence_fit(squares, weights, displacement, each * rough), each) for each in _EVIDENCE_SMOOTHNESS]
+    (parameters, _), penalty = max(fits, key=lambda fit: fit[0][1])
+    return _as_field(lattice, start, parameters, penalty)
+
+
+def _evidence_fit(
+    squares: "list[_Square]",
+    weights: NDArray[np.float64],
+    displacement: NDArray[np.float64],
+    rough: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], float]:
+    """(K, 2) parameters of the field that fits displacements (N, 2) robustly, and its evidence."""
+    robust = weights
+    for cutoff in (*_EVIDENCE_CUTOFFS, None):
+        normal, right = _normal_equations(squares, robust, displacement, len(rough))
+        parameters = np.asarray(np.linalg.solve(rough + normal, right), np.float64)
+        square = np.square(displacement - _evaluate(squares, parameters, len(displacement))).sum(axis=1)
+        if cutoff is not None:
+            deviation = max(float(np.sqrt(np.median(square))) / _MEDIAN_LENGTH, _LEAST_DEVIATION_PX)
+            robust = weights * np.clip(1 - square / (cutoff * deviation) ** 2, 0, None) ** 2
+    misfit = float((robust * square).sum() + np.einsum("kd,kl,ld->", parameters, rough, parameters))
+    # two axes
+    ratio = np.linalg.slogdet(rough)[1] - np.linalg.slogdet(rough + normal)[1]
+    return parameters, float(ratio - misfit / 2)
+
+
+@dataclass(frozen=True)
+class _Lattice:
+    """The control points of a field.
+
+    Attributes:
+        origin_px: (2,) control point (0, 0), as (x, y) in reference pixels.
+        spacing_px: Their spacing.
+        rows: Their number down.
+        columns: Their number across.
+    """
+
+    origin_px: NDArray[np.float64]
+    spacing_px: float
+    rows: int
+    columns: int
+
+    def grid_xy(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, 2) positions (column, row) in the grid of control points."""
+        return np.asarray((xy - self.origin_px) / self.spacing_px)
+
+
+def _lattice_over(xy: NDArray[np.float64]) -> _Lattice:
+    """The control points of a field over points (N, 2)."""
     # a margin, so that rounding does not put the outermost matches on either side of an edge
-    margin = _ROUNDING * float(np.ptp(xy0, axis=0).max())
-    low, extent = xy0.min(axis=0) - margin, np.ptp(xy0, axis=0) + 2 * margin
+    margin = _ROUNDING * float(np.ptp(xy, axis=0).max())
+    low, extent = xy.min(axis=0) - margin, np.ptp(xy, axis=0) + 2 * margin
     spacing_px = max(float(extent.max()) / _SQUARES, _LEAST_SPACING_PX)
     columns, rows = (int(n - _ROUNDING) + _SUPPORT for n in extent / spacing_px)
-    origin = low - spacing_px
-    squares = _squares((xy0 - origin) / spacing_px, rows, columns)
-    displacement = xy1 - (xy0 @ start[:2, :2].T + start[:2, 2])
-    rough, fields = _roughness(rows, columns), []
-    for penalty in (each * len(xy0) / len(squares) for each in smoothness):
-        parameters = _fit_reweighted(squares, displacement, penalty * rough, threshold_px)
-        matrix = start.copy()
-        slopes = parameters[-_AFFINE + 1 :].T / spacing_px
-        matrix[:2, :2] += slopes
-        matrix[:2, 2] += parameters[-_AFFINE] - slopes @ origin
-        coefficients = parameters[:-_AFFINE].reshape(rows, columns, 2)
-        fields.append(Field(matrix, (float(origin[0]), float(origin[1])), spacing_px, coefficients, penalty))
-    return fields
+    return _Lattice(low - spacing_px, spacing_px, rows, columns)
+
+
+def _as_field(lattice: _Lattice, start: NDArray[np.float64], parameters: NDArray[np.float64], penalty: float) -> Field:
+    """The field of parameters (K, 2), relative to an affine map."""
+    origin, spacing_px = lattice.origin_px, lattice.spacing_px
+    matrix = start.copy()
+    slopes = parameters[-_AFFINE + 1 :].T / spacing_px
+    matrix[:2, :2] += slopes
+    matrix[:2, 2] += parameters[-_AFFINE] - slopes @ origin
+    coefficients = parameters[:-_AFFINE].reshape(lattice.rows, lattice.columns, 2)
+    return Field(matrix, (float(origin[0]), float(origin[1])), spacing_px, coefficients, penalty)
 
 
 @dataclass(frozen=True)
@@ -203,13 +298,17 @@ def _squares(grid_xy: NDArray[np.float64], rows: int, columns: int) -> list[_Squ
 
 
 def _fit_reweighted(
-    squares: list[_Square], displacement: NDArray[np.float64], rough: NDArray[np.float64], threshold_px: float
+    squares: list[_Square],
+    weights: NDArray[np.float64],
+    displacement: NDArray[np.float64],
+    rough: NDArray[np.float64],
+    threshold_px: float,
 ) -> NDArray[np.float64]:
     """(K, 2) parameters of the field that fits displacements (N, 2) by iteratively reweighted least squares."""
     residual, parameters = displacement, np.zeros((len(rough), 2))
     for cutoff in _CUTOFFS:
         weight = np.clip(1 - (residual**2).sum(axis=1) / (cutoff * threshold_px) ** 2, 0, None) ** 2
-        parameters = _solve(squares, weight, displacement, rough)
+        parameters = _solve(squares, weights * weight, displacement, rough)
         residual = displacement - _evaluate(squares, parameters, len(displacement))
     return parameters
 
@@ -251,17 +350,25 @@ def _solve(
     squares: list[_Square], weight: NDArray[np.float64], displacement: NDArray[np.float64], rough: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """(K, 2) parameters by weighted, penalised least squares of displacements (N, 2)."""
+    normal, right = _normal_equations(squares, weight, displacement, len(rough))
+    return np.asarray(np.linalg.solve(rough + normal, right))
+
+
+def _normal_equations(
+    squares: list[_Square], weight: NDArray[np.float64], displacement: NDArray[np.float64], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(K, K) normal matrix and (K, 2) right side of weighted least squares, for K = ``count`` parameters."""
     normal, right = [], []
     for square in squares:
         weighted = square.design.T * weight[square.points]
         normal.append(weighted @ square.design)
         right.append(weighted @ displacement[square.points])
-    count, parameters = len(rough), np.array([square.parameters for square in squares])
+    parameters = np.array([square.parameters for square in squares])
     # one bincount: adding to rows and columns of a matrix square by square takes longer than the products
     pairs = (parameters[:, :, None] * count + parameters[:, None]).ravel()
     summed = np.bincount(pairs, np.ravel(normal), count**2).reshape(count, count)
     sides = [np.bincount(parameters.ravel(), side, count) for side in np.array(right).reshape(-1, 2).T]
-    return np.asarray(np.linalg.solve(rough + summed, np.stack(sides, axis=1)))
+    return np.asarray(summed, np.float64), np.asarray(np.stack(sides, axis=1), np.float64)
 
 
 def _evaluate(squares: list[_Square], parameters: NDArray[np.float64], count: int) -> NDArray[np.float64]:

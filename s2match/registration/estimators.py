@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.core.matches import Matches
-from s2match.registration.bspline_field import SMOOTHNESS, Field, fit_fields
+from s2match.registration.bspline_field import SMOOTHNESS, Field, Observations, fit_fields
+from s2match.registration.least_squares import refit, weights_of
 from s2match.registration.model import Registration
 from s2match.registration.options import DEFAULT_FIT, FIELD, FitOptions
 
@@ -53,9 +54,12 @@ def best_models(matches: Matches, options: FitOptions, smoothness: Sequence[floa
     matrix = _estimate(start, matches.xy0[order], matches.xy1[order], threshold_px)
     if matrix is None or not np.isfinite(matrix).all():
         return []
+    weights = weights_of(matches)
     if model != FIELD:
+        if weights is not None:
+            matrix = refit(model, matrix, matches, weights, threshold_px)
         return [_with_residuals(model, matrix, None, matches, threshold_px)]
-    fields = fit_fields(matches.xy0, matches.xy1, matrix, threshold_px, smoothness)
+    fields = fit_fields(Observations(matches.xy0, matches.xy1, weights), matrix, threshold_px, smoothness)
     return [_with_residuals(model, field.matrix, field, matches, threshold_px) for field in fields]
 
 

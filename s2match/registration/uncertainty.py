@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.core.matches import Matches
+from s2match.registration.least_squares import derivatives, normalised
 from s2match.registration.model import Registration, apply_matrix
 from s2match.util.threads import limit_threads
 
@@ -52,38 +53,9 @@ def _matrix_leverage(
     Returns:
         (M,) variances in px², the mean of both axes, and the number of parameters for each axis.
     """
-    centre, spread = fitted.mean(axis=0), max(float(fitted.std()), 1e-9)
-    # about the centre of the points and at their scale, so that the normal matrix is well conditioned
-    matrix = registration.matrix @ np.array([[spread, 0, centre[0]], [0, spread, centre[1]], [0, 0, 1]])
-
-    def derivatives(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        return _derivatives(registration.model, matrix / matrix[2, 2], (points - centre) / spread)
-
-    design = derivatives(fitted)
+    frame, points = normalised(fitted)
+    matrix = registration.matrix @ frame
+    design = derivatives(registration.model, matrix / matrix[2, 2], points)
     covariance = np.linalg.pinv(np.einsum("nai,naj->ij", design, design))
-    design = derivatives(xy)
+    design = derivatives(registration.model, matrix / matrix[2, 2], apply_matrix(np.linalg.inv(frame), xy))
     return np.einsum("nai,ij,naj->n", design, covariance, design, optimize=True) / 2, len(covariance) / 2
-
-
-def _derivatives(model: str, matrix: NDArray[np.float64], xy: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 2, K) derivatives of a model's points by its K parameters.
-
-    Args:
-        model: A model that is a matrix.
-        matrix: 3×3, the last element 1; a homography's derivatives depend on it.
-        xy: (N, 2) points at which they are evaluated.
-    """
-    (x, y), one, zero = xy.T, np.ones(len(xy)), np.zeros(len(xy))
-    if model == "translation":
-        rows = [[one, zero], [zero, one]]
-    elif model == "similarity":
-        rows = [[one, zero, x, -y], [zero, one, y, x]]
-    else:
-        rows = [[x, y, one, zero, zero, zero], [zero, zero, zero, x, y, one]]
-    affine = np.array(rows).transpose(2, 0, 1)
-    if model != "homography":
-        return affine
-    mapped = apply_matrix(matrix, xy)
-    perspective = -mapped[:, :, None] * xy[:, None, :]
-    scale = xy @ matrix[2, :2] + 1
-    return np.concatenate([affine, perspective], axis=2) / scale[:, None, None]

@@ -18,7 +18,7 @@ from s2match.correction.pixel_map import Correction, PixelMap, require_same_foot
 from s2match.correction.resample_file import write_resampled
 from s2match.io.pair_grid import grids_of
 from s2match.io.reader import read_grid
-from s2match.registration.bspline_field import fit_fields
+from s2match.registration.bspline_field import Observations, fit_fields
 from s2match.registration.model import Registration
 
 SIZE = 360
@@ -36,7 +36,7 @@ def registration(model: str, carry: Callable[[Points], Points], size: int = SIZE
     homogeneous = np.hstack([xy, np.ones((len(xy), 1))])
     matrix = np.eye(3)
     matrix[:2] = np.linalg.lstsq(homogeneous, carry(xy), rcond=None)[0].T
-    field = fit_fields(xy, carry(xy), matrix, 5.0, (1e-6,))[0] if model == "field" else None
+    field = fit_fields(Observations(xy, carry(xy)), matrix, 5.0, (1e-6,))[0] if model == "field" else None
     return Registration(model, matrix, np.ones(len(xy), np.bool_), np.zeros(len(xy)), field=field)
 
 

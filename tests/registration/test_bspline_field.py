@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from test_fit import TRUTH
 
 from s2match.core.matches import Matches, Provenance
-from s2match.registration.bspline_field import SMOOTHNESS, fit_fields
+from s2match.registration.bspline_field import SMOOTHNESS, Observations, fit_fields
 from s2match.registration.estimators import best_model
 from s2match.registration.evidence import FitFailure
 from s2match.registration.fit import fit
@@ -177,7 +177,7 @@ def test_same_seed_same_field() -> None:
 def test_a_field_of_very_few_matches_is_affine() -> None:
     """It is the affine map that it started from."""
     xy0 = np.array([[10.0, 10.0], [10.0, 11.0], [12.0, 10.0]])
-    field = fit_fields(xy0, xy0 + [1, 2], TRUTH["translation"], 20.0, SMOOTHNESS[:1])[0]
+    field = fit_fields(Observations(xy0, xy0 + [1, 2]), TRUTH["translation"], 20.0, SMOOTHNESS[:1])[0]
     assert np.isfinite(field.apply(PLACES)).all()
     np.testing.assert_allclose(field.apply(xy0), xy0 + [1, 2], atol=0.1)
 
@@ -187,6 +187,9 @@ def test_nearly_equal_matches_make_nearly_equal_fields(seed: int) -> None:
     rng = np.random.default_rng(seed)
     xy0 = rng.uniform(0, 1000, (300, 2))
     xy1 = xy0 + rng.normal(0, 0.1, xy0.shape)
-    fields = [fit_fields(xy0 + off, xy1, np.eye(3), 1.5, (3e-3,))[0] for off in (0.0, rng.normal(0, 1e-9, xy0.shape))]
+    fields = [
+        fit_fields(Observations(xy0 + off, xy1), np.eye(3), 1.5, (3e-3,))[0]
+        for off in (0.0, rng.normal(0, 1e-9, xy0.shape))
+    ]
     assert fields[0].coefficients.shape == fields[1].coefficients.shape
     assert np.abs(fields[0].apply(xy0) - fields[1].apply(xy0)).max() < 1e-6

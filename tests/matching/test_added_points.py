@@ -8,12 +8,11 @@ from conftest import texture
 from numpy.typing import NDArray
 from test_subpixel import Image, errors, grey, refined, rough_matches, shifted, through, turned
 
-from s2match.core.matches import GreyImage, Matches, Provenance
+from s2match.core.matches import GreyImage, Matches
 from s2match.core.window import Window
-from s2match.matching import densify
-from s2match.matching.densify import CONFIDENCE, STEP_PX, fill
-from s2match.matching.orientation_correlation import pixels
+from s2match.matching.displacement import align
 from s2match.matching.postprocess import Region, postprocess
+from s2match.matching.subpixel import CONFIDENCE, STEP_PX, fill
 from s2match.settings import Settings
 
 SIDE = 400
@@ -34,8 +33,13 @@ def added(
     linear: NDArray[np.float64] = STILL,
     core: Window = WHOLE,
 ) -> Matches:
-    """Matches that densifying adds."""
-    new = fill(matches, matches.xy0, (pixels(reference), pixels(target)), linear, core)
+    """Points that are added to refined matches."""
+    start = np.eye(3)
+    start[:2, :2] = linear
+    if len(matches):
+        start[:2, 2] = np.median(matches.xy1 - matches.xy0 @ linear.T, axis=0)
+    aligned = align((reference, target), start)
+    new = fill(matches, matches.xy0, reference.valid, aligned, core)
     assert new.correlated is not None and new.correlated.all() and len(new.correlated) == len(new)
     return new
 
@@ -129,7 +133,6 @@ def test_no_points_where_all_is_occupied_or_the_confidence_threshold_is_higher()
     strict = replace(matches, origin=replace(matches.origin, confidence=0.995))
     assert len(added(matches, *pair)) > 0 and len(added(strict, *pair)) == 0
     assert len(added(matches, *pair, core=Window(70, 70, 70, 260))) == 0
-    assert len(added(matches.subset(np.zeros(len(matches), bool)), *pair)) == 0
 
 
 def test_no_points_are_predicted_from_matches_that_are_no_evidence() -> None:
@@ -157,15 +160,3 @@ def test_no_more_points_than_the_maximum() -> None:
     left = matches.subset(matches.xy0[:, 0] < 150)
     found = postprocess(left, (image, image), Region(STILL), Settings(max_points=len(left) + 28))
     assert len(found) <= len(left) + 28 and 15 < len(filled(found)) < 40
-
-
-@pytest.mark.parametrize("count", [1, 5, 300])
-def test_the_prediction_is_the_median_of_the_nearest_matches(count: int) -> None:
-    rng = np.random.default_rng(count)
-    xy0, places = rng.uniform(0, 900, (count, 2)), rng.uniform(-50, 950, (200, 2))
-    linear = np.array([[1.01, 0.02], [-0.02, 0.99]])
-    moved = xy0 @ linear.T + rng.normal(0, 3, (count, 2))
-    matches = Matches(xy0, moved, np.ones(count), Provenance("", "cpu", 0.0))
-    nearest = np.argsort(((places[:, None] - xy0) ** 2).sum(axis=2), axis=1)[:, :8]
-    offset = np.median((moved - xy0 @ linear.T)[nearest], axis=1)
-    assert np.array_equal(densify._predict_points(matches, places, linear), places @ linear.T + offset)
