@@ -57,5 +57,7 @@ def _matrix_leverage(
     matrix = registration.matrix @ frame
     design = derivatives(registration.model, matrix / matrix[2, 2], points)
     covariance = np.linalg.pinv(np.einsum("nai,naj->ij", design, design))
-    design = derivatives(registration.model, matrix / matrix[2, 2], apply_matrix(np.linalg.inv(frame), xy))
+    design = derivatives(
+        registration.model, matrix / matrix[2, 2], apply_matrix(np.asarray(np.linalg.inv(frame), np.float64), xy)
+    )
     return np.einsum("nai,ij,naj->n", design, covariance, design, optimize=True) / 2, len(covariance) / 2
