@@ -191,6 +191,7 @@ def _displacement_facts(displacement: Displacement) -> dict[str, float]:
     return {
         f"mean_{across}_{unit}": displacement.shift[0],
         f"mean_{along}_{unit}": displacement.shift[1],
+        f"mean_shift_95_{unit}": displacement.shift_error,
         f"rms_{unit}": displacement.rms,
         f"largest_{unit}": displacement.largest,
         f"noise_{unit}": displacement.noise,

@@ -84,8 +84,10 @@ class Field:
         x, y = (np.linspace(-2, n + 1, (n + 3) * per_square + 1) for n in (columns, rows))
         return np.asarray(self.origin_px + self.spacing_px * grid_points(x, y))
 
-    def leverage(self, fitted: NDArray[np.float64], xy: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-        """Variance of the field when fitted to points with independent errors of 1 px.
+    def leverage(
+        self, fitted: NDArray[np.float64], weights: NDArray[np.float64], xy: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], float]:
+        """Variance of the field when fitted to points with independent errors of 1 px at weight 1.
 
         The covariance of its parameters is the inverse of the penalised normal matrix (Wahba, "Bayesian 'confidence
         intervals' for the cross-validated smoothing spline", JRSS B 1983). So it includes the smoothing bias of the
@@ -93,6 +95,7 @@ class Field:
 
         Args:
             fitted: (N, 2) reference pixels that the field was fitted to.
+            weights: (N,) their weights, with mean 1.
             xy: (M, 2) reference pixels at which the variance is evaluated.
 
         Returns:
@@ -101,7 +104,9 @@ class Field:
         rows, columns = self.coefficients.shape[:2]
         normal = np.zeros((rows * columns + _AFFINE,) * 2)
         for square in _squares(self._grid_xy(fitted), rows, columns):
-            normal[np.ix_(square.parameters, square.parameters)] += square.design.T @ square.design
+            normal[np.ix_(square.parameters, square.parameters)] += (
+                square.design.T * weights[square.points]
+            ) @ square.design
         covariance = np.asarray(np.linalg.inv(normal + self.penalty * _roughness(rows, columns)), np.float64)
         variance = np.empty(len(xy))
         for start in range(0, len(xy), _CHUNK):

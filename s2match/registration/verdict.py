@@ -1,4 +1,4 @@
-"""The verdict on a pair: already registered, to be registered, or not enough evidence."""
+"""The verdict on a pair: already registered, to be registered, not distinguishable, or not enough evidence."""
 
 import math
 from dataclasses import dataclass
@@ -15,19 +15,17 @@ from s2match.core.matches import Matches
 from s2match.core.point_maps import grid_points
 from s2match.core.raster import HasGrid
 from s2match.registration.model import Registration
-from s2match.registration.uncertainty import uncertainty_px
+from s2match.registration.uncertainty import REFINED_SYSTEMATIC_PX, SYSTEMATIC_PX, uncertainty_px
 
-# Systematic error that all matches of a pair share, pixels of the matched size, or of the files where those are larger.
-# Of 89 models of real pairs whose georeference is right, half exceeded two standard errors by less than 0.09 px, and
-# nine of ten by less than 0.25 px (the pairs of benchmarks/accuracy.py, at confidence 0.8; root mean square over the
-# common ground).
-SYSTEMATIC_PX = 0.25
+# Squared 95 % and 99 % quantiles of the length of a 2-vector of normal errors with standard deviation 1 (chi-squared
+# with two degrees of freedom), and the 97.5 % quantile of a single error.
+_CHI2_95, _CHI2_99, _NORMAL_975 = 5.99, 9.21, 1.96
 
-# The same for refined matches: benchmarks/registration.py.
-REFINED_SYSTEMATIC_PX = 0.1
+# A displacement that may hide in the noise is small if it is no longer than this, in native pixels.
+_SMALL_PX = 0.5
 
-# Standard errors of a model that count as noise.
-_STANDARD_ERRORS = 2.0
+# The files have finer pixels than those that were matched, if by this factor.
+_FINER = 1.2
 
 # Sample points along each side of the common ground at which a model is compared.
 _SAMPLES = 21
@@ -38,6 +36,7 @@ class Decision(StrEnum):
 
     REGISTERED = "already registered"
     REGISTER = "register"
+    INDISTINCT = "not distinguishable from the noise at this size"
     UNKNOWN = "not enough evidence"
 
 
@@ -51,20 +50,24 @@ class Displacement:
     Attributes:
         on_ground: Whether it is measured against the georeference.
         shift: Mean (east, north), (x, y) or (right, down).
+        shift_error: Half width of the 95 % interval of each component of ``shift``.
         rms: Root mean square of the distances over the common ground.
         largest: Largest distance.
-        noise: Largest ``rms`` that the errors of the model alone can cause: two standard errors (root mean
-            square over the common ground) plus :data:`SYSTEMATIC_PX` or :data:`REFINED_SYSTEMATIC_PX`. It is also the
-            uncertainty of the mean shift.
+        noise: Radius within which the model's error lies with a probability of 95 % (root mean square over the common
+            ground).
+        significance: Mean over the common ground of the squared distance, normalised by the covariance of the model;
+            2 where there is no displacement.
         native_pixel: Side of a native pixel in metres, or 1 px.
         unit: Unit of all lengths: ``METRES``, ``MAP_UNITS`` or "px".
     """
 
     on_ground: bool
     shift: tuple[float, float]
+    shift_error: float
     rms: float
     largest: float
     noise: float
+    significance: float
     native_pixel: float
     unit: str = METRES
 
@@ -89,8 +92,11 @@ class Verdict:
 def judge(reference: HasGrid, target: HasGrid, matches: Matches, registration: Registration | None) -> Verdict:
     """The verdict on a pair.
 
-    A pair is registered already if the RMS displacement of the common ground by the model is not larger than the
-    uncertainty of the model. The whole common ground is used, because models are least accurate at the corners.
+    A pair is to be registered if the displacement of the common ground by the model is significant at the level of 1 %,
+    against the covariance of the model. Otherwise it is registered already if the model is so certain that no
+    displacement of more than half a native pixel can hide in its noise. If it is not, the pair has to be matched at a
+    larger size, or there is not enough evidence. The whole common ground is used, because models are least accurate at
+    the corners.
 
     Args:
         reference: The reference.
@@ -102,15 +108,28 @@ def judge(reference: HasGrid, target: HasGrid, matches: Matches, registration: R
     if registration is None:
         return Verdict(Decision.UNKNOWN, georeferenced=georeferenced)
     displacement = _displacement(reference, target, matches, registration)
-    registered = displacement is not None and displacement.rms <= displacement.noise
-    decision = Decision.REGISTERED if registered else Decision.REGISTER
+    decision = Decision.REGISTER if displacement is None else _decide(displacement, reference, target)
     return Verdict(decision, registration.model, displacement, georeferenced)
+
+
+def _decide(displacement: Displacement, reference: HasGrid, target: HasGrid) -> Decision:
+    """The decision on a pair with a model and something to compare it with."""
+    if displacement.significance > _CHI2_99:
+        return Decision.REGISTER
+    if displacement.noise <= _SMALL_PX * displacement.native_pixel:
+        return Decision.REGISTERED
+    reduced = any(
+        native > _FINER * matched
+        for image in (reference, target)
+        for native, matched in zip(image.native_size, image.size, strict=True)
+    )
+    return Decision.INDISTINCT if reduced else Decision.UNKNOWN
 
 
 def in_words(verdict: Verdict) -> str:
     """A verdict in one line."""
     displacement = verdict.displacement
-    if verdict.decision is Decision.UNKNOWN:
+    if verdict.model is None:
         if verdict.georeferenced:
             reason = "only the georeference relates the images; the matches do not confirm it"
         else:
@@ -121,35 +140,34 @@ def in_words(verdict: Verdict) -> str:
         return f"register with this {verdict.model}: {reason}"
     if displacement is None:
         return f"register with this {verdict.model}: without georeference there is nothing to compare it with"
-    sizes = _sizes(displacement)
-    if verdict.decision is Decision.REGISTERED:
-        return f"{verdict.decision}: the model moves the target by {sizes}, within the noise"
-    most = f"{displacement.largest:.{_digits(displacement)}f} {displacement.unit} at most"
     shown = f"the target shows the ground {_directions(displacement)}"
-    return f"register with this {verdict.model}: {shown}; RMS {sizes}, {most}"
+    if verdict.decision is Decision.REGISTER:
+        return f"register with this {verdict.model}: {shown}; {_length(displacement, displacement.largest)} at most"
+    noise = f"errors of up to {_length(displacement, displacement.noise)} are possible (95 %)"
+    if verdict.decision is Decision.REGISTERED:
+        return f"{verdict.decision}: {shown}, which is within the noise"
+    if verdict.decision is Decision.INDISTINCT:
+        return f"{verdict.decision}: {noise}; match native pixels (--image_size native)"
+    return f"{verdict.decision}: {noise}"
 
 
-def _sizes(displacement: Displacement) -> str:
-    """Root mean square and noise, such as "63.1 ± 4.9 m (6.3 ± 0.5 native px)"."""
-    digits, rms, noise = _digits(displacement), displacement.rms, displacement.noise
-    sizes = f"{rms:.{digits}f} ± {noise:.{digits}f} {displacement.unit}"
-    if not displacement.on_ground:
-        return sizes
-    return f"{sizes} ({rms / displacement.native_pixel:.1f} ± {noise / displacement.native_pixel:.1f} native px)"
+def _length(displacement: Displacement, length: float) -> str:
+    """A length, such as "63.1 m (6.3 native px)"."""
+    text = f"{length:.{_digits(displacement)}f} {displacement.unit}"
+    return f"{text} ({length / displacement.native_pixel:.1f} native px)" if displacement.on_ground else text
 
 
 def _directions(displacement: Displacement) -> str:
-    """The mean shift, such as "30 m further east and 12 m further south"."""
+    """The mean shift with its 95 % interval, such as "30 ± 1 m further east and 12 ± 1 m further south"."""
     digits, unit = _digits(displacement), displacement.unit
+    sizes = [f"{abs(along):.{digits}f} ± {displacement.shift_error:.{digits}f} {unit}" for along in displacement.shift]
     if unit == MAP_UNITS:
-        x, y = (f"{along:+.{digits}f}" for along in displacement.shift)
-        return f"{x} {MAP_UNITS} off in x and {y} in y"
+        signs = ("-" if along < 0 else "+" for along in displacement.shift)
+        x, y = (sign + size for sign, size in zip(signs, sizes, strict=True))
+        return f"{x} off in x and {y} off in y"
     names = (("east", "west"), ("north", "south")) if displacement.on_ground else (("right", "left"), ("down", "up"))
-    parts = [
-        f"{abs(along):.{digits}f} {unit} further {name[along < 0]}"
-        for along, name in zip(displacement.shift, names, strict=True)
-    ]
-    return " and ".join(parts)
+    directions = [name[along < 0] for along, name in zip(displacement.shift, names, strict=True)]
+    return " and ".join(f"{size} further {name}" for size, name in zip(sizes, directions, strict=True))
 
 
 def _digits(displacement: Displacement) -> int:
@@ -166,39 +184,48 @@ def _displacement(
     """
     xy = _samples(common_corners(reference, target))
     target_xy = registration.apply(xy)
-    error_px = uncertainty_px(registration, matches, xy)
-    systematic_px = SYSTEMATIC_PX if matches.similarity is None else REFINED_SYSTEMATIC_PX
-    spread_px = _STANDARD_ERRORS * math.sqrt(float(np.mean(error_px**2)))
+    # the same along both axes: the axes of the ground may have other directions than those of the pixels
+    variance_px2 = uncertainty_px(registration, matches, xy) ** 2 / 2
     errors = ground_errors(reference, target, xy, target_xy)
     if errors is not None:
-        finite = errors.finite
-        if not len(finite.east_m):
+        finite = np.isfinite(errors.east_m) & np.isfinite(errors.north_m)
+        if not finite.any():
             return None
-        shifts = np.stack([finite.east_m, finite.north_m], axis=1)
+        shifts = np.stack([errors.east_m, errors.north_m], axis=1)[finite]
         matched_m = pixel_m(target)
         # an enlarged image has no more detail than its file
-        systematic_m = systematic_px * max(matched_m, file_pixel_m(reference), file_pixel_m(target))
-        noise_m = spread_px * matched_m + systematic_m
-        return _displacement_of(shifts, noise_m, errors.native_pixel_m, errors.axes.unit)
+        file_m = max(matched_m, file_pixel_m(reference), file_pixel_m(target))
+        variance = variance_px2[finite] * matched_m**2 + _extra_variance(matches, file_m, matched_m)
+        return _displacement_of(shifts, variance, errors.native_pixel_m, errors.axes.unit)
     if (reference.size, reference.native_size) != (target.size, target.native_size):
         return None
     scale = np.array(target.native_size) / target.size
-    native_per_matched = math.sqrt(math.prod(scale))
-    noise_native_px = spread_px * native_per_matched + systematic_px * max(native_per_matched, 1.0)
-    return _displacement_of((target_xy - xy) * scale, noise_native_px, None, "px")
+    native = math.sqrt(math.prod(scale))
+    variance = variance_px2 * native**2 + _extra_variance(matches, max(native, 1.0), native)
+    return _displacement_of((target_xy - xy) * scale, variance, None, "px")
+
+
+def _extra_variance(matches: Matches, file_pixel: float, matched_pixel: float) -> float:
+    """Variance of the systematic error in pixels of the file, beyond that in matched pixels."""
+    systematic_px = SYSTEMATIC_PX if matches.covariance_px2 is None else REFINED_SYSTEMATIC_PX
+    return systematic_px**2 * (file_pixel**2 - matched_pixel**2)
 
 
 def _displacement_of(
-    shifts: NDArray[np.float64], noise: float, native_pixel_m: float | None, unit: str
+    shifts: NDArray[np.float64], variance: NDArray[np.float64], native_pixel_m: float | None, unit: str
 ) -> Displacement:
-    """The displacement of shifts (N, 2) over the common ground."""
+    """The displacement of shifts (N, 2) over the common ground, and the variance (N,) of the model along an axis."""
     distance = np.linalg.norm(shifts, axis=1)
+    # the mean shift of a model that is nearly linear is that in the middle of the ground
+    error = _NORMAL_975 * math.sqrt(variance[len(variance) // 2])
     return Displacement(
         on_ground=native_pixel_m is not None,
         shift=(float(shifts[:, 0].mean()), float(shifts[:, 1].mean())),
+        shift_error=error,
         rms=float(np.sqrt(np.mean(distance**2))),
         largest=float(distance.max()),
-        noise=noise,
+        noise=math.sqrt(_CHI2_95 * float(variance.mean())),
+        significance=float((distance**2 / variance).mean()),
         native_pixel=1.0 if native_pixel_m is None else native_pixel_m,
         unit=unit,
     )

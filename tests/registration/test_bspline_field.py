@@ -1,5 +1,7 @@
 """Fields are recovered despite outliers, are affine far from matches, and are not fitted to outliers alone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from s2match.registration.fit import fit
 from s2match.registration.model import Registration, apply_matrix
 from s2match.registration.model_selection import choose
 from s2match.registration.options import FitOptions
-from s2match.registration.uncertainty import uncertainty_px
+from s2match.registration.uncertainty import SYSTEMATIC_PX, uncertainty_px
 
 SIDE = 1000.0
 PLACES = np.stack(np.meshgrid(np.linspace(0, SIDE, 41), np.linspace(0, SIDE, 41)), -1).reshape(-1, 2)
@@ -123,10 +125,14 @@ def test_a_field_is_smooth_and_follows_its_documented_formula() -> None:
 
 
 def test_uncertainty_of_a_field_is_the_spread_of_repeated_fits() -> None:
-    """Among the matches, and beyond them, where it is larger."""
+    """Among the matches, and beyond them, where it is larger; neighbours share their errors."""
     asked, swings, predicted = np.array([[300.0, 500.0], [300.0, 20.0], [700.0, 500.0]]), [], []
     for seed in range(30):
         matches = seen(1500, 0.5, wrong=0, seed=seed)
+        rng = np.random.default_rng(seed)
+        column, row = np.floor(matches.xy0 / 128).astype(int).T
+        shared = rng.normal(0, 0.2, (8, 8, 2))[row, column] + rng.normal(0, SYSTEMATIC_PX, 2)
+        matches = replace(matches, xy1=matches.xy1 + shared)
         found = best_model(matches.subset(matches.xy0[:, 0] < 600), FitOptions("field"))
         assert found is not None
         swings.append(np.sum((found.apply(asked) - bent(asked, 0.5)) ** 2, axis=1))

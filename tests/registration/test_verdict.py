@@ -14,7 +14,8 @@ from s2match.core.scene import scene_of
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration
 from s2match.registration.options import FitOptions
-from s2match.registration.verdict import SYSTEMATIC_PX, Decision, Verdict, in_words, judge
+from s2match.registration.uncertainty import REFINED_SYSTEMATIC_PX, SYSTEMATIC_PX
+from s2match.registration.verdict import Decision, Verdict, in_words, judge
 
 REFERENCE = Grid((800, 600), GRID, UTM, (1600, 1200), scene_of(Path("T36UXA_20180820T083601_TCI.jp2")))
 BARE = replace(REFERENCE, transform=None, crs=None)
@@ -37,12 +38,36 @@ def judged(matches: Matches, reference: Grid = REFERENCE, target: Grid = REFEREN
 def test_a_displacement_within_the_noise_is_registered_already() -> None:
     found = judged(seen((0, 0)))
     assert found.decision is Decision.REGISTERED and found.displacement is not None
-    assert found.displacement.noise == pytest.approx(10 * SYSTEMATIC_PX, rel=0.2)
-    assert in_words(found).startswith("already registered: the model moves the target by 0.")
-    assert in_words(found).endswith("within the noise")
+    # pixels of 10 m, and the 95 % quantile of the length of an error
+    assert found.displacement.noise == pytest.approx(10 * 2.45 * SYSTEMATIC_PX, rel=0.2)
+    assert found.displacement.shift_error == pytest.approx(10 * 1.96 * SYSTEMATIC_PX, rel=0.2)
+    assert in_words(found).startswith("already registered: the target shows the ground 0.")
+    assert in_words(found).endswith(", which is within the noise")
 
 
-@pytest.mark.parametrize(("shift_px", "words"), [((3, 1), "further east and 10.0 m further south"), ((-3, -1), "west")])
+@pytest.mark.parametrize(("shift_px", "decision"), [(0.2, Decision.REGISTER), (0.05, Decision.REGISTERED)])
+def test_refined_matches_tell_smaller_displacements_from_none(shift_px: float, decision: Decision) -> None:
+    matches = seen((shift_px, 0))
+    refined = replace(matches, covariance_px2=np.tile(0.1**2 * np.eye(2), (len(matches), 1, 1)))
+    found = judged(refined)
+    assert found.decision is decision and found.displacement is not None
+    assert found.displacement.noise == pytest.approx(10 * 2.45 * REFINED_SYSTEMATIC_PX, rel=0.2)
+    assert judged(matches).decision is Decision.REGISTERED
+
+
+def test_noise_that_hides_a_native_pixel_asks_for_native_pixels() -> None:
+    """At a tenth of the resolution of the files half a native pixel is far below the noise."""
+    reduced = replace(REFERENCE, native_size=(8000, 6000))
+    found = judged(seen((0, 0)), reduced, reduced)
+    assert found.decision is Decision.INDISTINCT and found.displacement is not None
+    assert in_words(found).startswith("not distinguishable from the noise at this size: errors of up to 2.")
+    assert in_words(found).endswith("native px) are possible (95 %); match native pixels (--image_size native)")
+    assert judged(seen((3, 0)), reduced, reduced).decision is Decision.REGISTER
+
+
+@pytest.mark.parametrize(
+    ("shift_px", "words"), [((3, 1), "further east and 10.0 ± 2.0 m further south"), ((-3, -1), "west")]
+)
 def test_a_displacement_above_the_noise_is_to_be_registered(shift_px: tuple[float, float], words: str) -> None:
     found = judged(seen(shift_px))
     assert found.decision is Decision.REGISTER and found.displacement is not None
@@ -50,7 +75,7 @@ def test_a_displacement_above_the_noise_is_to_be_registered(shift_px: tuple[floa
     assert found.displacement.rms == pytest.approx(found.displacement.largest, rel=0.01)
     assert in_words(found).startswith("register with this translation: the target shows the ground ")
     # native pixels are half as large
-    assert words in in_words(found) and "6.3 ± 0.5 native px" in in_words(found)
+    assert words in in_words(found) and "(6.3 native px) at most" in in_words(found)
 
 
 @pytest.mark.parametrize("place", [GRID, None])
@@ -62,11 +87,11 @@ def test_enlarged_images_have_the_noise_of_their_files(place: Affine | None) -> 
     unit = 1.0 if place is None else 10.0
     assert native[400] is not None and native[800] is not None
     if place is not None:
-        assert native[400].noise == pytest.approx(2 * unit * SYSTEMATIC_PX, rel=0.2)
+        assert native[400].noise == pytest.approx(2 * unit * 2.45 * SYSTEMATIC_PX, rel=0.2)
         assert judged(seen((0, 0)), *grids).displacement == replace(native[400], native_pixel=20.0)
     else:
-        assert native[400].noise == pytest.approx(unit * SYSTEMATIC_PX, rel=0.2)
-    assert native[800].noise == pytest.approx(unit * SYSTEMATIC_PX, rel=0.2)
+        assert native[400].noise == pytest.approx(unit * 2.45 * SYSTEMATIC_PX, rel=0.2)
+    assert native[800].noise == pytest.approx(unit * 2.45 * SYSTEMATIC_PX, rel=0.2)
 
 
 def test_a_shift_by_the_georeference_is_no_displacement() -> None:
@@ -93,23 +118,26 @@ def test_few_matches_are_not_enough() -> None:
     )
 
 
-def test_an_uncertain_model_is_within_the_noise() -> None:
+def test_an_uncertain_model_is_not_enough_evidence() -> None:
     """A dozen matches in a corner do not determine a rotation of the whole image."""
     matches = seen((0, 0), count=2000)
     corner = matches.subset((matches.xy0 < 60).all(axis=1))
     registration = fit(corner, FitOptions("affine"))
     assert len(corner) >= 12 and isinstance(registration, Registration)
-    found = judge(REFERENCE, REFERENCE, corner, registration)
-    assert found.displacement is not None and found.displacement.noise > 10 * 2 * SYSTEMATIC_PX
+    native = replace(REFERENCE, native_size=REFERENCE.size)
+    found = judge(native, native, corner, registration)
+    assert found.displacement is not None and found.displacement.noise > 10 * 2.45 * 2 * SYSTEMATIC_PX
+    assert found.decision is Decision.UNKNOWN
+    assert in_words(found).startswith("not enough evidence: errors of up to ") and in_words(found).endswith("(95 %)")
 
 
 def test_without_georeference_equal_grids_are_compared_pixel_by_pixel() -> None:
     same = judged(seen((0, 0)), BARE, BARE)
-    assert same.decision is Decision.REGISTERED and in_words(same).endswith("0.0 ± 0.5 px, within the noise")
+    assert same.decision is Decision.REGISTERED and "0.0 ± 0.4 px further" in in_words(same)
     moved = judged(seen((3, 1)), BARE, BARE)
     assert moved.decision is Decision.REGISTER and moved.displacement is not None
     assert moved.displacement.shift == pytest.approx((6, 2), abs=0.05)
-    assert "6.0 px further right and 2.0 px further down" in in_words(moved)
+    assert "6.0 ± 0.4 px further right and 2.0 ± 0.4 px further down" in in_words(moved)
 
 
 @pytest.mark.parametrize("target", [replace(BARE, size=(700, 600)), replace(BARE, native_size=(3200, 2400))])

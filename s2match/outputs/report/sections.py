@@ -18,7 +18,12 @@ from s2match.result import PairResult
 # Endings of the names of settings that are units.
 _UNITS = ("px", "m")
 
-_MOODS = {Decision.REGISTERED: "good", Decision.REGISTER: "act", Decision.UNKNOWN: "bad"}
+_MOODS = {
+    Decision.REGISTERED: "good",
+    Decision.REGISTER: "act",
+    Decision.INDISTINCT: "bad",
+    Decision.UNKNOWN: "bad",
+}
 
 _IMAGE_ROWS = {
     "file": "file",
