@@ -55,6 +55,7 @@ class TiePoints:
         residual_xy_px: (N, 2) vectors (x, y) from each point of the target to its position by the model, in pixels of
             the target's file; None without a model.
         outlier: (N,) bool, further from the model than its threshold; None without a model.
+        covariance_px2: (N, 2, 2) as in ``Matches``, but in square pixels of the target's file; None if it is unknown.
     """
 
     reference: Grid
@@ -67,6 +68,7 @@ class TiePoints:
     correlated: NDArray[np.bool_] | None = None
     residual_xy_px: NDArray[np.float64] | None = None
     outlier: NDArray[np.bool_] | None = None
+    covariance_px2: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         """Number of points."""
@@ -127,6 +129,7 @@ def tie_points_of(result: MatchedPair) -> TiePoints:
         matches.correlated,
         residual_xy_px,
         None if registration is None else ~registration.inliers,
+        None if matches.covariance_px2 is None else matches.covariance_px2 * file_pixels_per_pixel(result.target) ** 2,
     )
 
 
@@ -147,6 +150,7 @@ def as_matches(points: TiePoints, reference: HasGrid, target: HasGrid, origin: P
         None if points.raw_residual_px is None else points.raw_residual_px / file_pixels_per_pixel(target),
         points.similarity,
         points.correlated,
+        None if points.covariance_px2 is None else points.covariance_px2 / file_pixels_per_pixel(target) ** 2,
     )
 
 

@@ -23,7 +23,10 @@ _STEP_PX = 1e-8
 # Columns that QGIS reads, in its order; it ignores further ones.
 _QGIS = ("mapX", "mapY", "sourceX", "sourceY", "enable", "dX", "dY", "residual")
 _REQUIRED = _QGIS[:5]
-_FURTHER = ("CONFIDENCE", "SIMILARITY", "SCATTER_PX", "CORRELATED", "OUTLIER")
+_FURTHER = (
+    *("CONFIDENCE", "SIMILARITY", "SCATTER_PX", "CORRELATED", "OUTLIER"),
+    *("X_STD_PX", "Y_STD_PX", "XY_CORRELATION"),
+)
 
 
 def write_qgis_points(points: TiePoints, path: Path) -> None:

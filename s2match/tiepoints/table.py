@@ -32,6 +32,7 @@ READ = (
     *_PIXELS,
     *("X_MAP", "Y_MAP", "X_MAP_REF", "Y_MAP_REF"),
     *("CONFIDENCE", "SIMILARITY", "SCATTER_PX", "CORRELATED", "ENABLED"),
+    *("X_STD_PX", "Y_STD_PX", "XY_CORRELATION"),
 )
 
 Column = NDArray[np.float64] | NDArray[np.int64]
@@ -67,6 +68,7 @@ def columns_of(points: TiePoints) -> dict[str, Column]:
         "SIMILARITY": _round(points.similarity, count, _RATIO_DECIMALS),
         "SCATTER_PX": _round(points.raw_residual_px, count, _FIT_DECIMALS),
         "CORRELATED": _flags(points.correlated, count),
+        **_deviations(points.covariance_px2, count),
         **_pair("X_RESIDUAL_PX", "Y_RESIDUAL_PX", residual_px, count, _PX_DECIMALS),
         "RESIDUAL_PX": _round(_length(residual_px), count, _PX_DECIMALS),
         "RESIDUAL_M": _round(points.residual_m, count, _M_DECIMALS),
@@ -127,6 +129,7 @@ def points_of(table: Mapping[str, NDArray[np.float64]], reference: Grid, target:
         _optional(rows, "SIMILARITY"),
         _optional(rows, "SCATTER_PX"),
         _is_correlated(rows),
+        covariance_px2=_covariance(rows),
     )
 
 
@@ -141,6 +144,35 @@ def _round(values: NDArray[np.float64] | None, count: int, decimals: int) -> NDA
         return np.full(count, np.nan)
     # adding 0 leaves no -0
     return np.where(np.isfinite(values), np.round(values, decimals) + 0.0, np.nan)
+
+
+def _deviations(covariance: NDArray[np.float64] | None, count: int) -> dict[str, Column]:
+    """Standard deviations along both axes, and the correlation between them, of covariances (N, 2, 2)."""
+    names = ("X_STD_PX", "Y_STD_PX", "XY_CORRELATION")
+    if covariance is None:
+        return {name: np.full(count, np.nan) for name in names}
+    x, y = np.sqrt(covariance[:, 0, 0]), np.sqrt(covariance[:, 1, 1])
+    values = (x, y, covariance[:, 0, 1] / (x * y))
+    return {name: _round(each, count, _FIT_DECIMALS) for name, each in zip(names, values, strict=True)}
+
+
+def _covariance(rows: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64] | None:
+    """(N, 2, 2) covariances by the columns of :func:`_deviations`; None if the standard deviations are missing.
+
+    Raises:
+        TiePointError: A standard deviation is missing in some rows, is not positive, or there is one of the two alone.
+    """
+    x, y = _optional(rows, "X_STD_PX"), _optional(rows, "Y_STD_PX")
+    if x is None and y is None:
+        return None
+    if x is None or y is None or not (x > 0).all() or not (y > 0).all():
+        raise TiePointError("X_STD_PX and Y_STD_PX of the tie points must both be given, and be above 0.")
+    correlation = _optional(rows, "XY_CORRELATION")
+    correlation = np.zeros(len(x)) if correlation is None else correlation
+    if not (np.abs(correlation) < 1).all():
+        raise TiePointError("The column XY_CORRELATION of the tie points has values outside of -1 to 1.")
+    mixed = correlation * x * y
+    return np.asarray(np.stack([np.stack([x**2, mixed], 1), np.stack([mixed, y**2], 1)], 1))
 
 
 def _flags(values: NDArray[np.bool_] | None, count: int) -> Column:

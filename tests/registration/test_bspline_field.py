@@ -131,7 +131,7 @@ def test_uncertainty_of_a_field_is_the_spread_of_repeated_fits() -> None:
         matches = seen(1500, 0.5, wrong=0, seed=seed)
         rng = np.random.default_rng(seed)
         column, row = np.floor(matches.xy0 / 128).astype(int).T
-        shared = rng.normal(0, 0.2, (8, 8, 2))[row, column] + rng.normal(0, SYSTEMATIC_PX, 2)
+        shared = rng.normal(0, 0.4, (8, 8, 2))[row, column] + rng.normal(0, SYSTEMATIC_PX, 2)
         matches = replace(matches, xy1=matches.xy1 + shared)
         found = best_model(matches.subset(matches.xy0[:, 0] < 600), FitOptions("field"))
         assert found is not None
