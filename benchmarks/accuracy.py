@@ -10,7 +10,7 @@ resampled.
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -98,6 +98,15 @@ def draw_unregistered(data: Path, size: int, runs: list[Run], folder: Path) -> N
         save_figure(plot_pair(pair[0], pair[1]), folder / f"{names[0][:15]}_{names[1][:15]}.png")
 
 
+def _runs_of(result: dict[str, Any], without: Sequence[str]) -> dict[tuple[str, tuple[float, float]], Run]:
+    """The runs of an earlier result by method and offset, without those of some methods."""
+    return {
+        (run["matcher"], (run["offset_px"][0], run["offset_px"][1])): run
+        for run in result["runs"]
+        if run["matcher"] not in without
+    }
+
+
 @limit_threads()
 def main() -> None:
     """Measure, print the tables, write the JSON."""
@@ -107,6 +116,7 @@ def main() -> None:
     parser.add_argument("--offset", type=float, nargs=2, action="append", metavar=("X", "Y"))
     parser.add_argument("--confidence", type=float, default=0.2)
     parser.add_argument("--weights", nargs="+", default=["sentinel2", "outdoor", "indoor", "indoor_new"])
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="measure these again; keep others of the JSON")
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
     parser.add_argument("--figures", type=Path, help="folder to draw the pairs in that LoFTR does not register")
     arguments = parser.parse_args()
@@ -118,19 +128,20 @@ def main() -> None:
             methods |= loftr(weights, arguments.confidence)
         except WeightsDownloadError as error:
             print(f"{weights}: not measured. {error}\n")
+    kept = {} if arguments.methods is None else _runs_of(json.loads(arguments.json.read_text()), arguments.methods)
+
+    def run_of(name: str, offset: tuple[float, float]) -> Run:
+        if (name, offset) in kept:
+            return kept[name, offset]
+        scores = measure(arguments.data, methods[name], arguments.size, offset, name)
+        return {"matcher": name, "offset_px": list(offset), "scores": [asdict(s) for s in scores]}
+
     result: dict[str, Any] = {
         "environment": environment(pick_device("auto")),
+        "measured_before": sorted({name for name, _ in kept}),
         "size_px": arguments.size,
         "confidence": arguments.confidence,
-        "runs": [
-            {
-                "matcher": name,
-                "offset_px": list(offset),
-                "scores": [asdict(s) for s in measure(arguments.data, method, arguments.size, tuple(offset), name)],
-            }
-            for offset in arguments.offset or OFFSETS
-            for name, method in methods.items()
-        ],
+        "runs": [run_of(name, tuple(offset)) for offset in arguments.offset or OFFSETS for name in methods],
     }
     print("\n\n".join([totals(result), *(per_pair(result, tuple(o)) for o in arguments.offset or OFFSETS)]))
     if arguments.figures is not None:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from benchmarks.baselines import phase_shift
 from benchmarks.environment import environment
-from benchmarks.tables import row
+from benchmarks.markdown import row
 from benchmarks.warps import DEFAULT_DATA, MONTHS
 from s2match.core.grid import Grid
 from s2match.core.raster import Raster

@@ -21,9 +21,9 @@ from tqdm import tqdm
 
 import s2match
 from benchmarks.environment import environment
+from benchmarks.markdown import row
 from benchmarks.networks import ROOT
 from benchmarks.pairs import DEFAULT_DATA
-from benchmarks.tables import row
 from benchmarks.warps import MONTHS
 from s2match.core.raster import Raster
 from s2match.correction.image_similarity import ImageParts, similarities

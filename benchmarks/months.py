@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.environment import environment
+from benchmarks.markdown import row
 from benchmarks.networks import ROOT
 from benchmarks.pairs import DEFAULT_DATA
 from benchmarks.registration import methods
-from benchmarks.tables import row
 from benchmarks.warps import MONTHS
 from s2match.core.matches import Matches
 from s2match.core.raster import Raster

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from benchmarks.cost import command_cost
 from benchmarks.deformations import deformed, field
 from benchmarks.environment import environment
+from benchmarks.markdown import row
 from benchmarks.networks import ROOT
-from benchmarks.tables import row
 from s2match.registration.file_model import ControlPoints, FrameModel
 from s2match.synthetic import SceneSpec, make_ground, render
 from s2match.util.atomic_write import atomic_write

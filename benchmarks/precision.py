@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.accuracy import DEFAULT_DATA
+from benchmarks.markdown import row
 from benchmarks.scoring import RIGHT_PX, SURE, moved
-from benchmarks.tables import row
 from s2match.core.georeference import predict
 from s2match.core.matches import Matches
 from s2match.core.raster import Raster

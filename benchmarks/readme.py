@@ -32,7 +32,7 @@ from benchmarks.registration import DEFAULT_JSON as REGISTRATION_JSON
 from benchmarks.registration import Outcome, correlated, overview
 from benchmarks.registration import table as registration_table
 from benchmarks.speed_tables import table
-from benchmarks.tables import offsets_of, per_pair, totals
+from benchmarks.tables import offsets_of, per_pair, totals, verdicts
 from benchmarks.warps import DEFAULT_JSON as WARPS_JSON
 from benchmarks.warps import Row
 from benchmarks.warps import table as warps_table
@@ -76,6 +76,11 @@ def accuracy_tables() -> str:
     """Markdown tables of the accuracy on the 16 test pairs, as last measured."""
     result = json.loads(DEFAULT_JSON.read_text())
     return f"{totals(result)}\n\n{per_pair(result, SHOWN)}"
+
+
+def verdict_tables() -> str:
+    """Sentence and Markdown table on intervals and verdicts on the 16 test pairs, as last measured."""
+    return verdicts(json.loads(DEFAULT_JSON.read_text()))
 
 
 def all_tables() -> str:
@@ -156,6 +161,7 @@ def sample_summary(picture: Path) -> str:
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "accuracy": accuracy_tables,
+    "verdicts": verdict_tables,
     "speed": speed_tables,
     "speed_gpu": gpu_tables,
     "native": native_tables,

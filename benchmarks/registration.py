@@ -24,10 +24,11 @@ from benchmarks.arosics import match_arosics, version_of
 from benchmarks.baselines import match_phase, match_sift
 from benchmarks.deformations import Deformation, deformations, deformed
 from benchmarks.environment import environment
+from benchmarks.markdown import row
 from benchmarks.networks import ROOT
 from benchmarks.pairs import DEFAULT_DATA, DatePair, date_pairs
 from benchmarks.scoring import RIGHT_PX
-from benchmarks.tables import row
+from benchmarks.trust import CHI2_95, mean_normalised, normalised_square
 from s2match.core.matches import Matches
 from s2match.core.raster import Raster
 from s2match.loftr.checkpoints import load_network
@@ -36,6 +37,7 @@ from s2match.matching.greyscale import prepare
 from s2match.matching.single_pass import match_rasters
 from s2match.registration.evidence import FitFailure
 from s2match.registration.fit import fit
+from s2match.registration.uncertainty import covariance_px2
 from s2match.settings import Settings
 from s2match.util.atomic_write import atomic_write
 from s2match.util.devices import pick_device
@@ -71,6 +73,10 @@ class Outcome:
         rmse_px: Root mean square error of the model.
         ce90_px: 90th percentile of the errors of the model.
         seconds: Time from two images to a model.
+        normalised: Mean squared error of the right points, normalised by their covariance: 2 is exact. None without
+            covariances.
+        inside: Share of the common ground where the error of the model lies within its 95 % region; None without a
+            model.
         correlated: Points by orientation correlation, where the network had no match.
         correlated_right: Number of them within ``RIGHT_PX`` of the truth.
         correlated_close: Number of them within half a pixel of the truth.
@@ -87,6 +93,8 @@ class Outcome:
     rmse_px: float | None
     ce90_px: float | None
     seconds: float
+    normalised: float | None = None
+    inside: float | None = None
     correlated: int = 0
     correlated_right: int = 0
     correlated_close: int = 0
@@ -138,6 +146,8 @@ def measure(pair: DatePair, deformation: Deformation, name: str, method: Method)
         float(np.sqrt((error**2).sum(axis=1).mean())),
         float(np.percentile(np.linalg.norm(error, axis=1), 90)),
         seconds,
+        mean_normalised(matches, deformation.forward(matches.xy0, pair.reference.size)),
+        float((normalised_square(error, covariance_px2(registration, matches, xy)) <= CHI2_95).mean()),
         len(error_px),
         int((error_px <= RIGHT_PX).sum()),
         int((error_px <= _CLOSE_PX).sum()),
@@ -176,14 +186,27 @@ def table(outcomes: Sequence[Outcome]) -> str:
 def overview(outcomes: Sequence[Outcome]) -> str:
     """Markdown table with a row for each method, over all pairs with known truth."""
     exact = [o for o in outcomes if o.exact]
-    head = ["method", "registered", "within 0.1 px", "median RMSE", "median CE90", "median coverage", "median time"]
+    head = [
+        "method",
+        "registered",
+        "within 0.1 px",
+        "median RMSE",
+        "median CE90",
+        "95 % regions right",
+        "median coverage",
+    ]
+    head += ["median time"]
     lines = [row(head), "|---|" + "---:|" * (len(head) - 1)]
     for name in dict.fromkeys(o.method for o in exact):
         of_method = [o for o in exact if o.method == name]
         registered = "–" if name == IDENTITY else f"{sum(o.model is not None for o in of_method)} of {len(of_method)}"
         errors = [f"{_median(exact, name, figure)} px" for figure in ("rmse_px", "ce90_px")]
         coverage, seconds = (np.median([getattr(o, key) for o in of_method]) for key in ("coverage", "seconds"))
-        lines.append(row([name, registered, _close(exact, name), *errors, f"{coverage:.0%}", f"{seconds:.1f} s"]))
+        inside = [o.inside for o in of_method if o.inside is not None]
+        right = f"{np.mean(inside):.0%}" if inside else "–"
+        lines.append(
+            row([name, registered, _close(exact, name), *errors, right, f"{coverage:.0%}", f"{seconds:.1f} s"])
+        )
     return "\n".join(lines)
 
 
@@ -223,17 +246,25 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA)
     parser.add_argument("--weights", default="sentinel2")
     parser.add_argument("--arosics", type=Path, metavar="PYTHON", help="a Python interpreter with AROSICS")
+    parser.add_argument("--methods", nargs="+", metavar="NAME", help="measure these again; keep others of the JSON")
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
     arguments = parser.parse_args()
     versions = environment(pick_device("auto"))
     if arguments.arosics is not None:
         versions["arosics"] = version_of(arguments.arosics)
     by_name = methods(arguments.weights, arguments.arosics)
+    kept = []
+    if arguments.methods is not None:
+        before = json.loads(arguments.json.read_text())
+        kept = [Outcome(**each) for each in before["outcomes"] if each["method"] not in arguments.methods]
+        by_name = {name: method for name, method in by_name.items() if name in arguments.methods}
+        versions["measured_before"] = ", ".join(dict.fromkeys(each.method for each in kept))
     outcomes = []
     for pair in tqdm(list(date_pairs(arguments.data)), desc="pairs", leave=False):
         for deformation in deformations():
-            outcomes.append(identity(pair, deformation))
-            outcomes += [measure(pair, deformation, name, method) for name, method in by_name.items()]
+            of_pair = [each for each in kept if (each.pair, each.deformation) == (pair.name, deformation.name)]
+            of_pair += [] if kept else [identity(pair, deformation)]
+            outcomes += of_pair + [measure(pair, deformation, name, method) for name, method in by_name.items()]
     print(table(outcomes), overview(outcomes), correlated(outcomes), sep="\n\n")
     result = {"environment": versions, "outcomes": [asdict(o) for o in outcomes]}
     with atomic_write(arguments.json) as file:

@@ -9,6 +9,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
+from benchmarks.trust import Trust, trust_of
 from s2match.core.footprint import common_corners
 from s2match.core.georeference import predict
 from s2match.core.grid import Grid
@@ -46,6 +47,7 @@ class Score:
         slope: Slope of the matched against the true offsets from the nearest point of LoFTR's coarse grid: 1 is right,
             0 means that matches stay on the grid. None where the true offsets are about 0, or matches are few.
         corner_px: Error of the model at the worst corner of the common footprint; None without a model.
+        trust: What the result says of its own errors, against the truth; None without a model fitted to matches.
     """
 
     reference: str
@@ -59,6 +61,7 @@ class Score:
     median_px: float | None
     slope: float | None
     corner_px: float | None
+    trust: Trust | None = None
 
     @property
     def registered(self) -> bool:
@@ -94,8 +97,11 @@ def score(reference: Raster, target: Raster, result: Matches | NDArray[np.float6
         result: Matches, to which :func:`s2match.registration.fit.fit` fits a model; or a 3×3 matrix from reference to
             target pixels; or None.
     """
+    trust = None
     if isinstance(result, Matches):
         registration = fit(result)
+        if not isinstance(registration, FitFailure):
+            trust = trust_of(reference, target, result, registration)
         map_points = None if isinstance(registration, FitFailure) else registration.apply
         error = np.linalg.norm(result.xy1 - predict(result.xy0, reference, target), axis=1)
         confidence, slope = result.confidence, _slope(result, reference, target)
@@ -118,6 +124,7 @@ def score(reference: Raster, target: Raster, result: Matches | NDArray[np.float6
         median_px=float(np.median(error[right])) if right.any() else None,
         slope=slope,
         corner_px=None if map_points is None else _corner_error_px(map_points, reference, target),
+        trust=trust,
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.tables import row
+from benchmarks.markdown import row
 
 REST = "fine stage"
 _STAGES = ("backbone", "transformer", "matching", REST)

@@ -4,14 +4,19 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.markdown import row
 from benchmarks.scoring import Score
+from benchmarks.trust import Trust, interval_sentence, verdict_table
 
 Run = dict[str, Any]
 
 
 def scores_of(run: Run) -> list[Score]:
     """The scores of a method at one offset."""
-    return [Score(**each) for each in run["scores"]]
+    return [
+        Score(**{**each, "trust": None if each.get("trust") is None else Trust(**each["trust"])})
+        for each in run["scores"]
+    ]
 
 
 def offsets_of(result: dict[str, Any]) -> list[tuple[float, float]]:
@@ -56,6 +61,13 @@ def per_pair(result: dict[str, Any], offset: tuple[float, float]) -> str:
     return "\n".join(lines)
 
 
+def verdicts(result: dict[str, Any]) -> str:
+    """Sentence and Markdown table on the intervals and verdicts of refined matches, over all offsets and pairs."""
+    runs = [run for run in result["runs"] if str(run["matcher"]).endswith("refined")]
+    trusts = [score.trust for run in runs for score in scores_of(run) if score.trust is not None]
+    return f"{interval_sentence(trusts)}\n\n{verdict_table(trusts)}"
+
+
 def has_confidence(run: Run) -> bool:
     """Whether the matches of a method have LoFTR's confidence."""
     return str(run["matcher"]).startswith("LoFTR")
@@ -71,11 +83,6 @@ def _gives_matches(run: Run) -> bool:
 
 def _offset(offset: tuple[float, float]) -> str:
     return f"{offset[0]:g}, {offset[1]:g} px"
-
-
-def row(cells: list[str]) -> str:
-    """A row of a Markdown table."""
-    return f"| {' | '.join(cells)} |"
 
 
 def _sums(scores: list[Score]) -> list[int]:
