@@ -140,12 +140,16 @@ def in_words(verdict: Verdict) -> str:
         return f"register with this {verdict.model}: {reason}"
     if displacement is None:
         return f"register with this {verdict.model}: without georeference there is nothing to compare it with"
-    shown = f"the target shows the ground {_directions(displacement)}"
+    sizes, directions = _components(displacement)
     if verdict.decision is Decision.REGISTER:
-        return f"register with this {verdict.model}: {shown}; {_length(displacement, displacement.largest)} at most"
-    noise = f"errors of up to {_length(displacement, displacement.noise)} are possible (95 %)"
+        further = "" if displacement.unit == MAP_UNITS else "further "
+        shown = " and ".join(f"{size} {further}{name}" for size, name in zip(sizes, directions, strict=True))
+        most = _length(displacement, displacement.largest)
+        return f"register with this {verdict.model}: the target shows the ground {shown}; {most} at most"
     if verdict.decision is Decision.REGISTERED:
-        return f"{verdict.decision}: {shown}, which is within the noise"
+        shown = " and ".join(f"{size} {name}" for size, name in zip(sizes, directions, strict=True))
+        return f"{verdict.decision}: the shift is {shown} (95 %), within the noise"
+    noise = f"errors of up to {_length(displacement, displacement.noise)} are possible (95 %)"
     if verdict.decision is Decision.INDISTINCT:
         return f"{verdict.decision}: {noise}; match native pixels (--image_size native)"
     return f"{verdict.decision}: {noise}"
@@ -157,17 +161,16 @@ def _length(displacement: Displacement, length: float) -> str:
     return f"{text} ({length / displacement.native_pixel:.1f} native px)" if displacement.on_ground else text
 
 
-def _directions(displacement: Displacement) -> str:
-    """The mean shift with its 95 % interval, such as "30 ± 1 m further east and 12 ± 1 m further south"."""
+def _components(displacement: Displacement) -> tuple[list[str], list[str]]:
+    """Both components of the mean shift with their 95 % intervals, such as "30 ± 1 m", and their directions."""
     digits, unit = _digits(displacement), displacement.unit
-    sizes = [f"{abs(along):.{digits}f} ± {displacement.shift_error:.{digits}f} {unit}" for along in displacement.shift]
-    if unit == MAP_UNITS:
-        signs = ("-" if along < 0 else "+" for along in displacement.shift)
-        x, y = (sign + size for sign, size in zip(signs, sizes, strict=True))
-        return f"{x} off in x and {y} off in y"
+    signed = unit == MAP_UNITS
+    lengths = [f"{along:+.{digits}f}" if signed else f"{abs(along):.{digits}f}" for along in displacement.shift]
+    sizes = [f"{length} ± {displacement.shift_error:.{digits}f} {unit}" for length in lengths]
+    if signed:
+        return sizes, ["off in x", "off in y"]
     names = (("east", "west"), ("north", "south")) if displacement.on_ground else (("right", "left"), ("down", "up"))
-    directions = [name[along < 0] for along, name in zip(displacement.shift, names, strict=True)]
-    return " and ".join(f"{size} further {name}" for size, name in zip(sizes, directions, strict=True))
+    return sizes, [name[along < 0] for along, name in zip(displacement.shift, names, strict=True)]
 
 
 def _digits(displacement: Displacement) -> int:

@@ -126,8 +126,8 @@ def test_page_says_what_the_summary_says(page_of: PageOf) -> None:
 @pytest.mark.parametrize(
     ("shift", "better", "first"),
     [
-        ((2, -1), None, "Register with this translation: the target shows the ground 20.0 m further east"),
-        ((0, 0), None, "Already registered: the model moves the target by"),
+        ((2, -1), None, "Register with this translation: the target shows the ground 20.0 ± 2.0 m further east"),
+        ((0, 0), None, "Already registered: the shift is 0"),
         ((2, -1), True, "The corrected image lies better on the reference than before."),
         ((2, -1), False, "The correction did not make it better: keep the image as it was."),
     ],
@@ -147,11 +147,11 @@ def test_a_registered_pair_is_said_to_be_registered_and_nothing_else(tmp_path: P
     """With a correction that was not written, and with one that was forced."""
     result = shifted_pair(shift=(0, 0))
     said = report(result, tmp_path, outcome_of(result, None)).said.split("match report", 1)[1].strip()
-    assert said.startswith("Already registered: the model moves the target by")
+    assert said.startswith("Already registered: the shift is 0")
     assert 'No corrected file was written: the verdict is "already registered".' in said and "Swipe" not in said
     said = report(result, tmp_path, outcome_of(result, corrected(result), force=True)).said
     said = said.split("match report", 1)[1].strip()
-    assert said.startswith("Already registered: the model moves the target by") and "Swipe" in said
+    assert said.startswith("Already registered: the shift is 0") and "Swipe" in said
     assert 'The corrected file was written on --force: the verdict is "already registered".' in said
 
 

@@ -41,8 +41,8 @@ def test_a_displacement_within_the_noise_is_registered_already() -> None:
     # pixels of 10 m, and the 95 % quantile of the length of an error
     assert found.displacement.noise == pytest.approx(10 * 2.45 * SYSTEMATIC_PX, rel=0.2)
     assert found.displacement.shift_error == pytest.approx(10 * 1.96 * SYSTEMATIC_PX, rel=0.2)
-    assert in_words(found).startswith("already registered: the target shows the ground 0.")
-    assert in_words(found).endswith(", which is within the noise")
+    assert in_words(found).startswith("already registered: the shift is 0.")
+    assert in_words(found).endswith(" (95 %), within the noise")
 
 
 @pytest.mark.parametrize(("shift_px", "decision"), [(0.2, Decision.REGISTER), (0.05, Decision.REGISTERED)])
@@ -133,7 +133,7 @@ def test_an_uncertain_model_is_not_enough_evidence() -> None:
 
 def test_without_georeference_equal_grids_are_compared_pixel_by_pixel() -> None:
     same = judged(seen((0, 0)), BARE, BARE)
-    assert same.decision is Decision.REGISTERED and "0.0 ± 0.4 px further" in in_words(same)
+    assert same.decision is Decision.REGISTERED and "the shift is 0.0 ± 0.4 px " in in_words(same)
     moved = judged(seen((3, 1)), BARE, BARE)
     assert moved.decision is Decision.REGISTER and moved.displacement is not None
     assert moved.displacement.shift == pytest.approx((6, 2), abs=0.05)
