@@ -26,6 +26,10 @@ _ROWS = 4
 # Half width of a peak: the next highest correlation is searched for beyond it.
 _PEAK_PX = 2
 
+# A peak of smooth images is wider than the radius: its height in standard deviations, by the width of the peak and the
+# area of the window, counts for this fraction as prominence.
+_BROAD_PEAK = 0.4
+
 # Least correlation of a peak, and least fraction of a window's weight on pixels that are valid in both images.
 _LEAST_CORRELATION, _LEAST_VALID = 0.03, 0.3
 
@@ -77,7 +81,8 @@ class LocalShifts:
         shift_px: (N, 2) shift (x, y).
         covariance_px2: (N, 2, 2) its covariance.
         correlation: (N,) height of the peak, up to 1.
-        prominence: (N,) height above the next peak, in standard deviations of the correlations beyond the peak.
+        prominence: (N,) height above the next peak, in standard deviations of the correlations beyond the peak; or the
+            significance of the height, if the peak is broad.
         sigma_cells: (N,) standard deviation of the window.
     """
 
@@ -210,7 +215,11 @@ def _peaks(products: CellProducts, cells: Tensor, surface: Tensor, sigma: float)
     valid = gaussian(products.valid[None], sigma)[0, row, column]
     distinct = within & (height > _LEAST_CORRELATION) & (valid > _LEAST_VALID)
     covariance = _covariance(products, cells, sigma, curvature * energy[:, None, None])
-    prominence = _prominence(surface, x, y, height)
+    area_px2 = 4 * torch.pi * (sigma * CELL_PX) ** 2
+    # independent places in the window: its area by that of the peak; both channels count
+    steepness = (bend_x * bend_y - bend_xy.square()).clamp(min=0).sqrt()
+    significance = (height.clamp(min=0) * area_px2 * steepness / torch.pi).sqrt()
+    prominence = torch.maximum(_prominence(surface, x, y, height), _BROAD_PEAK * significance)
     return _Peaks(shift, covariance, height, prominence, distinct, torch.stack([y, x], 1))
 
 

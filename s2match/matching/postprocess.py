@@ -1,4 +1,4 @@
-"""Post-processing of the matches of a pass while its pixels are in memory: thin, refine and densify them."""
+"""Post-processing of the matches of a pass while its pixels are in memory: thin and refine them, and add points."""
 
 import logging
 import math

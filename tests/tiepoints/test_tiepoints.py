@@ -364,7 +364,11 @@ def test_rows_that_are_deleted_or_not_enabled_take_no_part(suffix: str, pair: Pa
         edit_rows(path, lambda rows: [row | {"ENABLED": "0"} if k < 40 else row for k, row in enumerate(rows[7:])])
     elif suffix == ".points":
         lines = path.read_text().splitlines()
-        off = [",".join([*line.split(",")[:4], "0", *line.split(",")[5:-1], "0"]) for line in lines[9:49]]
+        outlier = lines[1].split(",").index("OUTLIER")
+        off = [
+            ",".join("0" if column in (4, outlier) else cell for column, cell in enumerate(line.split(",")))
+            for line in lines[9:49]
+        ]
         path.write_text("\n".join([*lines[:2], *off, *lines[49:]]) + "\n")
     else:
         read = geopandas.read_parquet if suffix == ".parquet" else geopandas.read_file
