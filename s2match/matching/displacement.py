@@ -23,8 +23,9 @@ from s2match.registration.model import apply_matrix
 # Images whose sides are all this long are first compared at half of their resolution.
 _HALVED_SIDE_PX = 256
 
-# Radius of the shifts of the first round, at half or at full resolution, and of the others.
-_HALF_RADIUS_PX, _FIRST_RADIUS_PX, _RADIUS_PX = 3, 6, 4
+# Radius of the shifts of the first round, at half or at full resolution, and of the others. A peak lies at least two
+# shifts from the edge.
+_HALF_RADIUS_PX, _FIRST_RADIUS_PX, _RADIUS_PX = 4, 8, 4
 
 # Standard deviations of the windows in cells: the narrowest has the weight of a Hann window of 64 px.
 _HALF_SIGMAS = (1.0, 1.6, 2.5, 3.5)
@@ -72,7 +73,7 @@ def align(images: tuple[GreyImage, GreyImage], start: NDArray[np.float64]) -> Al
 
     Args:
         images: Reference and target.
-        start: 3×3 affine map from reference to target pixels, GDAL frame, within about 6 px of the truth.
+        start: 3×3 affine map from reference to target pixels, GDAL frame, within about 4 px of the truth.
     """
     linear, map_points = start[:2, :2], _affine_map(start)
     if min(*images[0].valid.shape, *images[1].valid.shape) >= _HALVED_SIDE_PX:

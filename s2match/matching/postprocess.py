@@ -41,7 +41,7 @@ class Region:
 
 @limit_threads()
 def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: Region, settings: Settings) -> Matches:
-    """Thin the matches of a pass and, if the settings require it, refine and densify them.
+    """Thin the matches of a pass and, if the settings require it, refine them and add points.
 
     Refined matches are measured again on the pixels (:func:`s2match.matching.subpixel.refine`). Where no match is left,
     points are added by correlation alone (:func:`s2match.matching.subpixel.fill`), if the matches are evidence that the

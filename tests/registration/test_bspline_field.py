@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from test_fit import TRUTH
 
 from s2match.core.matches import Matches, Provenance
-from s2match.registration.bspline_field import SMOOTHNESS, Observations, fit_fields
+from s2match.registration.bspline_field import SMOOTHNESS, Observations, fit_by_evidence, fit_fields
 from s2match.registration.estimators import best_model
 from s2match.registration.evidence import FitFailure
 from s2match.registration.fit import fit
@@ -199,3 +199,19 @@ def test_nearly_equal_matches_make_nearly_equal_fields(seed: int) -> None:
     ]
     assert fields[0].coefficients.shape == fields[1].coefficients.shape
     assert np.abs(fields[0].apply(xy0) - fields[1].apply(xy0)).max() < 1e-6
+
+
+@pytest.mark.parametrize("bend_px", [0.0, 3.0])
+def test_the_evidence_chooses_the_smoothness(bend_px: float) -> None:
+    """Straight where the points are on an affine map, bent where they are not; outliers take no part."""
+    rng = np.random.default_rng(0)
+    xy0 = rng.uniform(0, SIDE, (600, 2))
+    truth = bent(xy0, bend_px) if bend_px else xy0 + [1.0, -2.0]
+    deviation = rng.uniform(0.05, 0.5, 600)
+    xy1 = truth + rng.normal(0, 1, xy0.shape) * deviation[:, None]
+    xy1[::20] += rng.uniform(-8, 8, (30, 2))
+    found = fit_by_evidence(Observations(xy0, xy1, deviation**-2), np.eye(3))
+    places = rng.uniform(0.1 * SIDE, 0.9 * SIDE, (200, 2))
+    expected = bent(places, bend_px) if bend_px else places + [1.0, -2.0]
+    assert np.sqrt(np.square(found.apply(places) - expected).sum(axis=1).mean()) < (0.15 if bend_px else 0.05)
+    assert (found.penalty > 100) == (bend_px == 0)

@@ -642,3 +642,44 @@ def test_bad_options_get_one_line_and_their_code(
     assert captured.err.startswith("error: ") and captured.err.count("\n") == 1 and words in captured.err
     assert issubclass(error, S2MatchError) and not (tmp_path / "r.png").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["images", "old.csv"]
+
+
+@pytest.mark.parametrize("suffix", ALL_FORMATS)
+def test_covariances_are_written_and_weigh_the_fit(suffix: str, pair: Pair, tmp_path: Path) -> None:
+    scenes, result = pair("resized")
+    rng, count = np.random.default_rng(0), len(result.matches)
+    x, y, correlation = rng.uniform(0.02, 0.9, count), rng.uniform(0.02, 0.9, count), rng.uniform(-0.9, 0.9, count)
+    mixed = correlation * x * y
+    covariance = np.stack([np.stack([x**2, mixed], 1), np.stack([mixed, y**2], 1)], 1)
+    weighted = replace(result.matches, covariance_px2=covariance)
+    result = register(result.reference, result.target, weighted, settings_of(), previews=shown())
+    path = tmp_path / f"t{suffix}"
+    write_tie_points(tie_points_of(result), path)
+    again = fit_tie_points(path, *scenes, settings_of(), image_size=CASES["resized"][4])
+    assert again.matches.covariance_px2 is not None
+    assert np.allclose(again.matches.covariance_px2, covariance, rtol=1e-5, atol=1e-9)
+    corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) * np.array(result.reference.size, float)
+    assert result.registration is not None and again.registration is not None
+    assert np.abs(again.registration.apply(corners) - result.registration.apply(corners)).max() < 1e-5
+    assert again.uncertainty_px == pytest.approx(result.uncertainty_px, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("X_STD_PX", "", "X_STD_PX of the tie points is empty in some rows"),
+        ("Y_STD_PX", "0", "must both be given, and be above 0"),
+        ("XY_CORRELATION", "1.5", "XY_CORRELATION of the tie points has values outside"),
+    ],
+)
+def test_covariances_that_are_none_are_refused(
+    column: str, value: str, message: str, pair: Pair, tmp_path: Path
+) -> None:
+    scenes, result = pair("resized")
+    covariance = np.tile(0.1**2 * np.eye(2), (len(result.matches), 1, 1))
+    result = replace(result, matches=replace(result.matches, covariance_px2=covariance))
+    path = tmp_path / "t.csv"
+    write_tie_points(tie_points_of(result), path)
+    edit_rows(path, lambda rows: [rows[0] | {column: value}, *rows[1:]])
+    with pytest.raises(TiePointError, match=message):
+        fit_tie_points(path, *scenes, settings_of(), image_size=CASES["resized"][4])
