@@ -10,6 +10,7 @@ the residuals show the errors of single pairs. Second, phase correlation must fi
 import argparse
 import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -33,7 +34,7 @@ from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "months.json"
-_METHODS = ("LoFTR, refined", "phase correlation")
+METHODS = ("LoFTR, refined", "phase correlation")
 _ORDER = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -87,8 +88,8 @@ def adjust(method: str, count: int, shifts: dict[tuple[int, int], NDArray[np.flo
     return Offsets(method, len(measured), len(shifts), offsets, rms)
 
 
-def measure(images: list[Raster], weights: str) -> list[Offsets]:
-    """Offsets by refined LoFTR, and by phase correlation on a grid of points."""
+def measure(images: list[Raster], weights: str, names: Sequence[str] = METHODS) -> list[Offsets]:
+    """Offsets by methods: refined LoFTR, and phase correlation on a grid of points."""
     matchers = methods(weights)
     pairs = list(itertools.combinations(range(len(images)), 2))
     return [
@@ -100,7 +101,7 @@ def measure(images: list[Raster], weights: str) -> list[Offsets]:
                 for first, second in tqdm(pairs, desc=name, leave=False)
             },
         )
-        for name in _METHODS
+        for name in names
     ]
 
 
@@ -122,13 +123,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA / "native10m")
     parser.add_argument("--weights", default="sentinel2")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, help="measure these again; keep others of the JSON")
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
     arguments = parser.parse_args()
     paths = sorted(arguments.data.glob(MONTHS), key=lambda path: _ORDER.index(path.stem[-3:]))
     if not paths:
         parser.error(f"the images are not there: {arguments.data}")
     months = [path.stem[-3:] for path in paths]
-    results = measure([read_raster(path) for path in paths], arguments.weights)
+    names = METHODS if arguments.methods is None else arguments.methods
+    by_method = {o.method: o for o in measure([read_raster(p) for p in paths], arguments.weights, names)}
+    if arguments.methods is not None:
+        before = [Offsets(**each) for each in json.loads(arguments.json.read_text())["found"]]
+        by_method = {each.method: each for each in before} | by_method
+    results = [by_method[name] for name in METHODS]
     print(table(months, results))
     result = {"environment": environment(pick_device("auto")), "months": months, "found": [asdict(o) for o in results]}
     with atomic_write(arguments.json) as file:

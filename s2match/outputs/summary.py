@@ -86,7 +86,7 @@ def _count(matches: Matches) -> str:
     count = f"{len(matches)} above {matches.origin.confidence:.2f}"
     correlated = matches.is_correlated.sum()
     return (
-        f"{count}, {correlated} of them by orientation correlation where the network had none" if correlated else count
+        f"{count}, {correlated} of them by correlation alone, where the network had none" if correlated else count
     )
 
 
