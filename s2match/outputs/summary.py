@@ -85,9 +85,7 @@ def _refusal_rows(refusal: Refusal | None) -> list[tuple[str, str]]:
 def _count(matches: Matches) -> str:
     count = f"{len(matches)} above {matches.origin.confidence:.2f}"
     correlated = matches.is_correlated.sum()
-    return (
-        f"{count}, {correlated} of them by correlation alone, where the network had none" if correlated else count
-    )
+    return f"{count}, {correlated} of them by correlation alone, where the network had none" if correlated else count
 
 
 def _describe(raster: HasGrid, preview: Raster) -> str:

@@ -10,7 +10,7 @@ from s2match.util.threads import limit_threads
 
 # Matches within a square of this side share their error: a match stands for a window that overlaps with those of its
 # neighbours, and shadows and haze extend further. With it and the systematic error, the 95 % regions of models hold the
-# truth in 95 % of all pairs with known truth (benchmarks/verdicts.py).
+# truth in 95 % of all pairs with known truth (benchmarks/accuracy.py).
 _INDEPENDENT_PX = 128.0
 
 # Standard deviation along an axis of the error that all matches of a pair share: of the network's own points, and of
