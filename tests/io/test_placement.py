@@ -73,7 +73,7 @@ def files(
 def test_maps_without_a_reference_system_are_compared_in_their_units(write_image: Writer, tmp_path: Path) -> None:
     result = matched(*files(write_image, None, None))
     told, known = summary(result), facts(result)
-    assert "+40.0 map units off in x and +30.0 in y" in told
+    assert "+40.0 ± 2.0 map units off in x and +30.0 ± 2.0 map units off in y" in told
     inliers = known["ground_errors"]["inliers"]
     assert inliers["median_x_map_units"] == pytest.approx(40) and inliers["median_y_map_units"] == pytest.approx(30)
     assert known["displacement"]["mean_x_map_units"] == pytest.approx(40, abs=0.1)
