@@ -28,7 +28,7 @@ from benchmarks.markdown import row
 from benchmarks.networks import ROOT
 from benchmarks.pairs import DEFAULT_DATA, DatePair, date_pairs
 from benchmarks.scoring import RIGHT_PX
-from benchmarks.trust import CHI2_95, mean_normalised, normalised_square
+from benchmarks.trust import mean_normalised, normalised_square
 from s2match.core.matches import Matches
 from s2match.core.raster import Raster
 from s2match.loftr.checkpoints import load_network
@@ -38,6 +38,7 @@ from s2match.matching.single_pass import match_rasters
 from s2match.registration.evidence import FitFailure
 from s2match.registration.fit import fit
 from s2match.registration.uncertainty import covariance_px2
+from s2match.registration.verdict import CHI2_95
 from s2match.settings import Settings
 from s2match.util.atomic_write import atomic_write
 from s2match.util.devices import pick_device

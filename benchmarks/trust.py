@@ -15,14 +15,11 @@ from s2match.core.matches import Matches
 from s2match.core.raster import HasGrid, Raster
 from s2match.registration.model import Registration
 from s2match.registration.uncertainty import covariance_px2
-from s2match.registration.verdict import Decision, judge
+from s2match.registration.verdict import CHI2_95, Decision, judge
 
 # Lengths by which the georeference of a target is moved in turn, pixels, and the number of directions.
 MOVEMENTS_PX = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0)
 DIRECTIONS = 8
-
-# Squared 95 % quantile of the length of a 2-vector of normal errors with standard deviation 1.
-CHI2_95 = 5.99
 
 # Farther matches are wrong, and not a matter of covariance.
 _RIGHT_PX = 1.5

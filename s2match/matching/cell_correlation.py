@@ -7,6 +7,7 @@ is taken: neighbouring cells add up before a peak is taken, not after.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -153,11 +154,11 @@ def distinct_shifts(
     parts, remaining = [], torch.from_numpy(np.asarray(cells, np.int64))
     lowest = torch.full((len(remaining), *products.products.shape[:2]), torch.inf)
     for sigma in sigmas:
-        surface = _surfaces(products, remaining, sigma)
-        peaks = _peaks(products, remaining, surface, sigma)
-        lowest = torch.minimum(lowest, surface)
+        window = _window(products, remaining, sigma)
+        peaks = _peaks(products, remaining, window)
+        lowest = torch.minimum(lowest, window.surface)
         local = lowest[torch.arange(len(remaining)), *peaks.highest.T]
-        central = (local > _LOCAL_FRACTION * peaks.height) & _is_centred(products, remaining, peaks.highest, sigma)
+        central = (local > _LOCAL_FRACTION * peaks.height) & _is_centred(products, remaining, peaks.highest, window)
         kept = peaks.distinct & (peaks.prominence > least_prominence) & central
         parts.append(_local_shifts(remaining, peaks, kept, sigma))
         remaining, lowest = remaining[~kept], lowest[~kept]
@@ -192,10 +193,39 @@ def _local_shifts(cells: Tensor, peaks: _Peaks, kept: Tensor, sigma: float) -> t
     return (cells[kept].numpy(), *(values[kept].double().numpy() for values in chosen))
 
 
-def _peaks(products: CellProducts, cells: Tensor, surface: Tensor, sigma: float) -> _Peaks:
-    """Peaks of correlations (N, K, K) in windows around cells (N, 2)."""
+@dataclass(frozen=True)
+class _Window:
+    """Sums in Gaussian windows around cells.
+
+    Attributes:
+        sigma: Standard deviation in cells.
+        energy: (N,) geometric mean of the energies of both images.
+        sums: (N, K, K) products at shifts (y, x).
+    """
+
+    sigma: float
+    energy: Tensor
+    sums: Tensor
+
+    @cached_property
+    def surface(self) -> Tensor:
+        """(N, K, K) normalised correlation at shifts (y, x)."""
+        return self.sums / self.energy[:, None, None]
+
+
+def _window(products: CellProducts, cells: Tensor, sigma: float) -> _Window:
+    """Sums in windows around cells (N, 2)."""
     count, (row, column) = products.products.shape[0], cells.T
-    energy = _energies(products, cells, sigma)
+    energies = gaussian(torch.stack([products.energy0, products.energy1]), sigma)[:, row, column]
+    energy = energies.prod(0).clamp(min=0).sqrt() + _LEAST_ENERGY
+    sums = gaussian(products.products.flatten(0, 1), sigma)[:, row, column].T
+    return _Window(sigma, energy, sums.reshape(-1, count, count))
+
+
+def _peaks(products: CellProducts, cells: Tensor, window: _Window) -> _Peaks:
+    """Peaks of the correlation in windows around cells (N, 2)."""
+    count, (row, column) = products.products.shape[0], cells.T
+    sigma, surface = window.sigma, window.surface
     best = surface[:, 1:-1, 1:-1].flatten(1).argmax(1)
     y, x = best // (count - 2) + 1, best % (count - 2) + 1
     each = torch.arange(len(surface))
@@ -214,7 +244,7 @@ def _peaks(products: CellProducts, cells: Tensor, surface: Tensor, sigma: float)
     within = (torch.minimum(x, y) > 1) & (torch.maximum(x, y) < count - 2)
     valid = gaussian(products.valid[None], sigma)[0, row, column]
     distinct = within & (height > _LEAST_CORRELATION) & (valid > _LEAST_VALID)
-    covariance = _covariance(products, cells, sigma, curvature * energy[:, None, None])
+    covariance = _covariance(products, cells, sigma, curvature * window.energy[:, None, None])
     area_px2 = 4 * torch.pi * (sigma * CELL_PX) ** 2
     # independent places in the window: its area by that of the peak; both channels count
     steepness = (bend_x * bend_y - bend_xy.square()).clamp(min=0).sqrt()
@@ -223,27 +253,13 @@ def _peaks(products: CellProducts, cells: Tensor, surface: Tensor, sigma: float)
     return _Peaks(shift, covariance, height, prominence, distinct, torch.stack([y, x], 1))
 
 
-def _energies(products: CellProducts, cells: Tensor, sigma: float) -> Tensor:
-    """(N,) geometric mean of the energies of both images in windows around cells (N, 2)."""
-    row, column = cells.T
-    energies = gaussian(torch.stack([products.energy0, products.energy1]), sigma)[:, row, column]
-    return energies.prod(0).clamp(min=0).sqrt() + _LEAST_ENERGY
-
-
-def _surfaces(products: CellProducts, cells: Tensor, sigma: float) -> Tensor:
-    """(N, K, K) normalised correlation at shifts (y, x) in windows around cells (N, 2)."""
-    count, (row, column) = products.products.shape[0], cells.T
-    sums = gaussian(products.products.flatten(0, 1), sigma)[:, row, column].T
-    return (sums / _energies(products, cells, sigma)[:, None]).view(-1, count, count)
-
-
-def _is_centred(products: CellProducts, cells: Tensor, highest: Tensor, sigma: float) -> Tensor:
+def _is_centred(products: CellProducts, cells: Tensor, highest: Tensor, window: _Window) -> Tensor:
     """(N,) whether what correlates at a shift, (row, column) of the surface, lies around the middle of the window."""
     count, (row, column) = products.products.shape[0], cells.T
-    shift, maps = highest[:, 0] * count + highest[:, 1], products.products.flatten(0, 1)
-    moments = gaussian_moments(maps, sigma)[:, shift, row, column]
+    shift = highest[:, 0] * count + highest[:, 1]
+    moments = gaussian_moments(products.products.flatten(0, 1), window.sigma)[:, shift, row, column]
     distance: Tensor = moments.norm(dim=0)
-    return distance <= _FURTHEST_CENTROID * sigma * gaussian(maps, sigma)[shift, row, column]
+    return distance <= _FURTHEST_CENTROID * window.sigma * window.sums[torch.arange(len(cells)), *highest.T]
 
 
 def _prominence(surface: Tensor, x: Tensor, y: Tensor, height: Tensor) -> Tensor:

@@ -71,9 +71,7 @@ def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: R
 
     start = _start(thinned, images, region, settings.fit_options)
     if start is None:
-        return replace(
-            thinned.subset(np.zeros(len(thinned), np.bool_)), similarity=np.empty(0), covariance_px2=np.empty((0, 2, 2))
-        )
+        return replace(thinned, similarity=np.empty(0), covariance_px2=np.empty((0, 2, 2)))
     aligned = align(images, start.matrix)
     refined = _on_valid(refine(thinned, images, aligned), images)
     _LOG.debug("%d of %d matches refined", len(refined), len(thinned))

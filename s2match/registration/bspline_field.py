@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from s2match.core.matches import PATCH_PX
 from s2match.core.point_maps import grid_points
+from s2match.registration.robust import biweight, deviation_px
 
 # Squares between control points along the longer side of the matches' extent: a bend within half of it takes five.
 # Control points closer than matches that share their neighbours would not be determined.
@@ -33,9 +34,6 @@ _CUTOFFS = (8.0, 5.0, 3.0, 2.0, 2.0)
 # its iterations, in robust standard deviations.
 _EVIDENCE_SMOOTHNESS = (1e-1, 1e0, 1e1, 1e2, 1e3, 1e5)
 _EVIDENCE_CUTOFFS = (6.0, 4.0, 3.0, 3.0)
-
-# Median length of a 2-vector of normal errors with standard deviation 1, and the least standard deviation.
-_MEDIAN_LENGTH, _LEAST_DEVIATION_PX = 1.177, 0.05
 
 # Penalty of the affine part, which keeps it where no matches determine it, relative to the weight of one square.
 _AFFINE_PENALTY = 1e-6
@@ -223,8 +221,7 @@ def _evidence_fit(
         parameters = np.asarray(np.linalg.solve(rough + normal, right), np.float64)
         square = np.square(displacement - _evaluate(squares, parameters, len(displacement))).sum(axis=1)
         if cutoff is not None:
-            deviation = max(float(np.sqrt(np.median(square))) / _MEDIAN_LENGTH, _LEAST_DEVIATION_PX)
-            robust = weights * np.clip(1 - square / (cutoff * deviation) ** 2, 0, None) ** 2
+            robust = weights * biweight(square, cutoff * deviation_px(square))
     misfit = float((robust * square).sum() + np.einsum("kd,kl,ld->", parameters, rough, parameters))
     # two axes
     ratio = np.linalg.slogdet(rough)[1] - np.linalg.slogdet(rough + normal)[1]
@@ -312,7 +309,7 @@ def _fit_reweighted(
     """(K, 2) parameters of the field that fits displacements (N, 2) by iteratively reweighted least squares."""
     residual, parameters = displacement, np.zeros((len(rough), 2))
     for cutoff in _CUTOFFS:
-        weight = np.clip(1 - (residual**2).sum(axis=1) / (cutoff * threshold_px) ** 2, 0, None) ** 2
+        weight = biweight((residual**2).sum(axis=1), cutoff * threshold_px)
         parameters = _solve(squares, weights * weight, displacement, rough)
         residual = displacement - _evaluate(squares, parameters, len(displacement))
     return parameters

@@ -5,13 +5,13 @@ from numpy.typing import NDArray
 
 from s2match.core.matches import Matches
 from s2match.registration.model import apply_matrix
+from s2match.registration.robust import biweight, deviation_px
 
 # Gauss-Newton iterations; all models but the homography are linear in their parameters.
 _ITERATIONS = 5
 
-# Cutoff of Tukey's biweight in robust standard deviations, but no more than the threshold of inliers; the least
-# standard deviation; and the median length of a 2-vector of normal errors with standard deviation 1.
-_CUTOFF, _LEAST_DEVIATION_PX, _MEDIAN_LENGTH = 4.0, 0.05, 1.177
+# Cutoff of Tukey's biweight in robust standard deviations, but no more than the threshold of inliers.
+_CUTOFF = 4.0
 
 # Elements of a 3×3 matrix, row by row, that change by 1 with each parameter, and their signs.
 _PARAMETERS = {
@@ -48,9 +48,8 @@ def refit(
         residual = matches.xy1 - apply_matrix(local, xy)
         square = np.square(residual).sum(axis=1)
         inside = square[square <= threshold_px**2]
-        deviation = float(np.sqrt(np.median(inside))) / _MEDIAN_LENGTH if len(inside) else threshold_px
-        cutoff = min(_CUTOFF * max(deviation, _LEAST_DEVIATION_PX), threshold_px)
-        robust = weights * np.clip(1 - square / cutoff**2, 0, None) ** 2
+        cutoff_px = min(_CUTOFF * deviation_px(inside), threshold_px) if len(inside) else threshold_px
+        robust = weights * biweight(square, cutoff_px)
         design = derivatives(model, local, xy)
         weighted = design * robust[:, None, None]
         # the pseudo-inverse: points on a line do not determine every parameter

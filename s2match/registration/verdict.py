@@ -19,7 +19,7 @@ from s2match.registration.uncertainty import REFINED_SYSTEMATIC_PX, SYSTEMATIC_P
 
 # Squared 95 % and 99 % quantiles of the length of a 2-vector of normal errors with standard deviation 1 (chi-squared
 # with two degrees of freedom), and the 97.5 % quantile of a single error.
-_CHI2_95, _CHI2_99, _NORMAL_975 = 5.99, 9.21, 1.96
+CHI2_95, _CHI2_99, _NORMAL_975 = 5.99, 9.21, 1.96
 
 # A displacement that may hide in the noise is small if it is no longer than this, in native pixels.
 _SMALL_PX = 0.5
@@ -227,7 +227,7 @@ def _displacement_of(
         shift_error=error,
         rms=float(np.sqrt(np.mean(distance**2))),
         largest=float(distance.max()),
-        noise=math.sqrt(_CHI2_95 * float(variance.mean())),
+        noise=math.sqrt(CHI2_95 * float(variance.mean())),
         significance=float((distance**2 / variance).mean()),
         native_pixel=1.0 if native_pixel_m is None else native_pixel_m,
         unit=unit,
