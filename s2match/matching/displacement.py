@@ -122,8 +122,8 @@ def _refit(aligned: Aligned, start: NDArray[np.float64], sigmas: tuple[float, ..
         pixel_px: Side of a pixel of the round, in pixels of the full resolution.
     """
     rows, columns = aligned.products.shape
-    stride = 1 if pixel_px > 1 else _STRIDE
-    cells = _strided((rows * CELL_PX, columns * CELL_PX), min(stride, max(1, min(rows, columns) // 8)))
+    stride = min(1 if pixel_px > 1 else _STRIDE, max(1, min(rows, columns) // 8))
+    cells = _strided((rows * CELL_PX, columns * CELL_PX), stride)
     shifts = distinct_shifts(aligned.products, cells, sigmas, _PROMINENCE)
     if len(shifts) < _FEWEST:
         return None
