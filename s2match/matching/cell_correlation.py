@@ -158,10 +158,8 @@ def distinct_shifts(
         peaks = _peaks(products, remaining, window)
         lowest = torch.minimum(lowest, window.surface)
         local = lowest[torch.arange(len(remaining)), *peaks.highest.T]
-        kept = peaks.distinct & (peaks.prominence > least_prominence) & (local > _LOCAL_FRACTION * peaks.height)
-        # the narrowest window is about as wide as the points are apart
-        if sigma > sigmas[0]:
-            kept &= _is_centred(products, remaining, peaks.highest, window)
+        central = (local > _LOCAL_FRACTION * peaks.height) & _is_centred(products, remaining, peaks.highest, window)
+        kept = peaks.distinct & (peaks.prominence > least_prominence) & central
         parts.append(_local_shifts(remaining, peaks, kept, sigma))
         remaining, lowest = remaining[~kept], lowest[~kept]
         if len(remaining) == 0:
