@@ -1,0 +1,87 @@
+"""Images of a series, with what their names say: tile, sensing time, platform, orbit, processing baseline."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from s2match.core.scene import Scene, scene_of
+
+# A product in ESA's names since 2016, such as S2A_MSIL1C_20180820T083601_N0206_R064_T36UXA_20180820T104205.
+_PRODUCT = re.compile(
+    r"(?P<platform>S2[A-D])_MSI(?:L1C|L2A)_(?P<sensed>\d{8}T\d{6})_N(?P<baseline>\d{4})_R(?P<orbit>\d{3})_T(?P<tile>\d{2}[A-Z]{3})"
+)
+
+# The first date of a name, with or without a time.
+_DATE = re.compile(r"(?<!\d)(?P<date>\d{4}-?\d{2}-?\d{2})(?:T?(?P<time>\d{6}))?(?!\d)")
+
+
+@dataclass(frozen=True)
+class SeriesImage:
+    """An image of a series.
+
+    Attributes:
+        index: Its index in the series, from 0.
+        scene: The file.
+        sensed: Sensing time (UTC); None if no name gives it.
+        tile: Sentinel-2 tile, such as ``"T36UXA"``; None if no name gives it.
+        platform: ``"S2A"`` and so on; None if no name gives it.
+        relative_orbit: 1 to 143; None if no name gives it.
+        baseline: Processing baseline, such as ``"02.06"``; None if no name gives it.
+        masks: Mask files of this image.
+    """
+
+    index: int
+    scene: Scene
+    sensed: datetime | None = None
+    tile: str | None = None
+    platform: str | None = None
+    relative_orbit: int | None = None
+    baseline: str | None = None
+    masks: tuple[Path, ...] = ()
+
+    @property
+    def date(self) -> str | None:
+        """Day of the sensing time, YYYY-MM-DD; None without one."""
+        return None if self.sensed is None else f"{self.sensed:%Y-%m-%d}"
+
+    @property
+    def title(self) -> str:
+        """Tile and date, or the name of the file."""
+        if self.date is None:
+            return self.scene.path.name
+        return self.date if self.tile is None else f"{self.tile} {self.date}"
+
+
+def series_image(index: int, path: str | Path, masks: tuple[Path, ...] = ()) -> SeriesImage:
+    """The image of a path, by the names of the file and of its folders; no file is opened.
+
+    Args:
+        index: Index in the series, from 0.
+        path: The file.
+        masks: Mask files of this image.
+    """
+    scene = scene_of(path)
+    product = next((match for part in reversed(scene.path.parts) if (match := _PRODUCT.search(part))), None)
+    if product is not None:
+        return SeriesImage(
+            index,
+            scene,
+            datetime.strptime(product["sensed"], "%Y%m%dT%H%M%S"),
+            f"T{product['tile']}",
+            product["platform"],
+            int(product["orbit"]),
+            f"{product['baseline'][:2]}.{product['baseline'][2:]}",
+            masks,
+        )
+    return SeriesImage(index, scene, scene.sensed or _date_in(scene.path.stem), scene.tile, masks=masks)
+
+
+def _date_in(name: str) -> datetime | None:
+    """The first date in a name that is one."""
+    for match in _DATE.finditer(name):
+        try:
+            return datetime.strptime(match["date"].replace("-", "") + (match["time"] or "000000"), "%Y%m%d%H%M%S")
+        except ValueError:
+            continue
+    return None
