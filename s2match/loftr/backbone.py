@@ -40,6 +40,11 @@ class FinePyramid:
     half: Tensor
     quarter: Tensor
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of both maps."""
+        return self.half.nbytes + self.quarter.nbytes
+
 
 class Backbone:
     """kornia's ``ResNetFPN_8_2`` with folded batch normalisation, on one device."""

@@ -51,6 +51,11 @@ class ImageFeatures:
     tokens: Tokens
     pyramid: FinePyramid
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the features."""
+        return self.tokens.nbytes + self.pyramid.nbytes
+
     def within(self, cells: Tensor) -> "ImageFeatures":
         """The features restricted to the cells where a (rows, columns) mask over the coarse grid is true."""
         kept = cells.to(self.tokens.cells.device).flatten()[self.tokens.cells]

@@ -33,6 +33,11 @@ class EncodedImage:
     image: GreyImage
     features: ImageFeatures
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the features and of the image."""
+        return self.features.nbytes + self.image.grey.nbytes + self.image.valid.nbytes
+
     def within(self, cells: NDArray[np.bool_]) -> "EncodedImage":
         """The image restricted to the cells where a (rows, columns) mask over the grid of 8 px cells is true."""
         return EncodedImage(self.image, self.features.within(torch.from_numpy(cells)))

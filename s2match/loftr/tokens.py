@@ -20,6 +20,11 @@ class Tokens:
     cells: Tensor
     grid: tuple[int, int]
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the features and their cells."""
+        return self.values.nbytes + self.cells.nbytes
+
 
 class TokenTable:
     """Lookup of tokens by cell, for grids in which only some cells have a token."""

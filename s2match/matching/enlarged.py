@@ -54,9 +54,11 @@ class EnlargingMatcher:
         """Features of an image."""
         return self.matcher.encode(enlarge(image, self.scale))
 
-    def match_encoded(self, reference: Any, target: Any, confidence: float) -> Matches:
-        """Match two encoded images."""
-        return self.matcher.match_encoded(reference, target, confidence).reduced(self.scale)
+    def match_encoded(
+        self, reference: Any, target: Any, confidence: float, bands: NDArray[np.int64] | None = None
+    ) -> Matches:
+        """Match two encoded images; the rows of ``bands`` are those of cells of the enlarged images."""
+        return self.matcher.match_encoded(reference, target, confidence, bands).reduced(self.scale)
 
     def match(
         self, reference: GreyImage, target: GreyImage, confidence: float, bands: NDArray[np.int64] | None = None

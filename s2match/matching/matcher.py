@@ -11,6 +11,10 @@ from s2match.core.matches import GreyImage, Matches
 class EncodedImage(Protocol):
     """Features of an image, which can be matched with those of any other."""
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of the features and of the image."""
+
     def within(self, cells: NDArray[np.bool_]) -> Self:
         """The features of a subset of cells.
 
@@ -55,13 +59,16 @@ class Matcher(Protocol[Encoded]):
             ImageSizeError: There is too little memory for an image of this size.
         """
 
-    def match_encoded(self, reference: Encoded, target: Encoded, confidence: float) -> Matches:
+    def match_encoded(
+        self, reference: Encoded, target: Encoded, confidence: float, bands: NDArray[np.int64] | None = None
+    ) -> Matches:
         """Match two encoded images.
 
         Args:
             reference: Features of the image of ``xy0``, by :meth:`encode`.
             target: Features of the image of ``xy1``, likewise.
             confidence: Keep matches with a confidence above this, in [0, 1].
+            bands: See :meth:`match`.
 
         Raises:
             ImageSizeError: There is too little memory for images of this size.

@@ -31,6 +31,10 @@ class Cells:
     shape: tuple[int, int]
     mask: NDArray[np.bool_]
 
+    @property
+    def nbytes(self) -> int:
+        return self.mask.nbytes
+
     def within(self, cells: NDArray[np.bool_]) -> "Cells":
         return Cells(self.shape, cells)
 
@@ -48,7 +52,9 @@ class ConstantShift:
     def encode(self, image: GreyImage) -> Cells:
         return Cells(image.valid.shape, image.valid[4::8, 4::8])
 
-    def match_encoded(self, reference: Cells, target: Cells, confidence: float) -> Matches:
+    def match_encoded(
+        self, reference: Cells, target: Cells, confidence: float, bands: NDArray[np.int64] | None = None
+    ) -> Matches:
         xy = np.argwhere(reference.mask)[:, ::-1] * 8 + 4.5
         return self._matches(xy[((xy + SHIFT >= 0) & (xy + SHIFT < target.shape[::-1])).all(axis=1)], confidence)
 
