@@ -19,7 +19,7 @@ from s2match.registration.uncertainty import REFINED_SYSTEMATIC_PX, SYSTEMATIC_P
 
 # Squared 95 % and 99 % quantiles of the length of a 2-vector of normal errors with standard deviation 1 (chi-squared
 # with two degrees of freedom), and the 97.5 % quantile of a single error.
-CHI2_95, _CHI2_99, _NORMAL_975 = 5.99, 9.21, 1.96
+CHI2_95, _CHI2_99, NORMAL_975 = 5.99, 9.21, 1.96
 
 # A displacement that may hide in the noise is small if it is no longer than this, in native pixels.
 _SMALL_PX = 0.5
@@ -107,7 +107,8 @@ def judge(reference: HasGrid, target: HasGrid, matches: Matches, registration: R
     georeferenced = comparable(reference, target)
     if registration is None:
         return Verdict(Decision.UNKNOWN, georeferenced=georeferenced)
-    displacement = _displacement(reference, target, matches, registration)
+    samples = _samples(common_corners(reference, target))
+    displacement = displacement_over(reference, target, matches, registration, samples)
     decision = Decision.REGISTER if displacement is None else _decide(displacement, reference, target)
     return Verdict(decision, registration.model, displacement, georeferenced)
 
@@ -178,17 +179,28 @@ def _digits(displacement: Displacement) -> int:
     return 1 if displacement.noise < 10 else 0
 
 
-def _displacement(
-    reference: HasGrid, target: HasGrid, matches: Matches, registration: Registration
+def displacement_over(
+    reference: HasGrid, target: HasGrid, matches: Matches, registration: Registration, xy: NDArray[np.float64]
 ) -> Displacement | None:
-    """The displacement by a model.
+    """The displacement of points by a model.
 
-    None if images of different sizes have no georeference, and if the CRS is not valid at the images.
+    Args:
+        reference: The reference.
+        target: The target.
+        matches: The matches that the model was fitted to.
+        registration: The model.
+        xy: (N, 2) points in pixels of the reference, GDAL frame. They stand for the ground that the displacement is
+            measured over.
+
+    Returns:
+        The displacement; None if images of different sizes have no georeference, and if the CRS is not valid at the
+        points.
     """
-    xy = _samples(common_corners(reference, target))
     target_xy = registration.apply(xy)
-    # the same along both axes: the axes of the ground may have other directions than those of the pixels
-    variance_px2 = uncertainty_px(registration, matches, xy) ** 2 / 2
+    # the mean shift of a model that is nearly linear is that in the middle; the same along both axes, because the axes
+    # of the ground may have other directions than those of the pixels
+    with_middle = np.concatenate([xy, xy.mean(axis=0, keepdims=True)])
+    variance_px2 = uncertainty_px(registration, matches, with_middle) ** 2 / 2
     errors = ground_errors(reference, target, xy, target_xy)
     if errors is not None:
         finite = np.isfinite(errors.east_m) & np.isfinite(errors.north_m)
@@ -198,8 +210,8 @@ def _displacement(
         matched_m = pixel_m(target)
         # an enlarged image has no more detail than its file
         file_m = max(matched_m, file_pixel_m(reference), file_pixel_m(target))
-        variance = variance_px2[finite] * matched_m**2 + _extra_variance(matches, file_m, matched_m)
-        return _displacement_of(shifts, variance, errors.native_pixel_m, errors.axes.unit)
+        variance = variance_px2 * matched_m**2 + _extra_variance(matches, file_m, matched_m)
+        return _displacement_of(shifts, variance[np.append(finite, True)], errors.native_pixel_m, errors.axes.unit)
     if (reference.size, reference.native_size) != (target.size, target.native_size):
         return None
     scale = np.array(target.native_size) / target.size
@@ -217,10 +229,10 @@ def _extra_variance(matches: Matches, file_pixel: float, matched_pixel: float) -
 def _displacement_of(
     shifts: NDArray[np.float64], variance: NDArray[np.float64], native_pixel_m: float | None, unit: str
 ) -> Displacement:
-    """The displacement of shifts (N, 2) over the common ground, and the variance (N,) of the model along an axis."""
+    """The displacement of shifts (N, 2), and the variance (N + 1,) of the model along an axis, last in the middle."""
     distance = np.linalg.norm(shifts, axis=1)
-    # the mean shift of a model that is nearly linear is that in the middle of the ground
-    error = _NORMAL_975 * math.sqrt(variance[len(variance) // 2])
+    error = NORMAL_975 * math.sqrt(variance[-1])
+    variance = variance[:-1]
     return Displacement(
         on_ground=native_pixel_m is not None,
         shift=(float(shifts[:, 0].mean()), float(shifts[:, 1].mean())),

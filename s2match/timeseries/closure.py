@@ -1,9 +1,12 @@
 """Closure of triangles: the sum of the shifts A to B, B to C and C to A, which is 0 without errors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from s2match.timeseries.observations import PairObservation
 
 
 @dataclass(frozen=True)
@@ -25,3 +28,36 @@ class Closure:
     def quantile(self, fraction: float) -> float:
         """Quantile of the lengths; NaN without triangles."""
         return float(np.quantile(self.lengths, fraction)) if len(self.lengths) else float("nan")
+
+
+def closure_of(observations: Sequence[PairObservation]) -> Closure:
+    """Closures of all triangles of the measured observations.
+
+    Args:
+        observations: The observations, in one unit.
+    """
+    number = {
+        frozenset((observation.reference, observation.target)): index
+        for index, observation in enumerate(observations)
+        if observation.measured
+    }
+    partners: dict[int, set[int]] = {}
+    for first, second in map(sorted, number):
+        partners.setdefault(first, set()).add(second)
+    triangles = [
+        (first, second, third)
+        for first in sorted(partners)
+        for second in sorted(partners[first])
+        for third in sorted(partners[first] & partners.get(second, set()))
+    ]
+    worst = np.full(len(observations), np.nan)
+    lengths = np.zeros(len(triangles))
+    for row, (first, second, third) in enumerate(triangles):
+        sides = [number[frozenset(side)] for side in ((first, second), (second, third), (third, first))]
+        turns = [
+            np.multiply(1 if observations[side].reference == start else -1, observations[side].shift)
+            for side, start in zip(sides, (first, second, third), strict=True)
+        ]
+        lengths[row] = np.linalg.norm(np.sum(turns, axis=0))
+        worst[sides] = np.fmax(worst[sides], lengths[row])
+    return Closure(np.array(triangles, dtype=np.intp).reshape(-1, 3), lengths, worst)
