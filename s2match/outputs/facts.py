@@ -84,9 +84,18 @@ def write_json(result: PairResult, path: str | Path, more: Mapping[str, Any] | N
     Raises:
         OutputError: The file cannot be written.
     """
+    write_json_content(facts(result) | dict(more or {}), path)
+
+
+def write_json_content(content: Mapping[str, Any], path: str | Path) -> None:
+    """Write JSON types to a file, with null in place of NaN and infinity.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
     with atomic_write(path) as partial:
-        content = _without_nan(facts(result) | dict(more or {}))
-        partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        text = json.dumps(without_nan(content), indent=2, allow_nan=False)
+        partial.write_text(text + "\n", encoding="utf-8")
     _LOG.info("Wrote %s", path)
 
 
@@ -167,12 +176,12 @@ def _registration_facts(result: PairResult, registration: Registration) -> dict[
     }
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """JSON types with None in place of NaN and infinity, which JSON lacks."""
-    if isinstance(value, dict):
-        return {name: _without_nan(item) for name, item in value.items()}
+    if isinstance(value, Mapping):
+        return {name: without_nan(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(item) for item in value]
+        return [without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -18,6 +18,7 @@ TITLE_PT, LABEL_PT, TICK_PT = 17, 15, 13
 
 # Colours of Okabe and Ito, "Color Universal Design" (2008), for colour-blind readers.
 BLUE, VERMILION, GREEN, SKY, YELLOW = "#0072B2", "#D55E00", "#009E73", "#56B4E9", "#F0E442"
+ORANGE, PURPLE = "#E69F00", "#CC79A7"
 
 # Blue to cyan is rare on the ground and differs from vermilion.
 CONFIDENCE = LinearSegmentedColormap.from_list("confidence", ["#2a3fd0", "#00a5ff", "#3df5ff"])

@@ -1,0 +1,91 @@
+"""Animation of a series before and after its correction."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from s2match.errors import OutputError
+from s2match.util.atomic_write import atomic_write
+
+_LOG = logging.getLogger(__name__)
+
+# A date with its grey images before and after the correction, (H, W) uint8 each.
+Frame = tuple[str, NDArray[np.uint8], NDArray[np.uint8]]
+
+# Small images are enlarged by a whole factor up to this side.
+_SIDE_PX = 400
+
+# Height of the line of text above the images, width of the gap between them, and size of the letters.
+_HEADER_PX, _GAP_PX, _FONT_PX = 34, 8, 20
+
+# Half length of the cross at the centre of each image, which makes shifts visible.
+_CROSS_PX = 14
+
+_FRAME_MS = 450
+
+_WHITE, _BLACK = 255, 0
+
+
+def write_blink(frames: Sequence[Frame], path: str | Path) -> None:
+    """Write an animated GIF that shows each date before the correction on the left, and after it on the right.
+
+    Ground that stays in its place on the right, but jumps on the left, is corrected.
+
+    Args:
+        frames: Label, image before and image after of each date; the images have one size.
+        path: The file: ``.gif``.
+
+    Raises:
+        OutputError: The suffix is not that of a GIF, or the file cannot be written.
+        ValueError: There is no frame, or an image has another size or another type than H×W uint8.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".gif":
+        raise OutputError(f"Cannot write {path}: its suffix must be .gif.")
+    _check(frames)
+    pictures = [_picture(frame) for frame in frames]
+    with atomic_write(path) as partial:
+        pictures[0].save(partial, save_all=True, append_images=pictures[1:], duration=_FRAME_MS, loop=0, optimize=False)
+    _LOG.info("Wrote %s", path)
+
+
+def _check(frames: Sequence[Frame]) -> None:
+    images = [image for _, *images in frames for image in images]
+    if not images:
+        raise ValueError("an animation needs at least one date")
+    if any(image.shape != images[0].shape or image.ndim != 2 or image.dtype != np.uint8 for image in images):
+        raise ValueError("the images of an animation must be H×W uint8 of one size")
+
+
+def _picture(frame: Frame) -> Image.Image:
+    """A frame: the images side by side below a line of text."""
+    label, before, after = frame
+    factor = max(1, _SIDE_PX // max(before.shape))
+    height, width = (factor * side for side in before.shape)
+    picture = Image.new("L", (2 * width + _GAP_PX, height + _HEADER_PX), _WHITE)
+    draw = ImageDraw.Draw(picture)
+    for left, image, title in ((0, before, "before"), (width + _GAP_PX, after, "after")):
+        enlarged = Image.fromarray(image).resize((width, height), Image.Resampling.NEAREST)
+        picture.paste(enlarged, (left, _HEADER_PX))
+        _draw_cross(draw, left + width // 2, _HEADER_PX + height // 2)
+        _write(draw, f"{label}  {title}", left, width)
+    return picture
+
+
+def _draw_cross(draw: ImageDraw.ImageDraw, x: int, y: int) -> None:
+    """A white cross with a black edge, at the same place of each frame."""
+    for shade, line, length in ((_BLACK, 5, _CROSS_PX + 2), (_WHITE, 1, _CROSS_PX)):
+        draw.line((x - length, y, x + length, y), shade, line)
+        draw.line((x, y - length, x, y + length), shade, line)
+
+
+def _write(draw: ImageDraw.ImageDraw, text: str, left: int, width: int) -> None:
+    """Write a line above an image, in smaller letters where it is wider than the image."""
+    size = _FONT_PX
+    while size > 8 and draw.textlength(text, font=ImageFont.load_default(size)) > width:
+        size -= 1
+    draw.text((left, _HEADER_PX // 2), text, _BLACK, font=ImageFont.load_default(size), anchor="lm")
