@@ -27,8 +27,8 @@ from benchmarks.environment import environment
 from benchmarks.networks import PRETRAINED, ROOT, network
 from benchmarks.speed_tables import REST, table
 from benchmarks.tiles import time_tiles
-from s2match.dataset.catalog import list_scenes
 from s2match.io.reader import read_raster
+from s2match.io.scene_files import list_scenes
 from s2match.loftr.checkpoints import Network
 from s2match.loftr.engine import Engine
 from s2match.matching.greyscale import prepare

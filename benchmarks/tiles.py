@@ -12,8 +12,8 @@ import rasterio
 
 from benchmarks.cost import command_cost
 from benchmarks.networks import PRETRAINED, ROOT, network
-from s2match.dataset.catalog import list_scenes
 from s2match.io.reader import read_raster
+from s2match.io.scene_files import list_scenes
 from s2match.loftr.checkpoints import save_weights
 
 TILE_PX, TILE_SIZE = 10_980, (1098, 1098)

@@ -19,7 +19,7 @@ class NotCorrectedError(S2MatchError):
 
 
 class DatasetError(S2MatchError):
-    """The dataset folder is missing or contains no image."""
+    """The images of a dataset or a series cannot be listed: a folder is missing or empty, or a list is not valid."""
 
     exit_code = 10
 

@@ -1,9 +1,10 @@
 """Footprints of images: outline, common ground and overlap."""
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 
-from s2match.core.georeference import comparable
+from s2match.core.georeference import comparable, predict
 from s2match.core.lattice import LATTICE_POINTS, lattice, middle_of, middle_x
 from s2match.core.projection import SIDE_POINTS, apply_transform, full_turn, reproject, wrapped
 from s2match.core.raster import HasGrid
@@ -46,6 +47,28 @@ def share_ground(reference: HasGrid, target: HasGrid) -> bool:
     """Whether the footprints of two comparable images overlap."""
     box = footprint(target, reference)
     return box is not None and bool((box[0] < reference.size).all() and (box[1] > 0).all())
+
+
+def overlap(reference: HasGrid, target: HasGrid) -> float:
+    """Fraction of the smaller footprint that both images show, 0 to 1.
+
+    Two images without a georeference show the same ground if their sizes are equal. Other images that cannot be
+    compared share none.
+    """
+    if not comparable(reference, target):
+        neither = not reference.georeferenced and not target.georeferenced
+        return float(neither and reference.size == target.size)
+    if not share_ground(reference, target):
+        return 0.0
+    image = shapely.box(0, 0, *reference.size)
+    corners = predict(outline(target), target, reference)
+    if np.isfinite(corners).all():
+        other = shapely.make_valid(shapely.Polygon(corners))
+    else:
+        box = footprint(target, reference)
+        assert box is not None, "images that share ground have a common box"
+        other = shapely.box(*box.ravel())
+    return float(min(1.0, image.intersection(other).area / min(image.area, other.area)))
 
 
 def require_overlap(reference: HasGrid, target: HasGrid) -> None:

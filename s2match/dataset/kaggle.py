@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from s2match.dataset.catalog import FINEST_PATTERNS, is_finest
 from s2match.errors import PreparationError
+from s2match.io.scene_files import FINEST_PATTERNS, is_finest
 
 KAGGLE_HANDLE = "isaienkov/deforestation-in-ukraine"
 KAGGLE_PAGE = f"https://www.kaggle.com/datasets/{KAGGLE_HANDLE}"

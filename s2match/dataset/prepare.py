@@ -18,7 +18,7 @@ from typing import BinaryIO, cast
 
 from tqdm import tqdm
 
-from s2match.dataset.catalog import FINEST_PATTERNS, SAMPLE_FOLDER, is_finest, list_scenes, open_dataset
+from s2match.dataset.catalog import SAMPLE_FOLDER, open_dataset
 from s2match.dataset.kaggle import (
     KAGGLE_HANDLE,
     Kaggle,
@@ -29,6 +29,7 @@ from s2match.dataset.kaggle import (
 )
 from s2match.errors import DatasetError, PreparationError, UnreadableImageError
 from s2match.io.jp2_integrity import image_damage, is_complete
+from s2match.io.scene_files import FINEST_PATTERNS, is_finest, list_scenes
 from s2match.util.atomic_write import atomic_write
 
 KAGGLE_SOURCE = "kaggle"

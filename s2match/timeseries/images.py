@@ -12,8 +12,11 @@ _PRODUCT = re.compile(
     r"(?P<platform>S2[A-D])_MSI(?:L1C|L2A)_(?P<sensed>\d{8}T\d{6})_N(?P<baseline>\d{4})_R(?P<orbit>\d{3})_T(?P<tile>\d{2}[A-Z]{3})"
 )
 
-# The first date of a name, with or without a time.
-_DATE = re.compile(r"(?<!\d)(?P<date>\d{4}-?\d{2}-?\d{2})(?:T?(?P<time>\d{6}))?(?!\d)")
+# A date in a name, with or without a time, such as 20180820T083601, 20180820_083601, 2018-08-20 or 2018_08_20.
+_DATE = re.compile(
+    r"(?<!\d)(?P<year>(?:19|20)\d{2})(?P<separator>[-_]?)(?P<month>\d{2})(?P=separator)(?P<day>\d{2})"
+    r"(?:[T_-]?(?P<time>\d{6}))?(?!\d)"
+)
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def series_image(index: int, path: str | Path, masks: tuple[Path, ...] = ()) -> 
         masks: Mask files of this image.
     """
     scene = scene_of(path)
-    product = next((match for part in reversed(scene.path.parts) if (match := _PRODUCT.search(part))), None)
+    product = next((match for part in reversed(scene.path.absolute().parts) if (match := _PRODUCT.search(part))), None)
     if product is not None:
         return SeriesImage(
             index,
@@ -78,10 +81,13 @@ def series_image(index: int, path: str | Path, masks: tuple[Path, ...] = ()) -> 
 
 
 def _date_in(name: str) -> datetime | None:
-    """The first date in a name that is one."""
+    """The first date in a name that is one; midnight without a time."""
     for match in _DATE.finditer(name):
-        try:
-            return datetime.strptime(match["date"].replace("-", "") + (match["time"] or "000000"), "%Y%m%d%H%M%S")
-        except ValueError:
-            continue
+        day = f"{match['year']}{match['month']}{match['day']}"
+        # six digits after a date need not be a time
+        for time in (match["time"] or "000000", "000000"):
+            try:
+                return datetime.strptime(day + time, "%Y%m%d%H%M%S")
+            except ValueError:
+                continue
     return None

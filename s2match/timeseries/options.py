@@ -6,7 +6,14 @@ from enum import StrEnum
 from s2match.core.mask import UNMASKED, Masking
 from s2match.errors import OptionError
 from s2match.settings import Settings
-from s2match.timeseries.pair_graph import PairMode
+
+
+class PairMode(StrEnum):
+    """How pairs are chosen; the values are those of ``--pairs``."""
+
+    REFERENCE = "reference"
+    CONSECUTIVE = "consecutive"
+    NETWORK = "network"
 
 
 class Datum(StrEnum):

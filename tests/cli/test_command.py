@@ -15,7 +15,7 @@ from kornia.feature import LoFTR
 
 import model_inference
 from s2match import __version__, errors
-from s2match.dataset.catalog import list_scenes
+from s2match.io.scene_files import list_scenes
 
 Capture = pytest.CaptureFixture[str]
 

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from s2match.core.scene import scene_of
-from s2match.dataset.catalog import list_scenes, open_dataset, pick_pair
+from s2match.dataset.catalog import open_dataset, pick_pair
 from s2match.errors import DatasetError, ImageIndexError, MaskError, SameImageError, UnreadableImageError
 from s2match.io.masking import masking_of
 from s2match.io.reader import read_grid
+from s2match.io.scene_files import list_scenes
 
 
 def touch(folder: Path, *names: str) -> None:

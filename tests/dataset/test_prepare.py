@@ -20,12 +20,12 @@ import numpy as np
 import pytest
 import rasterio
 
-from s2match.dataset.catalog import list_scenes
 from s2match.dataset.kaggle import KAGGLE_HANDLE, KAGGLE_PAGE, Kaggle, KagglePage, list_kaggle_images
 from s2match.dataset.listing import image_table, list_images
 from s2match.dataset.prepare import Offer, find_offers, place_offers, prepare
 from s2match.errors import OutputError, PreparationError
 from s2match.io.jp2_integrity import image_damage, is_complete
+from s2match.io.scene_files import list_scenes
 from s2match.outputs.contact_sheet import contact_sheet, read_thumbnails
 from s2match.outputs.figures.saving import as_jpeg
 

@@ -10,8 +10,8 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio import Affine
 
-from s2match.dataset.catalog import list_scenes
 from s2match.errors import OutputError
+from s2match.io.scene_files import list_scenes
 from s2match.synthetic import EAST_PX, SCENES, SIZE_PX, SceneSpec, make_ground, render, write_sample
 
 BUNDLED = Path(__file__).parents[2] / "dataset" / "sample"

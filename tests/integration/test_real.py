@@ -9,7 +9,8 @@ import pytest
 from conftest import PRECISIONS, REAL
 
 import model_inference
-from s2match.dataset.catalog import list_scenes, pick_pair
+from s2match.dataset.catalog import pick_pair
+from s2match.io.scene_files import list_scenes
 
 UKRAINE = REAL / "ukraine"
 

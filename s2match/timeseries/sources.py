@@ -1,0 +1,265 @@
+"""The images of a series from a folder, a CSV of images or a CSV of pairs."""
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from s2match.errors import DatasetError
+from s2match.io.missing_paths import images_in_product, no_dataset_message, no_image_message, url_of
+from s2match.io.scene_files import list_scenes
+from s2match.timeseries.images import SeriesImage, series_image
+
+# Suffixes of the images of a folder without true-colour images of ESA.
+_SUFFIXES = (".jp2", ".tif", ".tiff", ".png")
+
+# Between the masks of an image.
+_MASK_SEPARATOR = ";"
+
+_RELATIVE_ORBITS = range(1, 144)
+
+
+@dataclass(frozen=True)
+class SeriesSource:
+    """The images of a series, and the pairs if the user has chosen them.
+
+    Attributes:
+        images: Two images or more, sorted by sensing time and name; images without a time come last.
+        pairs: Indexes of the two images of each pair, the lower first, sorted; None if they are to be planned.
+    """
+
+    images: tuple[SeriesImage, ...]
+    pairs: tuple[tuple[int, int], ...] | None = None
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of a CSV: its columns, and the place that error messages name.
+
+    Attributes:
+        cells: Text by column, without surrounding blanks.
+        folder: Folder that paths are relative to.
+        place: Such as "series.csv, line 3".
+    """
+
+    cells: Mapping[str, str]
+    folder: Path
+    place: str
+
+    def text(self, column: str) -> str | None:
+        """Text of a column; None if it is empty or missing."""
+        return self.cells.get(column) or None
+
+    def file(self, text: str) -> Path:
+        """A path of the row.
+
+        Raises:
+            DatasetError: There is no such file.
+        """
+        url = url_of(Path(text))
+        if url is not None:
+            raise DatasetError(f"{self.place}: {url} is an address, and URLs are not read yet: download the file.")
+        path = self.folder / text
+        if not path.is_file():
+            raise DatasetError(f"{self.place}: there is no file {path}.")
+        return path
+
+
+def read_source(source: str | Path, pattern: str | None = None) -> SeriesSource:
+    """List the images of a series; no image is opened.
+
+    A folder: its true-colour images (:func:`s2match.io.scene_files.list_scenes`), of each tile and sensing time the
+    finest. Without any, all its JP2, TIFF and PNG files. Without these, the true-colour images of the SAFE products
+    in it.
+
+    A CSV of images: a column ``path``, and optional columns ``mask`` (files, separated by semicolons), ``date``
+    (ISO 8601), ``platform``, ``relative_orbit`` and ``tile``, which override what the file names say.
+
+    A CSV of pairs: columns ``reference`` and ``target`` with paths. The images are all that occur.
+
+    Paths in a CSV are relative to its folder. The order of the files or rows has no effect.
+
+    Args:
+        source: The folder, or the CSV.
+        pattern: Pattern of the files of a folder, such as ``"NDVI_*.tif"`` or ``"*/TCI.tif"``; None: as above.
+
+    Raises:
+        DatasetError: The source does not exist or has fewer than two images, or a row of the CSV is not valid.
+    """
+    source = Path(source)
+    if source.suffix.lower() == ".csv" and not source.is_dir():
+        rows = _read_rows(source)
+        columns = rows[0].cells.keys()
+        if "path" not in columns and columns & {"reference", "target"}:
+            return _source_of_pairs(source, rows)
+        return SeriesSource(_sorted_images(source, [_image_of(row) for row in rows]))
+    if source.is_file():
+        raise DatasetError(f"{source} is neither a folder of images nor a list of images whose name ends in .csv.")
+    return SeriesSource(_sorted_images(source, [series_image(0, path) for path in _files_of(source, pattern)]))
+
+
+def _files_of(folder: Path, pattern: str | None) -> list[Path]:
+    """The image files of a folder."""
+    if pattern is not None:
+        if not folder.is_dir():
+            raise DatasetError(no_dataset_message(folder))
+        try:
+            matches = list(folder.glob(pattern))
+        except (ValueError, NotImplementedError) as error:
+            raise DatasetError(f"{pattern!r} is not a pattern of files in a folder: {error}.") from error
+        files = [path for path in matches if _is_image_file(path)]
+        if not files:
+            raise DatasetError(f"No file in {folder} matches {pattern!r}.")
+        return files
+    scenes = list_scenes(folder)
+    if scenes:
+        return _finest([scene.path for scene in scenes])
+    files = [path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and _is_image_file(path)]
+    return files or _finest([folder / path for path in images_in_product(folder)])
+
+
+def _is_image_file(path: Path) -> bool:
+    """Whether a path is a file that is not hidden, as macOS's "._" files are."""
+    return path.is_file() and not path.name.startswith(".")
+
+
+def _finest(paths: list[Path]) -> list[Path]:
+    """Of true-colour images that differ only in the resolution at the end of the name, that with the finest one."""
+    finest: dict[tuple[Path, str], Path] = {}
+    for path in sorted(paths, key=lambda path: path.name):
+        # Level-2A products keep each resolution in a folder of its own, R10m and so on
+        folder = path.parent.parent if path.parent.name in ("R10m", "R20m", "R60m") else path.parent
+        finest.setdefault((folder, path.stem.rsplit("_TCI", 1)[0]), path)
+    return list(finest.values())
+
+
+def _read_rows(path: Path) -> list[_Row]:
+    """The rows of a CSV, empty lines left out; column names in lower case.
+
+    Raises:
+        DatasetError: The file cannot be read, or has no row.
+    """
+    if not path.is_file():
+        raise DatasetError(no_image_message(path))
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(_rows_of(path, file))
+    except (OSError, ValueError, csv.Error) as error:
+        raise DatasetError(f"Cannot read {path}: {error}.") from error
+    if not rows:
+        raise DatasetError(f"{path} lists no image.")
+    return rows
+
+
+def _rows_of(path: Path, lines: Iterator[str]) -> Iterator[_Row]:
+    reader = csv.reader(lines)
+    header = [name.strip().lower() for name in next(reader, [])]
+    for row in reader:
+        cells = [cell.strip() for cell in row]
+        if any(cells):
+            columns = dict.fromkeys(header, "") | dict(zip(header, cells, strict=False))
+            yield _Row(columns, path.parent, f"{path.name}, line {reader.line_num}")
+
+
+def _required(row: _Row, column: str) -> str:
+    """Text of a column.
+
+    Raises:
+        DatasetError: The column is missing or empty.
+    """
+    if column not in row.cells:
+        raise DatasetError(
+            f"{row.place.partition(',')[0]} has no column {column!r}: a list of images needs 'path', and a list of "
+            f"pairs 'reference' and 'target'. Its columns are {', '.join(row.cells)}."
+        )
+    text = row.text(column)
+    if text is None:
+        raise DatasetError(f"{row.place}: the column {column!r} is empty.")
+    return text
+
+
+def _image_of(row: _Row) -> SeriesImage:
+    """The image of a row; its columns override what the names say."""
+    path = row.file(_required(row, "path"))
+    masks = [text.strip() for text in (row.text("mask") or "").split(_MASK_SEPARATOR)]
+    image = series_image(0, path, tuple(row.file(text) for text in masks if text))
+    date, orbit = row.text("date"), row.text("relative_orbit")
+    return replace(
+        image,
+        sensed=image.sensed if date is None else _sensing_time(date, row),
+        tile=row.text("tile") or image.tile,
+        platform=row.text("platform") or image.platform,
+        relative_orbit=image.relative_orbit if orbit is None else _relative_orbit(orbit, row),
+    )
+
+
+def _sensing_time(text: str, row: _Row) -> datetime:
+    """A date or a time in ISO 8601, in UTC.
+
+    Raises:
+        DatasetError: It is neither.
+    """
+    try:
+        sensed = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise DatasetError(f"{row.place}: {text!r} is not a date: write YYYY-MM-DD or YYYY-MM-DDThh:mm:ss.") from error
+    return sensed if sensed.tzinfo is None else sensed.astimezone(UTC).replace(tzinfo=None)
+
+
+def _relative_orbit(text: str, row: _Row) -> int:
+    """A relative orbit, such as 64 or R064.
+
+    Raises:
+        DatasetError: It is not a number from 1 to 143.
+    """
+    digits = text.upper().removeprefix("R")
+    if not digits.isdecimal() or int(digits) not in _RELATIVE_ORBITS:
+        raise DatasetError(f"{row.place}: {text!r} is not a relative orbit of Sentinel-2, a number from 1 to 143.")
+    return int(digits)
+
+
+def _sorted_images(source: Path, images: list[SeriesImage]) -> tuple[SeriesImage, ...]:
+    """The images sorted by sensing time, name and path, with their indexes.
+
+    Raises:
+        DatasetError: There are fewer than two, or one of them twice.
+    """
+    if not images:
+        raise DatasetError(f"The folder {source} contains no image.")
+    if len(images) == 1:
+        raise DatasetError(f"{source} has only one image, {images[0].scene.path.name}. A series needs two or more.")
+    files = [image.scene.path.resolve() for image in images]
+    if len(set(files)) < len(files):
+        twice = min(str(file) for file in set(files) if files.count(file) > 1)
+        raise DatasetError(f"{source} lists {twice} twice.")
+    return tuple(replace(image, index=index) for index, image in enumerate(sorted(images, key=_order)))
+
+
+def _order(image: SeriesImage) -> tuple[bool, datetime, str, str]:
+    path = image.scene.path
+    return image.sensed is None, image.sensed or datetime.min, path.name, str(path)
+
+
+def _source_of_pairs(source: Path, rows: list[_Row]) -> SeriesSource:
+    """The images of a CSV of pairs, and the pairs.
+
+    Raises:
+        DatasetError: A row is not valid, has one image twice, or repeats a pair.
+    """
+    pairs: dict[frozenset[Path], str] = {}
+    paths: dict[Path, Path] = {}
+    for row in rows:
+        files = [row.file(_required(row, column)) for column in ("reference", "target")]
+        pair = frozenset(file.resolve() for file in files)
+        if len(pair) == 1:
+            raise DatasetError(f"{row.place}: both images are {files[0]}.")
+        if pair in pairs:
+            raise DatasetError(f"{row.place} repeats the pair of {pairs[pair]}.")
+        pairs[pair] = row.place
+        for file in files:
+            paths.setdefault(file.resolve(), file)
+    images = _sorted_images(source, [series_image(0, path) for path in paths.values()])
+    indexes = {image.scene.path.resolve(): image.index for image in images}
+    ordered = sorted(sorted(indexes[file] for file in pair) for pair in pairs)
+    return SeriesSource(images, tuple((first, second) for first, second in ordered))
