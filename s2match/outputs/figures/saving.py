@@ -34,6 +34,14 @@ def save_figure(figure: Figure, path: str | Path) -> None:
     _LOG.info("Wrote %s", path)
 
 
+def as_png(figure: Figure) -> bytes:
+    """Encode a figure as PNG."""
+    buffer = io.BytesIO()
+    with _laid_out(figure):
+        figure.savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()
+
+
 def as_jpeg(figure: Figure, width_px: int | None = None) -> bytes:
     """Encode a figure as JPEG, small enough to keep in a notebook.
 

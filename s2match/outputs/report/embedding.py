@@ -39,7 +39,18 @@ def figure(png: bytes, is_photo: bool) -> tuple[str, tuple[int, int]]:
     return _uri(picture.quantize(_COLOURS, dither=Image.Dither.NONE), "png", optimize=True), picture.size
 
 
+def animation(gif: bytes) -> tuple[str, tuple[int, int]]:
+    """Data URI of an animated GIF as it is, and its (width, height) in pixels."""
+    with Image.open(io.BytesIO(gif)) as picture:
+        size = picture.size
+    return _data_uri("gif", gif), size
+
+
 def _uri(picture: Image.Image, kind: str, **options: object) -> str:
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return _data_uri(kind, buffer.getvalue())
+
+
+def _data_uri(kind: str, content: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

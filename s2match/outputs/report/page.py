@@ -3,11 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from s2match.correction.decision import CorrectionOutcome
 from s2match.correction.evaluation import Improvement
@@ -16,6 +12,7 @@ from s2match.outputs.figures.style import stretched
 from s2match.outputs.ground_error_table import no_errors_reason
 from s2match.outputs.report import sections
 from s2match.outputs.report.embedding import photo
+from s2match.outputs.report.environment import environment
 from s2match.outputs.report.points import map_data
 from s2match.result import PairResult
 from s2match.util.versions import versions
@@ -68,7 +65,7 @@ def render_page(
     improvement = None if outcome is None else outcome.improvement
     points = map_data(result)
     return (
-        _environment()
+        environment(_PACKAGE)
         .get_template("page.html")
         .render(
             pair=f"{result.reference.scene.title} → {result.target.scene.title}",
@@ -82,31 +79,13 @@ def render_page(
             refusal=result.refusal,
             figures=figures,
             images=sections.images_table(result),
-            settings=sections.settings_table(result),
+            settings=sections.settings_table(result.settings),
             versions=sections.versions_table(result, versions(_PACKAGES)),
             command=shlex.join(command),
             data={"map": points, "swipe": None if improvement is None else _swipe_data(improvement, points)},
             scripts=_SCRIPTS,
         )
     )
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader(_PACKAGE, ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    environment.globals["source"] = _source
-    return environment
-
-
-def _source(name: str) -> Markup:
-    """The page's own style or script as it is."""
-    return Markup(files(_PACKAGE).joinpath(name).read_text(encoding="utf-8"))
 
 
 def _swipe_data(improvement: Improvement, points: dict[str, Any]) -> dict[str, Any]:

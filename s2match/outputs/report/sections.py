@@ -14,6 +14,7 @@ from s2match.outputs.summary import summary_rows
 from s2match.registration.file_model import FrameModel
 from s2match.registration.verdict import Decision, in_words
 from s2match.result import PairResult
+from s2match.settings import Settings
 
 # Endings of the names of settings that are units.
 _UNITS = ("px", "m")
@@ -103,13 +104,13 @@ def page_header(result: PairResult, outcome: CorrectionOutcome | None) -> Header
     """The outcome of a pair: of its correction where one was measured, or else the verdict."""
     verdict = in_words(result.verdict)
     if outcome is None or outcome.decision.code is DecisionCode.NOT_NEEDED or outcome.improvement is None:
-        return Header(_sentence(verdict), _file_lines(outcome), _MOODS[result.verdict.decision])
+        return Header(sentence(verdict), _file_lines(outcome), _MOODS[result.verdict.decision])
     improvement = outcome.improvement
     lines = f"{changes_text(improvement)}.", f"Before the correction: {verdict}.", *_file_lines(outcome)
     if improvement.better:
         return Header("The corrected image lies better on the reference than before.", lines, "good")
     if improvement.better is None:
-        return Header(_sentence(outcome.decision.reason), lines, "act")
+        return Header(sentence(outcome.decision.reason), lines, "act")
     return Header("The correction did not make it better: keep the image as it was.", lines, "bad")
 
 
@@ -122,7 +123,7 @@ def _file_lines(outcome: CorrectionOutcome | None) -> tuple[str, ...]:
         return (f"No corrected file was written: {decision.reason}.",)
     if decision.forced:
         return (f"The corrected file was written on --force: {decision.reason}.",)
-    return (_sentence(decision.reason),) if outcome.improvement is None else ()
+    return (sentence(decision.reason),) if outcome.improvement is None else ()
 
 
 def summary_table(result: PairResult) -> Table:
@@ -144,7 +145,7 @@ def agreement_table(improvement: Improvement | None) -> Table | None:
     if improvement is None:
         return None
     rows = tuple((row.name, row.before, row.after) for row in agreement_rows(improvement))
-    notes = (_sentence(evaluation_note(improvement)),)
+    notes = (sentence(evaluation_note(improvement)),)
     return Table(rows, ("against the reference", "before", "after"), numeric=True, notes=notes)
 
 
@@ -158,10 +159,10 @@ def images_table(result: PairResult) -> Table:
     return Table(tuple(rows), ("", "reference", "target"))
 
 
-def settings_table(result: PairResult) -> Table:
+def settings_table(settings: Settings) -> Table:
     """Every setting and its value."""
-    settings = asdict(result.settings).items()
-    rows = ((_setting_name(key), "not set" if value is None else str(value)) for key, value in settings)
+    values = asdict(settings).items()
+    rows = ((_setting_name(key), "not set" if value is None else str(value)) for key, value in values)
     return Table(tuple(rows), ("parameter", "value"))
 
 
@@ -199,7 +200,8 @@ def _matrix(name: str, frame: str, model: FrameModel) -> Matrix:
     return Matrix(f"{name}: {frame}.", rows, model.control is not None)
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """A phrase as a sentence, with a capital letter and a full stop."""
     return f"{text[0].upper()}{text[1:]}."
 
 

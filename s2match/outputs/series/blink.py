@@ -17,7 +17,7 @@ _LOG = logging.getLogger(__name__)
 Frame = tuple[str, NDArray[np.uint8], NDArray[np.uint8]]
 
 # Small images are enlarged by a whole factor up to this side.
-_SIDE_PX = 400
+_SIDE_PX = 320
 
 # Height of the line of text above the images, width of the gap between them, and size of the letters.
 _HEADER_PX, _GAP_PX, _FONT_PX = 34, 8, 20
@@ -26,6 +26,9 @@ _HEADER_PX, _GAP_PX, _FONT_PX = 34, 8, 20
 _CROSS_PX = 14
 
 _FRAME_MS = 450
+
+# Grey levels are multiples of this, which GIF compresses better.
+_STEP = 4
 
 _WHITE, _BLACK = 255, 0
 
@@ -69,7 +72,7 @@ def _picture(frame: Frame) -> Image.Image:
     picture = Image.new("L", (2 * width + _GAP_PX, height + _HEADER_PX), _WHITE)
     draw = ImageDraw.Draw(picture)
     for left, image, title in ((0, before, "before"), (width + _GAP_PX, after, "after")):
-        enlarged = Image.fromarray(image).resize((width, height), Image.Resampling.NEAREST)
+        enlarged = Image.fromarray(image // _STEP * _STEP).resize((width, height), Image.Resampling.NEAREST)
         picture.paste(enlarged, (left, _HEADER_PX))
         _draw_cross(draw, left + width // 2, _HEADER_PX + height // 2)
         _write(draw, f"{label}  {title}", left, width)

@@ -1,7 +1,5 @@
 """Shifts of a series over time, with error bars."""
 
-from datetime import datetime
-
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -31,8 +29,8 @@ _MANY = 40
 def plot_series_shifts(result: SeriesResult) -> Figure:
     """Both components of the shift of each placed image over time, with bars of 95 %.
 
-    Colours are those of platform and orbit, or of the tile. Images that are not placed are crosses on the axis. If the
-    date of an image is unknown, the axis has indexes of the images instead of dates.
+    Colours are those of platform and orbit, or of the tile. Images that are not placed are crosses on the axis. Images
+    without a date are left out. If these are more than half, the axis has indexes of the images instead of dates.
     """
     figure = new_figure(*FIGURE_IN)
     placed = placements(result)
@@ -108,11 +106,15 @@ def _add_pixels(axes: Axes, pixel: float) -> None:
 
 
 def _times(result: SeriesResult) -> NDArray[np.generic]:
-    """(D,) sensing times; indexes of the images if one is unknown."""
-    sensed: list[datetime] = [image.sensed for image in result.images if image.sensed is not None]
-    if len(sensed) < len(result.images):
+    """(D,) sensing times, NaT where unknown; indexes of the images if more than half are unknown."""
+    if _undated(result) > len(result.images) / 2:
         return np.arange(len(result.images))
-    return np.array(sensed, "datetime64[s]")
+    return np.array([image.sensed for image in result.images], "datetime64[s]")
+
+
+def _undated(result: SeriesResult) -> int:
+    """Number of images whose sensing time is unknown."""
+    return sum(image.sensed is None for image in result.images)
 
 
 def _format_times(axes: Axes, result: SeriesResult) -> None:
@@ -121,7 +123,9 @@ def _format_times(axes: Axes, result: SeriesResult) -> None:
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
         axes.xaxis.get_offset_text().set_fontsize(TICK_PT)
-        label_axes(axes, "sensing date (UTC)", axes.get_ylabel())
+        undated = _undated(result)
+        more = f"; {undated} without a date not drawn" if undated else ""
+        label_axes(axes, f"sensing date (UTC){more}", axes.get_ylabel())
     else:
         label_axes(axes, "index of the image", axes.get_ylabel())
     label_ticks(axes)

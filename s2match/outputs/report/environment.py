@@ -1,0 +1,28 @@
+"""Templates of pages; autoescape keeps every text from being markup."""
+
+from importlib.resources import files
+
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+# The package of the templates, style and scripts that all pages share.
+_SHARED = "s2match.outputs.report"
+
+
+def environment(package: str) -> Environment:
+    """Templates of a package and those that all pages share."""
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(name, "") for name in dict.fromkeys((package, _SHARED))]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    environment.globals["source"] = _source
+    return environment
+
+
+def _source(name: str) -> Markup:
+    """A style or script of the shared package as it is."""
+    return Markup(files(_SHARED).joinpath(name).read_text(encoding="utf-8"))
