@@ -124,3 +124,9 @@ class CorrectionError(S2MatchError):
     """A file cannot be corrected with the model, or not as requested."""
 
     exit_code = 27
+
+
+class ClusterError(S2MatchError):
+    """A Dask cluster cannot be reached or used, or ended too early."""
+
+    exit_code = 28

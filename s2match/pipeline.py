@@ -18,7 +18,7 @@ from s2match.core.file_pixels import whole_file
 from s2match.core.georeference import expected_linear
 from s2match.core.grid import Grid
 from s2match.core.image_size import network_scale
-from s2match.core.mask import UNMASKED, Masking
+from s2match.core.mask import UNMASKED, Masking, PairMasking
 from s2match.core.matches import Matches, Provenance
 from s2match.core.raster import HasGrid, Raster
 from s2match.core.scene import Scene, pair_of, scene_of
@@ -86,7 +86,7 @@ def match_scenes(  # noqa: PLR0913
     target: Scene,
     settings: Settings,
     show_progress: bool = True,
-    masking: Masking = UNMASKED,
+    masking: Masking | PairMasking = UNMASKED,
     load_matcher: LoadMatcher | None = None,
 ) -> PairResult:
     """Read, match and register two scenes.
@@ -98,7 +98,7 @@ def match_scenes(  # noqa: PLR0913
         target: The scene that is matched with it.
         settings: The options.
         show_progress: Show a progress bar on standard error where that is a terminal.
-        masking: Ground that is not matched, by :func:`s2match.io.masking.masking_of`.
+        masking: Ground that is not matched, in both images or in each.
         load_matcher: Returns the matcher of the settings; None for :func:`create_matcher`.
 
     Returns:

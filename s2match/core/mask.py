@@ -33,7 +33,7 @@ class Mask:
 
 @dataclass(frozen=True)
 class Masking:
-    """Masks of an image or a pair.
+    """Masks of an image, or of both images of a pair.
 
     Attributes:
         masks: Mask files.
@@ -49,3 +49,25 @@ class Masking:
 
 
 UNMASKED = Masking()
+
+
+@dataclass(frozen=True)
+class PairMasking:
+    """Masks of a pair, some of which belong to one of its images alone.
+
+    Attributes:
+        common: Masks of both images; a mask may touch neither, because it belongs to more images than the pair.
+        reference: Mask files of the reference alone.
+        target: Mask files of the target alone.
+    """
+
+    common: Masking = UNMASKED
+    reference: tuple[Mask, ...] = ()
+    target: tuple[Mask, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything is masked."""
+        return bool(self.common or self.reference or self.target)
+
+
+UNMASKED_PAIR = PairMasking()

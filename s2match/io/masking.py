@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from s2match.core.grid import Grid
-from s2match.core.mask import Mask, Masking
+from s2match.core.mask import Mask, Masking, PairMasking
 from s2match.errors import MaskError, OptionError
 from s2match.io.masks import is_vector, mask_on, misplaced_error, no_cloud_error
 from s2match.io.missing_paths import url_of
@@ -34,13 +34,19 @@ def masking_of(paths: Sequence[str | Path], values: Sequence[int] | None = None,
     return Masking(tuple(Mask(path, None if values is None else tuple(values)) for path in files), clouds)
 
 
-def masked_grids(reference: Grid, target: Grid, masking: Masking) -> tuple[Grid, Grid]:
+def masked_grids(reference: Grid, target: Grid, masking: Masking | PairMasking) -> tuple[Grid, Grid]:
     """Two grids, each with the masks that overlap it.
 
     Raises:
-        MaskError: A mask cannot be read or lies on neither image, or the cloud of an image cannot be masked.
+        MaskError: A mask cannot be read or does not lie on its image (on either image, if it belongs to both), or the
+            cloud of an image cannot be masked.
         UnreadableImageError: A file is missing or is not an image.
     """
+    if isinstance(masking, PairMasking):
+        return (
+            masked_grid(reference, masking.common, masking.reference),
+            masked_grid(target, masking.common, masking.target),
+        )
     masks: dict[Grid, list[Mask]] = {reference: [], target: []}
     for mask in masking.masks:
         on_grids = {grid: mask_on(mask, grid) for grid in masks}
@@ -54,6 +60,29 @@ def masked_grids(reference: Grid, target: Grid, masking: Masking) -> tuple[Grid,
         _check_clouds(target)
     first, second = (replace(grid, masking=replace(masking, masks=tuple(masks[grid]))) for grid in (reference, target))
     return first, second
+
+
+def masked_grid(grid: Grid, common: Masking, own: Sequence[Mask] = ()) -> Grid:
+    """A grid with its own masks, and with those of all images that overlap it.
+
+    Args:
+        grid: The image.
+        common: Masks of all images.
+        own: Masks of this image.
+
+    Raises:
+        MaskError: A mask cannot be read, an own one does not lie on the image, or its cloud cannot be masked.
+        UnreadableImageError: The image is missing or is not an image.
+    """
+    masks = [on_grid for mask in common.masks if (on_grid := mask_on(mask, grid)) is not None]
+    for mask in own:
+        on_grid = mask_on(mask, grid)
+        if on_grid is None:
+            raise misplaced_error(mask, grid)
+        masks.append(on_grid)
+    if common.clouds:
+        _check_clouds(grid)
+    return replace(grid, masking=Masking(tuple(masks), common.clouds))
 
 
 def _check_clouds(grid: Grid) -> None:

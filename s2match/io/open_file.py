@@ -41,6 +41,17 @@ def opened(path: Path, overview: int | None = None) -> Iterator[rasterio.Dataset
 
 
 @contextmanager
+def block_cache(capacity_bytes: int) -> Iterator[None]:
+    """Limit GDAL's cache of decoded blocks within the block; it belongs to the process, and to all of its threads.
+
+    Args:
+        capacity_bytes: Most memory of the cache.
+    """
+    with rasterio.Env(GDAL_CACHEMAX=capacity_bytes):
+        yield
+
+
+@contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn GDAL's errors within the block into the error of a file that cannot be read.
 

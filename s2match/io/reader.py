@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 from s2match.core.file_pixels import stored_grid
@@ -22,7 +21,7 @@ from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageEr
 from s2match.io.level_reader import LevelReader, axis_window
 from s2match.io.mask_raster import opened_mask
 from s2match.io.masks import is_vector, with_margin, without_masked
-from s2match.io.open_file import opened
+from s2match.io.open_file import block_cache, opened
 from s2match.io.overviews import file_pixels_per_pixel, level_of
 from s2match.io.placement import placement_of
 from s2match.io.radiometry import radiometry_of
@@ -221,7 +220,7 @@ def keep_open(*grids: Grid) -> Iterator[None]:
         UnreadableImageError: A file is missing, not an image, or damaged.
         MaskError: A mask cannot be read.
     """
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES), ExitStack() as files:
+    with block_cache(_CACHE_BYTES), ExitStack() as files:
         for grid in grids:
             source = stored_grid(grid)
             files.enter_context(opened(source.scene.path))

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import psutil
 import torch
 from numpy.typing import NDArray
 
@@ -14,7 +13,7 @@ from s2match.core.matches import GreyImage, Matches, Provenance
 from s2match.errors import ImageSizeError
 from s2match.loftr.checkpoints import Network
 from s2match.loftr.engine import Engine, ImageFeatures
-from s2match.util.containers import free_memory
+from s2match.util.containers import available_memory
 from s2match.util.devices import best_precision, is_out_of_memory
 from s2match.util.threads import limit_threads
 
@@ -74,9 +73,7 @@ class LoftrMatcher:
         """Free memory in bytes, of the GPU, or of the machine within the limit of its container."""
         if self.device.type == "cuda":
             return torch.cuda.mem_get_info(self.device)[0]
-        free = int(psutil.virtual_memory().available)
-        limited = free_memory()
-        return free if limited is None else min(free, limited)
+        return available_memory()
 
     def no_matches(self, confidence: float) -> Matches:
         """Matches of images that have none: empty arrays.

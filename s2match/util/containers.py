@@ -3,7 +3,15 @@
 import math
 from pathlib import Path
 
+import psutil
+
 _ROOT = Path("/")
+
+
+def available_memory() -> int:
+    """Bytes that the process may allocate: those free on the machine, within the limit of its container."""
+    free, limited = int(psutil.virtual_memory().available), free_memory()
+    return free if limited is None else min(free, limited)
 
 
 def free_memory(root: Path = _ROOT) -> int | None:

@@ -23,15 +23,24 @@ _LOAD_INTERVAL_S = 0.05
 
 
 @contextmanager
-def limit_threads() -> Iterator[None]:
+def limit_threads(most: int | None = None) -> Iterator[None]:
     """Limit the threads of BLAS and PyTorch within the block; also a decorator, ``@limit_threads()``.
 
     BLAS runs with one thread, since its products are small here. PyTorch runs with at most as many threads as there are
     processors, and they sleep instead of spinning while other processes run. PyTorch is limited only if it has been
     imported before the block. Blocks may be nested, and may overlap in several threads: the limits begin with the first
     block and end with the last.
+
+    Args:
+        most: Most threads of PyTorch and of OpenCV, for a process that shares its machine with others like it. Both are
+            imported then. Blocks within this one never raise the number. None: by the number of processors.
     """
-    with _BLAS_LIMIT.applied(), _torch_limits() if "torch" in sys.modules else nullcontext():
+    limited = most is not None or "torch" in sys.modules
+    with (
+        _BLAS_LIMIT.applied(),
+        _torch_limits(most) if limited else nullcontext(),
+        nullcontext() if most is None else _opencv_limit(most),
+    ):
         yield
 
 
@@ -147,11 +156,24 @@ def others_run(allowed: int, root: Path = Path("/")) -> bool:
 
 
 @contextmanager
-def _torch_limits() -> Iterator[None]:
+def _opencv_limit(most: int) -> Iterator[None]:
+    """Limit OpenCV's threads."""
+    import cv2
+
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(min(threads, most))
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+@contextmanager
+def _torch_limits(most: int | None) -> Iterator[None]:
     """Limit PyTorch's threads to the processors, and keep them from spinning while other processes run."""
     import torch
 
-    threads, allowed = torch.get_num_threads(), processors()
+    threads, allowed = torch.get_num_threads(), processors() if most is None else min(processors(), most)
     if threads > allowed:
         torch.set_num_threads(allowed)
     try:

@@ -61,11 +61,11 @@ def test_errors_of_allocators(error: Exception, matcher: LoftrMatcher, monkeypat
 
 
 def test_the_limit_of_a_container_counts(matcher: LoftrMatcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s2match.loftr.matcher.free_memory", lambda: None)
+    monkeypatch.setattr("s2match.util.containers.free_memory", lambda: None)
     whole = matcher.free_bytes
-    monkeypatch.setattr("s2match.loftr.matcher.free_memory", lambda: 1_000_000)
+    monkeypatch.setattr("s2match.util.containers.free_memory", lambda: 1_000_000)
     assert matcher.free_bytes == 1_000_000 < whole
     with pytest.raises(ImageSizeError, match=r"200 160 is too large: .* needs about 0\.\d GB of memory, and 0\.0 GB"):
         match_rasters(matcher, raster(), raster(), Settings())
-    monkeypatch.setattr("s2match.loftr.matcher.free_memory", lambda: 1 << 60)
+    monkeypatch.setattr("s2match.util.containers.free_memory", lambda: 1 << 60)
     assert abs(matcher.free_bytes - whole) < GB

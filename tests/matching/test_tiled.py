@@ -171,9 +171,9 @@ def test_memory_is_checked_for_the_windows_that_are_matched(
     previews = previews_of(*grids)
     match_grids(matcher, grids, previews, Settings(search_radius_m=1500))
     needed = max(pixels) * matcher.bytes_per_pixel
-    monkeypatch.setattr("s2match.loftr.matcher.free_memory", lambda: needed)
+    monkeypatch.setattr("s2match.util.containers.free_memory", lambda: needed)
     match_grids(matcher, grids, previews, Settings(search_radius_m=1500))
-    monkeypatch.setattr("s2match.loftr.matcher.free_memory", lambda: needed - 1)
+    monkeypatch.setattr("s2match.util.containers.free_memory", lambda: needed - 1)
     with pytest.raises(ImageSizeError, match=r"A window of \d+ x \d+ px, sought in .* use a smaller search radius"):
         match_grids(matcher, grids, previews, Settings(search_radius_m=1500))
     match_grids(matcher, grids, previews, Settings(search_radius_m=100))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import scipy.linalg  # noqa: F401, brings a BLAS of its own, which must not come in the middle of a test
@@ -117,6 +118,24 @@ def test_pytorch_has_no_more_threads_than_processors(monkeypatch: pytest.MonkeyP
             assert torch.get_num_threads() == 5
     finally:
         torch.set_num_threads(kept)
+
+
+def test_a_process_beside_others_may_have_fewer_threads(many_threads: None) -> None:
+    """Blocks within do not raise the number, in other threads neither."""
+    seen: list[tuple[int, int]] = []
+    opencv = cv2.getNumThreads()
+
+    def inner() -> None:
+        with limit_threads():
+            seen.append((torch.get_num_threads(), cv2.getNumThreads()))
+
+    with limit_threads(most=1):
+        inner()
+        thread = threading.Thread(target=inner)
+        thread.start()
+        thread.join()
+    assert seen == [(1, 1)] * 2
+    assert torch.get_num_threads() == 2 and cv2.getNumThreads() == opencv
 
 
 def openmp_teams() -> list[threading.Thread]:

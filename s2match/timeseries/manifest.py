@@ -1,0 +1,208 @@
+"""Observations on disk, so that a run that was ended goes on where it was."""
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from s2match.core.mask import Mask
+from s2match.errors import OptionError, OutputError
+from s2match.timeseries.images import SeriesImage
+from s2match.timeseries.observations import PairObservation, PairStatus
+from s2match.timeseries.options import SeriesOptions
+from s2match.util.atomic_write import atomic_write
+from s2match.version import __version__
+
+_LOG = logging.getLogger(__name__)
+
+# Names of the files in the folder.
+FINGERPRINT_NAME, PAIRS_NAME = "fingerprint.json", "pairs.jsonl"
+
+# Hexadecimal digits of the checksum in front of each line.
+_CHECKSUM_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What the observations of a series depend on.
+
+    Attributes:
+        options: Text of what all pairs depend on, by its name.
+        images: Absolute paths of the images, in the order of the series, with the text of what changes with their
+            pixels and masks.
+    """
+
+    options: Mapping[str, str]
+    images: Mapping[str, str]
+
+
+def fingerprint_of(images: Sequence[SeriesImage], options: SeriesOptions) -> Fingerprint:
+    """The fingerprint of a series: version, settings, and the size and time of change of all files.
+
+    Which pairs are matched, and the datum, change no observation.
+    """
+    settings = options.settings
+    common = {
+        "version": __version__,
+        "settings": repr(settings),
+        "weights": _stamp(Path(settings.weights)) if Path(settings.weights).is_file() else settings.weights,
+        "masks": f"{_stamps(options.masking.masks)} {options.masking.clouds}",
+    }
+    return Fingerprint(common, {_key(image): _image_text(image) for image in images})
+
+
+class Manifest:
+    """The finished pairs of a series in a folder.
+
+    Each pair is a line of JSON behind its checksum, written as soon as it is done. A line that was cut off or damaged
+    is ignored, and its pair matched again. Pairs are known by their files: images may be added to the series, and the
+    plan of its pairs may change.
+    """
+
+    def __init__(self, folder: str | Path, fingerprint: Fingerprint, restart: bool = False) -> None:
+        """Open the folder, which is created if it does not exist; its parent must exist.
+
+        Args:
+            folder: The folder.
+            fingerprint: What the observations depend on.
+            restart: Discard finished pairs.
+
+        Raises:
+            OptionError: The finished pairs depend on something else.
+            OutputError: The folder cannot be written to.
+        """
+        self._folder, self._fingerprint = Path(folder), fingerprint
+        self._paths = list(fingerprint.images)
+        try:
+            self._folder.mkdir(exist_ok=True)
+            if restart:
+                (self._folder / PAIRS_NAME).unlink(missing_ok=True)
+            self._check()
+            self._write_fingerprint()
+            self._begin_line()
+        except OSError as error:
+            raise OutputError(f"Cannot write to {self._folder}: {error.strerror or error}.") from error
+
+    def load(self) -> dict[tuple[Path, Path], PairObservation]:
+        """Finished pairs of the series' images by the files of reference and target, with the indexes of this series.
+
+        Pairs that failed are left out: they are tried again.
+        """
+        indexes = {path: index for index, path in enumerate(self._paths)}
+        finished = {}
+        for line in self._lines():
+            files = line["reference"], line["target"]
+            observation = _observation(line["observation"])
+            if observation.status is PairStatus.FAILED or not indexes.keys() >= set(files):
+                continue
+            reference, target = (indexes[file] for file in files)
+            finished[Path(files[0]), Path(files[1])] = replace(observation, reference=reference, target=target)
+        return finished
+
+    def add(self, observation: PairObservation) -> None:
+        """Write the observation of a pair, so that it is kept even if the machine fails.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        files = {"reference": self._paths[observation.reference], "target": self._paths[observation.target]}
+        text = json.dumps({**files, "observation": asdict(observation)})
+        try:
+            with (self._folder / PAIRS_NAME).open("a", encoding="utf-8") as file:
+                file.write(f"{_checksum(text)} {text}\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OutputError(f"Cannot write to {self._folder}: {error.strerror or error}.") from error
+
+    def _lines(self) -> Iterable[dict[str, Any]]:
+        """Contents of the lines that are complete."""
+        path = self._folder / PAIRS_NAME
+        if not path.exists():
+            return
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            checksum, _, text = line.partition(" ")
+            if checksum == _checksum(text):
+                yield json.loads(text)
+            elif line:
+                _LOG.info("line %d of %s is damaged: its pair is matched again", number, path)
+
+    def _begin_line(self) -> None:
+        """End a line that was cut off, so that the next one is not appended to it."""
+        path = self._folder / PAIRS_NAME
+        if path.exists() and not path.read_bytes().endswith(b"\n"):
+            with path.open("a", encoding="utf-8") as file:
+                file.write("\n")
+
+    def _check(self) -> None:
+        """Check that the finished pairs depend on what those of this series depend on."""
+        path = self._folder / FINGERPRINT_NAME
+        if not (self._folder / PAIRS_NAME).exists() or not path.exists():
+            return
+        try:
+            before = Fingerprint(**json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):
+            raise self._refusal("its fingerprint is damaged") from None
+        for name, text in self._fingerprint.options.items():
+            if before.options.get(name) != text:
+                raise self._refusal(f"the {name} differ{'s' if name == 'version' else ''}")
+        for image, text in self._fingerprint.images.items():
+            if before.images.get(image, text) != text:
+                raise self._refusal(f"{Path(image).name} or its masks have changed")
+
+    def _refusal(self, difference: str) -> OptionError:
+        return OptionError(
+            f"{self._folder} has finished pairs of another run ({difference}): choose another folder, or discard them "
+            "with --restart (restart=True in Python)."
+        )
+
+    def _write_fingerprint(self) -> None:
+        """Write the fingerprint; images of former runs stay in it."""
+        path = self._folder / FINGERPRINT_NAME
+        images = dict(self._fingerprint.images)
+        if (self._folder / PAIRS_NAME).exists() and path.exists():
+            images = {**json.loads(path.read_text(encoding="utf-8"))["images"], **images}
+        with atomic_write(path) as partial:
+            partial.write_text(json.dumps(asdict(replace(self._fingerprint, images=images)), indent=1))
+
+
+def _observation(fields: dict[str, Any]) -> PairObservation:
+    """An observation of the fields in JSON."""
+    first, second = fields["covariance"]
+    return PairObservation(
+        **{
+            **fields,
+            "status": PairStatus(fields["status"]),
+            "shift": tuple(fields["shift"]),
+            "covariance": (tuple(first), tuple(second)),
+        }
+    )
+
+
+def _checksum(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=_CHECKSUM_DIGITS // 2).hexdigest()
+
+
+def _key(image: SeriesImage) -> str:
+    return str(image.scene.path.absolute())
+
+
+def _image_text(image: SeriesImage) -> str:
+    return f"{_stamp(image.scene.path)} {_stamps(map(Mask, image.masks))}".strip()
+
+
+def _stamps(masks: Iterable[Mask]) -> str:
+    return " ".join(f"{mask.path.absolute()} {mask.values} {_stamp(mask.path)}" for mask in masks)
+
+
+def _stamp(path: Path) -> str:
+    """Size and time of the last change of a file; "missing" without one."""
+    try:
+        status = path.stat()
+    except OSError:
+        return "missing"
+    return f"{status.st_size} {status.st_mtime_ns}"

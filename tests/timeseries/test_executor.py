@@ -1,0 +1,185 @@
+"""Tasks give the same observations in this process, in several, and on a Dask cluster of separate processes."""
+
+import contextlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import ROOT, Writer
+from small_series import OPTIONS, assert_right, image_path, results, tasks_of, write_series
+
+from s2match.errors import ClusterError, MissingExtraError, OptionError, UnknownWeightsError
+from s2match.timeseries.executor import Execution, run_tasks
+from s2match.timeseries.observations import PairObservation, PairStatus
+from s2match.timeseries.tasks import PairTask
+
+
+def run(tasks: list[PairTask], execution: Execution | None = None) -> list[PairObservation]:
+    done: list[PairObservation] = []
+    run_tasks(tasks, execution or Execution(), done.append)
+    return done
+
+
+@contextlib.contextmanager
+def cluster(folder: Path, workers: int = 2, preload: str | None = None) -> Iterator[str]:
+    """Address of a scheduler with workers, started from the command line; the scheduler cannot import the package."""
+    file = folder / "scheduler.json"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment |= {
+        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
+        "DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "error",
+    }
+    dask = [sys.executable, "-m", "dask"]
+    options = ["--scheduler-file", str(file), "--no-dashboard", "--host", "127.0.0.1"]
+    loaded = []
+    if preload is not None:
+        (folder / "preloaded.py").write_text(preload, encoding="utf-8")
+        loaded = ["--preload", str(folder / "preloaded.py")]
+    log = (folder / "dask.log").open("w")
+    processes = [
+        subprocess.Popen(
+            [*dask, "scheduler", "--port", "0", *options], env=environment, cwd=folder, stdout=log, stderr=log
+        ),
+        subprocess.Popen(
+            [*dask, "worker", "--nworkers", str(workers), "--nthreads", "1", *options, *loaded],
+            env=environment | {"PYTHONPATH": str(ROOT)},
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+        ),
+    ]
+    try:
+        end = time.monotonic() + 60
+        while not file.exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        yield json.loads(file.read_text())["address"]
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+            process.wait(30)
+        log.close()
+
+
+def worker_processes() -> list[psutil.Process]:
+    """Workers that this process has started."""
+    children = psutil.Process().children(recursive=True)
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+
+@pytest.mark.slow
+def test_observations_do_not_depend_on_where_pairs_are_matched(
+    tmp_path: Path, write_image: Writer, caplog: pytest.LogCaptureFixture
+) -> None:
+    tasks = tasks_of(write_series(write_image))
+    with caplog.at_level(logging.INFO, "s2match"):
+        here = run(tasks)
+        one, two = run(tasks, Execution(workers=1)), run(tasks[::-1], Execution(workers=2, memory_bytes=3 << 29))
+    assert_right(here)
+    assert len(one) == len(two) == 6
+    assert results(here) == results(one) == results(two)
+    assert not worker_processes()
+    # features are computed once in each process
+    assert sum(done.encoded for done in here) == sum(done.encoded for done in one) == 4
+    assert 4 <= sum(done.encoded for done in two) <= 8
+    assert "2 workers, one thread each: up to 1.5 GB each, 0.5 GB of it for features" in caplog.text
+    assert not [record for record in caplog.records if record.name.startswith(("distributed", "tornado", "asyncio"))]
+    with cluster(tmp_path) as address:
+        assert results(run(tasks, Execution(scheduler=address))) == results(here)
+        # the matcher left the workers with the run: a second one works likewise
+        again = run(tasks, Execution(scheduler=address, memory_bytes=2 << 30))
+    assert results(again) == results(here) and sum(done.encoded for done in again) >= 4
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_loses_nothing(write_image: Writer) -> None:
+    tasks = tasks_of(write_series(write_image))
+    done: list[PairObservation] = []
+    killed: list[int] = []
+
+    def on_done(observation: PairObservation) -> None:
+        done.append(observation)
+        if not killed:
+            # it has a task, as there are four more
+            victim = worker_processes()[0]
+            victim.kill()
+            killed.append(victim.pid)
+
+    run_tasks(tasks, Execution(workers=2), on_done)
+    assert killed and len(done) == 6
+    assert_right(done)
+    assert results(done) == results(run(tasks))
+
+
+DEADLY = """
+import os
+from s2match.pipeline import match_scenes as matched
+from s2match.timeseries import tasks
+
+
+def match_scenes(reference, target, *given, **named):
+    if target.path.name.startswith("deadly"):
+        os.kill(os.getpid(), 9)
+    return matched(reference, target, *given, **named)
+
+
+tasks.match_scenes = match_scenes
+"""
+
+
+@pytest.mark.slow
+def test_a_pair_that_kills_its_workers_fails_alone(tmp_path: Path, write_image: Writer) -> None:
+    images = write_series(write_image)[:3]
+    path = image_path(images, 2)
+    deadly = path.rename(path.with_name("deadly.tif"))
+    images[2] = replace(images[2], scene=replace(images[2].scene, path=deadly))
+    with cluster(tmp_path, preload=DEADLY) as address:
+        done = run(tasks_of(images)[:2], Execution(scheduler=address))
+    status = {(one.reference, one.target): one for one in done}
+    assert status[0, 2].status is PairStatus.FAILED and "died" in status[0, 2].reason
+    assert_right([status[0, 1]])
+
+
+def test_weights_that_cannot_be_loaded_end_the_run(write_image: Writer) -> None:
+    options = replace(OPTIONS, settings=OPTIONS.settings.but(weights="none"))
+    tasks = tasks_of(write_series(write_image), options)[:2]
+    for execution in (Execution(), Execution(workers=1)):
+        with pytest.raises(UnknownWeightsError):
+            run(tasks, execution)
+
+
+def test_nothing_to_do_starts_nothing() -> None:
+    assert run([], Execution(scheduler="tcp://127.0.0.1:1")) == []
+
+
+def test_a_scheduler_that_does_not_answer(write_image: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from s2match.timeseries import dask_cluster
+
+    monkeypatch.setattr(dask_cluster, "_CONNECT_S", 1)
+    tasks = tasks_of(write_series(write_image))
+    for address in ("tcp://127.0.0.1:1", "nonsense://x"):
+        with pytest.raises(ClusterError, match="No Dask scheduler answers at"):
+            run(tasks, Execution(scheduler=address))
+
+
+def test_without_dask_the_message_says_how_to_install_it(write_image: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(
+        MissingExtraError, match=r"Several processes need distributed: pip install -r requirements-series\.txt"
+    ):
+        run(tasks_of(write_series(write_image)), Execution(workers=2))
+
+
+@pytest.mark.parametrize(
+    "given", [{"workers": -1}, {"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, {"memory_bytes": 0}]
+)
+def test_execution_that_makes_no_sense_is_refused(given: dict[str, object]) -> None:
+    with pytest.raises(OptionError):
+        Execution(**given)  # type: ignore[arg-type]
