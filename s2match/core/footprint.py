@@ -58,7 +58,8 @@ def overlap(reference: HasGrid, target: HasGrid) -> float:
     if not comparable(reference, target):
         neither = not reference.georeferenced and not target.georeferenced
         return float(neither and reference.size == target.size)
-    if not share_ground(reference, target):
+    # longitudes half a turn away would be wrapped to both sides
+    if full_turn(reference.crs) is not None and not share_ground(reference, target):
         return 0.0
     image = shapely.box(0, 0, *reference.size)
     corners = predict(outline(target), target, reference)
@@ -66,7 +67,8 @@ def overlap(reference: HasGrid, target: HasGrid) -> float:
         other = shapely.make_valid(shapely.Polygon(corners))
     else:
         box = footprint(target, reference)
-        assert box is not None, "images that share ground have a common box"
+        if box is None:
+            return 0.0
         other = shapely.box(*box.ravel())
     return float(min(1.0, image.intersection(other).area / min(image.area, other.area)))
 

@@ -47,6 +47,26 @@ def test_footprints_of_two_zones() -> None:
     assert 0.5 < overlap(west, east) < 1
 
 
+def test_degrees_and_metres() -> None:
+    degrees = grid(Affine(1e-4, 0, 34.5, 0, -1e-4, 50.5), (1000, 1000), CRS.from_epsg(4326))
+    tile = grid(size=(10980, 10980))
+    assert overlap(degrees, tile) == pytest.approx(1.0) and overlap(tile, degrees) == pytest.approx(1.0)
+    # an image on the other side of the Earth, and one across the 180th meridian
+    antipode = grid(Affine(1e-4, 0, -145.5, 0, -1e-4, 50.5), (1000, 1000), CRS.from_epsg(4326))
+    assert overlap(degrees, antipode) == overlap(antipode, degrees) == overlap(tile, antipode) == 0.0
+    east = grid(Affine(1e-4, 0, 179.95, 0, -1e-4, 50.5), (1000, 1000), CRS.from_epsg(4326))
+    west = grid(Affine(1e-4, 0, -180.05, 0, -1e-4, 50.5), (1000, 1000), CRS.from_epsg(4326))
+    assert overlap(east, west) == pytest.approx(1.0)
+
+
+def test_a_footprint_with_corners_off_the_earth() -> None:
+    """The full disc of a geostationary satellite contains a tile near its middle."""
+    disc = CRS.from_proj4("+proj=geos +h=35785831 +lon_0=3")
+    full = grid(Affine(3000, 0, -5_568_000, 0, -3000, 5_568_000), (3712, 3712), disc)
+    near = grid(Affine(10, 0, 500_000, 0, -10, 1_000_000), crs=CRS.from_epsg(32631))
+    assert overlap(near, full) == pytest.approx(1.0) and overlap(full, near) == pytest.approx(1.0)
+
+
 def test_images_that_cannot_be_compared() -> None:
     bare = grid(None, crs=None)
     assert overlap(bare, bare) == 1.0
