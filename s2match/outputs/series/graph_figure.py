@@ -43,6 +43,9 @@ _DOTS = {
 # Lines become thinner with the number of pairs.
 _WIDEST_PT, _NARROWEST_PT, _PAIRS_OF_A_POINT = 2.4, 0.8, 90.0
 
+# Lines of more pairs are more transparent.
+_PAIRS_OF_FULL_COLOUR = 250.0
+
 
 def plot_pair_graph(result: SeriesResult) -> Figure:
     """All pairs as arcs between the images: kept ones above the images, all others below."""
@@ -55,16 +58,20 @@ def plot_pair_graph(result: SeriesResult) -> Figure:
     ranks = {index: rank for rank, index in enumerate(order)}
     counts = pair_counts(result)
     width = float(np.clip(_PAIRS_OF_A_POINT / max(len(result.pairs), 1), _NARROWEST_PT, _WIDEST_PT))
+    alpha = float(np.clip(_PAIRS_OF_FULL_COLOUR / max(len(result.pairs), 1), 0.15, 0.7))
     for status in PAIR_STATUSES:
         rows = [row for row in result.pairs if row.status == status]
         if rows:
             _, colour, style = _ARCS[status]
-            arcs = LineCollection(_arcs(rows, ranks), colors=colour, linestyles=[style], linewidths=width, alpha=0.7)
+            arcs = LineCollection(_arcs(rows, ranks), colors=colour, linestyles=[style], linewidths=width, alpha=alpha)
             arcs.set_label(f"{_ARC_NAMES[status]} ({counts[status]})")
             axes.add_collection(arcs)
     _draw_images(axes, result, order)
     _format(axes, result, order)
-    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=TICK_PT)
+    legend = figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=TICK_PT)
+    for handle in legend.legend_handles:
+        if handle is not None:
+            handle.set_alpha(1.0)
     return figure
 
 

@@ -80,9 +80,10 @@ def _draw_rejected(axes: Axes, result: SeriesResult, order: Sequence[int]) -> No
     if not places:
         return
     x, y = np.array([*places, *(place[::-1] for place in places)], float).T
-    size = float(np.clip(240 / len(order), 4, 16))
-    axes.plot(x, y, "x", color="white", ms=size + 1, mew=4.5, ls="")
-    axes.plot(x, y, "x", color=VERMILION, ms=size, mew=2.5, ls="", label=f"rejected ({len(places)})")
+    size = float(np.clip(240 / len(order), 1.5, 16))
+    width = min(2.5, size / 2)
+    axes.plot(x, y, "x", color="white", ms=size + 1, mew=1.8 * width, ls="")
+    axes.plot(x, y, "x", color=VERMILION, ms=size, mew=width, ls="", label=f"rejected ({len(places)})")
     axes.figure.legend(loc="outside lower center", frameon=False, fontsize=TICK_PT)
 
 
