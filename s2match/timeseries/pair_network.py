@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,8 +51,8 @@ def network(candidates: Candidates, partners: int) -> list[int]:
     other_years = candidates.days_apart >= _OTHER_YEAR_DAYS
     for turn in range(partners):
         for image in sorted(same):
-            further = [pair for pair in same[image] if other_years[pair]] if turn % 2 else []
-            selection.choose(image, [*further, *same[image]])
+            further = (pair for pair in same[image] if turn % 2 and other_years[pair])
+            selection.choose(image, chain(further, same[image]))
     # half a tile without data may leave nothing of the strip that two tiles share
     other = candidates.groups[candidates.first] != candidates.groups[candidates.second]
     neighbours = _by_image(candidates, other & (candidates.clear_overlaps >= _LEAST_CLEAR))
