@@ -48,7 +48,7 @@ def test_figures_without_a_measured_pair_say_so() -> None:
     result = series_result(measured=False)
     assert [chart.name for chart in series_charts(result)] == ["series_pairs"]
     assert "no image is placed" in words(plot_series_shifts(result))
-    assert "no pair was measured" in words(plot_residual_matrix(result))
+    assert "no pair has a residual" in words(plot_residual_matrix(result))
     assert "there is no triangle" in words(plot_closure(result))
     empty = replace(result, images=(), dates=(), pairs=(), quick_looks=())
     assert "there are no images" in words(plot_pair_graph(empty)) and not list(series_charts(empty))
@@ -192,7 +192,7 @@ def test_summary_stays_short_with_many_groups() -> None:
 def test_datum_is_named() -> None:
     result = series_result()
     for options, text in (
-        (SeriesOptions(datum=Datum.GEOREFERENCE), "the georeference of the images"),
+        (SeriesOptions(datum=Datum.GEOREFERENCE), "the georeference, as the median of the images"),
         (SeriesOptions(datum=Datum.REFERENCE, reference=2), "T36UXA 2018-04-04"),
     ):
         assert f"datum         {text}" in series_summary(replace(result, options=options))

@@ -34,7 +34,8 @@ _CHARTS: tuple[tuple[str, str, str, Callable[[SeriesResult], Figure], Callable[[
         "series_residuals",
         "Residuals by date",
         "Measured minus adjusted shift of each pair, at its two dates. A dark row is an image that does not agree with "
-        "the others. Grey pairs were not measured, white ones not planned.",
+        "the others. Grey pairs were not measured or have no other pairs to "
+        "be checked by; white ones were not planned.",
         plot_residual_matrix,
         lambda result: any(row.residual_m is not None for row in result.pairs),
     ),

@@ -25,26 +25,27 @@ _COLOURS = LinearSegmentedColormap.from_list("residual", ["#cfe6f5", "#56B4E9", 
 # Quantile of the residuals of kept pairs at the end of the scale.
 _SCALE_END = 0.98
 
-_UNMEASURED_GREY = "0.9"
+_UNCHECKED_GREY = "0.9"
 
 
 def plot_residual_matrix(result: SeriesResult) -> Figure:
     """Length of the residual of each pair, at the two dates; rejected pairs have a cross.
 
-    White: the pair was not planned. Grey: it was not measured.
+    White: the pair was not planned. Grey: it was not measured, or no other pairs connect the
+    two images.
     """
     figure = new_figure(*FIGURE_IN)
     axes = figure.subplots()
     order = display_order(result)
     values = _matrix(result, order)
     if not np.isfinite(values).any():
-        say_empty(axes, "no pair was measured")
+        say_empty(axes, "no pair has a residual")
         return figure
     kept = [row.residual_m for row in result.pairs if row.status == "kept" and row.residual_m is not None]
     end = float(np.quantile(kept, _SCALE_END)) if kept else float(np.nanmax(values))
     planned = _planned(result, order)
     grey = np.ma.masked_where(~planned | np.isfinite(values), np.ones(values.shape))
-    axes.imshow(grey, cmap=LinearSegmentedColormap.from_list("grey", [_UNMEASURED_GREY] * 2), interpolation="nearest")
+    axes.imshow(grey, cmap=LinearSegmentedColormap.from_list("grey", [_UNCHECKED_GREY] * 2), interpolation="nearest")
     image = axes.imshow(values, cmap=_COLOURS, vmin=0, vmax=end or 1.0, interpolation="nearest")
     bar = figure.colorbar(image, ax=axes, extend="max", shrink=0.9)
     bar.set_label(f"residual ({result.unit})", fontsize=LABEL_PT)

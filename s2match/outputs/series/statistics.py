@@ -65,7 +65,7 @@ def placements(result: SeriesResult) -> Placements:
     """The images that are placed, those of separate parts of the graph left out."""
     indexes = np.array([row.index for row in result.dates if row.status is DateStatus.PLACED], np.intp)
     variances = np.diagonal(result.adjustment.covariance[indexes], axis1=1, axis2=2)
-    return Placements(indexes, result.adjustment.shifts[indexes], np.sqrt(variances))
+    return Placements(indexes, result.adjustment.shifts[indexes], np.sqrt(np.maximum(variances, 0.0)))
 
 
 def image_counts(result: SeriesResult) -> Mapping[DateStatus, int]:

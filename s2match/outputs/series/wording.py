@@ -48,5 +48,5 @@ def datum_text(result: SeriesResult) -> str:
     if options.datum is Datum.MEAN:
         return "the mean of the images"
     if options.datum is Datum.GEOREFERENCE:
-        return "the georeference of the images"
+        return "the georeference, as the median of the images"
     return "the reference image" if options.reference is None else result.images[options.reference].title
