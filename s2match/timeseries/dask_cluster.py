@@ -9,12 +9,13 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
 import dask
 from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin, as_completed, get_worker
+from distributed.comm import CommClosedError
 
 from s2match.errors import ClusterError, S2MatchError
 from s2match.timeseries.observations import PairObservation
@@ -88,8 +89,11 @@ def run_on_scheduler(
     Raises:
         ClusterError: The scheduler cannot be reached, has no workers, or ended; or a worker cannot run the tasks.
     """
-    with _quiet(), _connected(address) as client:
-        _run(client, tasks, memory_bytes, on_done)
+    try:
+        with _quiet(), _connected(address) as client:
+            _run(client, tasks, memory_bytes, on_done)
+    except (CommClosedError, CancelledError) as error:
+        raise ClusterError(f"The Dask cluster at {address} ended before all pairs were matched.") from error
 
 
 @contextmanager
@@ -221,7 +225,8 @@ def _plugin(client: Client, memory_bytes: int | None) -> Iterator[str]:
         yield name
     finally:
         if client.status == "running":
-            client.unregister_worker_plugin(name)
+            with suppress(CommClosedError):
+                client.unregister_worker_plugin(name)
 
 
 class _Round:
@@ -250,7 +255,7 @@ class _Round:
             Tasks without an observation, because workers died while they had them.
 
         Raises:
-            ClusterError: The cluster ended.
+            CancelledError: The cluster ended.
         """
         addresses = list(self._client.nthreads()) or [""]
         parts = _Parts(tasks, len(addresses))
@@ -268,8 +273,10 @@ class _Round:
                     self._on_done(observation)
                 self._start_next(parts, part, addresses, completed)
         finally:
+            # after an interrupt or an error; a cluster that ended has nothing to cancel
             if self._running and self._client.status == "running":
-                self._client.cancel(list(self._running), force=True)
+                with suppress(CommClosedError):
+                    self._client.cancel(list(self._running), force=True)
         return suspects
 
     def _start_next(self, parts: "_Parts", part: int, addresses: list[str], completed: Any) -> None:
@@ -306,16 +313,14 @@ def _result_of(future: Future, task: PairTask) -> PairObservation | None:
     """The observation of a task that is done; None if its workers died.
 
     Raises:
-        ClusterError: The cluster ended.
+        CancelledError: The cluster ended.
         S2MatchError: The matcher cannot be loaded.
     """
     try:
         observation: PairObservation = future.result()
     except KilledWorker:
         return None
-    except CancelledError as error:
-        raise ClusterError("The Dask cluster ended before all pairs were matched.") from error
-    except S2MatchError:
+    except (CancelledError, S2MatchError):
         raise
     except Exception as error:
         return failed(task, f"The worker failed with {type(error).__name__}: {error}.")

@@ -17,6 +17,7 @@ from conftest import ROOT, Writer
 from small_series import OPTIONS, assert_right, image_path, results, tasks_of, write_series
 
 from s2match.errors import ClusterError, MissingExtraError, OptionError, UnknownWeightsError
+from s2match.timeseries import dask_cluster
 from s2match.timeseries.executor import Execution, run_tasks
 from s2match.timeseries.observations import PairObservation, PairStatus
 from s2match.timeseries.tasks import PairTask
@@ -29,8 +30,13 @@ def run(tasks: list[PairTask], execution: Execution | None = None) -> list[PairO
 
 
 @contextlib.contextmanager
-def cluster(folder: Path, workers: int = 2, preload: str | None = None) -> Iterator[str]:
-    """Address of a scheduler with workers, started from the command line; the scheduler cannot import the package."""
+def cluster(
+    folder: Path, workers: int = 2, preload: str | None = None
+) -> Iterator[tuple[str, list["subprocess.Popen[bytes]"]]]:
+    """Address and processes of a scheduler and its workers, started from the command line.
+
+    The scheduler cannot import the package.
+    """
     file = folder / "scheduler.json"
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     environment |= {
@@ -60,11 +66,11 @@ def cluster(folder: Path, workers: int = 2, preload: str | None = None) -> Itera
         end = time.monotonic() + 60
         while not file.exists() and time.monotonic() < end:
             time.sleep(0.1)
-        yield json.loads(file.read_text())["address"]
+        yield json.loads(file.read_text())["address"], processes
     finally:
         for process in reversed(processes):
             process.terminate()
-            process.wait(30)
+            process.wait(60)
         log.close()
 
 
@@ -76,7 +82,7 @@ def worker_processes() -> list[psutil.Process]:
 
 @pytest.mark.slow
 def test_observations_do_not_depend_on_where_pairs_are_matched(
-    tmp_path: Path, write_image: Writer, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, write_image: Writer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks = tasks_of(write_series(write_image))
     with caplog.at_level(logging.INFO, "s2match"):
@@ -91,11 +97,17 @@ def test_observations_do_not_depend_on_where_pairs_are_matched(
     assert 4 <= sum(done.encoded for done in two) <= 8
     assert "2 workers, one thread each: up to 1.5 GB each, 0.5 GB of it for features" in caplog.text
     assert not [record for record in caplog.records if record.name.startswith(("distributed", "tornado", "asyncio"))]
-    with cluster(tmp_path) as address:
+    with cluster(tmp_path) as (address, _):
         assert results(run(tasks, Execution(scheduler=address))) == results(here)
-        # the matcher left the workers with the run: a second one works likewise
-        again = run(tasks, Execution(scheduler=address, memory_bytes=2 << 30))
-    assert results(again) == results(here) and sum(done.encoded for done in again) >= 4
+        # the features left the workers with the run
+        (again,) = run(tasks[:1], Execution(scheduler=address, memory_bytes=2 << 30))
+        assert results([again]) == results(here)[:1] and again.encoded == 2
+        unknown = [replace(task, settings=task.settings.but(weights="none")) for task in tasks]
+        with pytest.raises(UnknownWeightsError):
+            run(unknown, Execution(scheduler=address))
+        with monkeypatch.context() as patched, pytest.raises(ClusterError, match=r"has s2match .* and this is 0\.0\.1"):
+            patched.setattr(dask_cluster, "__version__", "0.0.1")
+            run(tasks, Execution(scheduler=address))
 
 
 @pytest.mark.slow
@@ -115,7 +127,6 @@ def test_a_worker_that_is_killed_loses_nothing(write_image: Writer) -> None:
     run_tasks(tasks, Execution(workers=2), on_done)
     assert killed and len(done) == 6
     assert_right(done)
-    assert results(done) == results(run(tasks))
 
 
 DEADLY = """
@@ -140,8 +151,10 @@ def test_a_pair_that_kills_its_workers_fails_alone(tmp_path: Path, write_image: 
     path = image_path(images, 2)
     deadly = path.rename(path.with_name("deadly.tif"))
     images[2] = replace(images[2], scene=replace(images[2].scene, path=deadly))
-    with cluster(tmp_path, preload=DEADLY) as address:
+    with cluster(tmp_path, preload=DEADLY) as (address, processes):
         done = run(tasks_of(images)[:2], Execution(scheduler=address))
+        with pytest.raises(ClusterError, match="ended before all pairs were matched"):
+            run_tasks(tasks_of(images)[:1] * 6, Execution(scheduler=address), lambda observation: processes[0].kill())
     status = {(one.reference, one.target): one for one in done}
     assert status[0, 2].status is PairStatus.FAILED and "died" in status[0, 2].reason
     assert_right([status[0, 1]])
@@ -149,10 +162,8 @@ def test_a_pair_that_kills_its_workers_fails_alone(tmp_path: Path, write_image: 
 
 def test_weights_that_cannot_be_loaded_end_the_run(write_image: Writer) -> None:
     options = replace(OPTIONS, settings=OPTIONS.settings.but(weights="none"))
-    tasks = tasks_of(write_series(write_image), options)[:2]
-    for execution in (Execution(), Execution(workers=1)):
-        with pytest.raises(UnknownWeightsError):
-            run(tasks, execution)
+    with pytest.raises(UnknownWeightsError):
+        run(tasks_of(write_series(write_image), options))
 
 
 def test_nothing_to_do_starts_nothing() -> None:
@@ -160,8 +171,6 @@ def test_nothing_to_do_starts_nothing() -> None:
 
 
 def test_a_scheduler_that_does_not_answer(write_image: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from s2match.timeseries import dask_cluster
-
     monkeypatch.setattr(dask_cluster, "_CONNECT_S", 1)
     tasks = tasks_of(write_series(write_image))
     for address in ("tcp://127.0.0.1:1", "nonsense://x"):
