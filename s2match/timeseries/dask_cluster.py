@@ -19,7 +19,7 @@ from distributed.comm import CommClosedError
 
 from s2match.errors import ClusterError, S2MatchError
 from s2match.timeseries.observations import PairObservation
-from s2match.timeseries.tasks import LoadCachingMatcher, PairTask, failed, feature_bytes, matcher_loader, run_task
+from s2match.timeseries.tasks import LoadCachingMatcher, PairTask, failed, matcher_loader, memory_text, run_task
 from s2match.util.containers import available_memory
 from s2match.util.threads import limit_threads
 from s2match.version import __version__
@@ -36,9 +36,10 @@ _CONNECT_S, _FIRST_WORKER_S = 30, 60
 # above 0.8 of its limit.
 _LIMIT_FRACTION, _FREE_FRACTION = 0.7, 0.25
 
-# Options of a cluster of this machine. Dask's own reaction to memory, which is to pause a worker, would never end:
-# features are no data of Dask.
+# Options of a cluster of this machine. Dask's environment of a worker is left out: its MALLOC_TRIM_THRESHOLD_ makes
+# the C library return memory after each tensor, and a pair takes 1.5 times as long.
 _LOCAL_OPTIONS = {
+    "distributed.nanny.pre-spawn-environ": {},
     "distributed.scheduler.allowed-failures": 1,
     "distributed.scheduler.work-stealing": False,
     "distributed.worker.profile.enabled": False,
@@ -63,6 +64,7 @@ def run_locally(
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
+            # Dask would pause a worker for ever: features of images are no data that it can move
             memory_limit=0,
             # a free port, and no dashboard on it
             dashboard_address=":0",
@@ -194,19 +196,14 @@ def _run(
     """Run tasks, and once more by itself each one whose workers died."""
     with _plugin(client, memory_bytes) as plugin:
         workers = client.nthreads()
-        _LOG.info("%d workers, one thread each: %s", len(workers), _memory_text(memory_bytes))
+        memory = "memory by its own limit" if memory_bytes is None else memory_text(memory_bytes, tasks[0].settings)
+        _LOG.info("%d workers, each with one thread and %s", len(workers), memory)
         submit = partial(client.submit, _function_of_workers(plugin), pure=False, allow_other_workers=True)
         suspects = _Round(client, submit, on_done).run(tasks, _IN_FLIGHT)
         for task in suspects:
             # the tasks that wait on a dying worker count as its victims, too
             if _Round(client, submit, on_done).run([task], 1):
                 on_done(failed(task, "Every process that matched the pair died: it may have too little memory."))
-
-
-def _memory_text(memory_bytes: int | None) -> str:
-    if memory_bytes is None:
-        return f"memory by the limit of each (at most {_LIMIT_FRACTION:.0%} of it)"
-    return f"up to {memory_bytes / 2**30:.1f} GB each, {feature_bytes(memory_bytes) / 2**30:.1f} GB of it for features"
 
 
 @contextmanager

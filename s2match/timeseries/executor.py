@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from s2match.errors import OptionError
 from s2match.timeseries.observations import PairObservation
-from s2match.timeseries.tasks import PairTask, feature_bytes, matcher_loader, run_task
+from s2match.timeseries.tasks import PairTask, matcher_loader, memory_text, run_task
 from s2match.util.containers import available_memory
 from s2match.util.optional import import_optional
 
@@ -77,16 +77,10 @@ def run_tasks(tasks: Sequence[PairTask], execution: Execution, on_done: Callable
 def _run_here(tasks: Sequence[PairTask], execution: Execution, on_done: Callable[[PairObservation], None]) -> None:
     """Run tasks one after the other in this process."""
     memory_bytes = execution.memory_bytes or _default_memory(1)
-    _LOG.info("this process: %s", memory_text(memory_bytes))
+    _LOG.info("this process: %s", memory_text(memory_bytes, tasks[0].settings))
     load_matcher = matcher_loader(memory_bytes)
     for task in tasks:
         on_done(run_task(task, load_matcher))
-
-
-def memory_text(memory_bytes: int) -> str:
-    """Text of the memory that a process may use, and of the part for features."""
-    gibibytes, features = memory_bytes / 2**30, feature_bytes(memory_bytes) / 2**30
-    return f"up to {gibibytes:.1f} GB of memory, {features:.1f} GB of it for features"
 
 
 def _default_memory(processes: int) -> int:

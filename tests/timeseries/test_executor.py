@@ -87,7 +87,7 @@ def test_observations_do_not_depend_on_where_pairs_are_matched(
     tasks = tasks_of(write_series(write_image))
     with caplog.at_level(logging.INFO, "s2match"):
         here = run(tasks)
-        one, two = run(tasks, Execution(workers=1)), run(tasks[::-1], Execution(workers=2, memory_bytes=3 << 29))
+        one, two = run(tasks, Execution(workers=1)), run(tasks[::-1], Execution(workers=2, memory_bytes=4 << 30))
     assert_right(here)
     assert len(one) == len(two) == 6
     assert results(here) == results(one) == results(two)
@@ -95,12 +95,12 @@ def test_observations_do_not_depend_on_where_pairs_are_matched(
     # features are computed once in each process
     assert sum(done.encoded for done in here) == sum(done.encoded for done in one) == 4
     assert 4 <= sum(done.encoded for done in two) <= 8
-    assert "2 workers, one thread each: up to 1.5 GB each, 0.5 GB of it for features" in caplog.text
+    assert "2 workers, each with one thread and up to 4.0 GB of memory, 1.6 GB of it for features" in caplog.text
     assert not [record for record in caplog.records if record.name.startswith(("distributed", "tornado", "asyncio"))]
     with cluster(tmp_path) as (address, _):
         assert results(run(tasks, Execution(scheduler=address))) == results(here)
         # the features left the workers with the run
-        (again,) = run(tasks[:1], Execution(scheduler=address, memory_bytes=2 << 30))
+        (again,) = run(tasks[:1], Execution(scheduler=address, memory_bytes=4 << 30))
         assert results([again]) == results(here)[:1] and again.encoded == 2
         unknown = [replace(task, settings=task.settings.but(weights="none")) for task in tasks]
         with pytest.raises(UnknownWeightsError):

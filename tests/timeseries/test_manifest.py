@@ -196,7 +196,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(tmp_path: Path, write_image: 
     manifest = opened(tmp_path / "m", images)
     finished = manifest.load()
     assert first in {(one.reference, one.target) for one in finished.values()} and len(finished) < 6
-    load = matcher_loader(2 << 30)
+    load = matcher_loader(4 << 30)
     missing = [task for task in tasks_of(images) if tuple(scene.path for scene in task.scenes) not in finished]
     for task in missing:
         manifest.add(run_task(task, load))

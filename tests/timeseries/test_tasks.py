@@ -10,11 +10,12 @@ from small_series import OPTIONS, assert_right, image_path, results, tasks_of, w
 
 from s2match.core.mask import Mask, Masking
 from s2match.errors import UnknownWeightsError
+from s2match.settings import Settings
 from s2match.timeseries import tasks
 from s2match.timeseries.observations import PairStatus
-from s2match.timeseries.tasks import PROCESS_BYTES, feature_bytes, matcher_loader, run_task, task_of
+from s2match.timeseries.tasks import feature_bytes, matcher_loader, run_task, task_of
 
-MEMORY = PROCESS_BYTES + (1 << 30)
+MEMORY = 4 << 30
 
 
 def test_tasks_survive_pickling_and_encode_each_image_once(write_image: Writer) -> None:
@@ -90,4 +91,9 @@ def test_a_common_mask_may_lie_on_other_images_of_the_series(write_image: Writer
 
 
 def test_the_process_itself_needs_memory_that_features_do_not_get() -> None:
-    assert feature_bytes(PROCESS_BYTES + 5) == 5 and feature_bytes(5) == 0
+    """By the size of a pass: windows of large images are smaller than the largest image of one pass."""
+    for_native, for_1098, for_2048, for_windows = (
+        feature_bytes(4 << 30, Settings(image_size=size)) for size in (None, (1098, 1098), (2048, 2048), (4000, 4000))
+    )
+    assert 0 < for_native == for_2048 < for_1098 == for_windows < 4 << 30
+    assert feature_bytes(1 << 20, Settings()) == 0
