@@ -95,7 +95,7 @@ def test_observations_do_not_depend_on_where_pairs_are_matched(
     # features are computed once in each process
     assert sum(done.encoded for done in here) == sum(done.encoded for done in one) == 4
     assert 4 <= sum(done.encoded for done in two) <= 8
-    assert "2 workers, each with one thread and up to 4.0 GB of memory, 1.6 GB of it for features" in caplog.text
+    assert "2 workers, each with one thread and up to 4.0 GB of memory, 1.4 GB of it for features" in caplog.text
     assert not [record for record in caplog.records if record.name.startswith(("distributed", "tornado", "asyncio"))]
     with cluster(tmp_path) as (address, _):
         assert results(run(tasks, Execution(scheduler=address))) == results(here)
@@ -164,6 +164,15 @@ def test_weights_that_cannot_be_loaded_end_the_run(write_image: Writer) -> None:
     options = replace(OPTIONS, settings=OPTIONS.settings.but(weights="none"))
     with pytest.raises(UnknownWeightsError):
         run(tasks_of(write_series(write_image), options))
+
+
+def test_a_process_takes_a_contiguous_part_and_then_helps_the_slowest(write_image: Writer) -> None:
+    tasks = tasks_of(write_series(write_image))
+    parts = dask_cluster._Parts(tasks, 2)
+    first = [parts.take(0) for _ in range(3)]
+    assert (first, parts.take(1)) == (tasks[:3], tasks[3])
+    # the last one of the other part, whose features are needed latest
+    assert (parts.take(0), parts.take(1), parts.take(0), parts.take(1)) == (tasks[5], tasks[4], None, None)
 
 
 def test_nothing_to_do_starts_nothing() -> None:
