@@ -21,8 +21,8 @@ from s2match.timeseries.options import SeriesOptions
 # Returns the matcher of settings, the same one for each task of a process.
 LoadCachingMatcher = Callable[[Settings], CachingMatcher]
 
-# Memory of a process with its libraries and weights, and of a pass for each pixel of both images. Measured: 0.35 GiB, and
-# up to 0.6 GiB in a Dask worker after 12 pairs; 255 bytes at 1024 px, 194 at 1536 px.
+# Memory of a process with its libraries and weights, and of a pass for each pixel of both images. Measured: 0.35 GiB,
+# and up to 0.6 GiB in a Dask worker after 12 pairs; 255 bytes at 1024 px, 194 at 1536 px.
 _LOADED_BYTES, _BYTES_PER_PIXEL = 614 << 20, 256
 
 # GDAL's cache of decoded blocks. Each file is opened for one reading, so its blocks are used once.

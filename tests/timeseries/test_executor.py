@@ -151,8 +151,9 @@ def test_a_pair_that_kills_its_workers_fails_alone(tmp_path: Path, write_image: 
     path = image_path(images, 2)
     deadly = path.rename(path.with_name("deadly.tif"))
     images[2] = replace(images[2], scene=replace(images[2].scene, path=deadly))
-    with cluster(tmp_path, preload=DEADLY) as (address, processes):
-        done = run(tasks_of(images)[:2], Execution(scheduler=address))
+    # the other task waits on the same worker when it dies
+    with cluster(tmp_path, 1, DEADLY) as (address, processes):
+        done = run(tasks_of(images)[1::-1], Execution(scheduler=address))
         with pytest.raises(ClusterError, match="ended before all pairs were matched"):
             run_tasks(tasks_of(images)[:1] * 6, Execution(scheduler=address), lambda observation: processes[0].kill())
     status = {(one.reference, one.target): one for one in done}
