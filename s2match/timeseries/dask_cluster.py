@@ -198,7 +198,7 @@ def _run(
         workers = client.nthreads()
         memory = "memory by its own limit" if memory_bytes is None else memory_text(memory_bytes, tasks[0].settings)
         _LOG.info("%d workers, each with one thread and %s", len(workers), memory)
-        submit = partial(client.submit, _function_of_workers(plugin), pure=False, allow_other_workers=True)
+        submit = partial(client.submit, _function_of_workers(plugin), pure=False)
         suspects = _Round(client, submit, on_done).run(tasks, _IN_FLIGHT)
         for task in suspects:
             # the tasks that wait on a dying worker count as its victims, too
@@ -286,7 +286,9 @@ class _Round:
             # a process that died is replaced by one at another address
             replacements = [address for address in alive if address not in addresses]
             addresses[part] = replacements[0] if replacements else ""
-        future = self._submit(pickle.dumps(task), workers=[addresses[part]] if addresses[part] else None)
+        # without a living worker the task waits for any
+        place = {"workers": [addresses[part]], "allow_other_workers": True} if addresses[part] else {}
+        future = self._submit(pickle.dumps(task), **place)
         self._running[future] = task, part
         completed.add(future)
 
