@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Collection, Sequence
 
-from s2match.cli.options import COMMANDS, PROGRAM, build_parser, command_parser, overview
+from s2match.cli.options import COMMANDS, PROGRAM, SERIES_PROGRAM, build_parser, command_parser, overview
 from s2match.errors import OptionError
 from s2match.settings import PRESETS
 
@@ -37,12 +37,14 @@ def parse(words: Sequence[str], program: str) -> argparse.Namespace:
         parsed = vars(parser.parse_args(rest))
     arguments = argparse.Namespace(**(vars(build_parser().parse_args([])) | parsed))
     arguments.given = _given(parser, rest, parsed)
+    arguments.series = words[:1] == ["series"]
     if words[:1] == ["list"]:
         arguments.list = True
     if words[:1] == ["apply"]:
         arguments.images = [arguments.reference, arguments.target]
     launcher = [program] if program == PROGRAM else ["python", program]
-    arguments.command = [*launcher, *words]
+    # match_series.py is the sub-command itself
+    arguments.command = [*launcher, *(rest if program == SERIES_PROGRAM else words)]
     return arguments
 
 

@@ -5,7 +5,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
@@ -49,10 +49,15 @@ def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
         return INTERRUPTED
 
 
-def run_and_exit(program: str = PROGRAM) -> NoReturn:
-    """Run the command line of the process and end the process."""
+def run_and_exit(program: str = PROGRAM, command: Callable[[], int] | None = None) -> NoReturn:
+    """Run the command line of the process and end the process.
+
+    Args:
+        program: Name of the program in help and messages.
+        command: Runs the command line and returns the exit code; None for :func:`main`.
+    """
     sys.unraisablehook = _unless_garbled
-    code = main(program=program)
+    code = main(program=program) if command is None else command()
     sys.stderr.flush()
     # everything is written, and unloading PyTorch would take a third of a second
     os._exit(code)
@@ -61,6 +66,10 @@ def run_and_exit(program: str = PROGRAM) -> NoReturn:
 def _run(words: Sequence[str], program: str) -> int:
     arguments = parse(words, program)
     with _logging(_level(arguments)):
+        if arguments.series:
+            from s2match.cli.series import run_series_command
+
+            return run_series_command(arguments)
         if arguments.list:
             from s2match.cli.dataset import run_list
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from s2match.timeseries.choices import Datum
 from s2match.timeseries.observations import PairObservation
-from s2match.timeseries.options import Datum
 
 # Tukey's biweight rejects beyond this many robust standard deviations (Mosteller and Tukey, "Data Analysis and
 # Regression", 1977).

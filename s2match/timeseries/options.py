@@ -1,27 +1,11 @@
 """Options of a series."""
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from s2match.core.mask import UNMASKED, Masking
 from s2match.errors import OptionError
 from s2match.settings import Settings
-
-
-class PairMode(StrEnum):
-    """How pairs are chosen; the values are those of ``--pairs``."""
-
-    REFERENCE = "reference"
-    CONSECUTIVE = "consecutive"
-    NETWORK = "network"
-
-
-class Datum(StrEnum):
-    """What the shifts of a series are relative to; the values are those of ``--datum``."""
-
-    MEAN = "mean"
-    REFERENCE = "reference"
-    GEOREFERENCE = "georeference"
+from s2match.timeseries.choices import Datum, PairMode
 
 
 @dataclass(frozen=True)

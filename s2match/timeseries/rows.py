@@ -42,6 +42,8 @@ class DateRow:
         component: Number of the part of the graph that the image belongs to, 0 for the largest.
         status: What became of the image.
         reason: Why it is not placed; empty if it is.
+        dx_std_px: Standard error of ``dx_px``.
+        dy_std_px: Standard error of ``dy_px``.
     """
 
     index: int
@@ -65,6 +67,8 @@ class DateRow:
     component: int | None
     status: DateStatus
     reason: str
+    dx_std_px: float | None = None
+    dy_std_px: float | None = None
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from s2match.timeseries.adjustment import adjust
+from s2match.timeseries.choices import Datum
 from s2match.timeseries.closure import closure_of
 from s2match.timeseries.group_terms import group_terms
 from s2match.timeseries.images import series_image
 from s2match.timeseries.observations import PairObservation, PairStatus
-from s2match.timeseries.options import Datum
 
 STD = 0.5
 

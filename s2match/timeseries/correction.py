@@ -1,0 +1,205 @@
+"""Corrected images of a series: each resampled once from its file onto one grid, or with a moved georeference."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+
+from s2match.core.grid import Grid
+from s2match.core.ground_axes import ground_axes
+from s2match.core.lattice import middle_of
+from s2match.core.projection import apply_transform, reproject
+from s2match.correction.pixel_map import Correction, PixelMap, require_same_footprint
+from s2match.correction.request import CUBIC
+from s2match.correction.resample_file import write_moved, write_resampled
+from s2match.errors import CorrectionError, OutputError
+from s2match.io.reader import read_grid, with_radiometry
+from s2match.registration.model import Registration
+from s2match.timeseries.images import SeriesImage, series_image
+from s2match.timeseries.quick_looks import QuickLook
+from s2match.timeseries.result import SeriesResult
+from s2match.timeseries.rows import DateStatus
+from s2match.util.threads import limit_threads
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SeriesCorrection:
+    """The corrected files of a series, and how they are made.
+
+    Attributes:
+        folder: Folder of the corrected files, ``NAME_coregistered.tif`` each.
+        resampling: One of :data:`s2match.resampling.kernels.RESAMPLINGS`; None keeps the pixels of each file and moves
+            its georeference.
+        siblings: Other files (bands, masks) that are corrected with the image of their tile and date.
+        overwrite: Whether existing files may be replaced.
+    """
+
+    folder: Path
+    resampling: str | None = CUBIC
+    siblings: tuple[Path, ...] = ()
+    overwrite: bool = False
+
+
+@limit_threads()
+def correct_series(result: SeriesResult, correction: SeriesCorrection) -> tuple[Path, ...]:
+    """Write the placed images of a series corrected, each resampled once from its file.
+
+    Images of one reference system, size and pixel size whose footprints overlap by half are written on one grid: that
+    of the reference image of the series, or else of the first of them. So all dates of a tile have the same pixels.
+
+    Args:
+        result: The series.
+        correction: The files to write.
+
+    Returns:
+        The corrected files, in the order of the images, each followed by its siblings.
+
+    Raises:
+        CorrectionError: A sibling belongs to no image, or does not have the footprint of its image.
+        OutputError: A file exists and must not be replaced, or cannot be written.
+        UnreadableImageError: A file cannot be read.
+    """
+    siblings = _siblings(result.images, correction.siblings)
+    placed = [image for image, row in zip(result.images, result.dates, strict=True) if row.status is DateStatus.PLACED]
+    sources = {image.index: [image.scene.path, *siblings.get(image.index, [])] for image in placed}
+    outputs = {
+        path: correction.folder / f"{path.stem}_coregistered.tif" for paths in sources.values() for path in paths
+    }
+    _check(outputs, correction)
+    for image in placed:
+        _correct_image(result, image, sources[image.index], outputs, correction.resampling)
+    for path in outputs.values():
+        _LOG.info("wrote %s", path)
+    return tuple(outputs.values())
+
+
+def _correct_image(
+    result: SeriesResult, image: SeriesImage, sources: list[Path], outputs: dict[Path, Path], resampling: str | None
+) -> None:
+    """Write an image and its siblings, which come after it in ``sources``."""
+    file = _file_of(result, image.index)
+    onto = file if resampling is None else _file_of(result, _grid_image(result, image.index))
+    correction = correction_of(result.adjustment.shifts[image.index], onto, file)
+    for path in sources:
+        source = file if path == image.scene.path else _sibling(result, path, file)
+        if resampling is None:
+            write_moved(correction, source, outputs[path])
+        else:
+            output = correction.output_grid(None if source is file else source)
+            write_resampled(PixelMap(correction, source, output), outputs[path], resampling)
+
+
+def correction_of(shift: NDArray[np.float64], onto: Grid, file: Grid) -> Correction:
+    """The correction of a file whose georeference is wrong by a shift.
+
+    Args:
+        shift: (2,) east and north in metres, or right and down in pixels without georeference: where the file shows the
+            ground, minus where it is.
+        onto: The pixels to write, in the reference system of the file.
+        file: Every pixel of the file.
+    """
+    if file.transform is None or onto.transform is None:
+        matrix = Affine.translation(*shift)
+    else:
+        matrix = ~file.transform @ Affine.translation(*_on_map(shift, file)) @ onto.transform
+    none = np.zeros(0)
+    model = Registration("translation", np.array(matrix).reshape(3, 3), none.astype(bool), none)
+    return Correction(onto, file, model, onto, file)
+
+
+def _on_map(shift: NDArray[np.float64], file: Grid) -> NDArray[np.float64]:
+    """A shift (2,) along the axes of the ground in units of the map, in the middle of a file."""
+    assert file.transform is not None
+    axes = ground_axes(file)
+    if axes.crs is None or axes.crs == file.crs:
+        return shift
+    middle = apply_transform(file.transform, middle_of(file)[None])
+    moved = reproject(reproject(middle, file.crs, axes.crs) + shift, axes.crs, file.crs)
+    return np.asarray((moved - middle)[0])
+
+
+def _file_of(result: SeriesResult, index: int) -> Grid:
+    """Every pixel of the file of an image, with the radiometry that it is matched with."""
+    return with_radiometry(_look(result, index).grid, result.options.settings.read_options)
+
+
+def _look(result: SeriesResult, index: int) -> QuickLook:
+    look = result.quick_looks[index]
+    assert isinstance(look, QuickLook), "a placed image was read"
+    return look
+
+
+def _sibling(result: SeriesResult, path: Path, file: Grid) -> Grid:
+    """Every pixel of a sibling.
+
+    Raises:
+        CorrectionError: It does not have the footprint of its image.
+    """
+    grid = read_grid(path)
+    require_same_footprint(grid, file)
+    return with_radiometry(grid, result.options.settings.read_options)
+
+
+def _grid_image(result: SeriesResult, index: int) -> int:
+    """Index of the image whose pixels an image is written on."""
+    own = _look(result, index).grid
+    first = [] if result.options.reference is None else [result.options.reference]
+    readable = [k for k, look in enumerate(result.quick_looks) if not isinstance(look, str)]
+    return next(k for k in [*first, *readable] if _same_place(_look(result, k).grid, own))
+
+
+def _same_place(first: Grid, second: Grid) -> bool:
+    """Whether two grids have one reference system, size and pixel size, and footprints that overlap by half."""
+    if first.size != second.size or first.crs != second.crs or first.georeferenced != second.georeferenced:
+        return False
+    if first.transform is None or second.transform is None:
+        return True
+    offset = apply_transform(~first.transform @ second.transform, np.zeros((1, 2)))[0]
+    same_pixels = np.allclose((~first.transform @ second.transform)[:2], (1, 0), atol=1e-6)
+    return bool(same_pixels and (np.abs(offset) < np.array(first.size) / 2).all())
+
+
+def _siblings(images: tuple[SeriesImage, ...], paths: tuple[Path, ...]) -> dict[int, list[Path]]:
+    """Siblings by the index of the image with their tile and sensing time.
+
+    Raises:
+        CorrectionError: There is no such image, or there are several.
+    """
+    siblings: dict[int, list[Path]] = {}
+    for path in paths:
+        named = series_image(0, path)
+        owners = [
+            image.index
+            for image in images
+            if named.sensed is not None and image.sensed == named.sensed and named.tile in (None, image.tile)
+        ]
+        if len(owners) != 1:
+            reason = "no image" if not owners else f"{len(owners)} images"
+            raise CorrectionError(f"{path.name}: {reason} of the series have its tile and sensing time.")
+        siblings.setdefault(owners[0], []).append(path)
+    return siblings
+
+
+def _check(outputs: dict[Path, Path], correction: SeriesCorrection) -> None:
+    """Refuse outputs that exist, that have one name, or that are inputs.
+
+    Raises:
+        OutputError: There is one, or the folder cannot be created.
+    """
+    try:
+        correction.folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot create {correction.folder}: {error.strerror}.") from error
+    names = [path.name for path in outputs.values()]
+    for source, out in outputs.items():
+        if names.count(out.name) > 1:
+            raise OutputError(f"Two files of the series would be written as {out.name}.")
+        if out.resolve() == source.resolve():
+            raise OutputError(f"{out} is a file of the series itself: choose another folder.")
+        if out.exists() and not correction.overwrite:
+            raise OutputError(f"{out} exists: --overwrite replaces it.")
