@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from s2match.version import __version__
 
 if TYPE_CHECKING:
-    from s2match.api import coregister, match, show_versions, warp
+    from s2match.api import coregister, match, series, show_versions, warp
     from s2match.arrays import match_arrays
     from s2match.errors import S2MatchError
     from s2match.outputs.facts import facts, write_json
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "coregister": "api",
     "match": "api",
+    "series": "api",
     "show_versions": "api",
     "warp": "api",
     "match_arrays": "arrays",
@@ -59,6 +60,7 @@ __all__ = [
     "plot_matches",
     "read_tie_points",
     "save_figure",
+    "series",
     "show_versions",
     "summary",
     "tie_points_of",

@@ -1,6 +1,7 @@
 """The functions that most scripts need: match two images, co-register them, and warp an array."""
 
 import platform
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -26,11 +27,14 @@ from s2match.registration.model import Registration
 from s2match.resampling.kernels import NEAREST, RESAMPLINGS
 from s2match.result import PairResult
 from s2match.settings import Choices, Settings
+from s2match.timeseries.choices import Datum, PairMode
 from s2match.util.atomic_write import check_outputs_apart, check_writable
 from s2match.util.versions import versions
 
 if TYPE_CHECKING:
     from xarray import DataArray
+
+    from s2match.timeseries.result import SeriesResult
 
 # Options of the command whose name in Python is another one.
 _COMMAND_NAMES = {"model_pretrained": "weights", "ransac_threshold": "ransac_threshold_px"}
@@ -281,6 +285,78 @@ def warp(
         return dataarray_like(array, values, valid, pixel_map.output.grid)
     masked: np.ma.MaskedArray[Any, Any] = np.ma.masked_array(values, ~valid)
     return masked[0] if axis is None else np.ma.asanyarray(np.moveaxis(masked, 0, axis))
+
+
+def series(  # noqa: PLR0913
+    source: str | Path,
+    settings: Settings | None = None,
+    *,
+    pattern: str | None = None,
+    pairs: str = PairMode.NETWORK,
+    partners: int = 4,
+    datum: str = Datum.MEAN,
+    reference: int | None = None,
+    workers: int = 0,
+    scheduler: str | None = None,
+    folder: str | Path | None = None,
+    **options: Unpack[MatchOptions],
+) -> "SeriesResult":
+    """Match the images of a series with each other, and place every date by all the others.
+
+    Options have the names and defaults of the command ``s2match series``. There are more than five parameters because
+    each is an option.
+
+    Args:
+        source: Folder of images, CSV of images (column ``path``), or CSV of pairs (columns ``reference`` and
+            ``target``); docs/series.md explains them.
+        settings: How each pair is matched, as one value; None for the defaults.
+        pattern: Names of the images in the folder, such as ``"NDVI_*.tif"``.
+        pairs: ``"network"``, ``"consecutive"`` or ``"reference"``.
+        partners: Partners that each image of a network chooses.
+        datum: What the shifts are relative to: ``"mean"``, ``"reference"`` or ``"georeference"``.
+        reference: Index of the reference image; None for the image with the largest clear share.
+        workers: Processes with one thread each; 0 for this process.
+        scheduler: Address of the scheduler of a Dask cluster.
+        folder: Folder where finished pairs are kept, to go on after an interruption; None for none.
+        **options: Options of :func:`match`: ``preset``, ``mask``, ``mask_values``, ``mask_clouds``, ``show_progress``,
+            and attributes of :class:`s2match.Settings`.
+
+    Returns:
+        The shifts of all images with their covariance, the pairs, and closures.
+
+    Raises:
+        S2MatchError: The images or an option cannot be used; see :mod:`s2match.errors`. An image or a pair that fails
+            is no error.
+
+    Example:
+        >>> import s2match
+        >>> result = s2match.series("dataset/sample", image_size=(256, 256))
+        >>> len(result.dates)
+        4
+    """
+    from s2match.timeseries.executor import Execution
+    from s2match.timeseries.options import SeriesOptions
+    from s2match.timeseries.run import run_series
+    from s2match.timeseries.sources import read_source
+
+    for name, value, choices in (("pairs", pairs, PairMode), ("datum", datum, Datum)):
+        if value not in [str(choice) for choice in choices]:
+            raise OptionError(f"Unknown {name} {value!r}: choose {', '.join(choices)}.")
+    masking = masking_of(
+        _as_paths(options.get("mask", ())), options.get("mask_values"), options.get("mask_clouds", False)
+    )
+    choices_of_pair = {name: value for name, value in options.items() if name not in _NOT_SETTINGS}
+    of_pair = _settings(settings, options.get("preset"), cast(Choices, choices_of_pair))
+    series_options = SeriesOptions(of_pair, masking, PairMode(pairs), partners, Datum(datum), reference)
+    execution = Execution(workers, scheduler)
+    with tempfile.TemporaryDirectory() as temporary:
+        return run_series(
+            read_source(source, pattern),
+            series_options,
+            execution,
+            Path(temporary) / "pairs" if folder is None else Path(folder),
+            show_progress=options.get("show_progress", False),
+        )
 
 
 def show_versions() -> None:

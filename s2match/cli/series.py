@@ -50,7 +50,7 @@ def run_series_command(arguments: argparse.Namespace) -> int:
         show_progress=not (arguments.quiet or arguments.verbose or arguments.debug),
     )
     files = () if correction is None else correct_series(result, correction)
-    write_series(result, arguments.out, parquet=arguments.parquet, stac=arguments.stac)
+    write_series(result, arguments.out, parquet=arguments.parquet, stac=arguments.stac, command=arguments.command)
     if not arguments.quiet:
         print(series_summary(result))
         _print_places(arguments.out, files)

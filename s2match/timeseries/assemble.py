@@ -42,18 +42,17 @@ class MatchedSeries:
     observations: tuple[PairObservation, ...]
 
 
-def assemble(series: MatchedSeries, options: SeriesOptions, reference: int, seconds: float) -> SeriesResult:
+def assemble(series: MatchedSeries, options: SeriesOptions, seconds: float) -> SeriesResult:
     """Adjust the shifts of a series, and describe its images and pairs.
 
     Args:
         series: The series.
-        options: The options.
-        reference: Index of the reference image, for its datum.
+        options: The options, with the index of the reference image.
         seconds: Time that matching took.
     """
     unit, pixel = _unit(series.observations)
     observations = tuple(_in_unit(observation, unit) for observation in series.observations)
-    adjustment = adjust(len(series.images), observations, options.datum, reference)
+    adjustment = adjust(len(series.images), observations, options.datum, options.reference)
     closure = closure_of(observations)
     matched = replace(series, observations=observations)
     return SeriesResult(

@@ -82,8 +82,8 @@ def _correct_image(
     result: SeriesResult, image: SeriesImage, sources: list[Path], outputs: dict[Path, Path], resampling: str | None
 ) -> None:
     """Write an image and its siblings, which come after it in ``sources``."""
-    file = _file_of(result, image.index)
-    onto = file if resampling is None else _file_of(result, _grid_image(result, image.index))
+    file = file_of(result, image.index)
+    onto = file if resampling is None else file_of(result, grid_image(result, image.index))
     correction = correction_of(result.adjustment.shifts[image.index], onto, file)
     for path in sources:
         source = file if path == image.scene.path else _sibling(result, path, file)
@@ -123,7 +123,7 @@ def _on_map(shift: NDArray[np.float64], file: Grid) -> NDArray[np.float64]:
     return np.asarray((moved - middle)[0])
 
 
-def _file_of(result: SeriesResult, index: int) -> Grid:
+def file_of(result: SeriesResult, index: int) -> Grid:
     """Every pixel of the file of an image, with the radiometry that it is matched with."""
     return with_radiometry(_look(result, index).grid, result.options.settings.read_options)
 
@@ -145,7 +145,7 @@ def _sibling(result: SeriesResult, path: Path, file: Grid) -> Grid:
     return with_radiometry(grid, result.options.settings.read_options)
 
 
-def _grid_image(result: SeriesResult, index: int) -> int:
+def grid_image(result: SeriesResult, index: int) -> int:
     """Index of the image whose pixels an image is written on."""
     own = _look(result, index).grid
     first = [] if result.options.reference is None else [result.options.reference]

@@ -7,15 +7,16 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from s2match.errors import DatasetError, OptionError
+from s2match.errors import DatasetError
 from s2match.timeseries.assemble import MatchedSeries, assemble
+from s2match.timeseries.execution_order import execution_order
 from s2match.timeseries.executor import Execution, run_tasks
 from s2match.timeseries.images import SeriesImage
 from s2match.timeseries.manifest import Manifest, fingerprint_of
 from s2match.timeseries.observations import PairObservation
 from s2match.timeseries.options import SeriesOptions
-from s2match.timeseries.pair_graph import PlannedPair, execution_order, plan_pairs, planned_pair
-from s2match.timeseries.quick_looks import QuickLook, quick_looks
+from s2match.timeseries.pair_graph import PlannedPair, given_pairs, plan_pairs, reference_of
+from s2match.timeseries.quick_looks import quick_looks
 from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.sources import SeriesSource
 from s2match.timeseries.tasks import task_of
@@ -53,14 +54,10 @@ def run_series(  # noqa: PLR0913
     looks = quick_looks(images, options.settings.read_options)
     readable = [image.index for image in images if not isinstance(looks[image.index], str)]
     if len(readable) < 2:
-        reasons = next((look for look in looks if isinstance(look, str)), "")
-        raise DatasetError(f"A series needs two images that can be read, and {len(readable)} can. {reasons}".strip())
-    reference = _reference(looks, options)
-    options = replace(options, reference=reference)
-    if source.pairs is None:
-        plan = plan_pairs(images, looks, options)
-    else:
-        plan = tuple(planned_pair(images, looks, pair) for pair in source.pairs)
+        reasons = " ".join(look for look in looks if isinstance(look, str))
+        raise DatasetError(f"A series needs two images that can be read, and {len(readable)} can: {reasons}")
+    options = replace(options, reference=reference_of(looks, options.reference))
+    plan = plan_pairs(images, looks, options) if source.pairs is None else given_pairs(images, looks, source.pairs)
     manifest = Manifest(folder, fingerprint_of(images, options), restart)
     finished = manifest.load()
     observations: dict[tuple[int, int], PairObservation] = {}
@@ -84,29 +81,9 @@ def run_series(  # noqa: PLR0913
             [task_of(images[pair.reference], images[pair.target], options) for pair in remaining], execution, done
         )
     series = MatchedSeries(images, looks, plan, tuple(observations[pair.reference, pair.target] for pair in plan))
-    return assemble(series, options, reference, time.perf_counter() - begun)
+    return assemble(series, options, time.perf_counter() - begun)
 
 
 def _key(images: tuple[SeriesImage, ...], pair: PlannedPair) -> tuple[Path, Path]:
     """The files of a pair, as the manifest knows them."""
     return images[pair.reference].scene.path.absolute(), images[pair.target].scene.path.absolute()
-
-
-def _reference(looks: tuple[QuickLook | str, ...], options: SeriesOptions) -> int:
-    """Index of the reference image: that of the options, or the first one with the largest clear share.
-
-    Raises:
-        OptionError: The index is out of range, or the image cannot be read.
-    """
-    index = options.reference
-    if index is None:
-        shares = [-1.0 if isinstance(look, str) else look.clear_share for look in looks]
-        return shares.index(max(shares))
-    if not 0 <= index < len(looks):
-        raise OptionError(
-            f"Reference {index} is out of range: the series has {len(looks)} images, 0 to {len(looks) - 1}."
-        )
-    look = looks[index]
-    if isinstance(look, str):
-        raise OptionError(f"The reference cannot be read: {look}")
-    return index
