@@ -7,8 +7,9 @@ from itertools import pairwise
 import numpy as np
 
 from s2match.errors import ImageIndexError, UnreadableImageError
+from s2match.timeseries.choices import PairMode
 from s2match.timeseries.images import SeriesImage
-from s2match.timeseries.options import PairMode, SeriesOptions
+from s2match.timeseries.options import SeriesOptions
 from s2match.timeseries.pair_costs import Candidates, candidates_of
 from s2match.timeseries.pair_network import network
 from s2match.timeseries.quick_looks import QuickLook

@@ -24,7 +24,8 @@ from s2match.outputs.series.layout import display_order, groups_of
 from s2match.outputs.series.residuals_figure import plot_residual_matrix
 from s2match.outputs.series.shifts_figure import plot_series_shifts
 from s2match.outputs.series.summary import series_summary
-from s2match.timeseries.options import Datum, SeriesOptions
+from s2match.timeseries.choices import Datum
+from s2match.timeseries.options import SeriesOptions
 from s2match.timeseries.rows import DateStatus
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import pytest
 from test_pair_graph import cloudy
 
+from s2match.timeseries.choices import PairMode
 from s2match.timeseries.execution_order import execution_order
-from s2match.timeseries.options import PairMode, SeriesOptions
+from s2match.timeseries.options import SeriesOptions
 from s2match.timeseries.pair_graph import PlannedPair, plan_pairs
 
 

@@ -16,8 +16,9 @@ from scipy.sparse.csgraph import connected_components
 from s2match.core.grid import Grid
 from s2match.core.scene import scene_of
 from s2match.errors import ImageIndexError, UnreadableImageError
+from s2match.timeseries.choices import PairMode
 from s2match.timeseries.images import SeriesImage, series_image
-from s2match.timeseries.options import PairMode, SeriesOptions
+from s2match.timeseries.options import SeriesOptions
 from s2match.timeseries.pair_graph import PlannedPair, given_pairs, plan_pairs, reference_of
 from s2match.timeseries.quick_looks import CELLS, QuickLook, quick_looks
 from s2match.timeseries.sources import read_source

@@ -3,7 +3,7 @@
 import math
 
 from s2match.core.ground_axes import METRES
-from s2match.timeseries.options import Datum
+from s2match.timeseries.choices import Datum
 from s2match.timeseries.result import SeriesResult
 
 _PIXELS = "px"
