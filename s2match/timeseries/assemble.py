@@ -53,7 +53,7 @@ def assemble(series: MatchedSeries, options: SeriesOptions, seconds: float) -> S
     unit, pixel = _unit(series.observations)
     observations = tuple(_in_unit(observation, unit) for observation in series.observations)
     adjustment = adjust(len(series.images), observations, options.datum, options.reference)
-    closure = closure_of(observations)
+    closure = closure_of(observations, adjustment.weights)
     matched = replace(series, observations=observations)
     return SeriesResult(
         images=series.images,

@@ -11,14 +11,14 @@ from s2match.timeseries.observations import PairObservation
 
 @dataclass(frozen=True)
 class Closure:
-    """Closures of all triangles of measured pairs.
+    """Closures of all triangles of the pairs that are kept.
 
     An error that belongs to one image cancels in every triangle.
 
     Attributes:
         triangles: (T, 3) indexes of the images.
         lengths: (T,) length of each closure, in the unit of the observations.
-        worst: (P,) longest closure of a triangle with each observation; NaN without a triangle.
+        worst: (P,) longest closure of a triangle of measured pairs with each observation; NaN without a triangle.
     """
 
     triangles: NDArray[np.intp]
@@ -30,11 +30,12 @@ class Closure:
         return float(np.quantile(self.lengths, fraction)) if len(self.lengths) else float("nan")
 
 
-def closure_of(observations: Sequence[PairObservation]) -> Closure:
-    """Closures of all triangles of the measured observations.
+def closure_of(observations: Sequence[PairObservation], weights: NDArray[np.float64]) -> Closure:
+    """Closures of triangles.
 
     Args:
         observations: The observations, in one unit.
+        weights: (P,) weight of each observation in the adjustment; 0 if it is rejected.
     """
     number = {
         frozenset((observation.reference, observation.target)): index
@@ -52,12 +53,16 @@ def closure_of(observations: Sequence[PairObservation]) -> Closure:
     ]
     worst = np.full(len(observations), np.nan)
     lengths = np.zeros(len(triangles))
-    for row, (first, second, third) in enumerate(triangles):
-        sides = [number[frozenset(side)] for side in ((first, second), (second, third), (third, first))]
+    triangle_sides = [
+        [number[frozenset(side)] for side in ((first, second), (second, third), (third, first))]
+        for first, second, third in triangles
+    ]
+    for row, (ends, sides) in enumerate(zip(triangles, triangle_sides, strict=True)):
         turns = [
             np.multiply(1 if observations[side].reference == start else -1, observations[side].shift)
-            for side, start in zip(sides, (first, second, third), strict=True)
+            for side, start in zip(sides, ends, strict=True)
         ]
         lengths[row] = np.linalg.norm(np.sum(turns, axis=0))
         worst[sides] = np.fmax(worst[sides], lengths[row])
-    return Closure(np.array(triangles, dtype=np.intp).reshape(-1, 3), lengths, worst)
+    kept = np.array([all(weights[side] > 0 for side in sides) for sides in triangle_sides], dtype=bool)
+    return Closure(np.array(triangles, dtype=np.intp).reshape(-1, 3)[kept], lengths[kept], worst)

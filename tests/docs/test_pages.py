@@ -12,6 +12,7 @@ from conftest import ROOT
 
 from model_inference import INTERRUPTED, NO_REGISTRATION, build_parser
 from s2match import __version__, errors
+from s2match.cli.options import command_parser
 from s2match.core.mask import MASKED_CLASSES
 from s2match.registration.evidence import Reason
 from s2match.registration.refusal import LITTLE_CLEAR_GROUND, TOO_SMALL
@@ -60,10 +61,10 @@ def test_the_readme_is_short() -> None:
     assert max(len(line) for line in text.splitlines() if not line.startswith(("    ", "|"))) <= 120
 
 
-def rows() -> dict[str, tuple[str, str]]:
-    """Meaning and default of every option in the tables of docs/cli.md."""
+def rows(page: Path = CLI) -> dict[str, tuple[str, str]]:
+    """Meaning and default of every option in the tables of a page."""
     cells = [
-        line.strip("|").split(" |") for line in CLI.read_text(encoding="utf-8").splitlines() if line.startswith("| `-")
+        line.strip("|").split(" |") for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| `-")
     ]
     return {
         option: (meaning, default)
@@ -88,6 +89,20 @@ def test_every_option_is_described_with_its_default() -> None:
         values = action.default if isinstance(action.default, tuple) else (action.default,)
         written = default.strip(" `").split()
         assert [type(value)(word) for word, value in zip(written, values, strict=True)] == list(values), action.dest
+
+
+def test_every_option_of_a_series_is_described() -> None:
+    pair = {option for action in build_parser()._actions for option in action.option_strings}
+    actions = [action for action in command_parser("series")._actions if action.option_strings]
+    described = rows(CLI.parent / "series.md")
+    own = {action.option_strings[-1]: action for action in actions if action.option_strings[-1] not in pair}
+    assert {"--partners", "--workers", "--datum"} <= own.keys() <= described.keys()
+    assert described.keys() <= {option for action in actions for option in action.option_strings}
+    for option, action in own.items():
+        meaning, default = described[option]
+        assert all(f"`{choice}`" in meaning for choice in action.choices or ()), option
+        if not isinstance(action.default, bool) and action.default not in (None, [], 0):
+            assert default.strip(" `") == str(action.default), option
 
 
 def test_the_masked_classes_are_those_of_the_code() -> None:

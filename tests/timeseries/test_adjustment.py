@@ -129,11 +129,13 @@ def test_triangles_close_but_for_the_error_of_one_pair() -> None:
     truth, pairs = truth_of(5), [(0, 1), (1, 2), (0, 2), (2, 3), (4, 3)]
     observations = observed(truth, pairs, std=1e-9)
     observations[2] = replace(observations[2], shift=tuple(np.add(observations[2].shift, [3, 4])))
-    closure = closure_of(observations)
+    closure = closure_of(observations, np.ones(5))
     assert closure.triangles.tolist() == [[0, 1, 2]]
     assert closure.lengths == pytest.approx([5])
     assert closure.quantile(0.5) == pytest.approx(5)
     assert np.isnan(closure.worst[3]) and closure.worst[1] == pytest.approx(5)
+    rejected = closure_of(observations, np.array([1, 1, 0, 1, 1.0]))
+    assert len(rejected.lengths) == 0 and rejected.worst[2] == pytest.approx(5)
 
 
 def test_orbits_and_platforms_have_their_own_means() -> None:
