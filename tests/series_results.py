@@ -216,7 +216,9 @@ def _date_row(
     shift = [None if status is not DateStatus.PLACED else float(value) for value in adjustment.shifts[image.index]]
     metres, pixels = (shift, [None if value is None else value / 10 for value in shift]), shift
     dx_px, dy_px = (metres[1][0], None if metres[1][1] is None else -metres[1][1]) if unit == "m" else pixels
-    std = [None, None, None] if shift[0] is None or unit != "m" else [_STD_M, 0.6, 0.17]
+    own = (None, None) if shift[0] is None else (_STD_M, 0.6)
+    std_m = own if unit == "m" else (None, None)
+    std_px = own if unit == "px" else tuple(None if value is None else value / 10 for value in own)
     return DateRow(
         image.index,
         image.scene.path.name,
@@ -231,7 +233,9 @@ def _date_row(
         *(metres[0] if unit == "m" else (None, None)),
         dx_px,
         dy_px,
-        *std,
+        *std_m,
+        *std_px,
+        None if shift[0] is None else 0.17,
         None if status is not DateStatus.PLACED else 0.7,
         None if adjustment.components[image.index] < 0 else int(adjustment.components[image.index]),
         status,

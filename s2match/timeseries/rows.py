@@ -37,13 +37,13 @@ class DateRow:
         dy_px: The same down.
         dx_std_m: Standard error of ``dx_m``.
         dy_std_m: Standard error of ``dy_m``.
+        dx_std_px: Standard error of ``dx_px``.
+        dy_std_px: Standard error of ``dy_px``.
         dxdy_correlation: Correlation of the errors of ``dx_m`` and ``dy_m``.
         residual_m: Root mean square of the residuals of its kept pairs; in pixels without georeference.
         component: Number of the part of the graph that the image belongs to, 0 for the largest.
         status: What became of the image.
         reason: Why it is not placed; empty if it is.
-        dx_std_px: Standard error of ``dx_px``.
-        dy_std_px: Standard error of ``dy_px``.
     """
 
     index: int
@@ -62,13 +62,13 @@ class DateRow:
     dy_px: float | None
     dx_std_m: float | None
     dy_std_m: float | None
+    dx_std_px: float | None
+    dy_std_px: float | None
     dxdy_correlation: float | None
     residual_m: float | None
     component: int | None
     status: DateStatus
     reason: str
-    dx_std_px: float | None = None
-    dy_std_px: float | None = None
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ DATE_COLUMNS: Mapping[str, Column] = {
     "dy_px": Column("px of the file", "The same down"),
     "dx_std_m": Column("m", "Standard error of dx_m"),
     "dy_std_m": Column("m", "Standard error of dy_m"),
+    "dx_std_px": Column("px of the file", "Standard error of dx_px"),
+    "dy_std_px": Column("px of the file", "Standard error of dy_px"),
     "dxdy_correlation": Column("", "Correlation of the errors of dx_m and dy_m, -1 to 1"),
     "residual_m": Column(_LENGTH, "Root mean square residual of its kept pairs"),
     "component": Column("", "Part of the pair graph that the image belongs to, 0 for the largest"),
