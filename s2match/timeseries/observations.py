@@ -42,13 +42,15 @@ class PairObservation:
         covariance: 2×2 covariance of ``shift``, in squares of its unit.
         unit: Unit of ``shift``: "m", "px", or map units.
         pixel: Side of a pixel of the files in ``unit``.
+        matched_pixel: Side of a pixel at the size that the pair was matched at, likewise.
         decision: The verdict of the pair, such as "already registered".
         model: Name of the model; empty without one.
         matches: Number of matches.
         inliers: Number of inliers.
         residual: Root mean square of the inliers' distances from the model, in ``unit``.
         seconds: Time that the pair took.
-        encoded: Number of images whose features were computed for the pair: 0 to 2.
+        encoded: Number of images whose features were computed for the pair; 0 if all were kept from
+            other pairs.
     """
 
     reference: int
@@ -59,6 +61,7 @@ class PairObservation:
     covariance: tuple[tuple[float, float], tuple[float, float]] = ((0.0, 0.0), (0.0, 0.0))
     unit: str = METRES
     pixel: float = 1.0
+    matched_pixel: float = 1.0
     decision: str = ""
     model: str = ""
     matches: int = 0
@@ -107,6 +110,7 @@ def observe(result: PairResult, reference: int, target: int) -> PairObservation:
         covariance=(tuple(covariance[0]), tuple(covariance[1])),
         unit=displacement.unit,
         pixel=displacement.native_pixel,
+        matched_pixel=matched_pixel,
         decision=str(result.verdict.decision),
         model=registration.model,
         matches=matches,

@@ -138,6 +138,25 @@ def test_triangles_close_but_for_the_error_of_one_pair() -> None:
     assert len(rejected.lengths) == 0 and rejected.worst[2] == pytest.approx(5)
 
 
+def test_days_of_the_repeat_cycle_tell_the_satellites_apart() -> None:
+    """Names with dates only: images ten days apart belong together."""
+    images = [series_image(k, f"T36UXA_201905{5 * k + 1:02d}T083601_TCI.jp2") for k in range(6)]
+    shifts = np.array([[0.0, 2.0], [0.0, -2.0]] * 3)
+    terms = group_terms(images, shifts, np.tile(0.01 * np.eye(2), (6, 1, 1)))
+    assert [term.images for term in terms] == [3, 3] and {term.kind for term in terms} == {"repeat_day"}
+    assert sorted(term.shift[1] for term in terms) == pytest.approx([-2, 2])
+
+
+def test_an_image_has_an_error_of_its_own_that_pairs_do_not_show() -> None:
+    truth, pairs = truth_of(20), pairs_of(20)
+    observations = [replace(o, matched_pixel=100.0) for o in observed(truth, pairs, std=1e-3)]
+    result = adjust(20, observations)
+    assert np.sqrt(result.covariance[:, 0, 0]) == pytest.approx(2.5, rel=0.01)
+    by_reference = adjust(20, observations, Datum.REFERENCE, 0)
+    assert np.sqrt(by_reference.covariance[5, 1, 1]) == pytest.approx(2.5 * 2**0.5, rel=0.01)
+    assert by_reference.covariance[0, 0, 0] == pytest.approx(0, abs=1e-9)
+
+
 def test_orbits_and_platforms_have_their_own_means() -> None:
     name = "S2{}_MSIL1C_201808{:02d}T083601_N0206_R{:03d}_T36UXA_20180820T104205.tif"
     images = [series_image(k, name.format("AB"[k % 2], k + 1, (64, 107)[k // 4])) for k in range(8)]
