@@ -24,7 +24,7 @@ from s2match.errors import CorrectionError, NotCorrectedError, OptionError
 from s2match.io.masking import masking_of
 from s2match.pipeline import LoadMatcher, correct_and_evaluate, create_matcher, match_files
 from s2match.registration.model import Registration
-from s2match.resampling.kernels import NEAREST, RESAMPLINGS
+from s2match.resampling.kernels import NEAREST, check_resampling
 from s2match.result import PairResult
 from s2match.settings import Choices, Settings
 from s2match.timeseries.choices import Datum, PairMode
@@ -274,8 +274,7 @@ def warp(
         >>> warped.shape == rasterio.open(reference).read().shape
         True
     """
-    if resampling not in RESAMPLINGS:
-        raise OptionError(f"Unknown resampling {resampling!r}: choose {', '.join(RESAMPLINGS)}.")
+    check_resampling(resampling)
     if isinstance(registration, PairResult) and not force:
         _require_displaced(registration)
     bands, valid, axis = bands_of(array)

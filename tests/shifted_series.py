@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from affine import Affine
 from conftest import GRID, UTM
 from numpy.typing import NDArray
 
@@ -59,15 +60,15 @@ def write_dates(folder: Path, shifts: Sequence[Shift] = SHIFTS_PX, size: int = 2
     return paths
 
 
-def write_file(path: Path, image: NDArray[np.uint8]) -> Path:
-    """Write a grey image as three bands: a GeoTIFF, or a PNG without georeference."""
-    place = {"driver": "PNG"} if path.suffix == ".png" else {"driver": "GTiff", "transform": GRID, "crs": UTM}
+def write_file(path: Path, image: NDArray[np.uint8], transform: Affine = GRID, bands: int = 3) -> Path:
+    """Write a grey image as equal bands: a GeoTIFF, or a PNG without georeference."""
+    place = {"driver": "PNG"} if path.suffix == ".png" else {"driver": "GTiff", "transform": transform, "crs": UTM}
     height, width = image.shape
-    with rasterio.open(path, "w", width=width, height=height, count=3, dtype="uint8", **place) as file:
-        file.write(np.stack([image] * 3))
+    with rasterio.open(path, "w", width=width, height=height, count=bands, dtype="uint8", **place) as file:
+        file.write(np.stack([image] * bands))
     return path
 
 
 def expected_shifts(shifts: Sequence[Shift] = SHIFTS_PX) -> NDArray[np.float64]:
-    """(D, 2) shifts (right, down) in pixels against the mean of all."""
+    """(D, 2) shifts (right, down) in pixels against their mean."""
     return np.array(shifts) - np.mean(shifts, axis=0)

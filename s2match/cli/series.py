@@ -33,13 +33,18 @@ def run_series_command(arguments: argparse.Namespace) -> int:
         refuse(arguments, {"resampling"}, "has no effect without --coregister.")
     # nothing above may import NumPy, which takes a tenth of a second
     from s2match.outputs.series.summary import series_summary
+    from s2match.outputs.series.tables import check_table_format
     from s2match.outputs.series.write import create_folder, write_series
-    from s2match.timeseries.correction import correct_series
+    from s2match.timeseries.correction import check_correction, correct_series
     from s2match.timeseries.run import run_series
     from s2match.timeseries.sources import read_source
 
     source = read_source(arguments.source, arguments.pattern)
     correction = _correction(arguments)
+    if correction is not None:
+        check_correction(source.images, correction)
+    if arguments.parquet:
+        check_table_format(arguments.out / "dates.parquet")
     create_folder(arguments.out)
     result = run_series(
         source,
@@ -58,9 +63,10 @@ def run_series_command(arguments: argparse.Namespace) -> int:
 
 
 def _print_places(out: Path, files: tuple[Path, ...]) -> None:
-    print(f"results    {out / 'index.html'}")
+    """Print where the results are, below the summary."""
+    print(f"{'results':<14}{out / 'index.html'}")
     if files:
-        print(f"corrected  {len(files)} files in {files[0].parent}")
+        print(f"{'corrected':<14}{len(files)} files in {files[0].parent}")
 
 
 def _any_placed(result: "SeriesResult") -> bool:

@@ -7,11 +7,11 @@ from s2match.core.grid import Grid
 from s2match.core.scene import Scene
 from s2match.correction.pixel_map import Correction, PixelMap, require_same_footprint
 from s2match.correction.resample_file import write_moved, write_resampled
-from s2match.errors import CorrectionError, OptionError, OutputError
+from s2match.errors import CorrectionError, OutputError
 from s2match.io.cog import check_cog
 from s2match.io.pair_grid import read_pair
 from s2match.io.reader import read_grid, with_radiometry
-from s2match.resampling.kernels import RESAMPLINGS
+from s2match.resampling.kernels import check_resampling
 from s2match.result import PairResult
 from s2match.util.threads import limit_threads
 
@@ -45,8 +45,8 @@ class CorrectionRequest:
         """
         object.__setattr__(self, "out", Path(self.out))
         object.__setattr__(self, "siblings", tuple(map(Path, self.siblings)))
-        if self.resampling is not None and self.resampling not in RESAMPLINGS:
-            raise OptionError(f"Unknown resampling {self.resampling!r}: choose {', '.join(RESAMPLINGS)}.")
+        if self.resampling is not None:
+            check_resampling(self.resampling)
 
     @property
     def outputs(self) -> tuple[Path, ...]:

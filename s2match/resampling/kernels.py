@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.errors import OptionError
+
 # Output pixels computed at once, so that intermediate arrays stay in the cache.
 _STRIP_PX = 1 << 16
 
@@ -52,6 +54,16 @@ def _lanczos(t: Floats) -> Floats:
 NEAREST = "nearest"
 KERNELS = {"bilinear": Kernel(1, _triangle), "cubic": Kernel(2, _keys), "lanczos": Kernel(3, _lanczos)}
 RESAMPLINGS = (NEAREST, *KERNELS)
+
+
+def check_resampling(name: str) -> None:
+    """Refuse an unknown resampling.
+
+    Raises:
+        OptionError: It is none of :data:`RESAMPLINGS`.
+    """
+    if name not in RESAMPLINGS:
+        raise OptionError(f"Unknown resampling {name!r}: choose {', '.join(RESAMPLINGS)}.")
 
 
 @dataclass(frozen=True)

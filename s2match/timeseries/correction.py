@@ -1,6 +1,7 @@
 """Corrected images of a series: each resampled once from its file onto one grid, or with a moved georeference."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from s2match.core.projection import apply_transform, reproject
 from s2match.correction.pixel_map import Correction, PixelMap, require_same_footprint
 from s2match.correction.request import CUBIC
 from s2match.correction.resample_file import write_moved, write_resampled
-from s2match.errors import CorrectionError, OutputError
+from s2match.errors import CorrectionError, OutputError, UnreadableImageError
 from s2match.io.reader import read_grid, with_radiometry
 from s2match.registration.model import Registration
+from s2match.resampling.kernels import check_resampling
 from s2match.timeseries.images import SeriesImage, series_image
 from s2match.timeseries.quick_looks import QuickLook
 from s2match.timeseries.result import SeriesResult
@@ -44,6 +46,43 @@ class SeriesCorrection:
     siblings: tuple[Path, ...] = ()
     overwrite: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse an unknown resampling.
+
+        Raises:
+            OptionError: The resampling is unknown.
+        """
+        if self.resampling is not None:
+            check_resampling(self.resampling)
+
+
+def check_correction(images: tuple[SeriesImage, ...], correction: SeriesCorrection) -> None:
+    """Refuse a correction that cannot be made, before the images are matched.
+
+    Images that cannot be read are not checked: they are not placed.
+
+    Args:
+        images: The images of the series.
+        correction: The files to write.
+
+    Raises:
+        CorrectionError: A sibling belongs to no image, or does not have the footprint of its image; or the georeference
+            of an image without one would be moved.
+        OutputError: A file exists and must not be replaced, or the folder cannot be created.
+        UnreadableImageError: A sibling cannot be read.
+    """
+    siblings = _siblings(images, correction.siblings)
+    _check_outputs(_outputs(images, siblings, correction), correction)
+    for image in images:
+        try:
+            file = read_grid(image.scene)
+        except UnreadableImageError:
+            continue
+        if correction.resampling is None and not file.georeferenced:
+            raise CorrectionError(f"{image.scene.path.name} has no georeference to correct: --coregister resamples it.")
+        for path in siblings.get(image.index, []):
+            require_same_footprint(read_grid(path), file)
+
 
 @limit_threads()
 def correct_series(result: SeriesResult, correction: SeriesCorrection) -> tuple[Path, ...]:
@@ -66,13 +105,11 @@ def correct_series(result: SeriesResult, correction: SeriesCorrection) -> tuple[
     """
     siblings = _siblings(result.images, correction.siblings)
     placed = [image for image, row in zip(result.images, result.dates, strict=True) if row.status is DateStatus.PLACED]
-    sources = {image.index: [image.scene.path, *siblings.get(image.index, [])] for image in placed}
-    outputs = {
-        path: correction.folder / f"{path.stem}_coregistered.tif" for paths in sources.values() for path in paths
-    }
-    _check(outputs, correction)
+    outputs = _outputs(placed, siblings, correction)
+    _check_outputs(outputs, correction)
     for image in placed:
-        _correct_image(result, image, sources[image.index], outputs, correction.resampling)
+        sources = [image.scene.path, *siblings.get(image.index, [])]
+        _correct_image(result, image, sources, outputs, correction.resampling)
     for path in outputs.values():
         _LOG.info("wrote %s", path)
     return tuple(outputs.values())
@@ -179,13 +216,21 @@ def _siblings(images: tuple[SeriesImage, ...], paths: tuple[Path, ...]) -> dict[
             if named.sensed is not None and image.sensed == named.sensed and named.tile in (None, image.tile)
         ]
         if len(owners) != 1:
-            reason = "no image" if not owners else f"{len(owners)} images"
-            raise CorrectionError(f"{path.name}: {reason} of the series have its tile and sensing time.")
+            reason = "no image of the series has" if not owners else f"{len(owners)} images of the series have"
+            raise CorrectionError(f"{path.name}: {reason} its tile and sensing time.")
         siblings.setdefault(owners[0], []).append(path)
     return siblings
 
 
-def _check(outputs: dict[Path, Path], correction: SeriesCorrection) -> None:
+def _outputs(
+    images: Iterable[SeriesImage], siblings: dict[int, list[Path]], correction: SeriesCorrection
+) -> dict[Path, Path]:
+    """The corrected file of each image and of its siblings, by its source."""
+    sources = [path for image in images for path in (image.scene.path, *siblings.get(image.index, []))]
+    return {path: correction.folder / f"{path.stem}_coregistered.tif" for path in sources}
+
+
+def _check_outputs(outputs: dict[Path, Path], correction: SeriesCorrection) -> None:
     """Refuse outputs that exist, that have one name, or that are inputs.
 
     Raises:

@@ -1,6 +1,7 @@
 """Figures, animation and summary of a series draw and print the numbers of the result."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import cv2
@@ -197,3 +198,15 @@ def test_datum_is_named() -> None:
         (SeriesOptions(datum=Datum.REFERENCE, reference=2), "T36UXA 2018-04-04"),
     ):
         assert f"datum         {text}" in series_summary(replace(result, options=options))
+
+
+@pytest.mark.parametrize("days", [1, 4, 40, 100, 400, 900, 1100, 1250, 1460, 4000])
+def test_no_span_of_dates_is_without_ticks(days: int, recwarn: pytest.WarningsRecorder, tmp_path: Path) -> None:
+    result = series_result(days=2, tiles=1, pairs=1)
+    start = datetime(2016, 4, 12, 8, 36)
+    images = tuple(replace(image, sensed=start + timedelta(days=days * image.index)) for image in result.images)
+    figure = plot_series_shifts(replace(result, images=images))
+    save_figure(figure, tmp_path / "shifts.png")
+    assert [str(warning.message) for warning in recwarn] == []
+    low, high = figure.axes[1].get_xlim()
+    assert 2 <= sum(low <= tick <= high for tick in figure.axes[1].get_xticks()) <= 7

@@ -119,7 +119,8 @@ def _undated(result: SeriesResult) -> int:
 
 def _format_times(axes: Axes, result: SeriesResult) -> None:
     if np.issubdtype(_times(result).dtype, np.datetime64):
-        locator = AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]
+        # steps of months are 6 at most, which is too short above 3 years; there, 3 ticks of years are enough
+        locator = AutoDateLocator(minticks=3, maxticks=7)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
         axes.xaxis.get_offset_text().set_fontsize(TICK_PT)
