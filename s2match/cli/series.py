@@ -57,16 +57,16 @@ def run_series_command(arguments: argparse.Namespace) -> int:
     files = () if correction is None else correct_series(result, correction)
     write_series(result, arguments.out, parquet=arguments.parquet, stac=arguments.stac, command=arguments.command)
     if not arguments.quiet:
-        print(series_summary(result))
-        _print_places(arguments.out, files)
+        print(series_summary(result, _places(arguments.out, files)))
     return 0 if _any_placed(result) else NO_REGISTRATION
 
 
-def _print_places(out: Path, files: tuple[Path, ...]) -> None:
-    """Print where the results are, below the summary."""
-    print(f"{'results':<14}{out / 'index.html'}")
+def _places(out: Path, files: tuple[Path, ...]) -> list[tuple[str, str]]:
+    """Names and values of the lines that say where the results are."""
+    places = [("results", str(out / "index.html"))]
     if files:
-        print(f"{'corrected':<14}{len(files)} files in {files[0].parent}")
+        places.append(("corrected", f"{len(files)} files in {files[0].parent}"))
+    return places
 
 
 def _any_placed(result: "SeriesResult") -> bool:

@@ -18,7 +18,7 @@ class GroupTerm:
 
     Attributes:
         kind: ``"relative_orbit"``, ``"platform"`` or ``"repeat_day"``.
-        name: Such as ``"R064"``, ``"S2A"`` or ``"day 3 of 10"``.
+        name: Such as ``"R064"``, ``"S2A"`` or ``"T36UXA day 3 of 10"``.
         images: Number of images.
         shift: Mean shift.
         std: Standard error of each component.

@@ -1,7 +1,7 @@
 """Summary of a series as a short table of text."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from s2match.timeseries.rows import DateStatus
 # Group terms that have a line, and images that a line names.
 _MOST_TERMS, _MOST_NAMES = 4, 3
 
+# Fewest characters of the names, with the blanks behind them.
+_NAME_WIDTH = 14
+
 # Above this, the residuals are larger than the pairs' covariances say.
 _LARGE_FACTOR = 2.0
 
@@ -30,9 +33,16 @@ _STATUS_NAMES = {
 }
 
 
-def series_summary(result: SeriesResult) -> str:
-    """Summary of a series as at most 20 lines with aligned names, without a final newline."""
-    return "\n".join(f"{name:<14}{value}" for name, value in summary_rows(result))
+def series_summary(result: SeriesResult, more: Sequence[tuple[str, str]] = ()) -> str:
+    """Summary of a series as at most 20 lines with aligned names, without a final newline.
+
+    Args:
+        result: The series.
+        more: Names and values of further lines.
+    """
+    rows = [*summary_rows(result), *more]
+    width = max(_NAME_WIDTH, *(len(name) + 2 for name, _ in rows))
+    return "\n".join(f"{name:<{width}}{value}" for name, value in rows)
 
 
 def summary_rows(result: SeriesResult) -> list[tuple[str, str]]:
