@@ -1,4 +1,4 @@
-"""Figure of the accuracy, from the JSON of :mod:`benchmarks.accuracy`."""
+"""Figures of the accuracy and of series, from the JSON of :mod:`benchmarks.accuracy` and :mod:`benchmarks.series`."""
 
 from typing import Any
 
@@ -41,6 +41,44 @@ def plot_accuracy(result: dict[str, Any]) -> Figure:
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend(loc="lower right", fontsize=12)
+    return figure
+
+
+def plot_series(result: dict[str, Any]) -> Figure:
+    """Shifts of real dates with their errors, closure, and the scatter over time before and after the correction."""
+    figure = Figure(figsize=(15, 4.8), dpi=150, layout="constrained")
+    shifts, closure, scatter = figure.subplots(1, 3, width_ratios=(1.5, 1, 1))
+    dates = result["ukraine"]["dates"]
+    for tile, colour in zip(sorted({date[1] for date in dates}), _COLOURS, strict=False):
+        own = [date for date in dates if date[1] == tile]
+        # the years between have no image: the order of the dates, not their time
+        position = [k for k, date in enumerate(dates) if date[1] == tile]
+        error = 1.96 * np.array([date[5] for date in own])
+        north = -np.array([date[3] for date in own])
+        shifts.errorbar(position, north, error, fmt="o", color=colour, label=tile, markersize=4, elinewidth=1)
+    ticks = range(0, len(dates), max(1, len(dates) // 8))
+    shifts.set_xticks(list(ticks), [dates[k][0] for k in ticks], rotation=35, ha="right")
+    shifts.axhline(0, color="0.4", linewidth=1)
+    shifts.set(ylabel="shift to the north (px, with 95 %)", title="50 dates whose georeference is right")
+    shifts.legend(fontsize=11)
+    lengths = np.array(result["slovenia"]["closures_px"])
+    closure.hist(lengths, bins=np.linspace(0, max(0.3, lengths.max()), 30), color=_COLOURS[0], alpha=0.6)
+    for value, text, colour in zip(
+        np.quantile(lengths, [0.5, 0.9]), ("median", "90 %"), (_COLOURS[2], _COLOURS[1]), strict=True
+    ):
+        closure.axvline(value, color=colour, linewidth=2, label=f"{text}: {value:.2f} px")
+    closure.set(xlabel="closure (px)", ylabel="triangles", title="68 dates off by up to 2 px")
+    closure.legend(fontsize=11)
+    before, after = result["slovenia"]["scatter_quantiles"]
+    share = np.linspace(2, 98, len(before))
+    for values, text, colour in ((before, "as delivered", _COLOURS[1]), (after, "corrected", _COLOURS[0])):
+        scatter.plot(values, share, color=colour, label=text)
+    scatter.set(
+        xlabel="standard deviation over time (NDVI)", ylabel="pixels below (%)", title="Scatter of the same 68 dates"
+    )
+    scatter.legend(loc="lower right", fontsize=11)
+    for axes in (shifts, closure, scatter):
+        axes.grid(alpha=0.3)
     return figure
 
 

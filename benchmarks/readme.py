@@ -20,7 +20,7 @@ from benchmarks.correction import DEFAULT_JSON as CORRECTION_JSON
 from benchmarks.correction import Rates
 from benchmarks.correction import table as correction_table
 from benchmarks.deformations import field
-from benchmarks.figures import plot_accuracy
+from benchmarks.figures import plot_accuracy, plot_series
 from benchmarks.months import DEFAULT_JSON as MONTHS_JSON
 from benchmarks.months import Offsets
 from benchmarks.months import table as months_table
@@ -31,6 +31,8 @@ from benchmarks.networks import ROOT
 from benchmarks.registration import DEFAULT_JSON as REGISTRATION_JSON
 from benchmarks.registration import Outcome, correlated, overview
 from benchmarks.registration import table as registration_table
+from benchmarks.series import DEFAULT_JSON as SERIES_JSON
+from benchmarks.series import table as series_table
 from benchmarks.speed_tables import table
 from benchmarks.tables import offsets_of, per_pair, totals, verdicts
 from benchmarks.warps import DEFAULT_JSON as WARPS_JSON
@@ -42,6 +44,7 @@ from s2match.util.atomic_write import atomic_write
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PICTURE = ROOT / "docs" / "result.jpg"
 CURVES = ROOT / "docs" / "accuracy.png"
+SERIES_FIGURE = ROOT / "docs" / "series.png"
 SPEED_JSON = DEFAULT_JSON.with_name("speed.json")
 SPEED_GPU_JSON = DEFAULT_JSON.with_name("speed_gpu.json")
 ALL_TABLES = DEFAULT_JSON.with_suffix(".md")
@@ -138,6 +141,11 @@ def warps_tables() -> str:
     return warps_table([Row(**one) for one in json.loads(WARPS_JSON.read_text())["warps"]])
 
 
+def series_tables() -> str:
+    """Markdown table of whole series, and sentences, as last measured."""
+    return series_table(json.loads(SERIES_JSON.read_text()))
+
+
 def _outcomes() -> list[Outcome]:
     return [Outcome(**outcome) for outcome in json.loads(REGISTRATION_JSON.read_text())["outcomes"]]
 
@@ -170,6 +178,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "chips": chips_tables,
     "warps": warps_tables,
     "correction": correction_tables,
+    "series": series_tables,
 }
 
 
@@ -181,6 +190,7 @@ def main() -> None:
         with atomic_write(path) as partial:
             partial.write_text(content, encoding="utf-8")
     save_figure(plot_accuracy(json.loads(DEFAULT_JSON.read_text())), CURVES)
+    save_figure(plot_series(json.loads(SERIES_JSON.read_text())), SERIES_FIGURE)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ python -m benchmarks.series [--data ../shared/data] [--workers 2] [--only ukrain
 import argparse
 import csv
 import json
+import resource
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -44,6 +45,9 @@ DEFAULT_JSON = ROOT / "benchmarks" / "results" / "series.json"
 # 95 % quantile of the squared length of a normalised error with two components.
 _CHI2_95 = 5.99
 
+# Quantiles of the standard deviations over time that the figure shows.
+_QUANTILES = np.linspace(0.02, 0.98, 25)
+
 # Pairs of the measurement of time.
 _SPEED_PAIRS = 24
 
@@ -63,6 +67,8 @@ def ukraine(data: Path, workers: int, folder: Path) -> Facts:
         "within_0.1_px": int((lengths <= 0.1 * result.pixel).sum()),
         "inside_95": int((squares <= _CHI2_95).sum()),
         "normalised": float(squares.mean()),
+        "dates": [[date.date, date.tile, date.dx_px, date.dy_px, date.dx_std_px, date.dy_std_px] for date in rows],
+        "groups": [[term.name, term.images, *(v / result.pixel for v in term.shift)] for term in result.group_terms],
         "not_placed": [[date.file, date.reason] for date in result.dates if date.status is not DateStatus.PLACED],
     }
 
@@ -84,6 +90,9 @@ def slovenia(data: Path, workers: int, folder: Path) -> Facts:
     return _common(result) | {
         "shift_px": np.quantile(lengths, [0.5, 0.95]).tolist(),
         "scatter": [float(np.median(before)), float(np.median(after))],
+        "falling": float((after < before).mean()),
+        "scatter_quantiles": [np.quantile(values, _QUANTILES).tolist() for values in (before, after)],
+        "closures_px": (result.closure.lengths / result.pixel).tolist(),
         "pixels": len(before),
     }
 
@@ -123,6 +132,8 @@ def speed(data: Path, workers: int, folder: Path) -> Facts:
             "wall_s": time.perf_counter() - begun,
             "pair_s": float(np.median([observation.seconds for observation in result.observations])),
             "encoded": sum(observation.encoded for observation in result.observations),
+            # processes that have ended: the largest of this run and those before
+            "worker_gb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1 << 20),
         }
     return facts
 
@@ -157,7 +168,6 @@ def _common(result: SeriesResult) -> Facts:
         "left_out_px": np.nanquantile(left_out, [0.5, 0.9]).tolist(),
         "variance_factor": result.adjustment.variance_factor,
         "std_px": float(np.median([date.dx_std_px for date in result.dates if date.dx_std_px is not None])),
-        "wall_s": result.seconds,
         "pair_s": float(np.median([observation.seconds for observation in result.observations])),
         "encoded": sum(observation.encoded for observation in result.observations),
     }
@@ -235,7 +245,7 @@ def _sentences(result: Facts) -> list[str]:
         sentences.append(
             f"- slovenia: shifts of {shift[0]:.2f} px in the median, 95 % below {shift[1]:.2f} px. The standard "
             f"deviation over time of a pixel falls from {before:.4f} to {after:.4f} (median of "
-            f"{result['slovenia']['pixels']} pixels)."
+            f"{result['slovenia']['pixels']} pixels); it falls in {result['slovenia']['falling']:.0%} of them."
         )
     if "months" in result:
         differences = result["months"]["differences_px"]
@@ -246,7 +256,8 @@ def _sentences(result: Facts) -> list[str]:
         sentences.append(
             f"- time of {facts['pairs']} pairs: {one['wall_s']:.0f} s on one worker, {many['wall_s']:.0f} s on two "
             f"(ratio {one['wall_s'] / many['wall_s']:.2f}). Features are computed {one['encoded']} times instead of "
-            f"{each['encoded']}; a pair takes {one['pair_s']:.1f} s instead of {each['pair_s']:.1f} s in the median."
+            f"{each['encoded']}; a pair takes {one['pair_s']:.1f} s instead of {each['pair_s']:.1f} s in the median. A "
+            f"worker takes at most {many['worker_gb']:.1f} GB."
         )
     return sentences
 
