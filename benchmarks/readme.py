@@ -32,6 +32,7 @@ from benchmarks.registration import DEFAULT_JSON as REGISTRATION_JSON
 from benchmarks.registration import Outcome, correlated, overview
 from benchmarks.registration import table as registration_table
 from benchmarks.series import DEFAULT_JSON as SERIES_JSON
+from benchmarks.series import archive_table
 from benchmarks.series import table as series_table
 from benchmarks.speed_tables import table
 from benchmarks.tables import offsets_of, per_pair, totals, verdicts
@@ -146,6 +147,11 @@ def series_tables() -> str:
     return series_table(json.loads(SERIES_JSON.read_text()))
 
 
+def archive_tables() -> str:
+    """Markdown table of the time of larger archives, from what was last measured."""
+    return archive_table(json.loads(SERIES_JSON.read_text()))
+
+
 def _outcomes() -> list[Outcome]:
     return [Outcome(**outcome) for outcome in json.loads(REGISTRATION_JSON.read_text())["outcomes"]]
 
@@ -179,6 +185,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "warps": warps_tables,
     "correction": correction_tables,
     "series": series_tables,
+    "archives": archive_tables,
 }
 
 

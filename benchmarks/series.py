@@ -32,8 +32,11 @@ from benchmarks.networks import ROOT
 from benchmarks.pairs import DEFAULT_DATA
 from s2match.settings import Settings
 from s2match.timeseries.correction import SeriesCorrection, correct_series
+from s2match.timeseries.execution_order import execution_order
 from s2match.timeseries.executor import Execution
 from s2match.timeseries.options import SeriesOptions
+from s2match.timeseries.pair_graph import plan_pairs
+from s2match.timeseries.quick_looks import quick_looks
 from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.rows import DateStatus
 from s2match.timeseries.run import run_series
@@ -44,6 +47,14 @@ DEFAULT_JSON = ROOT / "benchmarks" / "results" / "series.json"
 
 # 95 % quantile of the squared length of a normalised error with two components.
 _CHI2_95 = 5.99
+
+# Dates of a tile in ten years, with two satellites and one orbit.
+_DATES_OF_TEN_YEARS = 730
+
+# Tiles of archives: a country of 350 000 km² needs about 50, and Sentinel-2 has about 18 000 tiles of land.
+_ARCHIVES = (("one tile, ten years", 1), ("a country, ten years", 50), ("all land, ten years", 18_000))
+
+_CORE_HOUR_USD = 0.04
 
 # Quantiles of the standard deviations over time that the figure shows.
 _QUANTILES = np.linspace(0.02, 0.98, 25)
@@ -116,9 +127,9 @@ def months(data: Path, workers: int, folder: Path) -> Facts:
 def speed(data: Path, workers: int, folder: Path) -> Facts:
     """Time of the same pairs on one worker and on several, and with features for each pair."""
     source = read_source(data / "ukraine")
-    plan = _planned(source)
-    source = replace(source, pairs=plan)
-    facts: Facts = {"pairs": len(plan)}
+    pairs = _planned(source)
+    source = replace(source, pairs=pairs)
+    facts: Facts = {"pairs": len(pairs)}
     for name, execution in {
         "one_worker": Execution(1),
         "workers": Execution(workers),
@@ -138,15 +149,23 @@ def speed(data: Path, workers: int, folder: Path) -> Facts:
     return facts
 
 
+def plan(data: Path, workers: int, folder: Path) -> Facts:
+    """Pairs that are planned for 10, 25 and 50 dates."""
+    images = read_source(data / "ukraine").images
+    looks = quick_looks(images)
+    pairs = {}
+    for count in (10, 25, 50):
+        chosen = np.linspace(0, len(images) - 1, count).round().astype(int)
+        subset = [replace(images[k], index=number) for number, k in enumerate(chosen)]
+        pairs[str(count)] = len(plan_pairs(subset, [looks[k] for k in chosen], SeriesOptions()))
+    return {"pairs": pairs}
+
+
 def _planned(source: SeriesSource) -> tuple[tuple[int, int], ...]:
     """The first pairs of a plan, as they are run: those of one tile in summer share images."""
-    from s2match.timeseries.execution_order import execution_order
-    from s2match.timeseries.pair_graph import plan_pairs
-    from s2match.timeseries.quick_looks import quick_looks
-
     looks = quick_looks(source.images)
-    plan = plan_pairs(source.images, looks, SeriesOptions())
-    return tuple((plan[k].reference, plan[k].target) for k in execution_order(plan)[:_SPEED_PAIRS])
+    pairs = plan_pairs(source.images, looks, SeriesOptions())
+    return tuple((pairs[k].reference, pairs[k].target) for k in execution_order(pairs)[:_SPEED_PAIRS])
 
 
 def _run(source: SeriesSource, options: SeriesOptions, workers: int, folder: Path) -> SeriesResult:
@@ -204,6 +223,7 @@ PARTS: dict[str, Callable[[Path, int, Path], Facts]] = {
     "slovenia": slovenia,
     "months": months,
     "speed": speed,
+    "plan": plan,
 }
 
 
@@ -260,6 +280,25 @@ def _sentences(result: Facts) -> list[str]:
             f"worker takes at most {many['worker_gb']:.1f} GB."
         )
     return sentences
+
+
+def archive_table(result: Facts) -> str:
+    """Markdown table of the time of larger archives, from the time of a pair and the pairs of a plan."""
+    pairs = result["plan"]["pairs"]
+    per_date, pair_s = pairs["50"] / 50, result["speed"]["one_worker"]["pair_s"]
+    lines = [
+        f"Plans of 10, 25 and 50 dates have {pairs['10']}, {pairs['25']} and {pairs['50']} pairs. With {per_date:.1f} "
+        f"pairs for each date and {pair_s:.1f} s for a pair on one core:",
+        "",
+        row(["archive", "tiles", "dates", "pairs", "core hours", f"cost at {_CORE_HOUR_USD} USD for a core hour"]),
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, tiles in _ARCHIVES:
+        dates = tiles * _DATES_OF_TEN_YEARS
+        hours = dates * per_date * pair_s / 3600
+        amounts = [f"{value:,.0f}" for value in (tiles, dates, dates * per_date, hours, hours * _CORE_HOUR_USD)]
+        lines.append(row([name, *amounts[:4], f"{amounts[4]} USD"]))
+    return "\n".join(lines)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

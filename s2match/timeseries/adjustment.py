@@ -16,6 +16,7 @@ from scipy.sparse.csgraph import connected_components
 
 from s2match.timeseries.choices import Datum
 from s2match.timeseries.observations import PairObservation
+from s2match.util.threads import limit_threads
 
 # Tukey's biweight rejects beyond this many robust standard deviations (Mosteller and Tukey, "Data Analysis and
 # Regression", 1977).
@@ -107,6 +108,7 @@ class _Network:
         return np.asarray(np.sqrt(np.maximum(squares, 0)))
 
 
+@limit_threads()
 def adjust(
     images: int, observations: Sequence[PairObservation], datum: Datum = Datum.MEAN, reference: int | None = None
 ) -> Adjustment:
