@@ -8,6 +8,7 @@ import rasterio
 from affine import Affine
 from conftest import GRID, UTM
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 
 Shift = tuple[float, float]
 
@@ -60,9 +61,9 @@ def write_dates(folder: Path, shifts: Sequence[Shift] = SHIFTS_PX, size: int = 2
     return paths
 
 
-def write_file(path: Path, image: NDArray[np.uint8], transform: Affine = GRID, bands: int = 3) -> Path:
+def write_file(path: Path, image: NDArray[np.uint8], transform: Affine = GRID, crs: CRS = UTM, bands: int = 3) -> Path:
     """Write a grey image as equal bands: a GeoTIFF, or a PNG without georeference."""
-    place = {"driver": "PNG"} if path.suffix == ".png" else {"driver": "GTiff", "transform": transform, "crs": UTM}
+    place = {"driver": "PNG"} if path.suffix == ".png" else {"driver": "GTiff", "transform": transform, "crs": crs}
     height, width = image.shape
     with rasterio.open(path, "w", width=width, height=height, count=bands, dtype="uint8", **place) as file:
         file.write(np.stack([image] * bands))

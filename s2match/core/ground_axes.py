@@ -101,6 +101,25 @@ def _true_to_scale(crs: CRS, middle: NDArray[np.float64], geographic: tuple[floa
     return bool(true and abs(axes[0, 1]) < _MAX_ROTATION and axes[0, 0] > 0)
 
 
+def map_step(image: HasGrid, step: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A step on the ground in the middle of a georeferenced image, in units of its map.
+
+    Args:
+        image: The image.
+        step: (2,) along its :func:`ground_axes`.
+
+    Returns:
+        (2,) along the axes of its CRS.
+    """
+    assert image.transform is not None
+    axes = ground_axes(image)
+    if axes.crs is None or axes.crs == image.crs:
+        return step
+    middle = apply_transform(image.transform, middle_of(image)[None])
+    moved = reproject(reproject(middle, image.crs, axes.crs) + step, axes.crs, image.crs)
+    return np.asarray((moved - middle)[0])
+
+
 def pixel_sides_m(raster: HasGrid, transform: Affine | None) -> tuple[float, float]:
     """Width and height on the ground of a pixel in the middle of a georeferenced image.
 

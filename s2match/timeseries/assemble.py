@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.core.ground_axes import METRES, pixel_sides_m
+from s2match.core.grid import Grid
+from s2match.core.ground_axes import METRES, map_step
 from s2match.timeseries.adjustment import Adjustment, adjust
 from s2match.timeseries.choices import Datum
 from s2match.timeseries.closure import Closure, closure_of
@@ -23,6 +24,9 @@ from s2match.timeseries.rows import DateRow, DateStatus, PairRow
 
 # Days after which a satellite, or the other one of its kind, passes on the same orbit.
 _REPEAT_DAYS = 5
+
+# Length of the steps on the ground that are measured in pixels.
+_STEP_M = 100.0
 
 
 @dataclass(frozen=True)
@@ -136,10 +140,18 @@ def _with_shift(row: DateRow, look: QuickLook, shift: NDArray[np.float64], covar
     row = replace(row, dxdy_correlation=float(correlation) if np.isfinite(correlation) else None)
     if not look.grid.georeferenced:
         return replace(row, **_named(shift, "px"), **_named(std, "std_px"))
-    # rows count downwards, and north is up
-    sides = np.array(pixel_sides_m(look.grid, look.grid.native_transform))
+    to_pixels = _pixels_per_metre(look.grid)
+    std_px = np.sqrt(np.diag(to_pixels @ covariance @ to_pixels.T))
     row = replace(row, **_named(shift, "m"), **_named(std, "std_m"))
-    return replace(row, **_named(shift / sides * [1, -1], "px"), **_named(std / sides, "std_px"))
+    return replace(row, **_named(to_pixels @ shift, "px"), **_named(std_px, "std_px"))
+
+
+def _pixels_per_metre(file: Grid) -> NDArray[np.float64]:
+    """2×2 matrix that turns steps (east, north) on the ground into steps (right, down) in pixels of a file."""
+    assert file.transform is not None
+    steps = np.array([map_step(file, _STEP_M * axis) for axis in np.eye(2)]) / _STEP_M
+    to_pixels = ~file.transform
+    return np.array([[to_pixels.a, to_pixels.b], [to_pixels.d, to_pixels.e]]) @ steps.T
 
 
 def _named(values: NDArray[np.float64], name: str) -> dict[str, Any]:

@@ -10,9 +10,8 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from s2match.core.grid import Grid
-from s2match.core.ground_axes import ground_axes
-from s2match.core.lattice import middle_of
-from s2match.core.projection import apply_transform, reproject
+from s2match.core.ground_axes import map_step
+from s2match.core.projection import apply_transform
 from s2match.correction.pixel_map import Correction, PixelMap, require_same_footprint
 from s2match.correction.request import CUBIC
 from s2match.correction.resample_file import write_moved, write_resampled
@@ -143,21 +142,10 @@ def correction_of(shift: NDArray[np.float64], onto: Grid, file: Grid) -> Correct
     if file.transform is None or onto.transform is None:
         matrix = Affine.translation(*shift)
     else:
-        matrix = ~file.transform @ Affine.translation(*_on_map(shift, file)) @ onto.transform
+        matrix = ~file.transform @ Affine.translation(*map_step(file, shift)) @ onto.transform
     none = np.zeros(0)
     model = Registration("translation", np.array(matrix).reshape(3, 3), none.astype(bool), none)
     return Correction(onto, file, model, onto, file)
-
-
-def _on_map(shift: NDArray[np.float64], file: Grid) -> NDArray[np.float64]:
-    """A shift (2,) along the axes of the ground in units of the map, in the middle of a file."""
-    assert file.transform is not None
-    axes = ground_axes(file)
-    if axes.crs is None or axes.crs == file.crs:
-        return shift
-    middle = apply_transform(file.transform, middle_of(file)[None])
-    moved = reproject(reproject(middle, file.crs, axes.crs) + shift, axes.crs, file.crs)
-    return np.asarray((moved - middle)[0])
 
 
 def file_of(result: SeriesResult, index: int) -> Grid:

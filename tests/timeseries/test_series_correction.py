@@ -10,7 +10,8 @@ import rasterio
 from affine import Affine
 from conftest import GRID
 from numpy.typing import NDArray
-from shifted_series import SHIFTS_PX, date_name, landscape, write_dates, write_file
+from rasterio.crs import CRS
+from shifted_series import SHIFTS_PX, date_name, expected_shifts, landscape, write_dates, write_file
 
 import s2match
 from s2match.errors import CorrectionError, OptionError, OutputError
@@ -71,6 +72,7 @@ def test_corrected_dates_lie_on_one_grid_and_on_each_other(matched: Matched, tmp
     after = run(tmp_path)
     assert [row.status for row in after.dates] == [DateStatus.PLACED] * COUNT
     shifts = np.array([(row.dx_px, row.dy_px) for row in after.dates], float)
+    # eight bits round the smallest of moves away
     assert np.abs(shifts).max() < 0.05
 
 
@@ -157,3 +159,22 @@ def test_images_without_a_georeference_are_resampled_only(tmp_path: Path) -> Non
     after = run(tmp_path / "out")
     assert len(files) == 3 and after.unit == "px"
     assert np.abs(np.array([(row.dx_px, row.dy_px) for row in after.dates], float)).max() < 0.05
+
+
+def test_pixels_that_are_turned_against_east_and_north(tmp_path: Path) -> None:
+    """A map in degrees 3 degrees off the middle of its UTM zone is turned by 2.6 degrees against the ground axes."""
+    shifts = SHIFTS_PX[:4]
+    transform = Affine(0.00018, 0, 30.02, 0, -0.00009, 60.1)
+    (tmp_path / "images").mkdir()
+    for index, shift in enumerate(shifts):
+        image = landscape(SIZE, shift, index)
+        write_file(tmp_path / "images" / f"{date_name(index)}.tif", image, transform, CRS.from_epsg(4326))
+    result = run(tmp_path / "images")
+    pixels = np.array([(row.dx_px, row.dy_px) for row in result.dates], float)
+    assert result.unit == "m" and np.abs(pixels - expected_shifts(shifts)).max() < 0.03
+    std = np.array([(row.dx_std_px, row.dy_std_px) for row in result.dates], float)
+    assert std.min() > 0.01 and std.max() < 0.05
+    files = correct_series(result, SeriesCorrection(tmp_path / "moved", resampling=None))
+    for path, shift in zip(files, expected_shifts(shifts), strict=True):
+        moved = ~transform @ read(path)[2]
+        assert (moved.c, moved.f) == pytest.approx(-shift, abs=0.03)

@@ -214,8 +214,8 @@ def reading(result: SeriesResult) -> tuple[tuple[str, str], ...]:
         ),
         (
             "Standard error",
-            "By the covariances of the pairs, propagated through the adjustment. An error of the image itself that all "
-            "of its pairs share is not in it.",
+            "By the covariances of the pairs, propagated through the adjustment, and by the error that an image has in "
+            "all of its pairs, from season and shadows.",
         ),
         ("Residual", "Measured shift of a pair minus the difference of the shifts of its two images."),
         (
