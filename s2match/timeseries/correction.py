@@ -225,7 +225,7 @@ def _check_outputs(outputs: dict[Path, Path], correction: SeriesCorrection) -> N
         OutputError: There is one, or the folder cannot be created.
     """
     try:
-        correction.folder.mkdir(exist_ok=True)
+        correction.folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"Cannot create {correction.folder}: {error.strerror}.") from error
     names = [path.name for path in outputs.values()]

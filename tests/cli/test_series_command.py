@@ -119,7 +119,7 @@ def test_no_image_that_is_placed_is_an_exit_code(tmp_path: Path, capsys: Capture
 def test_corrected_files_and_their_refusals(
     images: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    corrected, moved = tmp_path / "corrected", tmp_path / "moved"
+    corrected, moved = tmp_path / "corrected", tmp_path / "new folder" / "moved"
     assert series(images, tmp_path / "out", "--coregister", corrected, "--resampling", "bilinear") == 0
     assert capsys.readouterr().out.splitlines()[-1].split(maxsplit=1) == ["corrected", f"{COUNT} files in {corrected}"]
     names = [f"{date_name(index)}_coregistered.tif" for index in range(COUNT)]
