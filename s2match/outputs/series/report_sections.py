@@ -135,7 +135,7 @@ def groups_table(result: SeriesResult) -> Table | None:
         )
         for term in result.group_terms
     )
-    head = ("orbit or platform", "images", *(f"{name} ({result.unit})" for name in axis_names(result.unit)))
+    head = ("orbit, platform or repeat day", "images", *(f"{name} ({result.unit})" for name in axis_names(result.unit)))
     return Table(rows, head, numeric=True) if rows else None
 
 
