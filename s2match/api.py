@@ -331,7 +331,7 @@ def series(  # noqa: PLR0913
         >>> import s2match
         >>> result = s2match.series("dataset/sample", image_size=(256, 256))
         >>> len(result.dates)
-        4
+        18
     """
     from s2match.timeseries.executor import Execution
     from s2match.timeseries.options import SeriesOptions
