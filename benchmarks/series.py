@@ -30,6 +30,7 @@ from benchmarks.markdown import row
 from benchmarks.months import DEFAULT_JSON as MONTHS_JSON
 from benchmarks.networks import ROOT
 from benchmarks.pairs import DEFAULT_DATA
+from s2match.registration.verdict import CHI2_95
 from s2match.settings import Settings
 from s2match.timeseries.correction import SeriesCorrection, correct_series
 from s2match.timeseries.execution_order import execution_order
@@ -44,9 +45,6 @@ from s2match.timeseries.sources import SeriesSource, read_source
 from s2match.util.atomic_write import atomic_write
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "series.json"
-
-# 95 % quantile of the squared length of a normalised error with two components.
-_CHI2_95 = 5.99
 
 # Dates of a tile in ten years, with two satellites and one orbit.
 _DATES_OF_TEN_YEARS = 730
@@ -76,7 +74,7 @@ def ukraine(data: Path, workers: int, folder: Path) -> Facts:
     return _common(result) | {
         "errors_px": (lengths / result.pixel).tolist(),
         "within_0.1_px": int((lengths <= 0.1 * result.pixel).sum()),
-        "inside_95": int((squares <= _CHI2_95).sum()),
+        "inside_95": int((squares <= CHI2_95).sum()),
         "normalised": float(squares.mean()),
         "dates": [[date.date, date.tile, date.dx_px, date.dy_px, date.dx_std_px, date.dy_std_px] for date in rows],
         "groups": [[term.name, term.images, *(v / result.pixel for v in term.shift)] for term in result.group_terms],

@@ -8,6 +8,7 @@ the covariance of each pair, and Tukey's biweight for pairs that disagree with t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,13 +77,18 @@ class _Network:
         images: Number of images.
         ends: (M, 2) indexes of reference and target.
         shifts: (M, 2) measured shifts.
-        precision: (M, 2, 2) inverse covariance of each.
+        covariance: (M, 2, 2) covariance of each.
     """
 
     images: int
     ends: NDArray[np.intp]
     shifts: NDArray[np.float64]
-    precision: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+
+    @cached_property
+    def precision(self) -> NDArray[np.float64]:
+        """(M, 2, 2) inverse covariance of each shift."""
+        return np.asarray(np.linalg.inv(self.covariance), np.float64)
 
     def components(self, kept: NDArray[np.bool_]) -> NDArray[np.intp]:
         """(D,) number of the connected part of each image by the pairs that are kept, the largest first."""
@@ -127,10 +133,10 @@ def adjust(
     fit = _robust_fit(network)
     components = network.components(fit.weights > 0)
     residuals, left_out = _left_out(network, fit, components)
-    kept = _Fit((fit.weights > 0).astype(float), *_solve(network, (fit.weights > 0).astype(float)))
+    used_in_full = (fit.weights > 0).astype(float)
+    kept = _Fit(used_in_full, *_solve(network, used_in_full))
     factor, freedom = _variance_factor(network, kept, components)
-    used = (freedom * factor + _PRIOR_FREEDOM) / (freedom + _PRIOR_FREEDOM)
-    covariance = kept.inverse * used
+    covariance = kept.inverse * (freedom * factor + _PRIOR_FREEDOM) / (freedom + _PRIOR_FREEDOM)
     each = np.arange(images)
     covariance[each, :, each] += np.eye(2) * _own_variance(observations)
     shifts, covariance = _on_datum(fit.x, covariance, components, datum, reference)
@@ -155,7 +161,7 @@ def _network(images: int, observations: list[PairObservation]) -> _Network:
     ends = np.array([(o.reference, o.target) for o in observations], dtype=np.intp).reshape(-1, 2)
     shifts = np.array([o.shift for o in observations]).reshape(-1, 2)
     covariance = np.array([o.covariance for o in observations]).reshape(-1, 2, 2)
-    return _Network(images, ends, shifts, np.linalg.inv(covariance))
+    return _Network(images, ends, shifts, covariance)
 
 
 @dataclass(frozen=True)
@@ -197,11 +203,8 @@ def _studentized(network: _Network, fit: _Fit) -> NDArray[np.float64]:
     The covariance of a residual is that of the pair minus that of the adjusted shift if the pair is used in full, and
     plus it if the pair is rejected.
     """
-    a, b = network.ends.T
-    inverse = fit.inverse
-    adjusted = inverse[a, :, a] + inverse[b, :, b] - inverse[a, :, b] - inverse[b, :, a]
-    pair = np.linalg.inv(network.precision)
-    own = pair * (1 + _LEAST_REDUNDANCY) + (1 - 2 * fit.weights)[:, None, None] * adjusted
+    adjusted = _adjusted_covariance(network, fit)
+    own = network.covariance * (1 + _LEAST_REDUNDANCY) + (1 - 2 * fit.weights)[:, None, None] * adjusted
     return network.normalised(network.residuals(fit.x), np.asarray(np.linalg.inv(own), np.float64))
 
 
@@ -253,10 +256,14 @@ def _solve(network: _Network, weights: NDArray[np.float64]) -> tuple[NDArray[np.
 
 def _hat(network: _Network, fit: _Fit) -> NDArray[np.float64]:
     """(M, 2, 2) by how much an adjusted shift follows its own measured shift."""
+    return np.asarray(_adjusted_covariance(network, fit) @ (fit.weights[:, None, None] * network.precision))
+
+
+def _adjusted_covariance(network: _Network, fit: _Fit) -> NDArray[np.float64]:
+    """(M, 2, 2) covariance of the adjusted shift of each pair, as the weights of the fit give it."""
     a, b = network.ends.T
     inverse = fit.inverse
-    own = inverse[a, :, a] + inverse[b, :, b] - inverse[a, :, b] - inverse[b, :, a]
-    return np.asarray(own @ (fit.weights[:, None, None] * network.precision))
+    return np.asarray(inverse[a, :, a] + inverse[b, :, b] - inverse[a, :, b] - inverse[b, :, a])
 
 
 def _redundancy(network: _Network, fit: _Fit) -> NDArray[np.float64]:

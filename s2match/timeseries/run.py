@@ -11,11 +11,10 @@ from s2match.errors import DatasetError
 from s2match.timeseries.assemble import MatchedSeries, assemble
 from s2match.timeseries.execution_order import execution_order
 from s2match.timeseries.executor import Execution, run_tasks
-from s2match.timeseries.images import SeriesImage
 from s2match.timeseries.manifest import Manifest, fingerprint_of
 from s2match.timeseries.observations import PairObservation
 from s2match.timeseries.options import SeriesOptions
-from s2match.timeseries.pair_graph import PlannedPair, given_pairs, plan_pairs, reference_of
+from s2match.timeseries.pair_graph import given_pairs, plan_pairs, reference_of
 from s2match.timeseries.quick_looks import quick_looks
 from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.sources import SeriesSource
@@ -59,12 +58,8 @@ def run_series(  # noqa: PLR0913
     options = replace(options, reference=reference_of(looks, options.reference))
     plan = plan_pairs(images, looks, options) if source.pairs is None else given_pairs(images, looks, source.pairs)
     manifest = Manifest(folder, fingerprint_of(images, options), restart)
-    finished = manifest.load()
-    observations: dict[tuple[int, int], PairObservation] = {}
-    for pair in plan:
-        files = _key(images, pair)
-        if files in finished:
-            observations[pair.reference, pair.target] = finished[files]
+    finished = {(pair.reference, pair.target): pair for pair in manifest.load().values()}
+    observations = {ends: finished[ends] for pair in plan if (ends := (pair.reference, pair.target)) in finished}
     order = [plan[number] for number in execution_order(plan)]
     remaining = [pair for pair in order if (pair.reference, pair.target) not in observations]
     _LOG.info("%d images, %d pairs, of which %d are finished", len(images), len(plan), len(observations))
@@ -82,8 +77,3 @@ def run_series(  # noqa: PLR0913
         )
     series = MatchedSeries(images, looks, plan, tuple(observations[pair.reference, pair.target] for pair in plan))
     return assemble(series, options, time.perf_counter() - begun)
-
-
-def _key(images: tuple[SeriesImage, ...], pair: PlannedPair) -> tuple[Path, Path]:
-    """The files of a pair, as the manifest knows them."""
-    return images[pair.reference].scene.path.absolute(), images[pair.target].scene.path.absolute()

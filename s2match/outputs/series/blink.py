@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from s2match.errors import OutputError
+from s2match.timeseries.frames import Frame
 from s2match.util.atomic_write import atomic_write
 
 _LOG = logging.getLogger(__name__)
-
-# A date with its grey images before and after the correction, (H, W) uint8 each.
-Frame = tuple[str, NDArray[np.uint8], NDArray[np.uint8]]
 
 # Small images are enlarged by a whole factor up to this side.
 _SIDE_PX = 320
