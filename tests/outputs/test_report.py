@@ -5,13 +5,13 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from browser import Page, browser, find_chromium
+from html_page import Reader
 from matplotlib.text import Text
 from pairs import corrected, shifted_pair
 from rasterio.crs import CRS
@@ -28,30 +28,6 @@ from s2match.outputs.summary import summary
 from s2match.result import PairResult
 
 COMMAND = ["python", "model_inference.py", "--report", "my report"]
-
-
-class Reader(HTMLParser):
-    """Text of a page, and the addresses that it loads."""
-
-    def __init__(self, page: Path) -> None:
-        super().__init__()
-        self.loads: list[str] = []
-        self.alternatives: list[str] = []
-        self.words: list[str] = []
-        self.inside = ""
-        self.feed(page.read_text(encoding="utf-8"))
-        self.said = re.sub(r"\s+", " ", " ".join(self.words))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.inside = tag
-        attributes = dict(attrs)
-        self.loads += [value or "" for key, value in attrs if key in ("src", "href", "srcset", "action", "data")]
-        if tag == "img":
-            self.alternatives.append(attributes.get("alt") or "")
-
-    def handle_data(self, data: str) -> None:
-        if self.inside not in ("script", "style"):
-            self.words.append(data)
 
 
 def outcome_of(result: PairResult, improvement: Improvement | None, force: bool = False) -> CorrectionOutcome:

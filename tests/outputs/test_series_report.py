@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from browser import Page, browser, find_chromium
 from conftest import texture
+from html_page import Reader
 from series_results import APART, CLOUD, DAMAGED, NO_EVIDENCE, OUTLIER, renamed, series_result
 
 from s2match.errors import OutputError
@@ -18,28 +18,6 @@ from s2match.outputs.series.summary import series_summary
 from s2match.timeseries.result import SeriesResult
 
 HOSTILE = "<b>x<!--<script>alert(1){{7*7}}.tif"
-
-
-class Reader(HTMLParser):
-    """Text of a page, and the addresses that it loads."""
-
-    def __init__(self, page: Path) -> None:
-        super().__init__()
-        self.loads: list[str] = []
-        self.tags: list[str] = []
-        self.words: list[str] = []
-        self.inside = ""
-        self.feed(page.read_text(encoding="utf-8"))
-        self.said = re.sub(r"\s+", " ", " ".join(self.words))
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.inside = tag
-        self.tags.append(tag)
-        self.loads += [value or "" for key, value in attrs if key in ("src", "href", "srcset", "data")]
-
-    def handle_data(self, data: str) -> None:
-        if self.inside not in ("script", "style"):
-            self.words.append(data)
 
 
 def blink(folder: Path) -> Path:
