@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from s2match.cli.main import main as _main
 from s2match.cli.main import run_and_exit
-from s2match.cli.options import SERIES_PROGRAM
+from s2match.cli.options.parsers import SERIES_PROGRAM
 
 
 def main(argv: Sequence[str] | None = None) -> int:

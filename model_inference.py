@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from s2match.cli.exit_codes import INTERRUPTED, NO_REGISTRATION, NOT_CORRECTED
 from s2match.cli.main import main as _main
 from s2match.cli.main import run_and_exit
-from s2match.cli.options import build_parser
+from s2match.cli.options.parsers import build_parser
 from s2match.core.scene import Scene
 from s2match.settings import Settings
 

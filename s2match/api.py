@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from s2match.arrays import Image, as_files, bands_of, dataarray_like
 from s2match.core.file_pixels import whole_file
 from s2match.core.grid import Grid
-from s2match.core.scene import Scene, pair_of
+from s2match.core.image_path import ImagePath, image_path, local_files
+from s2match.core.scene import Scene
 from s2match.correction.decision import CorrectionDecision, needs_correction
 from s2match.correction.evaluation import Improvement
 from s2match.correction.pixel_map import Correction, PixelMap
@@ -22,6 +23,7 @@ from s2match.correction.request import CUBIC, CorrectionRequest, check_request
 from s2match.correction.resample_array import resample_bands
 from s2match.errors import CorrectionError, NotCorrectedError, OptionError
 from s2match.io.masking import masking_of
+from s2match.io.sources import open_pair
 from s2match.pipeline import LoadMatcher, correct_and_evaluate, create_matcher, match_files
 from s2match.registration.model import Registration
 from s2match.resampling.kernels import NEAREST, check_resampling
@@ -48,7 +50,7 @@ _PACKAGES = ("torch", "kornia", "numpy", "scipy", "rasterio", "pyogrio", "geopan
 # Options of match that are not attributes of Settings.
 _NOT_SETTINGS = ("preset", "mask", "mask_values", "mask_clouds", "show_progress")
 
-Paths = str | Path | Sequence[str | Path]
+Paths = str | ImagePath | Sequence[str | ImagePath]
 
 
 class MatchOptions(Choices, total=False):
@@ -207,8 +209,9 @@ def coregister(  # noqa: PLR0913
     # the weights are loaded once for the pair and for its corrected target
     load_matcher = cache(create_matcher)
     with as_files(reference, target) as files:
-        _, scene = pair_of(*files)
-        check_outputs_apart(request.outputs, (*files, *request.siblings, *_as_paths(options.get("mask", ()))))
+        _, scene = open_pair(*files)
+        inputs = (*files, *request.siblings, *_as_paths(options.get("mask", ())))
+        check_outputs_apart(request.outputs, local_files(inputs))
         for path in request.outputs:
             check_writable(path)
         check_request(request, scene)
@@ -416,8 +419,8 @@ def _require_displaced(result: PairResult) -> None:
         )
 
 
-def _as_paths(paths: Paths) -> tuple[Path, ...]:
-    return (Path(paths),) if isinstance(paths, str | Path) else tuple(map(Path, paths))
+def _as_paths(paths: Paths) -> tuple[ImagePath, ...]:
+    return (image_path(paths),) if isinstance(paths, str | ImagePath) else tuple(map(image_path, paths))
 
 
 def _pixel_map(registration: PairResult | Registration, size: tuple[int, int]) -> PixelMap:

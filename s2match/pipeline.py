@@ -21,9 +21,10 @@ from s2match.core.image_size import network_scale
 from s2match.core.mask import UNMASKED, Masking, PairMasking
 from s2match.core.matches import Matches, Provenance
 from s2match.core.raster import HasGrid, Raster
-from s2match.core.scene import Scene, pair_of, scene_of
+from s2match.core.scene import Scene
 from s2match.io.masking import masked_grids
 from s2match.io.pair_grid import grids_of
+from s2match.io.sources import open_pair, open_source
 from s2match.matching.matcher import Matcher
 from s2match.matching.single_pass import match_rasters
 from s2match.matching.tiled import match_grids, previews_of
@@ -77,7 +78,7 @@ def match_files(  # noqa: PLR0913
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
     settings = (settings or Settings()).but(**choices)
-    return match_scenes(*pair_of(reference, target), settings, show_progress, masking, load_matcher)
+    return match_scenes(*open_pair(reference, target), settings, show_progress, masking, load_matcher)
 
 
 @limit_threads()
@@ -152,7 +153,7 @@ def fit_tie_points(
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
     settings = (settings or Settings()).but(**choices)
-    first, second = (image if isinstance(image, Scene) else scene_of(image) for image in (reference, target))
+    first, second = map(open_source, (reference, target))
     grids = _grids_of(first, second, settings)
     points = read_tie_points(tie_points, whole_file(grids[0]), whole_file(grids[1]))
     _LOG.info("%d enabled tie points in %s", len(points), tie_points)

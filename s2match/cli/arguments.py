@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Collection, Sequence
 
-from s2match.cli.options import COMMANDS, PROGRAM, SERIES_PROGRAM, build_parser, command_parser, overview
+from s2match.cli.options.parsers import COMMANDS, PROGRAM, SERIES_PROGRAM, build_parser, command_parser, overview
 from s2match.errors import OptionError
 from s2match.settings import PRESETS
 

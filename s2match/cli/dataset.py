@@ -4,7 +4,8 @@ import argparse
 import sys
 
 from s2match.cli.arguments import refuse
-from s2match.core.scene import Scene, pair_of
+from s2match.core.image_path import local_files
+from s2match.core.scene import Scene
 from s2match.dataset.catalog import open_dataset, pick_pair
 
 # Options of a list.
@@ -20,7 +21,9 @@ def choose_pair(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
     if arguments.images is None:
         return pick_pair(_scenes(arguments), *arguments.indexes_of_images)
     refuse(arguments, {"dataset_path"}, "is the folder of indexes, and --images names files: leave one of them out.")
-    return pair_of(*arguments.images)
+    from s2match.io.sources import open_pair
+
+    return open_pair(*arguments.images)
 
 
 def run_list(arguments: argparse.Namespace) -> None:
@@ -37,7 +40,7 @@ def run_list(arguments: argparse.Namespace) -> None:
     refuse(arguments, arguments.given - allowed, "has no effect on a list: leave it or --list out.")
     scenes = _scenes(arguments)
     if arguments.json is not None:
-        check_outputs_apart([arguments.json], [scene.path for scene in scenes])
+        check_outputs_apart([arguments.json], local_files(scene.path for scene in scenes))
         check_writable(arguments.json)
     images = list_images(scenes, show_progress=not arguments.quiet)
     print(image_table(images))

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from s2match.cli.arguments import parse, words_of
 from s2match.cli.exit_codes import INTERRUPTED
-from s2match.cli.options import PROGRAM
+from s2match.cli.options.parsers import PROGRAM
 from s2match.errors import S2MatchError
 
 

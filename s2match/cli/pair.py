@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from s2match.cli.arguments import refuse
 from s2match.cli.dataset import choose_pair
 from s2match.cli.exit_codes import NO_REGISTRATION, NOT_CORRECTED
+from s2match.core.image_path import image_path, local_files
 from s2match.core.scene import Scene
 from s2match.errors import OptionError, OutputError, S2MatchError
 from s2match.settings import Settings
@@ -54,7 +55,7 @@ def run_pair(arguments: argparse.Namespace) -> int:
     _LOG.info("reference %s, target %s", reference.path, target.path)
     _LOG.debug("options %s", vars(arguments))
     outputs = _outputs(arguments)
-    inputs = [reference.path, target.path, *arguments.mask, *arguments.apply_to]
+    inputs = local_files(map(image_path, (reference.path, target.path, *arguments.mask, *arguments.apply_to)))
     if arguments.from_tie_points is not None:
         inputs.append(arguments.from_tie_points)
     check_outputs(outputs, inputs, target)

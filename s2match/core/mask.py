@@ -1,8 +1,9 @@
 """Masks of pixels that are not matched: files, and saturated cloud."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from s2match.core.image_path import ImagePath, image_path
 
 if TYPE_CHECKING:
     from s2match.core.polygons import Polygons
@@ -22,13 +23,13 @@ class Mask:
         polygons: Geometries of a vector file on an image, if they have been read already.
     """
 
-    path: Path
+    path: ImagePath
     values: tuple[int, ...] | None = None
     polygons: "Polygons | None" = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Accept a path as text."""
-        object.__setattr__(self, "path", Path(self.path))
+        """Accept a path or URL as text."""
+        object.__setattr__(self, "path", image_path(self.path))
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,10 @@
 """Image files with the tile and the sensing time that their names give."""
 
-import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
-from s2match.errors import SameImageError, UnreadableImageError
+from s2match.core.image_path import ImagePath, image_path
 
 _NAME = re.compile(r"^(?P<tile>[A-Za-z0-9-]+)_(?P<sensed>\d{8}T\d{6})_")
 
@@ -21,7 +19,7 @@ class Scene:
         sensed: Sensing time (UTC); None likewise.
     """
 
-    path: Path
+    path: ImagePath
     tile: str | None
     sensed: datetime | None
 
@@ -38,17 +36,13 @@ class Scene:
         return f"{self.tile} {self.date}"
 
 
-def scene_of(path: str | Path) -> Scene:
-    """Scene of a path, by the name of the file, which is not opened.
+def scene_of(source: str | ImagePath) -> Scene:
+    """Scene of a path or URL, by the name of the file, which is not opened.
 
     Raises:
-        UnreadableImageError: ``path`` is not the path of a file.
+        UnreadableImageError: ``source`` is neither the path of a file nor a URL that is read.
     """
-    if not isinstance(path, str | os.PathLike):
-        raise UnreadableImageError(
-            f"An image of type {type(path).__name__} is not a path: match_arrays matches images in memory."
-        )
-    path = Path(path)
+    path = image_path(source)
     match = _NAME.match(path.name)
     if match is None:
         return Scene(path, None, None)
@@ -57,16 +51,3 @@ def scene_of(path: str | Path) -> Scene:
     except ValueError:
         return Scene(path, None, None)
     return Scene(path, match["tile"], sensed)
-
-
-def pair_of(reference: str | Path, target: str | Path) -> tuple[Scene, Scene]:
-    """Scenes of two different files.
-
-    Raises:
-        SameImageError: Both paths are the same file.
-        UnreadableImageError: One is not the path of a file.
-    """
-    first, second = scene_of(reference), scene_of(target)
-    if first.path.resolve() == second.path.resolve():
-        raise SameImageError(f"Both images are {reference}: choose two different images.")
-    return first, second

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s2match.core.grid import Grid
+from s2match.core.image_path import ImagePath, image_path
 from s2match.core.scene import Scene
 from s2match.correction.pixel_map import Correction, PixelMap, require_same_footprint
 from s2match.correction.resample_file import write_moved, write_resampled
@@ -32,7 +33,7 @@ class CorrectionRequest:
     """
 
     out: Path
-    siblings: tuple[Path, ...] = ()
+    siblings: tuple[ImagePath, ...] = ()
     resampling: str | None = CUBIC
     overwrite: bool = False
     force: bool = False
@@ -44,7 +45,7 @@ class CorrectionRequest:
             OptionError: The resampling is unknown.
         """
         object.__setattr__(self, "out", Path(self.out))
-        object.__setattr__(self, "siblings", tuple(map(Path, self.siblings)))
+        object.__setattr__(self, "siblings", tuple(map(image_path, self.siblings)))
         if self.resampling is not None:
             check_resampling(self.resampling)
 
@@ -70,8 +71,8 @@ def check_request(request: CorrectionRequest, target: Scene) -> None:
     for path in request.outputs:
         if path.exists() and not request.overwrite:
             raise OutputError(f"{path} exists: --overwrite replaces it.")
-    for path in request.siblings:
-        require_same_footprint(read_grid(path), read_grid(target))
+    for sibling in request.siblings:
+        require_same_footprint(read_grid(sibling), read_grid(target))
 
 
 def correct(result: PairResult, request: CorrectionRequest) -> None:

@@ -12,6 +12,7 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window as RasterioWindow
 
 from s2match.core.grid import Grid
+from s2match.core.image_path import image_path
 from s2match.core.radiometry import AS_FILES_SAY, NodataSource, Radiometry
 from s2match.core.window import Window
 from s2match.correction.pixel_map import Correction, PixelMap
@@ -127,7 +128,7 @@ def _resample_window(pixel_map: PixelMap, source: _Source, window: Window) -> Bl
     area = area_to_read(points, pixel_map.source.size, source.resampling)
     if area is None:
         return Block(window, values, valid[0])
-    with reading(Path(file.name)):
+    with reading(image_path(file.name)):
         bands = file.read(window=RasterioWindow(area.x, area.y, area.width, area.height))
         band_valid = _read_valid(source, bands, area)
     points = replace(points, x=points.x - area.x, y=points.y - area.y)
@@ -175,7 +176,7 @@ def _output_nodata(file: rasterio.DatasetReader, radiometry: Radiometry) -> floa
         return value
     if np.dtype(file.dtypes[0]).kind == "f":
         return math.nan
-    return 0.0 if _ESA_NAME.search(Path(file.name).name) else None
+    return 0.0 if _ESA_NAME.search(image_path(file.name).name) else None
 
 
 def _nodata_value(file: rasterio.DatasetReader, radiometry: Radiometry) -> float | None:
@@ -191,7 +192,7 @@ def _has_classes(file: rasterio.DatasetReader) -> bool:
     if ColorInterp.palette in file.colorinterp:
         return True
     integer = file.count == 1 and np.dtype(file.dtypes[0]).kind in "iu"
-    return integer and _CLASSES_NAME.search(Path(file.name).stem) is not None
+    return integer and _CLASSES_NAME.search(image_path(file.name).stem) is not None
 
 
 def _check_type(file: rasterio.DatasetReader) -> None:
@@ -202,5 +203,5 @@ def _check_type(file: rasterio.DatasetReader) -> None:
     """
     if len(set(file.dtypes)) > 1 or np.dtype(file.dtypes[0]).kind not in "iuf":
         raise CorrectionError(
-            f"{Path(file.name).name} cannot be corrected: its bands must have the same type, not complex."
+            f"{image_path(file.name).name} cannot be corrected: its bands must have the same type, not complex."
         )

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import rasterio
@@ -17,6 +16,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from s2match.core.bounds import Bounds
 from s2match.core.grid import Grid
+from s2match.core.image_path import ImagePath
 from s2match.core.mask import MASKED_CLASSES, Mask
 from s2match.core.point_maps import grid_points
 from s2match.core.projection import apply_transform, reproject, reproject_bounds, wrapped
@@ -153,7 +153,7 @@ def masked_pixels(file: rasterio.DatasetReader, mask: Mask, samples: Frame, pixe
 
 
 @contextmanager
-def opened_mask(path: Path) -> Iterator[rasterio.DatasetReader]:
+def opened_mask(path: ImagePath) -> Iterator[rasterio.DatasetReader]:
     """Open a mask raster: one band, with or without alpha.
 
     Raises:

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from s2match.core.grid import Grid
+from s2match.core.image_path import ImagePath, image_path
 from s2match.core.mask import Mask, Masking, PairMasking
-from s2match.errors import MaskError, OptionError
+from s2match.errors import OptionError
 from s2match.io.masks import is_vector, mask_on, misplaced_error, no_cloud_error
-from s2match.io.missing_paths import url_of
 from s2match.io.reader import with_radiometry
 
 
-def masking_of(paths: Sequence[str | Path], values: Sequence[int] | None = None, clouds: bool = False) -> Masking:
+def masking_of(paths: Sequence[str | ImagePath], values: Sequence[int] | None = None, clouds: bool = False) -> Masking:
     """Masks from the options of a user; no file is opened.
 
     Args:
@@ -22,13 +21,9 @@ def masking_of(paths: Sequence[str | Path], values: Sequence[int] | None = None,
 
     Raises:
         OptionError: There are values and no raster.
-        MaskError: A mask is a URL.
+        UnreadableImageError: A mask is a URL whose scheme is not read.
     """
-    files = [Path(path) for path in paths]
-    for path in files:
-        url = url_of(path)
-        if url is not None:
-            raise MaskError(f"The mask {url} is an address, and URLs are not read yet: download the file.")
+    files = [image_path(path) for path in paths]
     if values is not None and all(map(is_vector, files)):
         raise OptionError("Mask values have no effect without a raster mask.")
     return Masking(tuple(Mask(path, None if values is None else tuple(values)) for path in files), clouds)

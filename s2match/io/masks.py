@@ -2,7 +2,6 @@
 
 import logging
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +9,7 @@ from rasterio.features import rasterize
 
 from s2match.core.grid import Grid
 from s2match.core.ground_axes import pixel_sides_m
+from s2match.core.image_path import ImagePath
 from s2match.core.mask import Mask
 from s2match.core.raster import Patch
 from s2match.core.window import Window
@@ -94,7 +94,7 @@ def read_mask(mask: Mask, grid: Grid, window: Window) -> NDArray[np.bool_]:
     return np.asarray(rasterize(geometries, shape, transform=pixels.transform, all_touched=True) > 0)
 
 
-def is_vector(path: Path) -> bool:
+def is_vector(path: ImagePath) -> bool:
     """Whether a mask is a vector file, by its suffix."""
     return path.suffix.lower() in SUFFIXES
 

@@ -1,7 +1,8 @@
 """Error messages for paths that are not an image file or a dataset: URLs, products, folders, missing files."""
 
-import re
 from pathlib import Path
+
+from s2match.core.image_path import VirtualFile, image_path
 
 # Patterns of the true-colour image of a SAFE product, relative to the product or to a folder in or just above it.
 _IN_PRODUCT = (
@@ -18,8 +19,6 @@ _IN_PRODUCT = (
     "*.SAFE/GRANULE/*/IMG_DATA/R10m/*_TCI_10m.jp2",
 )
 
-_URL = re.compile(r"^(?P<scheme>[a-z][a-z0-9+.-]+):/+(?P<rest>.+)$", re.IGNORECASE)
-
 
 def images_in_product(folder: Path) -> list[Path]:
     """True-colour images of the SAFE products in a folder, or of the product that it lies in; relative paths."""
@@ -27,18 +26,8 @@ def images_in_product(folder: Path) -> list[Path]:
     return sorted({path.relative_to(folder) for path in paths})
 
 
-def url_of(path: Path) -> str | None:
-    """URL that was converted to a path, with its lost slash restored; None for a path of the file system."""
-    match = _URL.match(str(path))
-    # a scheme of one letter is a drive of Windows
-    return None if match is None else f"{match['scheme']}://{match['rest']}"
-
-
 def no_image_message(path: Path) -> str:
     """Error message for a path that is not an image file; names the image inside if it is a product folder."""
-    url = url_of(path)
-    if url is not None:
-        return f"{url} is an address, and URLs are not read yet: download the file, and give its path."
     if not path.is_dir():
         return f"There is no file {path}."
     images = images_in_product(path)
@@ -51,9 +40,9 @@ def no_image_message(path: Path) -> str:
 
 def no_dataset_message(folder: Path) -> str:
     """Error message for a folder that is not a dataset; names an image if there are SAFE products below it."""
-    url = url_of(folder)
-    if url is not None:
-        return f"{url} is an address, and URLs are not read yet: download the images to a folder, and give that."
+    path = image_path(folder)
+    if isinstance(path, VirtualFile):
+        return f"{path} is not a folder of this computer: give its images by --images, or download them to a folder."
     if not folder.is_dir():
         state = "is not a folder" if folder.exists() else "does not exist"
         return f"The dataset folder {folder.resolve()} {state}."

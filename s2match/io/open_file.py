@@ -6,6 +6,7 @@ from pathlib import Path
 
 import rasterio
 
+from s2match.core.image_path import ImagePath
 from s2match.errors import UnreadableImageError
 from s2match.io.missing_paths import no_image_message
 from s2match.io.quiet import open_image
@@ -18,7 +19,7 @@ _NAMED_IMAGES = 8
 
 
 @contextmanager
-def opened(path: Path, overview: int | None = None) -> Iterator[rasterio.DatasetReader]:
+def opened(path: ImagePath, overview: int | None = None) -> Iterator[rasterio.DatasetReader]:
     """Open an image file; damage detected while reading is an error, and a missing georeference gives no warning.
 
     Args:
@@ -28,9 +29,9 @@ def opened(path: Path, overview: int | None = None) -> Iterator[rasterio.Dataset
     Raises:
         UnreadableImageError: The file is missing, not an image, or damaged.
     """
-    if not path.is_file():
+    if isinstance(path, Path) and not path.is_file():
         raise UnreadableImageError(no_image_message(path))
-    if path.suffix.lower() in _ARCHIVES:
+    if isinstance(path, Path) and path.suffix.lower() in _ARCHIVES:
         raise UnreadableImageError(f"{path} is an archive: unpack it, and give the image file in it.")
     options = {} if overview is None else {"overview_level": overview}
     # one decoding thread: GDAL loses the errors of damaged tiles in other threads
@@ -52,7 +53,7 @@ def block_cache(capacity_bytes: int) -> Iterator[None]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: ImagePath) -> Iterator[None]:
     """Turn GDAL's errors within the block into the error of a file that cannot be read.
 
     Raises:
@@ -64,7 +65,7 @@ def reading(path: Path) -> Iterator[None]:
         raise UnreadableImageError(f"Cannot read {path}: {gdal_message(error)}.") from error
 
 
-def _no_bands_message(path: Path, subdatasets: list[str]) -> str:
+def _no_bands_message(path: ImagePath, subdatasets: list[str]) -> str:
     if not subdatasets:
         return f"{path} contains no image."
     more = ", …" if len(subdatasets) > _NAMED_IMAGES else ""

@@ -7,6 +7,7 @@ from pathlib import Path
 import rasterio
 
 from s2match.core.grid import Grid
+from s2match.core.image_path import image_path
 from s2match.io.jp2_codestream import tile_size
 from s2match.io.open_file import opened
 
@@ -50,8 +51,8 @@ def level_of(grid: Grid) -> StoredLevel:
 def _choose_level(file: rasterio.DatasetReader, scale: float) -> StoredLevel:
     """The coarsest resolution whose samples are at most ``scale`` pixels of the file apart."""
     chosen = StoredLevel(None, (1.0, 0.0), (1.0, 0.0))
-    codestream = file.driver.startswith("JP2") and not Path(f"{file.name}.ovr").exists()
-    tiles = tile_size(Path(file.name)) if codestream else None
+    codestream = file.driver.startswith("JP2") and not any(name.endswith(".ovr") for name in file.files)
+    tiles = _jp2_tiles(file) if codestream else None
     for overview, factor in enumerate(file.overviews(1)):
         if factor > scale or not _tiles_are_large(file, tiles, factor):
             break
@@ -65,6 +66,15 @@ def _choose_level(file: rasterio.DatasetReader, scale: float) -> StoredLevel:
     return chosen
 
 
+def _jp2_tiles(file: rasterio.DatasetReader) -> tuple[int, int] | None:
+    """(width, height) of the tiles of a JPEG 2000 file; those that GDAL reports if it is not in the file system."""
+    path = image_path(file.name)
+    if isinstance(path, Path):
+        return tile_size(path)
+    height, width = file.block_shapes[0]
+    return width, height
+
+
 def _tiles_are_large(file: rasterio.DatasetReader, tiles: tuple[int, int] | None, factor: int) -> bool:
     """Whether the tiles of a codestream, if there are several, contain enough samples of a level."""
     sides = zip(tiles or (file.width, file.height), (file.width, file.height), strict=True)
@@ -73,6 +83,6 @@ def _tiles_are_large(file: rasterio.DatasetReader, tiles: tuple[int, int] | None
 
 def _averaged_size(file: rasterio.DatasetReader, overview: int) -> tuple[int, int] | None:
     """(width, height) of an averaged overview, by its tags; None for others, whose sample positions are unknown."""
-    with opened(Path(file.name), overview) as level:
+    with opened(image_path(file.name), overview) as level:
         averaged = level.tags(1).get("RESAMPLING", "").startswith("AVERAGE")
         return (level.width, level.height) if averaged else None

@@ -1,6 +1,5 @@
 """Geometries of vector files in a bounding box."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from s2match.core.bounds import Bounds
+from s2match.core.image_path import ImagePath
 from s2match.core.polygons import Polygons
 from s2match.core.projection import crs_named, reproject, reproject_bounds, wrapped
 from s2match.errors import MaskError
@@ -21,12 +21,12 @@ SUFFIXES = (".gpkg", ".geojson", ".json", ".shp")
 _PIECE, _MARGIN = 1 / 64, 1 / 64
 
 
-def read_polygons(path: Path, bounds: Bounds, crs: CRS) -> Polygons:
+def read_polygons(path: ImagePath, bounds: Bounds, crs: CRS) -> Polygons:
     """Read the geometries of a vector file in a box with a spatial index, see :func:`read_geometries`."""
     return Polygons(bounds, crs, shapely.STRtree(read_geometries(path, bounds, crs)))
 
 
-def read_geometries(path: Path, bounds: Bounds, crs: CRS) -> list[Any]:
+def read_geometries(path: ImagePath, bounds: Bounds, crs: CRS) -> list[Any]:
     """Read the geometries of all layers of a vector file in a box.
 
     Args:
@@ -53,7 +53,7 @@ def read_geometries(path: Path, bounds: Bounds, crs: CRS) -> list[Any]:
     return [geometry for geometry in geometries if shapely.intersects(geometry, box)]
 
 
-def _read_layer(path: Path, layer: str, bounds: Bounds, crs: CRS) -> list[Any]:
+def _read_layer(path: ImagePath, layer: str, bounds: Bounds, crs: CRS) -> list[Any]:
     """The geometries of a layer near a box, reprojected to the CRS of the box."""
     import pyogrio
 
@@ -77,7 +77,7 @@ def _read_layer(path: Path, layer: str, bounds: Bounds, crs: CRS) -> list[Any]:
     return [geometry for geometry in reprojected if geometry is not None and not geometry.is_empty]
 
 
-def _layer_crs(path: Path, name: str | None) -> CRS:
+def _layer_crs(path: ImagePath, name: str | None) -> CRS:
     if name is None:
         raise MaskError(f"The mask {path} has no coordinate reference system, so its position is unknown.")
     crs = crs_named(name)

@@ -4,6 +4,8 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
 
+from s2match.core.image_path import ImagePath
+
 # Of Level-1C and Level-2A: the file, the element of the offset that is added to a pixel value, and that of the divisor.
 _METADATA = (
     ("MTD_MSIL1C.xml", "RADIO_ADD_OFFSET", "QUANTIFICATION_VALUE"),
@@ -27,11 +29,13 @@ class ReflectanceScale:
     quantification_value: float
 
 
-def product_scale(image: Path) -> ReflectanceScale | None:
+def product_scale(image: ImagePath) -> ReflectanceScale | None:
     """Scale of reflectance in the metadata of the product that an image lies in; None without such metadata.
 
     Products from before processing baseline 04.00 do not contain an offset: it is 0.
     """
+    if not isinstance(image, Path):
+        return None
     for folder in list(image.resolve().parents)[:_FOLDERS]:
         for name, added, divisor in _METADATA:
             if (folder / name).is_file():

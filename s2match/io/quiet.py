@@ -13,6 +13,8 @@ from typing import Any
 
 from rasterio.io import DatasetReader, DatasetWriter
 
+from s2match.core.image_path import ImagePath, gdal_name
+
 # The filters that it guards belong to the process, too.
 _FILTERS_LOCK = threading.Lock()
 
@@ -44,7 +46,7 @@ class _Writer(DatasetWriter):  # type: ignore[misc]
         return True
 
 
-def open_image(path: Path, **options: Any) -> DatasetReader:
+def open_image(path: ImagePath, **options: Any) -> DatasetReader:
     """Open an image file as ``rasterio.open`` does, within a ``rasterio.Env``.
 
     A file that is open already is shared, with its cached blocks.
@@ -52,7 +54,7 @@ def open_image(path: Path, **options: Any) -> DatasetReader:
     Raises:
         RasterioError: The file is no image.
     """
-    return _Reader(str(path), sharing=True, **options)
+    return _Reader(gdal_name(path), sharing=True, **options)
 
 
 def create_geotiff(path: Path, **profile: Any) -> DatasetWriter:

@@ -2,13 +2,13 @@
 
 import logging
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
+from s2match.core.image_path import image_path
 from s2match.core.radiometry import NodataSource, Radiometry, ReadOptions
 from s2match.io.bands import read_numbers, used_bands
 from s2match.io.nodata import band_validity, declared_nodata, detected_nodata, zeros_may_fill
@@ -42,7 +42,7 @@ def radiometry_of(file: rasterio.DatasetReader, options: ReadOptions) -> Radiome
         radiometry = _of_8_bits(bits, coloured, *nodata)
     else:
         radiometry = _of_16_bits(file, indexes, *nodata, options)
-    _LOG.info("%s: %s", Path(file.name).name, _summary(radiometry))
+    _LOG.info("%s: %s", image_path(file.name).name, _summary(radiometry))
     return radiometry
 
 
@@ -153,7 +153,7 @@ def _reflectance_scale(
         return ReflectanceScale(options.offset, tagged.quantification_value if tagged else _QUANTIFICATION), "option"
     if tagged is not None and 0 <= tagged.offset < 1 << 16:
         return tagged, "tags"
-    product = product_scale(Path(file.name))
+    product = product_scale(image_path(file.name))
     return product, None if product is None else "metadata"
 
 

@@ -4,13 +4,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2match.core.file_pixels import stored_grid
 from s2match.core.grid import Grid
+from s2match.core.image_path import ImagePath
 from s2match.core.image_size import MAX_SIDE_PX, check_size, fit_size
 from s2match.core.mask import UNMASKED, Masking
 from s2match.core.radiometry import AS_FILES_SAY, Radiometry, ReadOptions
@@ -37,7 +37,7 @@ _CACHE_BYTES = 256 << 20
 
 
 def read_raster(
-    source: str | Path | Scene,
+    source: str | ImagePath | Scene,
     size: tuple[int, int] | None = None,
     masking: Masking = UNMASKED,
     options: ReadOptions = AS_FILES_SAY,
@@ -121,7 +121,7 @@ def _set_radiometry(grid: Grid, radiometry: Radiometry) -> Grid:
     return replace(grid, radiometry=radiometry, source=source)
 
 
-def read_grid(source: str | Path | Scene, size: tuple[int, int] | None = None) -> Grid:
+def read_grid(source: str | ImagePath | Scene, size: tuple[int, int] | None = None) -> Grid:
     """The grid on which :func:`read_raster` reads an image; only the header of the file is read.
 
     Raises:

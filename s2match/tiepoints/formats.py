@@ -20,7 +20,6 @@ from rasterio.crs import CRS
 from s2match.core.grid import Grid
 from s2match.core.projection import reproject, wrapped
 from s2match.errors import MissingExtraError, OutputError, TiePointError
-from s2match.io.missing_paths import url_of
 from s2match.tiepoints.cells import Table, cells, csv_lines, numbers, table_of, write_lines
 from s2match.tiepoints.geodataframe import geodataframe_of, map_position
 from s2match.tiepoints.points import TiePoints
@@ -81,7 +80,7 @@ def read_tie_points(path: str | Path, reference: Grid, target: Grid) -> TiePoint
     if path.suffix.lower() not in _FORMATS:
         raise TiePointError(f"Cannot read tie points from {path}: its suffix must be one of {', '.join(_FORMATS)}.")
     if not path.is_file():
-        raise TiePointError(f"There is no file {url_of(path) or path} to read tie points from.")
+        raise TiePointError(f"There is no file {path} to read tie points from.")
     try:
         table = _FORMATS[path.suffix.lower()].read(path, reference, target)
     except RecursionError as error:

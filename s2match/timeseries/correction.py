@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from s2match.core.grid import Grid
 from s2match.core.ground_axes import map_step
+from s2match.core.image_path import ImagePath, file_key, image_path
 from s2match.core.projection import apply_transform
 from s2match.correction.pixel_map import Correction, PixelMap, require_same_footprint
 from s2match.correction.request import CUBIC
@@ -42,15 +43,17 @@ class SeriesCorrection:
 
     folder: Path
     resampling: str | None = CUBIC
-    siblings: tuple[Path, ...] = ()
+    siblings: tuple[ImagePath, ...] = ()
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse an unknown resampling.
+        """Accept paths and URLs as text, and refuse an unknown resampling.
 
         Raises:
             OptionError: The resampling is unknown.
+            UnreadableImageError: A sibling is a URL whose scheme is not read.
         """
+        object.__setattr__(self, "siblings", tuple(map(image_path, self.siblings)))
         if self.resampling is not None:
             check_resampling(self.resampling)
 
@@ -115,7 +118,11 @@ def correct_series(result: SeriesResult, correction: SeriesCorrection) -> tuple[
 
 
 def _correct_image(
-    result: SeriesResult, image: SeriesImage, sources: list[Path], outputs: dict[Path, Path], resampling: str | None
+    result: SeriesResult,
+    image: SeriesImage,
+    sources: list[ImagePath],
+    outputs: dict[ImagePath, Path],
+    resampling: str | None,
 ) -> None:
     """Write an image and its siblings, which come after it in ``sources``."""
     file = file_of(result, image.index)
@@ -159,7 +166,7 @@ def _look(result: SeriesResult, index: int) -> QuickLook:
     return look
 
 
-def _sibling(result: SeriesResult, path: Path, file: Grid) -> Grid:
+def _sibling(result: SeriesResult, path: ImagePath, file: Grid) -> Grid:
     """Every pixel of a sibling.
 
     Raises:
@@ -189,13 +196,13 @@ def _same_place(first: Grid, second: Grid) -> bool:
     return bool(same_pixels and (np.abs(offset) < np.array(first.size) / 2).all())
 
 
-def _siblings(images: tuple[SeriesImage, ...], paths: tuple[Path, ...]) -> dict[int, list[Path]]:
+def _siblings(images: tuple[SeriesImage, ...], paths: tuple[ImagePath, ...]) -> dict[int, list[ImagePath]]:
     """Siblings by the index of the image with their tile and sensing time.
 
     Raises:
         CorrectionError: There is no such image, or there are several.
     """
-    siblings: dict[int, list[Path]] = {}
+    siblings: dict[int, list[ImagePath]] = {}
     for path in paths:
         named = series_image(0, path)
         owners = [
@@ -211,14 +218,14 @@ def _siblings(images: tuple[SeriesImage, ...], paths: tuple[Path, ...]) -> dict[
 
 
 def _outputs(
-    images: Iterable[SeriesImage], siblings: dict[int, list[Path]], correction: SeriesCorrection
-) -> dict[Path, Path]:
+    images: Iterable[SeriesImage], siblings: dict[int, list[ImagePath]], correction: SeriesCorrection
+) -> dict[ImagePath, Path]:
     """The corrected file of each image and of its siblings, by its source."""
     sources = [path for image in images for path in (image.scene.path, *siblings.get(image.index, []))]
     return {path: correction.folder / f"{path.stem}_coregistered.tif" for path in sources}
 
 
-def _check_outputs(outputs: dict[Path, Path], correction: SeriesCorrection) -> None:
+def _check_outputs(outputs: dict[ImagePath, Path], correction: SeriesCorrection) -> None:
     """Refuse outputs that exist, that have one name, or that are inputs.
 
     Raises:
@@ -232,7 +239,7 @@ def _check_outputs(outputs: dict[Path, Path], correction: SeriesCorrection) -> N
     for source, out in outputs.items():
         if names.count(out.name) > 1:
             raise OutputError(f"Two files of the series would be written as {out.name}.")
-        if out.resolve() == source.resolve():
+        if file_key(out) == file_key(source):
             raise OutputError(f"{out} is a file of the series itself: choose another folder.")
         if out.exists() and not correction.overwrite:
             raise OutputError(f"{out} exists: --overwrite replaces it.")

@@ -3,8 +3,9 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import PurePosixPath
 
+from s2match.core.image_path import ImagePath, VirtualFile
 from s2match.core.scene import Scene, scene_of
 
 # A product in ESA's names since 2016, such as S2A_MSIL1C_20180820T083601_N0206_R064_T36UXA_20180820T104205.
@@ -41,7 +42,7 @@ class SeriesImage:
     platform: str | None = None
     relative_orbit: int | None = None
     baseline: str | None = None
-    masks: tuple[Path, ...] = ()
+    masks: tuple[ImagePath, ...] = ()
 
     @property
     def date(self) -> str | None:
@@ -56,7 +57,7 @@ class SeriesImage:
         return self.date if self.tile is None else f"{self.tile} {self.date}"
 
 
-def series_image(index: int, path: str | Path, masks: tuple[Path, ...] = ()) -> SeriesImage:
+def series_image(index: int, path: str | ImagePath, masks: tuple[ImagePath, ...] = ()) -> SeriesImage:
     """The image of a path, by the names of the file and of its folders; no file is opened.
 
     Args:
@@ -65,7 +66,7 @@ def series_image(index: int, path: str | Path, masks: tuple[Path, ...] = ()) -> 
         masks: Mask files of this image.
     """
     scene = scene_of(path)
-    product = next((match for part in reversed(scene.path.absolute().parts) if (match := _PRODUCT.search(part))), None)
+    product = next((match for part in reversed(_parts(scene.path)) if (match := _PRODUCT.search(part))), None)
     if product is not None:
         return SeriesImage(
             index,
@@ -78,6 +79,11 @@ def series_image(index: int, path: str | Path, masks: tuple[Path, ...] = ()) -> 
             masks,
         )
     return SeriesImage(index, scene, scene.sensed or _date_in(scene.path.stem), scene.tile, masks=masks)
+
+
+def _parts(path: ImagePath) -> tuple[str, ...]:
+    """Names of the folders of a file and of the file."""
+    return PurePosixPath(str(path)).parts if isinstance(path, VirtualFile) else path.absolute().parts
 
 
 def _date_in(name: str) -> datetime | None:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from s2match.core.image_path import ImagePath, VirtualFile, file_key
 from s2match.core.mask import Mask
 from s2match.errors import OptionError, OutputError
 from s2match.timeseries.images import SeriesImage
@@ -87,8 +88,8 @@ class Manifest:
         except OSError as error:
             raise OutputError(f"Cannot write to {self._folder}: {error.strerror or error}.") from error
 
-    def load(self) -> dict[tuple[Path, Path], PairObservation]:
-        """Finished pairs of the series' images by the files of reference and target, with the indexes of this series.
+    def load(self) -> dict[tuple[str, str], PairObservation]:
+        """Finished pairs of the series' images by the keys of their files, with the indexes of this series.
 
         Pairs that failed are left out: they are tried again.
         """
@@ -100,7 +101,7 @@ class Manifest:
             if observation.status is PairStatus.FAILED or not indexes.keys() >= set(files):
                 continue
             reference, target = (indexes[file] for file in files)
-            finished[Path(files[0]), Path(files[1])] = replace(observation, reference=reference, target=target)
+            finished[files] = replace(observation, reference=reference, target=target)
         return finished
 
     def add(self, observation: PairObservation) -> None:
@@ -188,7 +189,7 @@ def _checksum(text: str) -> str:
 
 
 def _key(image: SeriesImage) -> str:
-    return str(image.scene.path.absolute())
+    return file_key(image.scene.path)
 
 
 def _image_text(image: SeriesImage) -> str:
@@ -196,11 +197,13 @@ def _image_text(image: SeriesImage) -> str:
 
 
 def _stamps(masks: Iterable[Mask]) -> str:
-    return " ".join(f"{mask.path.absolute()} {mask.values} {_stamp(mask.path)}" for mask in masks)
+    return " ".join(f"{file_key(mask.path)} {mask.values} {_stamp(mask.path)}" for mask in masks)
 
 
-def _stamp(path: Path) -> str:
-    """Size and time of the last change of a file; "missing" without one."""
+def _stamp(path: ImagePath) -> str:
+    """Size and time of the last change of a file; "missing" without one, "remote" for one of GDAL's file systems."""
+    if isinstance(path, VirtualFile):
+        return "remote"
     try:
         status = path.stat()
     except OSError:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from s2match.errors import DatasetError
-from s2match.io.missing_paths import images_in_product, no_dataset_message, no_image_message, url_of
+from s2match.core.image_path import ImagePath, VirtualFile, file_key, image_path, local_files
+from s2match.errors import DatasetError, UnreadableImageError
+from s2match.io.missing_paths import images_in_product, no_dataset_message, no_image_message
 from s2match.io.scene_files import list_scenes
 from s2match.timeseries.images import SeriesImage, series_image
 
@@ -51,16 +52,19 @@ class _Row:
         """Text of a column; None if it is empty or missing."""
         return self.cells.get(column) or None
 
-    def file(self, text: str) -> Path:
-        """A path of the row.
+    def file(self, text: str) -> ImagePath:
+        """A path or URL of the row.
 
         Raises:
-            DatasetError: There is no such file.
+            DatasetError: There is no such file, or a URL whose scheme is not read.
         """
-        url = url_of(Path(text))
-        if url is not None:
-            raise DatasetError(f"{self.place}: {url} is an address, and URLs are not read yet: download the file.")
-        path = self.folder / text
+        try:
+            path = image_path(text)
+        except UnreadableImageError as error:
+            raise DatasetError(f"{self.place}: {error}") from error
+        if isinstance(path, VirtualFile):
+            return path
+        path = self.folder / path
         if not path.is_file():
             raise DatasetError(f"{self.place}: there is no file {path}.")
         return path
@@ -114,7 +118,7 @@ def _files_of(folder: Path, pattern: str | None) -> list[Path]:
         return files
     scenes = list_scenes(folder)
     if scenes:
-        return _finest([scene.path for scene in scenes])
+        return _finest(local_files(scene.path for scene in scenes))
     files = [path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and _is_image_file(path)]
     return files or _finest([folder / path for path in images_in_product(folder)])
 
@@ -229,9 +233,9 @@ def _sorted_images(source: Path, images: list[SeriesImage]) -> tuple[SeriesImage
         raise DatasetError(f"The folder {source} contains no image.")
     if len(images) == 1:
         raise DatasetError(f"{source} has only one image, {images[0].scene.path.name}. A series needs two or more.")
-    files = [image.scene.path.resolve() for image in images]
+    files = [file_key(image.scene.path) for image in images]
     if len(set(files)) < len(files):
-        twice = min(str(file) for file in set(files) if files.count(file) > 1)
+        twice = min(file for file in set(files) if files.count(file) > 1)
         raise DatasetError(f"{source} lists {twice} twice.")
     return tuple(replace(image, index=index) for index, image in enumerate(sorted(images, key=_order)))
 
@@ -247,19 +251,19 @@ def _source_of_pairs(source: Path, rows: list[_Row]) -> SeriesSource:
     Raises:
         DatasetError: A row is not valid, has one image twice, or repeats a pair.
     """
-    pairs: dict[frozenset[Path], str] = {}
-    paths: dict[Path, Path] = {}
+    pairs: dict[frozenset[str], str] = {}
+    paths: dict[str, ImagePath] = {}
     for row in rows:
         files = [row.file(_required(row, column)) for column in ("reference", "target")]
-        pair = frozenset(file.resolve() for file in files)
+        pair = frozenset(map(file_key, files))
         if len(pair) == 1:
             raise DatasetError(f"{row.place}: both images are {files[0]}.")
         if pair in pairs:
             raise DatasetError(f"{row.place} repeats the pair of {pairs[pair]}.")
         pairs[pair] = row.place
         for file in files:
-            paths.setdefault(file.resolve(), file)
+            paths.setdefault(file_key(file), file)
     images = _sorted_images(source, [series_image(0, path) for path in paths.values()])
-    indexes = {image.scene.path.resolve(): image.index for image in images}
+    indexes = {file_key(image.scene.path): image.index for image in images}
     ordered = sorted(sorted(indexes[file] for file in pair) for pair in pairs)
     return SeriesSource(images, tuple((first, second) for first, second in ordered))

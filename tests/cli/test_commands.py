@@ -15,7 +15,7 @@ import model_inference
 from s2match import __version__, errors
 from s2match.cli.exit_codes import NO_REGISTRATION
 from s2match.cli.main import main
-from s2match.cli.options import COMMANDS, build_parser, command_parser
+from s2match.cli.options.parsers import COMMANDS, build_parser, command_parser
 from s2match.io.scene_files import list_scenes
 
 Capture = pytest.CaptureFixture[str]

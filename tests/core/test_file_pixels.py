@@ -13,10 +13,10 @@ from s2match.core.file_pixels import file_affine, file_pixels_per_pixel, from_fi
 from s2match.core.grid import Grid
 from s2match.core.matches import Matches, Provenance
 from s2match.core.raster import HasGrid, Raster
-from s2match.core.scene import pair_of
 from s2match.core.window import Window
 from s2match.io.pair_grid import grids_of
 from s2match.io.reader import read_grid, read_whole
+from s2match.io.sources import open_pair
 from s2match.registration.file_model import file_model_of
 from s2match.registration.model import Registration
 from s2match.result import assemble
@@ -49,7 +49,9 @@ CASES: dict[str, tuple[Affine, CRS, tuple[int, int] | None, bool]] = {
 def read_pair_of(write_image: Writer, case: str) -> tuple[tuple[Grid, Grid], tuple[Raster, Raster]]:
     transform, crs, size, overlap = CASES[case]
     image = texture(WIDTH, HEIGHT)
-    grids = grids_of(*pair_of(write_image("a.tif", image), write_image("b.tif", image, transform, crs)), size, overlap)
+    grids = grids_of(
+        *open_pair(write_image("a.tif", image), write_image("b.tif", image, transform, crs)), size, overlap
+    )
     return grids, (read_whole(grids[0]), read_whole(grids[1]))
 
 

@@ -12,7 +12,7 @@ from conftest import ROOT
 
 from model_inference import INTERRUPTED, NO_REGISTRATION, build_parser
 from s2match import __version__, errors
-from s2match.cli.options import command_parser
+from s2match.cli.options.parsers import command_parser
 from s2match.core.mask import MASKED_CLASSES
 from s2match.registration.evidence import Reason
 from s2match.registration.refusal import LITTLE_CLEAR_GROUND, TOO_SMALL

@@ -16,8 +16,8 @@ from rasterio.crs import CRS
 from s2match.core.file_pixels import from_file, to_file, whole_file
 from s2match.core.matches import Matches, Provenance
 from s2match.core.raster import HasGrid
-from s2match.core.scene import pair_of
 from s2match.io.pair_grid import grids_of
+from s2match.io.sources import open_pair
 from s2match.outputs.facts import facts, write_json
 from s2match.outputs.report.page import render_page
 from s2match.registration.bspline_field import Field
@@ -101,7 +101,7 @@ def test_the_file_model_maps_points_as_the_registration_does(
     transform, crs, size, overlap = CASES[case]
     image = texture(WIDTH, HEIGHT)
     place = (GRID, crs and UTM) if transform is not None else (None, None)
-    scenes = pair_of(write_image("a.tif", image, *place), write_image("b.tif", image, transform, crs))
+    scenes = open_pair(write_image("a.tif", image, *place), write_image("b.tif", image, transform, crs))
     reference, target = grids_of(*scenes, size, overlap)
     xy = np.random.default_rng(2).uniform(0, 1, (60, 2)) * (WIDTH, HEIGHT)
     registration = registered(model, len(xy))

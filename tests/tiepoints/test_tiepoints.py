@@ -30,10 +30,11 @@ import model_inference
 from s2match.core.file_pixels import whole_file
 from s2match.core.matches import Matches, Provenance
 from s2match.core.raster import HasGrid
-from s2match.core.scene import Scene, pair_of
+from s2match.core.scene import Scene
 from s2match.errors import MissingExtraError, OptionError, OutputError, S2MatchError, TiePointError
 from s2match.io.pair_grid import grids_of
 from s2match.io.reader import read_raster
+from s2match.io.sources import open_pair
 from s2match.outputs.facts import facts
 from s2match.outputs.summary import summary
 from s2match.pipeline import fit_tie_points, register
@@ -87,7 +88,7 @@ def pair(write_image: Writer) -> Pair:
 
     def make(case: str) -> tuple[tuple[Scene, Scene], PairResult]:
         transform0, crs0, transform1, crs1, size, overlap = CASES[case]
-        scenes = pair_of(
+        scenes = open_pair(
             write_image("a.tif", IMAGE, transform0, crs0),
             write_image("b.tif", IMAGE, transform1, crs1),
         )
@@ -174,7 +175,7 @@ def test_rasters_that_were_read_at_another_size(write_image: Writer, tmp_path: P
 
 def test_shifts_are_what_the_target_must_be_moved_by(write_image: Writer, tmp_path: Path) -> None:
     """The target shows all ground 30 m further east and 20 m further south: it must move west and north."""
-    scenes = pair_of(
+    scenes = open_pair(
         write_image("a.tif", IMAGE),
         write_image("b.tif", IMAGE, GRID @ Affine.scale(0.5)),
     )
@@ -224,7 +225,7 @@ def test_residuals_lead_to_the_model_in_the_file(case: str, pair: Pair, tmp_path
 @pytest.mark.parametrize("suffix", FORMATS[:3])
 def test_without_a_model_or_a_place_nothing_is_known(suffix: str, write_image: Writer, tmp_path: Path) -> None:
     """Empty, null or NULL, and no number that stands for it."""
-    scenes = pair_of(write_image("a.tif", IMAGE, None), write_image("b.tif", IMAGE[:, :HEIGHT], None))
+    scenes = open_pair(write_image("a.tif", IMAGE, None), write_image("b.tif", IMAGE[:, :HEIGHT], None))
     xy = np.random.default_rng(0).uniform(20, 140, (30, 2))
     matches = Matches(xy, xy[::-1], np.ones(30), Provenance("test", "cpu", 0.0))
     result = register(*grids_of(*scenes, (200, 200)), matches, settings_of(), previews=shown())

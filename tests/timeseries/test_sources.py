@@ -113,7 +113,7 @@ def test_the_order_of_rows_has_no_effect(tmp_path: Path) -> None:
         (["reference", MAY], "series.csv has no column 'target'"),
         (["path", MAY, "gone.tif"], r"series.csv, line 3: there is no file .*gone\.tif"),
         (["path,mask", f"{MAY},gone.tif", JUNE], r"series.csv, line 2: there is no file .*gone\.tif"),
-        (["path", MAY, "https://example.com/a.tif"], "line 3: https://example.com/a.tif is an address"),
+        (["path", MAY, "ftp://example.com/a.tif"], "line 3: ftp://example.com/a.tif cannot be read"),
         (["path,tile", f"{MAY},", ",T36UXA"], "line 3: the column 'path' is empty"),
         (["path,date", f"{MAY},20.8.2018", JUNE], "line 2: '20.8.2018' is not a date"),
         (["path,relative_orbit", f"{MAY},144", JUNE], "line 2: '144' is not a relative orbit"),

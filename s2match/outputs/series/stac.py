@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import shapely
 
+from s2match.core.image_path import file_uri
 from s2match.errors import OutputError
 from s2match.outputs.series.footprints import bounds_of, footprint_of
 from s2match.outputs.series.tables import cell
@@ -79,7 +80,7 @@ def stac_item(result: SeriesResult, row: DateRow) -> dict[str, Any] | None:
         _PROCESSING,
     ]
     path = image.scene.path
-    asset = {"href": path.resolve().as_uri(), "title": path.name, "roles": ["data"]}
+    asset = {"href": file_uri(path), "title": path.name, "roles": ["data"]}
     media_type = _MEDIA_TYPES.get(path.suffix.lower())
     return {
         "type": "Feature",

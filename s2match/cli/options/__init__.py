@@ -1,0 +1,1 @@
+"""Options of the command line: a module for each group, and a parser for each command."""

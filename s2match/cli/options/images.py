@@ -1,0 +1,42 @@
+"""Options that choose the images."""
+
+import argparse
+from pathlib import Path
+
+
+def add_dataset(parser: argparse._ActionsContainer) -> None:
+    """Add the folder of images."""
+    parser.add_argument("--dataset_path", type=Path, default=Path("./dataset"), help="folder of *_TCI.jp2 images")
+
+
+def add_pair(parser: argparse.ArgumentParser) -> "argparse._MutuallyExclusiveGroup":
+    """Add the choice of two images, and return the group of options that exclude each other."""
+    group = parser.add_argument_group("which images")
+    add_dataset(group)
+    pair = group.add_mutually_exclusive_group()
+    pair.add_argument(
+        "--indexes_of_images",
+        type=int,
+        nargs=2,
+        default=(15, 5),
+        metavar=("REFERENCE", "TARGET"),
+        help="positions of two images in the list sorted by name, counted from 0 (default: 15 5)",
+    )
+    pair.add_argument(
+        "--images", nargs=2, metavar=("REFERENCE", "TARGET"), help="two image files or URLs instead of indexes"
+    )
+    return pair
+
+
+def add_tie_point_inputs(parser: argparse.ArgumentParser) -> None:
+    """Add a file of tie points and its two images."""
+    parser.add_argument(
+        "from_tie_points", type=Path, metavar="TIE_POINTS", help="file written by --tie_points, edited or not"
+    )
+    parser.add_argument("reference", metavar="REFERENCE", help="reference image of the tie points")
+    parser.add_argument("target", metavar="TARGET", help="image to correct")
+
+
+def add_list_json(parser: argparse.ArgumentParser) -> None:
+    """Add the JSON of a list."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the list as JSON, too")

@@ -1,0 +1,92 @@
+"""One parser for each command, from the groups of options."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from s2match.cli.options.images import add_dataset, add_list_json, add_pair, add_tie_point_inputs
+from s2match.cli.options.matching import SizeAction, add_fit, add_matching, add_sizes
+from s2match.cli.options.outputs import add_correction, add_log, add_outputs
+from s2match.cli.options.pixels import add_masks, add_numbers
+from s2match.cli.options.series import add_execution, add_series, add_series_outputs
+from s2match.version import __version__
+
+PROGRAM, SERIES_PROGRAM = "s2match", "match_series.py"
+_ABOUT = "Match two Sentinel-2 images with LoFTR and measure the matches in metres."
+
+
+class Formatter(argparse.HelpFormatter):
+    """Help that shows both forms of ``--image_size``."""
+
+    def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
+        if isinstance(action, SizeAction):
+            return "(WIDTH HEIGHT | native)"
+        return super()._format_args(action, default_metavar)
+
+
+def build_parser(program: str = "model_inference.py") -> argparse.ArgumentParser:
+    """Parser of the command without a sub-command: it has all options."""
+    parser = argparse.ArgumentParser(prog=program, description=_ABOUT, formatter_class=Formatter)
+    pair = add_pair(parser)
+    pair.add_argument("--list", action="store_true", help="list the images of the dataset and exit")
+    parser.add_argument(
+        "--from_tie_points",
+        type=Path,
+        metavar="FILE",
+        help="do not match: fit the model to the tie points of a file written by --tie_points, edited or not",
+    )
+    for add in (add_masks, add_numbers, add_sizes, add_matching, *_RESULT):
+        add(parser)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def command_parser(command: str, program: str = PROGRAM) -> argparse.ArgumentParser:
+    """Parser of a sub-command, one of :data:`COMMANDS`."""
+    about, groups = COMMANDS[command]
+    parser = argparse.ArgumentParser(
+        prog=program if program == SERIES_PROGRAM else f"{program} {command}",
+        description=about,
+        formatter_class=Formatter,
+    )
+    for add in groups:
+        add(parser)
+    return parser
+
+
+def overview(program: str = PROGRAM) -> str:
+    """Help text that lists the sub-commands."""
+    parser = argparse.ArgumentParser(
+        prog=program,
+        usage=f"{program} COMMAND [options]",
+        description=_ABOUT,
+        epilog=f"'{program} COMMAND --help' lists the options of a command. Without a command, {program} takes the "
+        "options of model_inference.py.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, (about, _) in COMMANDS.items():
+        commands.add_parser(name, help=about)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser.format_help()
+
+
+_Groups = Sequence[Callable[[argparse.ArgumentParser], object]]
+_RESULT: _Groups = (add_fit, add_outputs, add_correction, add_log)
+
+# Sub-commands: help text and groups of options.
+COMMANDS: dict[str, tuple[str, _Groups]] = {
+    "match": (
+        "match two images, fit a model, and write figure, JSON, tie points, report or corrected files",
+        (add_pair, add_masks, add_numbers, add_sizes, add_matching, *_RESULT),
+    ),
+    "apply": (
+        "fit a model to a file of tie points, without matching, and correct files by it",
+        (add_tie_point_inputs, add_numbers, add_sizes, *_RESULT),
+    ),
+    "series": (
+        "match the images of a series with each other, and place every date by all the others",
+        (add_series, add_execution, add_masks, add_numbers, add_sizes, add_matching, add_fit)
+        + (add_series_outputs, add_log),
+    ),
+    "list": ("list the images of a folder with the indexes that pick them", (add_dataset, add_list_json, add_log)),
+}

@@ -1,0 +1,46 @@
+"""Options of masks and pixel values."""
+
+import argparse
+
+from s2match.core.mask import MASKED_CLASSES
+
+
+def add_masks(parser: argparse.ArgumentParser) -> None:
+    """Add masks."""
+    group = parser.add_argument_group("where not to match")
+    group.add_argument(
+        "--mask",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="rasters (Scene Classification, or any raster whose non-zero pixels are masked) and polygons "
+        "(GeoPackage, GeoJSON, Shapefile) of ground that is not matched in either image",
+    )
+    group.add_argument(
+        "--mask_values",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help=f"raster values that mask (default: {' '.join(map(str, MASKED_CLASSES))} of a Scene Classification, "
+        "else all but 0)",
+    )
+    group.add_argument("--mask_clouds", action="store_true", help="mask thick cloud: saturated white in the images")
+
+
+def add_numbers(parser: argparse.ArgumentParser) -> None:
+    """Add the interpretation of pixel values."""
+    group = parser.add_argument_group("pixel values")
+    group.add_argument(
+        "--nodata",
+        type=float,
+        metavar="VALUE",
+        help="nodata value of both images, or nan for none (default: the value that the file declares, or else a "
+        "fill value found in the image)",
+    )
+    group.add_argument(
+        "--offset",
+        type=float,
+        metavar="VALUE",
+        help="pixel value of reflectance 0 in 16-bit images, such as 1000 in ESA's products since processing "
+        "baseline 04.00 (default: from the file's tags, the product's metadata, or the darkest pixels)",
+    )

@@ -1,0 +1,137 @@
+"""Paths of images: files of the file system, and files that only GDAL reads, remote or inside of archives.
+
+GDAL's names of such files are those of its virtual file systems: https://gdal.org/user/virtual_file_systems.html.
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from s2match.errors import UnreadableImageError
+
+# Prefix of GDAL's name of a URL, by its scheme; a prefix ending in "/vsicurl/" is followed by the whole URL.
+_PREFIXES = {
+    "http": "/vsicurl/",
+    "https": "/vsicurl/",
+    "s3": "/vsis3/",
+    "gs": "/vsigs/",
+    "az": "/vsiaz/",
+}
+
+_VIRTUAL = "/vsi"
+
+_URL = re.compile(r"^(?P<scheme>[a-z][a-z0-9+.-]+):/+(?P<rest>.+)$", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class VirtualFile:
+    """A file that GDAL reads, and the file system does not have: a remote one, or a member of an archive.
+
+    ``str()`` is for messages: it has no query and no user, which may be credentials.
+
+    Attributes:
+        dataset: GDAL's name, such as ``/vsicurl/https://host/a_TCI.tif`` or ``/vsizip/{a.zip}/b_TCI.jp2``.
+    """
+
+    dataset: str
+
+    @property
+    def name(self) -> str:
+        """Name of the file, the last part of the path."""
+        return PurePosixPath(unquote(urlsplit(str(self)).path)).name
+
+    @property
+    def stem(self) -> str:
+        """Name of the file without its suffix."""
+        return PurePosixPath(self.name).stem
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of the file with its dot, such as ``.jp2``."""
+        return PurePosixPath(self.name).suffix
+
+    def __str__(self) -> str:
+        """The URL without query and user, or the path of the archive and of its member."""
+        for scheme, prefix in _PREFIXES.items():
+            if self.dataset.startswith(prefix):
+                rest = self.dataset.removeprefix(prefix)
+                return _without_credentials(rest if "://" in rest else f"{scheme}://{rest}")
+        _, _, inner = self.dataset.removeprefix("/").partition("/")
+        return _without_credentials(inner.replace("{", "").replace("}", ""))
+
+
+# A file to read: an image, a band, a mask.
+ImagePath = Path | VirtualFile
+
+
+def image_path(source: "str | os.PathLike[str] | VirtualFile") -> ImagePath:
+    """Path of an image from what a user gives: a path, a URL, or a name of GDAL's virtual file systems.
+
+    Args:
+        source: Such as ``a_TCI.jp2``, ``https://host/a_TCI.tif``, ``s3://bucket/a_TCI.tif`` or ``/vsizip/a.zip/b.jp2``.
+
+    Raises:
+        UnreadableImageError: It is not a path, or a URL whose scheme is not read.
+    """
+    if isinstance(source, VirtualFile):
+        return source
+    if not isinstance(source, str | os.PathLike):
+        raise UnreadableImageError(
+            f"An image of type {type(source).__name__} is not a path: match_arrays matches images in memory."
+        )
+    text = os.fspath(source)
+    if text.startswith(_VIRTUAL):
+        return VirtualFile(text)
+    url = _url_of(text)
+    if url is None:
+        return Path(text)
+    scheme, _, rest = url.partition("://")
+    if scheme == "file":
+        return Path(url2pathname(urlsplit(text).path))
+    if scheme not in _PREFIXES:
+        raise UnreadableImageError(
+            f"{_without_credentials(url)} cannot be read: a URL begins with {', '.join(_PREFIXES)} or file."
+        )
+    prefix = _PREFIXES[scheme]
+    return VirtualFile(prefix + (url if prefix == "/vsicurl/" else rest))
+
+
+def gdal_name(path: ImagePath) -> str:
+    """Name that GDAL opens a file by."""
+    return path.dataset if isinstance(path, VirtualFile) else str(path)
+
+
+def file_key(path: ImagePath) -> str:
+    """Text that is the same for all paths of a file, through links and relative paths."""
+    return path.dataset if isinstance(path, VirtualFile) else str(path.resolve())
+
+
+def local_files(paths: Iterable[ImagePath]) -> list[Path]:
+    """The paths that are files of the file system."""
+    return [path for path in paths if isinstance(path, Path)]
+
+
+def file_uri(path: ImagePath) -> str:
+    """URI of a file without credentials: its URL, or ``file://`` and its absolute path."""
+    return str(path) if isinstance(path, VirtualFile) else path.resolve().as_uri()
+
+
+def _url_of(text: str) -> str | None:
+    """A URL with its scheme in lower case; the slash that :class:`pathlib.Path` drops is restored. None for a path."""
+    match = _URL.match(text)
+    # a scheme of one letter is a drive of Windows
+    return None if match is None else f"{match['scheme'].lower()}://{match['rest']}"
+
+
+def _without_credentials(url: str) -> str:
+    """A URL or path without user, query and fragment."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    place = re.split(r"[?#]", rest, maxsplit=1)[0]
+    host, slash, path = place.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
