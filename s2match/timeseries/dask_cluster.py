@@ -18,8 +18,9 @@ from distributed import Client, Future, KilledWorker, LocalCluster, Worker, Work
 from distributed.comm import CommClosedError
 
 from s2match.errors import ClusterError, S2MatchError
+from s2match.matching.caching_loader import LoadCachingMatcher, memory_text
 from s2match.timeseries.observations import PairObservation
-from s2match.timeseries.tasks import LoadCachingMatcher, PairTask, failed, matcher_loader, memory_text, run_task
+from s2match.timeseries.tasks import PairTask, failed, matcher_loader, run_task
 from s2match.util.containers import available_memory
 from s2match.util.threads import limit_threads
 from s2match.version import __version__

@@ -5,15 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from s2match.errors import OptionError
+from s2match.matching.caching_loader import default_memory, memory_text
 from s2match.timeseries.observations import PairObservation
-from s2match.timeseries.tasks import PairTask, matcher_loader, memory_text, run_task
-from s2match.util.containers import available_memory
+from s2match.timeseries.tasks import PairTask, matcher_loader, run_task
 from s2match.util.optional import import_optional
 
 _LOG = logging.getLogger(__name__)
-
-# Fraction of the free memory that all processes together may use.
-_MEMORY_FRACTION = 0.5
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ def run_tasks(tasks: Sequence[PairTask], execution: Execution, on_done: Callable
     from s2match.timeseries import dask_cluster
 
     if execution.scheduler is None:
-        memory_bytes = execution.memory_bytes or _default_memory(execution.workers)
+        memory_bytes = execution.memory_bytes or default_memory(execution.workers)
         dask_cluster.run_locally(tasks, min(execution.workers, len(tasks)), memory_bytes, on_done)
     else:
         dask_cluster.run_on_scheduler(tasks, execution.scheduler, execution.memory_bytes, on_done)
@@ -76,12 +73,8 @@ def run_tasks(tasks: Sequence[PairTask], execution: Execution, on_done: Callable
 
 def _run_here(tasks: Sequence[PairTask], execution: Execution, on_done: Callable[[PairObservation], None]) -> None:
     """Run tasks one after the other in this process."""
-    memory_bytes = execution.memory_bytes or _default_memory(1)
+    memory_bytes = execution.memory_bytes or default_memory(1)
     _LOG.info("this process: %s", memory_text(memory_bytes, tasks[0].settings))
     load_matcher = matcher_loader(memory_bytes)
     for task in tasks:
         on_done(run_task(task, load_matcher))
-
-
-def _default_memory(processes: int) -> int:
-    return int(available_memory() * _MEMORY_FRACTION / processes)

@@ -1,30 +1,24 @@
 """Observations on disk, so that a run that was ended goes on where it was."""
 
-import hashlib
 import json
-import logging
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from s2match.core.image_path import ImagePath, VirtualFile, file_key
+from s2match.core.image_path import file_key
 from s2match.core.mask import Mask
 from s2match.errors import OptionError, OutputError
+from s2match.io.file_stamp import file_stamp
 from s2match.timeseries.images import SeriesImage
 from s2match.timeseries.observations import PairObservation, PairStatus
 from s2match.timeseries.options import SeriesOptions
 from s2match.util.atomic_write import atomic_write
+from s2match.util.json_lines import JsonLines
 from s2match.version import __version__
-
-_LOG = logging.getLogger(__name__)
 
 # Names of the files in the folder.
 FINGERPRINT_NAME, PAIRS_NAME = "fingerprint.json", "pairs.jsonl"
-
-# Hexadecimal digits of the checksum in front of each line.
-_CHECKSUM_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,7 @@ def fingerprint_of(images: Sequence[SeriesImage], options: SeriesOptions) -> Fin
     common = {
         "version": __version__,
         "settings": repr(settings),
-        "weights": _stamp(Path(settings.weights)) if Path(settings.weights).is_file() else settings.weights,
+        "weights": file_stamp(Path(settings.weights)) if Path(settings.weights).is_file() else settings.weights,
         "masks": f"{_stamps(options.masking.masks)} {options.masking.clouds}",
     }
     return Fingerprint(common, {_key(image): _image_text(image) for image in images})
@@ -84,9 +78,9 @@ class Manifest:
                 (self._folder / PAIRS_NAME).unlink(missing_ok=True)
             self._check()
             self._write_fingerprint()
-            self._begin_line()
         except OSError as error:
             raise OutputError(f"Cannot write to {self._folder}: {error.strerror or error}.") from error
+        self._lines = JsonLines(self._folder / PAIRS_NAME)
 
     def load(self) -> dict[tuple[str, str], PairObservation]:
         """Finished pairs of the series' images by the keys of their files, with the indexes of this series.
@@ -95,7 +89,7 @@ class Manifest:
         """
         indexes = {path: index for index, path in enumerate(self._paths)}
         finished = {}
-        for line in self._lines():
+        for line in self._lines:
             files = line["reference"], line["target"]
             observation = _observation(line["observation"])
             if observation.status is PairStatus.FAILED or not indexes.keys() >= set(files):
@@ -111,33 +105,7 @@ class Manifest:
             OutputError: It cannot be written.
         """
         files = {"reference": self._paths[observation.reference], "target": self._paths[observation.target]}
-        text = json.dumps({**files, "observation": asdict(observation)})
-        try:
-            with (self._folder / PAIRS_NAME).open("a", encoding="utf-8") as file:
-                file.write(f"{_checksum(text)} {text}\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise OutputError(f"Cannot write to {self._folder}: {error.strerror or error}.") from error
-
-    def _lines(self) -> Iterable[dict[str, Any]]:
-        """Contents of the lines that are complete."""
-        path = self._folder / PAIRS_NAME
-        if not path.exists():
-            return
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
-            checksum, _, text = line.partition(" ")
-            if checksum == _checksum(text):
-                yield json.loads(text)
-            elif line:
-                _LOG.info("line %d of %s is damaged: its pair is matched again", number, path)
-
-    def _begin_line(self) -> None:
-        """End a line that was cut off, so that the next one is not appended to it."""
-        path = self._folder / PAIRS_NAME
-        if path.exists() and not path.read_bytes().endswith(b"\n"):
-            with path.open("a", encoding="utf-8") as file:
-                file.write("\n")
+        self._lines.append({**files, "observation": asdict(observation)})
 
     def _check(self) -> None:
         """Check that the finished pairs depend on what those of this series depend on."""
@@ -184,28 +152,13 @@ def _observation(fields: dict[str, Any]) -> PairObservation:
     )
 
 
-def _checksum(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=_CHECKSUM_DIGITS // 2).hexdigest()
-
-
 def _key(image: SeriesImage) -> str:
     return file_key(image.scene.path)
 
 
 def _image_text(image: SeriesImage) -> str:
-    return f"{_stamp(image.scene.path)} {_stamps(map(Mask, image.masks))}".strip()
+    return f"{file_stamp(image.scene.path)} {_stamps(map(Mask, image.masks))}".strip()
 
 
 def _stamps(masks: Iterable[Mask]) -> str:
-    return " ".join(f"{file_key(mask.path)} {mask.values} {_stamp(mask.path)}" for mask in masks)
-
-
-def _stamp(path: ImagePath) -> str:
-    """Size and time of the last change of a file; "missing" without one, "remote" for one of GDAL's file systems."""
-    if isinstance(path, VirtualFile):
-        return "remote"
-    try:
-        status = path.stat()
-    except OSError:
-        return "missing"
-    return f"{status.st_size} {status.st_mtime_ns}"
+    return " ".join(f"{file_key(mask.path)} {mask.values} {file_stamp(mask.path)}" for mask in masks)

@@ -1,22 +1,21 @@
 """The images of a series from a folder, a CSV of images or a CSV of pairs."""
 
-import csv
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from s2match.core.image_path import ImagePath, VirtualFile, file_key, image_path, local_files
-from s2match.errors import DatasetError, UnreadableImageError
-from s2match.io.missing_paths import images_in_product, no_dataset_message, no_image_message
+from s2match.core.image_path import ImagePath, file_key, local_files
+from s2match.errors import DatasetError
+from s2match.io.csv_rows import CsvRow, read_rows
+from s2match.io.missing_paths import images_in_product, no_dataset_message
 from s2match.io.scene_files import list_scenes
 from s2match.timeseries.images import SeriesImage, series_image
 
 # Suffixes of the images of a folder without true-colour images of ESA.
 _SUFFIXES = (".jp2", ".tif", ".tiff", ".png")
 
-# Between the masks of an image.
-_MASK_SEPARATOR = ";"
+# Columns of a CSV, for messages.
+_NEEDED = "a list of images needs 'path', and a list of pairs 'reference' and 'target'"
 
 _RELATIVE_ORBITS = range(1, 144)
 
@@ -32,42 +31,6 @@ class SeriesSource:
 
     images: tuple[SeriesImage, ...]
     pairs: tuple[tuple[int, int], ...] | None = None
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A row of a CSV: its columns, and the place that error messages name.
-
-    Attributes:
-        cells: Text by column, without surrounding blanks.
-        folder: Folder that paths are relative to.
-        place: Such as "series.csv, line 3".
-    """
-
-    cells: Mapping[str, str]
-    folder: Path
-    place: str
-
-    def text(self, column: str) -> str | None:
-        """Text of a column; None if it is empty or missing."""
-        return self.cells.get(column) or None
-
-    def file(self, text: str) -> ImagePath:
-        """A path or URL of the row.
-
-        Raises:
-            DatasetError: There is no such file, or a URL whose scheme is not read.
-        """
-        try:
-            path = image_path(text)
-        except UnreadableImageError as error:
-            raise DatasetError(f"{self.place}: {error}") from error
-        if isinstance(path, VirtualFile):
-            return path
-        path = self.folder / path
-        if not path.is_file():
-            raise DatasetError(f"{self.place}: there is no file {path}.")
-        return path
 
 
 def read_source(source: str | Path, pattern: str | None = None) -> SeriesSource:
@@ -93,7 +56,7 @@ def read_source(source: str | Path, pattern: str | None = None) -> SeriesSource:
     """
     source = Path(source)
     if source.suffix.lower() == ".csv" and not source.is_dir():
-        rows = _read_rows(source)
+        rows = read_rows(source)
         columns = rows[0].cells.keys()
         if "path" not in columns and columns & {"reference", "target"}:
             return _source_of_pairs(source, rows)
@@ -138,56 +101,10 @@ def _finest(paths: list[Path]) -> list[Path]:
     return list(finest.values())
 
 
-def _read_rows(path: Path) -> list[_Row]:
-    """The rows of a CSV, empty lines left out; column names in lower case.
-
-    Raises:
-        DatasetError: The file cannot be read, or has no row.
-    """
-    if not path.is_file():
-        raise DatasetError(no_image_message(path))
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(_rows_of(path, file))
-    except (OSError, ValueError, csv.Error) as error:
-        raise DatasetError(f"Cannot read {path}: {error}.") from error
-    if not rows:
-        raise DatasetError(f"{path} lists no image.")
-    return rows
-
-
-def _rows_of(path: Path, lines: Iterator[str]) -> Iterator[_Row]:
-    reader = csv.reader(lines)
-    header = [name.strip().lower() for name in next(reader, [])]
-    for row in reader:
-        cells = [cell.strip() for cell in row]
-        if any(cells):
-            columns = dict.fromkeys(header, "") | dict(zip(header, cells, strict=False))
-            yield _Row(columns, path.parent, f"{path.name}, line {reader.line_num}")
-
-
-def _required(row: _Row, column: str) -> str:
-    """Text of a column.
-
-    Raises:
-        DatasetError: The column is missing or empty.
-    """
-    if column not in row.cells:
-        raise DatasetError(
-            f"{row.place.partition(',')[0]} has no column {column!r}: a list of images needs 'path', and a list of "
-            f"pairs 'reference' and 'target'. Its columns are {', '.join(row.cells)}."
-        )
-    text = row.text(column)
-    if text is None:
-        raise DatasetError(f"{row.place}: the column {column!r} is empty.")
-    return text
-
-
-def _image_of(row: _Row) -> SeriesImage:
+def _image_of(row: CsvRow) -> SeriesImage:
     """The image of a row; its columns override what the names say."""
-    path = row.file(_required(row, "path"))
-    masks = [text.strip() for text in (row.text("mask") or "").split(_MASK_SEPARATOR)]
-    image = series_image(0, path, tuple(row.file(text) for text in masks if text))
+    path = row.file(row.required("path", _NEEDED))
+    image = series_image(0, path, tuple(map(row.file, row.texts("mask"))))
     date, orbit = row.text("date"), row.text("relative_orbit")
     return replace(
         image,
@@ -198,7 +115,7 @@ def _image_of(row: _Row) -> SeriesImage:
     )
 
 
-def _sensing_time(text: str, row: _Row) -> datetime:
+def _sensing_time(text: str, row: CsvRow) -> datetime:
     """A date or a time in ISO 8601, in UTC.
 
     Raises:
@@ -211,7 +128,7 @@ def _sensing_time(text: str, row: _Row) -> datetime:
     return sensed if sensed.tzinfo is None else sensed.astimezone(UTC).replace(tzinfo=None)
 
 
-def _relative_orbit(text: str, row: _Row) -> int:
+def _relative_orbit(text: str, row: CsvRow) -> int:
     """A relative orbit, such as 64 or R064.
 
     Raises:
@@ -245,7 +162,7 @@ def _order(image: SeriesImage) -> tuple[bool, datetime, str, str]:
     return image.sensed is None, image.sensed or datetime.min, path.name, str(path)
 
 
-def _source_of_pairs(source: Path, rows: list[_Row]) -> SeriesSource:
+def _source_of_pairs(source: Path, rows: list[CsvRow]) -> SeriesSource:
     """The images of a CSV of pairs, and the pairs.
 
     Raises:
@@ -254,7 +171,7 @@ def _source_of_pairs(source: Path, rows: list[_Row]) -> SeriesSource:
     pairs: dict[frozenset[str], str] = {}
     paths: dict[str, ImagePath] = {}
     for row in rows:
-        files = [row.file(_required(row, column)) for column in ("reference", "target")]
+        files = [row.file(row.required(column, _NEEDED)) for column in ("reference", "target")]
         pair = frozenset(map(file_key, files))
         if len(pair) == 1:
             raise DatasetError(f"{row.place}: both images are {files[0]}.")

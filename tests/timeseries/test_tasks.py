@@ -10,10 +10,11 @@ from small_series import OPTIONS, assert_right, image_path, results, tasks_of, w
 
 from s2match.core.mask import Mask, Masking
 from s2match.errors import UnknownWeightsError
+from s2match.matching.caching_loader import feature_bytes
 from s2match.settings import Settings
 from s2match.timeseries import tasks
 from s2match.timeseries.observations import PairStatus
-from s2match.timeseries.tasks import feature_bytes, matcher_loader, run_task, task_of
+from s2match.timeseries.tasks import matcher_loader, run_task, task_of
 
 MEMORY = 4 << 30
 
