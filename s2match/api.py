@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.arrays import Image, as_files, bands_of, dataarray_like
-from s2match.core.file_pixels import whole_file
 from s2match.core.grid import Grid
 from s2match.core.image_path import ImagePath, image_path, local_files
 from s2match.core.scene import Scene
 from s2match.correction.decision import CorrectionDecision, needs_correction
 from s2match.correction.evaluation import Improvement
-from s2match.correction.pixel_map import Correction, PixelMap
+from s2match.correction.pixel_map import PixelMap, output_grid
 from s2match.correction.request import CUBIC, CorrectionRequest, check_request
 from s2match.correction.resample_array import resample_bands
 from s2match.errors import CorrectionError, NotCorrectedError, OptionError
 from s2match.io.masking import masking_of
 from s2match.io.sources import open_pair
 from s2match.pipeline import LoadMatcher, correct_and_evaluate, create_matcher, match_files
+from s2match.registration.file_model import file_model_of
 from s2match.registration.model import Registration
 from s2match.resampling.kernels import NEAREST, check_resampling
 from s2match.result import PairResult
@@ -427,15 +427,14 @@ def _pixel_map(registration: PairResult | Registration, size: tuple[int, int]) -
     """The map from pixels of the reference to pixels of an array of a size, (width, height)."""
     if isinstance(registration, Registration):
         grid = Grid(size, None, None, size, Scene(Path("array"), None, None))
-        correction = Correction(grid, grid, registration, grid, grid)
-        return PixelMap(correction, grid, correction.output_grid())
-    result = registration
-    if result.registration is None:
+        model = file_model_of(grid, grid, registration)
+        return PixelMap(model, grid, output_grid(model))
+    if registration.file_model is None:
         raise CorrectionError("Nothing can be warped without a registration.")
-    reference, target = whole_file(result.reference), whole_file(result.target)
-    correction = Correction(result.reference, result.target, result.registration, reference, target)
+    model = registration.file_model
+    target = model.target
     if size == target.size:
-        return PixelMap(correction, target, correction.output_grid())
+        return PixelMap(model, target, output_grid(model))
     (width, height), (whole_width, whole_height) = size, target.size
     if abs(width - height * whole_width / whole_height) > max(_SAME_SIDE_PX, whole_width / whole_height):
         raise CorrectionError(
@@ -443,4 +442,4 @@ def _pixel_map(registration: PairResult | Registration, size: tuple[int, int]) -
             "show the same ground."
         )
     source = target.resized(size)
-    return PixelMap(correction, source, correction.output_grid(source))
+    return PixelMap(model, source, output_grid(model, source))

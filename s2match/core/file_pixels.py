@@ -17,7 +17,8 @@ def whole_file(image: HasGrid) -> Grid:
     grid = stored_grid(image)
     size, transform = grid.file_size or grid.native_size, grid.native_transform
     if transform is not None:
-        transform = transform @ Affine.translation(-grid.corner[0], -grid.corner[1])
+        # as the file has it, where it is known: scaling forth and back rounds
+        transform = grid.file_transform or transform @ Affine.translation(-grid.corner[0], -grid.corner[1])
     return Grid(size, transform, grid.crs, size, grid.scene, radiometry=grid.radiometry)
 
 

@@ -24,6 +24,8 @@ class Grid:
         corner: (column, row) of the file where that part begins.
         source: Grid along the axes of the file that the pixels are resampled from; None if this grid is along them.
         file_size: Width and height of the file; None if the grid covers all of it.
+        file_transform: Transform of the pixels of the whole file, as the file has it; None if the grid is that of the
+            file, or has no georeference.
         masking: Masks of pixels that are not matched.
         radiometry: Conversion of the file's numbers to grey levels; None until
             :func:`s2match.io.reader.with_radiometry` has set it.
@@ -38,6 +40,7 @@ class Grid:
     corner: tuple[int, int] = (0, 0)
     source: "Grid | None" = None
     file_size: tuple[int, int] | None = None
+    file_transform: Affine | None = None
     masking: Masking = UNMASKED
     radiometry: Radiometry | None = None
     notes: tuple[str, ...] = ()
@@ -64,7 +67,7 @@ class Grid:
             shrunk = (round(side / by) for side, by in zip(source.size, scale, strict=True))
             width, height = (max(1, min(side, most)) for side, most in zip(shrunk, source.native_size, strict=True))
             source = source.resized((width, height))
-        return replace(self, size=size, transform=transform, source=source)
+        return replace(self, size=size, transform=transform, source=source, file_transform=self._transform_of_file())
 
     def cropped(self, window: Window) -> "Grid":
         """The part of the grid in a window; the grid must have the pixels of the file."""
@@ -72,5 +75,19 @@ class Grid:
         size = (window.width, window.height)
         transform = None if self.transform is None else self.transform @ Affine.translation(window.x, window.y)
         corner = (self.corner[0] + window.x, self.corner[1] + window.y)
-        file_size = self.file_size or self.native_size
-        return replace(self, size=size, native_size=size, transform=transform, corner=corner, file_size=file_size)
+        return replace(
+            self,
+            size=size,
+            native_size=size,
+            transform=transform,
+            corner=corner,
+            file_size=self.file_size or self.native_size,
+            file_transform=self._transform_of_file(),
+        )
+
+    def _transform_of_file(self) -> Affine | None:
+        """Transform of the whole file without rounding errors; None if it is unknown."""
+        if self.file_transform is not None:
+            return self.file_transform
+        of_file = self.size == self.native_size and self.file_size is None and self.source is None
+        return self.transform if of_file else None

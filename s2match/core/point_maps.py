@@ -9,6 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 # Maps (N, 2) points (x, y) to (N, 2) points.
 PointMap = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
+# Most Newton steps to the inverse of a map, and their tolerance in pixels.
+_NEWTON_STEPS, _TOLERANCE_PX = 50, 1e-9
+
 _HALF_STEPS = np.array([[0.5, 0.0], [0.0, 0.5]])
 
 
@@ -34,3 +37,32 @@ def jacobian(map_points: PointMap, xy: NDArray[np.float64]) -> NDArray[np.float6
         For each point the rows are the mapped x and y, and the columns the derivatives by x and y.
     """
     return np.stack([map_points(xy + half) - map_points(xy - half) for half in _HALF_STEPS], axis=2)
+
+
+def invert(map_points: PointMap, xy: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points that a smooth map of pixels takes to given points, by Newton's method.
+
+    Args:
+        map_points: The map.
+        xy: (N, 2) points (x, y) that the map returns.
+        start: (N, 2) points near those sought.
+
+    Returns:
+        (N, 2) points (x, y). NaN for points that are not finite, and where the iteration does not converge, because the
+        map folds there.
+    """
+    finite = np.isfinite(xy).all(axis=1) & np.isfinite(start).all(axis=1)
+    if not finite.all():
+        inverse = np.full(xy.shape, np.nan)
+        inverse[finite] = invert(map_points, xy[finite], start[finite])
+        return inverse
+    points, error_px = start, np.full(len(xy), np.inf)
+    for _ in range(_NEWTON_STEPS):
+        residual = xy - map_points(points)
+        error_px = np.linalg.norm(residual, axis=1)
+        if (error_px < _TOLERANCE_PX).all():
+            break
+        # the pseudo-inverse of a singular slope is finite, and such a point does not converge
+        slopes = np.linalg.pinv(jacobian(map_points, points))
+        points = points + np.einsum("nij,nj->ni", slopes, residual)
+    return np.where((error_px < _TOLERANCE_PX)[:, None], points, np.nan)

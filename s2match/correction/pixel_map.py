@@ -8,17 +8,15 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
-from s2match.core.file_pixels import from_file, to_file
 from s2match.core.footprint import outline
 from s2match.core.georeference import comparable
 from s2match.core.grid import Grid
 from s2match.core.ground_axes import pixel_sides_m
 from s2match.core.point_maps import grid_points, jacobian
 from s2match.core.projection import apply_transform, full_turn
-from s2match.core.raster import HasGrid
 from s2match.core.window import Window
 from s2match.errors import CorrectionError
-from s2match.registration.model import Registration
+from s2match.registration.file_model import FileModel
 
 # Largest deviation of a model from a pure translation, pixels of the target's file.
 _TRANSLATION_TOLERANCE_PX = 0.01
@@ -52,75 +50,60 @@ class OutputGrid:
     step_px: tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Correction:
-    """The map of a target, and of every file with its footprint, onto the reference.
+def output_grid(model: FileModel, source: Grid | None = None) -> OutputGrid:
+    """The pixels of a corrected file.
 
-    Attributes:
-        reference: The image whose pixels the model takes, at the size it was matched at.
-        target: The image whose pixels the model returns, at the size it was matched at.
-        registration: The model.
-        reference_file: Every pixel of the reference's file.
-        target_file: Every pixel of the target's file.
+    Args:
+        model: The model of the pair.
+        source: Every pixel of the file, one that passes :func:`require_same_footprint`; None for the target.
+
+    Returns:
+        For the target the pixels of the reference's file. For another file the reference's extent in pixels of that
+        file's size; the last row and column reach beyond it where whole pixels do not fit.
     """
+    whole, target = model.reference, model.target
+    if source is None:
+        return OutputGrid(whole, (1.0, 1.0))
+    ratio = np.ones(2)
+    if comparable(whole, target):
+        ratio = np.divide(pixel_sides_m(target, target.transform), pixel_sides_m(whole, whole.transform))
+    to_target = _to_target(source, target)
+    sides = np.array([math.hypot(to_target.a, to_target.d), math.hypot(to_target.b, to_target.e)])
+    across, down = (float(step) for step in np.round(sides * ratio, _RATIO_DECIMALS))
+    width = math.ceil(whole.size[0] / across - 10**-_RATIO_DECIMALS)
+    height = math.ceil(whole.size[1] / down - 10**-_RATIO_DECIMALS)
+    transform = None if whole.transform is None else whole.transform @ Affine.scale(across, down)
+    grid = replace(whole, size=(width, height), native_size=(width, height), transform=transform)
+    return OutputGrid(grid, (across, down))
 
-    reference: HasGrid
-    target: HasGrid
-    registration: Registration
-    reference_file: Grid
-    target_file: Grid
 
-    def output_grid(self, source: Grid | None = None) -> OutputGrid:
-        """The pixels of a corrected file.
+def moved_transform(model: FileModel, source: Grid) -> Affine:
+    """The transform, in the reference's CRS, that corrects a file without resampling it.
 
-        Args:
-            source: Every pixel of the file, one that passes :func:`require_same_footprint`; None for the target.
+    Args:
+        model: The model of the pair.
+        source: Every pixel of the target's file, or of one that passes :func:`require_same_footprint`.
 
-        Returns:
-            For the target the pixels of the reference's file. For another file the reference's extent in pixels of that
-            file's size; the last row and column reach beyond it where whole pixels do not fit.
-        """
-        whole, target = self.reference_file, self.target_file
-        if source is None:
-            return OutputGrid(whole, (1.0, 1.0))
-        ratio = np.ones(2)
-        if comparable(whole, target):
-            ratio = np.divide(pixel_sides_m(target, target.transform), pixel_sides_m(whole, whole.transform))
-        to_target = _to_target(source, target)
-        sides = np.array([math.hypot(to_target.a, to_target.d), math.hypot(to_target.b, to_target.e)])
-        across, down = (float(step) for step in np.round(sides * ratio, _RATIO_DECIMALS))
-        width = math.ceil(whole.size[0] / across - 10**-_RATIO_DECIMALS)
-        height = math.ceil(whole.size[1] / down - 10**-_RATIO_DECIMALS)
-        transform = None if whole.transform is None else whole.transform @ Affine.scale(across, down)
-        grid = replace(whole, size=(width, height), native_size=(width, height), transform=transform)
-        return OutputGrid(grid, (across, down))
-
-    def moved_transform(self, source: Grid) -> Affine:
-        """The transform, in the reference's CRS, that corrects a file without resampling it.
-
-        Args:
-            source: Every pixel of the target's file, or of one that passes :func:`require_same_footprint`.
-
-        Raises:
-            CorrectionError: The model is not a translation, or the reference has no georeference.
-        """
-        reference, target = self.reference_file, self.target_file
-        if reference.transform is None:
-            raise CorrectionError("--no_resample moves the georeference, and the reference has none: leave it out.")
-        not_a_shift = CorrectionError(_MORE_THAN_A_SHIFT.format(self.registration.model))
-        if target.georeferenced and target.crs != reference.crs:
-            raise CorrectionError("--no_resample needs images of the same reference system: leave it out.")
-        if self.registration.field is not None:
-            raise not_a_shift
-        placed = target.transform or reference.transform
-        edge = outline(reference)
-        before = apply_transform(placed, PixelMap(self, target, self.output_grid()).apply(edge))
-        shifts = apply_transform(reference.transform, edge) - before
-        shift = shifts.mean(axis=0)
-        pixel = math.sqrt(abs(placed.determinant))
-        if np.linalg.norm(shifts - shift, axis=1).max() > _TRANSLATION_TOLERANCE_PX * pixel:
-            raise not_a_shift
-        return Affine.translation(*shift) @ placed @ _to_target(source, target)
+    Raises:
+        CorrectionError: The model is not a translation, or the reference has no georeference.
+    """
+    reference, target = model.reference, model.target
+    if reference.transform is None:
+        raise CorrectionError("--no_resample moves the georeference, and the reference has none: leave it out.")
+    not_a_shift = CorrectionError(_MORE_THAN_A_SHIFT.format(model.name))
+    if model.file_px is None or (target.georeferenced and target.crs != reference.crs):
+        raise CorrectionError("--no_resample needs images of the same reference system: leave it out.")
+    if model.file_px.control is not None:
+        raise not_a_shift
+    placed = target.transform or reference.transform
+    edge = outline(reference)
+    before = apply_transform(placed, model.apply(edge))
+    shifts = apply_transform(reference.transform, edge) - before
+    shift = shifts.mean(axis=0)
+    pixel = math.sqrt(abs(placed.determinant))
+    if np.linalg.norm(shifts - shift, axis=1).max() > _TRANSLATION_TOLERANCE_PX * pixel:
+        raise not_a_shift
+    return Affine.translation(*shift) @ placed @ _to_target(source, target)
 
 
 @dataclass(frozen=True)
@@ -128,12 +111,12 @@ class PixelMap:
     """The map from pixels of a corrected file to pixels of its source, both in the GDAL frame.
 
     Attributes:
-        correction: The correction of the pair.
+        model: The model of the pair.
         source: Every pixel of the target's file, or of one that passes :func:`require_same_footprint`.
         output: The pixels of the corrected file.
     """
 
-    correction: Correction
+    model: FileModel
     source: Grid
     output: OutputGrid
 
@@ -147,10 +130,8 @@ class PixelMap:
             (N, 2) positions (x, y); they may lie outside of the file, and are not finite outside the valid area of a
             CRS.
         """
-        correction = self.correction
-        matched = from_file(correction.reference, xy * self.output.step_px)
-        target_xy = to_file(correction.target, correction.registration.apply(matched))
-        return apply_transform(~_to_target(self.source, correction.target_file), target_xy)
+        target_xy = self.model.apply(xy * self.output.step_px)
+        return apply_transform(~_to_target(self.source, self.model.target), target_xy)
 
     def positions(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Positions in the source of the centres of a window's pixels: H×W x and H×W y."""

@@ -1,17 +1,17 @@
 """Requests to correct a target and files with its footprint: their checks, and their execution."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from s2match.core.grid import Grid
 from s2match.core.image_path import ImagePath, image_path
 from s2match.core.scene import Scene
-from s2match.correction.pixel_map import Correction, PixelMap, require_same_footprint
+from s2match.correction.pixel_map import PixelMap, output_grid, require_same_footprint
 from s2match.correction.resample_file import write_moved, write_resampled
 from s2match.errors import CorrectionError, OutputError
 from s2match.io.cog import check_cog
-from s2match.io.pair_grid import read_pair
 from s2match.io.reader import read_grid, with_radiometry
+from s2match.registration.file_model import FileModel
 from s2match.resampling.kernels import check_resampling
 from s2match.result import PairResult
 from s2match.util.threads import limit_threads
@@ -94,37 +94,42 @@ def correct(result: PairResult, request: CorrectionRequest) -> None:
 @limit_threads()
 def correct_target(result: PairResult, request: CorrectionRequest) -> None:
     """Write the corrected target of a request; see :func:`correct`."""
-    correction = _correction(result)
-    _write(correction, correction.target_file, request.outputs[0], request.resampling)
+    model = _model(result)
+    write_corrected(model, model.target, request.outputs[0], request.resampling)
 
 
 @limit_threads()
 def correct_siblings(result: PairResult, request: CorrectionRequest) -> None:
     """Write the corrected siblings of a request; see :func:`correct`."""
-    correction = _correction(result)
+    model = _model(result)
     for path, out in zip(request.siblings, request.outputs[1:], strict=True):
         source = with_radiometry(read_grid(path), result.settings.read_options)
-        _write(correction, source, out, request.resampling)
+        write_corrected(model, source, out, request.resampling)
 
 
-def _correction(result: PairResult) -> Correction:
-    """The correction of a pair.
+def write_corrected(model: FileModel, source: Grid, out: Path, resampling: str | None) -> None:
+    """Write a file corrected: resampled, or with a moved georeference.
+
+    Args:
+        model: The model of the pair.
+        source: Every pixel of the file: ``model.target`` for the target, which is written on the reference's pixels.
+        out: The file to write.
+        resampling: One of :data:`s2match.resampling.kernels.RESAMPLINGS`; None keeps the pixels and moves the
+            georeference.
+    """
+    if resampling is None:
+        write_moved(model, source, out)
+        return
+    output = output_grid(model, None if source is model.target else source)
+    write_resampled(PixelMap(model, source, output), out, resampling)
+
+
+def _model(result: PairResult) -> FileModel:
+    """The model of a pair.
 
     Raises:
         CorrectionError: There is no registration.
     """
-    if result.registration is None:
+    if result.file_model is None:
         raise CorrectionError("Nothing can be corrected without a registration.")
-    reference_file, target_file = read_pair(result.reference.scene, result.target.scene)
-    # the nodata of the target was decided when it was matched
-    target_file = replace(target_file, radiometry=result.target.radiometry)
-    return Correction(result.reference, result.target, result.registration, reference_file, target_file)
-
-
-def _write(correction: Correction, source: Grid, out: Path, resampling: str | None) -> None:
-    """Write a file corrected: resampled, or with a moved georeference."""
-    if resampling is None:
-        write_moved(correction, source, out)
-        return
-    output = correction.output_grid(None if source is correction.target_file else source)
-    write_resampled(PixelMap(correction, source, output), out, resampling)
+    return result.file_model

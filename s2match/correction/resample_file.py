@@ -15,7 +15,7 @@ from s2match.core.grid import Grid
 from s2match.core.image_path import image_path
 from s2match.core.radiometry import AS_FILES_SAY, NodataSource, Radiometry
 from s2match.core.window import Window
-from s2match.correction.pixel_map import Correction, PixelMap
+from s2match.correction.pixel_map import PixelMap, moved_transform
 from s2match.correction.resample_array import area_to_read, as_type
 from s2match.errors import CorrectionError
 from s2match.io.bands import used_bands
@@ -23,6 +23,7 @@ from s2match.io.cog import BLOCK_PX, Block, Layout, has_own_mask, write_cog
 from s2match.io.nodata import band_validity, can_hold, declared_nodata, is_mixed, large_patches, zeros_are_nodata
 from s2match.io.open_file import opened, reading
 from s2match.io.radiometry import radiometry_of
+from s2match.registration.file_model import FileModel
 from s2match.resampling.kernels import NEAREST, SamplePoints, sample
 
 # Side of the windows that are resampled at a time, output pixels; smaller where the source has more pixels.
@@ -88,11 +89,11 @@ def write_resampled(pixel_map: PixelMap, out: Path, resampling: str) -> None:
         write_cog(file, layout, lambda window: _resample_window(pixel_map, source, window), out, side)
 
 
-def write_moved(correction: Correction, source: Grid, out: Path) -> None:
+def write_moved(model: FileModel, source: Grid, out: Path) -> None:
     """Write the pixels of a file unchanged, as a Cloud Optimized GeoTIFF with a moved georeference.
 
     Args:
-        correction: The correction of the pair, a pure translation.
+        model: The model of the pair, a pure translation.
         source: Every pixel of the file.
         out: The file to write.
 
@@ -101,7 +102,7 @@ def write_moved(correction: Correction, source: Grid, out: Path) -> None:
         OutputError: ``out`` cannot be written.
         CorrectionError: The model is not a translation, or the reference has no georeference.
     """
-    transform, crs = correction.moved_transform(source), correction.reference_file.crs
+    transform, crs = moved_transform(model, source), model.reference.crs
     with opened(source.scene.path) as file:
         _check_type(file)
         masked = has_own_mask(file)

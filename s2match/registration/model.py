@@ -7,11 +7,8 @@ from dataclasses import field as dataclass_field
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.core.point_maps import jacobian
+from s2match.core.point_maps import invert
 from s2match.registration.bspline_field import Field
-
-# Most Newton steps to the inverse of a field, and their tolerance in target pixels.
-_NEWTON_STEPS, _TOLERANCE_PX = 50, 1e-9
 
 
 @dataclass(frozen=True)
@@ -47,18 +44,7 @@ class Registration:
         converge, because the field folds there, are NaN.
         """
         reference_xy = apply_matrix(np.asarray(np.linalg.inv(self.matrix), np.float64), xy)
-        if self.field is None:
-            return reference_xy
-        error_px = np.full(len(xy), np.inf)
-        for _ in range(_NEWTON_STEPS):
-            residual = xy - self.apply(reference_xy)
-            error_px = np.linalg.norm(residual, axis=1)
-            if (error_px < _TOLERANCE_PX).all():
-                break
-            # the pseudo-inverse of a singular slope is finite, and such a point does not converge
-            slopes = np.linalg.pinv(jacobian(self.apply, reference_xy))
-            reference_xy = reference_xy + np.einsum("nij,nj->ni", slopes, residual)
-        return np.where((error_px < _TOLERANCE_PX)[:, None], reference_xy, np.nan)
+        return reference_xy if self.field is None else invert(self.apply, xy, reference_xy)
 
 
 def apply_matrix(matrix: NDArray[np.float64], xy: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -13,12 +13,11 @@ from s2match.core.grid import Grid
 from s2match.core.ground_axes import map_step
 from s2match.core.image_path import ImagePath, file_key, image_path
 from s2match.core.projection import apply_transform
-from s2match.correction.pixel_map import Correction, PixelMap, require_same_footprint
-from s2match.correction.request import CUBIC
-from s2match.correction.resample_file import write_moved, write_resampled
+from s2match.correction.pixel_map import require_same_footprint
+from s2match.correction.request import CUBIC, write_corrected
 from s2match.errors import CorrectionError, OutputError, UnreadableImageError
 from s2match.io.reader import read_grid, with_radiometry
-from s2match.registration.model import Registration
+from s2match.registration.file_model import FileModel, FrameModel
 from s2match.resampling.kernels import check_resampling
 from s2match.timeseries.images import SeriesImage, series_image
 from s2match.timeseries.quick_looks import QuickLook
@@ -127,18 +126,14 @@ def _correct_image(
     """Write an image and its siblings, which come after it in ``sources``."""
     file = file_of(result, image.index)
     onto = file if resampling is None else file_of(result, grid_image(result, image.index))
-    correction = correction_of(result.adjustment.shifts[image.index], onto, file)
+    model = model_of(result.adjustment.shifts[image.index], onto, file)
     for path in sources:
         source = file if path == image.scene.path else _sibling(result, path, file)
-        if resampling is None:
-            write_moved(correction, source, outputs[path])
-        else:
-            output = correction.output_grid(None if source is file else source)
-            write_resampled(PixelMap(correction, source, output), outputs[path], resampling)
+        write_corrected(model, source, outputs[path], resampling)
 
 
-def correction_of(shift: NDArray[np.float64], onto: Grid, file: Grid) -> Correction:
-    """The correction of a file whose georeference is wrong by a shift.
+def model_of(shift: NDArray[np.float64], onto: Grid, file: Grid) -> FileModel:
+    """The translation of a file whose georeference is wrong by a shift.
 
     Args:
         shift: (2,) east and north in metres, or right and down in pixels without georeference: where the file shows the
@@ -150,9 +145,7 @@ def correction_of(shift: NDArray[np.float64], onto: Grid, file: Grid) -> Correct
         matrix = Affine.translation(*shift)
     else:
         matrix = ~file.transform @ Affine.translation(*map_step(file, shift)) @ onto.transform
-    none = np.zeros(0)
-    model = Registration("translation", np.array(matrix).reshape(3, 3), none.astype(bool), none)
-    return Correction(onto, file, model, onto, file)
+    return FileModel("translation", onto, file, FrameModel(np.array(matrix).reshape(3, 3)), None)
 
 
 def file_of(result: SeriesResult, index: int) -> Grid:

@@ -8,10 +8,10 @@ from s2match.core.grid import Grid
 from s2match.core.image_size import fit_size
 from s2match.core.raster import Patch
 from s2match.core.window import Window
-from s2match.correction.pixel_map import PixelMap
+from s2match.correction.pixel_map import PixelMap, output_grid
 from s2match.io.reader import read_whole, read_window
 from s2match.matching.greyscale import prepare
-from s2match.timeseries.correction import correction_of, file_of, grid_image
+from s2match.timeseries.correction import file_of, grid_image, model_of
 from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.rows import DateStatus
 
@@ -77,8 +77,8 @@ def _place(grid: Grid) -> Window:
 
 def _seen(shift: NDArray[np.float64], onto: Grid, file: Grid, window: Window) -> NDArray[np.uint8] | None:
     """A window of the reference in a file with a shift, grey; None if the file hardly shows it."""
-    correction = correction_of(shift, onto, file)
-    x, y = PixelMap(correction, file, correction.output_grid()).positions(window)
+    model = model_of(shift, onto, file)
+    x, y = PixelMap(model, file, output_grid(model)).positions(window)
     low, high = (np.array([f(x), f(y)]) for f in (np.min, np.max))
     source = Window.covering(low - _MARGIN_PX, high + _MARGIN_PX, file.size)
     if source is None:

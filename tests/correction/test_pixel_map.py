@@ -1,7 +1,6 @@
 """Corrected images: a known movement put into a synthetic scene and taken out again, at 10, 20 and 60 m."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +13,12 @@ from rasterio.crs import CRS
 
 from s2match.core.projection import apply_transform, reproject
 from s2match.core.scene import scene_of
-from s2match.correction.pixel_map import Correction, PixelMap, require_same_footprint
+from s2match.correction.pixel_map import PixelMap, output_grid, require_same_footprint
 from s2match.correction.resample_file import write_resampled
 from s2match.io.pair_grid import grids_of
 from s2match.io.reader import read_grid
 from s2match.registration.bspline_field import Observations, fit_fields
+from s2match.registration.file_model import FileModel, file_model_of
 from s2match.registration.model import Registration
 
 SIZE = 360
@@ -26,7 +26,7 @@ SIZE = 360
 AROUND = 40
 
 Points = NDArray[np.float64]
-Made = tuple[Correction, Path, NDArray[np.float64]]
+Made = tuple[FileModel, Path, NDArray[np.float64]]
 
 
 def registration(model: str, carry: Callable[[Points], Points], size: int = SIZE) -> Registration:
@@ -37,6 +37,7 @@ def registration(model: str, carry: Callable[[Points], Points], size: int = SIZE
     matrix = np.eye(3)
     matrix[:2] = np.linalg.lstsq(homogeneous, carry(xy), rcond=None)[0].T
     field = fit_fields(Observations(xy, carry(xy)), matrix, 5.0, (1e-6,))[0] if model == "field" else None
+    matrix = matrix if field is None else field.matrix
     return Registration(model, matrix, np.ones(len(xy), np.bool_), np.zeros(len(xy)), field=field)
 
 
@@ -88,22 +89,20 @@ def pair(write_image: Writer) -> Callable[[str], Made]:
         seen = ground(*inverse(MOVES[move], xy).T).reshape(SIZE, SIZE)
         reference = write_image("reference.tif", truth.astype(np.float32))
         target = write_image("target.tif", seen.astype(np.float32))
-        return correction_of_files(reference, target, registration(move, MOVES[move])), target, truth
+        return model_of_files(reference, target, registration(move, MOVES[move])), target, truth
 
     return make
 
 
-def correction_of_files(
+def model_of_files(
     reference: Path, target: Path, model: Registration, size: tuple[int, int] | None = None
-) -> Correction:
-    grids = grids_of(scene_of(reference), scene_of(target), size)
-    return Correction(*grids, model, read_grid(reference), read_grid(target))
+) -> FileModel:
+    return file_model_of(*grids_of(scene_of(reference), scene_of(target), size), model)
 
 
-def corrected(correction: Correction, path: Path, out: Path, resampling: str = "cubic", sibling: bool = False) -> Path:
+def corrected(model: FileModel, path: Path, out: Path, resampling: str = "cubic", sibling: bool = False) -> Path:
     source = read_grid(path)
-    output = correction.output_grid(source if sibling else None)
-    write_resampled(PixelMap(correction, source, output), out, resampling)
+    write_resampled(PixelMap(model, source, output_grid(model, source if sibling else None)), out, resampling)
     return out
 
 
@@ -150,12 +149,12 @@ def test_the_measures_know_a_shift_and_its_sign() -> None:
 
 @pytest.mark.parametrize("move", MOVES)
 def test_a_known_movement_is_taken_out(pair: Callable[..., Made], tmp_path: Path, move: str) -> None:
-    correction, target, truth = pair(move)
+    model, target, truth = pair(move)
     with rasterio.open(target) as file:
         before = file.read(1)
-    with rasterio.open(corrected(correction, target, tmp_path / "out.tif")) as file:
+    with rasterio.open(corrected(model, target, tmp_path / "out.tif")) as file:
         after, transform = file.read(1).astype(float), file.transform
-    assert transform == read_grid(correction.reference_file.scene.path).transform
+    assert transform == read_grid(model.reference.scene.path).transform
     assert np.abs(residuals(after, truth)).max() < 0.01
     # the truth itself, pixel by pixel: what is left is less than a hundredth of a pixel of the steepest slopes
     slope = np.hypot(*np.gradient(truth))[INNER, INNER]
@@ -167,8 +166,8 @@ def test_a_known_movement_is_taken_out(pair: Callable[..., Made], tmp_path: Path
 def test_every_resampling_leaves_the_scene_in_its_place(
     pair: Callable[..., Made], tmp_path: Path, resampling: str
 ) -> None:
-    correction, target, truth = pair("affine")
-    with rasterio.open(corrected(correction, target, tmp_path / "out.tif", resampling)) as file:
+    model, target, truth = pair("affine")
+    with rasterio.open(corrected(model, target, tmp_path / "out.tif", resampling)) as file:
         assert np.abs(residuals(file.read(1), truth)).max() < 0.02
 
 
@@ -178,7 +177,7 @@ def test_nearest_takes_the_pixel_that_the_model_says(tmp_path: Path, write_image
     reference = write_image("reference.tif", scene[20:276, 20:276])
     target = write_image("target.tif", scene[25:281, 17:273])
     known = registration("translation", lambda xy: xy + (3, -5), 256)
-    out = corrected(correction_of_files(reference, target, known), target, tmp_path / "out.tif", "nearest")
+    out = corrected(model_of_files(reference, target, known), target, tmp_path / "out.tif", "nearest")
     with rasterio.open(out) as file:
         image, valid = file.read(1), file.read_masks(1) > 0
     assert (image == scene[20:276, 20:276])[valid].all()
@@ -204,8 +203,8 @@ def test_a_model_of_resized_images_is_applied_to_the_files(
     matched = grids_of(scene_of(reference), scene_of(target), size)
     from_file, into = (np.array(grid.size) / grid.native_size for grid in matched)
     known = registration("affine", lambda xy: (xy / from_file + (20, 26)) * into, 100)
-    correction = correction_of_files(reference, target, known, size)
-    with rasterio.open(corrected(correction, target, tmp_path / "out.tif")) as file:
+    model = model_of_files(reference, target, known, size)
+    with rasterio.open(corrected(model, target, tmp_path / "out.tif")) as file:
         assert file.transform == GRID and (file.width, file.height) == (260, 234)
         assert np.abs(residuals(file.read(1)[:, :234], truth[:, :234])).max() < 0.01
 
@@ -226,15 +225,15 @@ def test_a_target_of_another_zone_and_one_without_georeference(tmp_path: Path, w
     assert matched[1].source is not None
     start = apply_transform(~matched[1].transform @ GRID, np.zeros((1, 2)))[0]
     known = registration("translation", lambda xy: xy + start + (3.2, -1.6), 256)
-    correction = correction_of_files(reference, target, known)
-    with rasterio.open(corrected(correction, target, tmp_path / "out.tif")) as file:
+    model = model_of_files(reference, target, known)
+    with rasterio.open(corrected(model, target, tmp_path / "out.tif")) as file:
         assert file.crs == UTM and np.abs(residuals(file.read(1), truth)).max() < 0.01
 
     bare = write_image("bare.tif", seen.astype(np.float32), None)
     plane = np.linalg.lstsq(np.hstack([pixels, np.ones((len(pixels), 1))]), centres(420, 420), rcond=None)[0].T
     known = registration("affine", lambda xy: (xy + (3.2, -1.6)) @ plane[:, :2].T + plane[:, 2], 256)
-    correction = correction_of_files(reference, bare, known)
-    with rasterio.open(corrected(correction, bare, tmp_path / "bare_out.tif")) as file:
+    model = model_of_files(reference, bare, known)
+    with rasterio.open(corrected(model, bare, tmp_path / "bare_out.tif")) as file:
         assert file.crs == UTM and np.abs(residuals(file.read(1), truth)).max() < 0.02
 
 
@@ -254,7 +253,7 @@ def test_siblings_move_with_the_target_in_their_own_pixels(
     seen = ground(*inverse(lambda at: known.apply(at * k) / k, xy).T).reshape(side, side)
     band = write_image("B.tif", seen.astype(np.float32), GRID @ Affine.scale(k))
     require_same_footprint(read_grid(band), read_grid(target))
-    out = corrected(correction_of_files(reference, target, known), band, tmp_path / "out.tif", sibling=True)
+    out = corrected(model_of_files(reference, target, known), band, tmp_path / "out.tif", sibling=True)
     with rasterio.open(out) as file:
         assert file.transform == GRID @ Affine.scale(k) and (file.width, file.height) == (side, side)
         assert np.abs(residuals(file.read(1), truth)).max() < 0.01 < 1.0 < np.abs(residuals(seen, truth)).max()
@@ -264,9 +263,9 @@ def test_an_extent_that_whole_pixels_do_not_fill(tmp_path: Path, write_image: Wr
     reference = write_image("reference.tif", texture(250, 256))
     target = write_image("target.tif", texture(250, 256, seed=1))
     band = write_image("B.tif", texture(42, 43), GRID @ Affine.scale(6))
-    correction = correction_of_files(reference, target, known_shift())
+    model = model_of_files(reference, target, known_shift())
     require_same_footprint(read_grid(band), read_grid(target))
-    grid = correction.output_grid(read_grid(band)).grid
+    grid = output_grid(model, read_grid(band)).grid
     assert grid.size == (42, 43) and grid.transform == GRID @ Affine.scale(6)
 
 
@@ -276,6 +275,6 @@ def test_a_coarser_reference_gets_averages(tmp_path: Path, write_image: Writer) 
     reference = write_image("reference.tif", texture(150, 150), GRID @ Affine.scale(2))
     target = write_image("target.tif", stripes)
     known = registration("affine", lambda xy: xy * 2 + (3.4, 2.2), 150)
-    correction = replace(correction_of_files(reference, target, known), target=read_grid(target))
-    with rasterio.open(corrected(correction, target, tmp_path / "out.tif")) as file:
+    model = file_model_of(read_grid(reference), read_grid(target), known)
+    with rasterio.open(corrected(model, target, tmp_path / "out.tif")) as file:
         assert np.abs(file.read(1)[5:-5, 5:-5].astype(int) - 100).max() <= 8

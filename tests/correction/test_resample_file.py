@@ -14,13 +14,14 @@ from conftest import GRID, ROOT, UTM, Writer, texture
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rio_cogeo.cogeo import cog_validate
-from test_pixel_map import corrected, correction_of_files, known_shift, registration
+from test_pixel_map import corrected, known_shift, model_of_files, registration
 
-from s2match.correction.pixel_map import Correction, require_same_footprint
+from s2match.correction.pixel_map import require_same_footprint
 from s2match.correction.resample_file import write_moved
 from s2match.errors import CorrectionError, OutputError, UnreadableImageError
 from s2match.io.cog import check_cog
 from s2match.io.reader import read_grid
+from s2match.registration.file_model import FileModel
 
 SIDE = 700
 
@@ -30,8 +31,8 @@ def reference(write_image: Writer) -> Path:
     return write_image("reference.tif", texture(SIDE, SIDE))
 
 
-def moved(reference: Path, target: Path, by: tuple[float, float] = (2.4, -3.3)) -> Correction:
-    return correction_of_files(reference, target, known_shift(SIDE, by))
+def moved(reference: Path, target: Path, by: tuple[float, float] = (2.4, -3.3)) -> FileModel:
+    return model_of_files(reference, target, known_shift(SIDE, by))
 
 
 def is_cog(path: Path) -> bool:
@@ -147,9 +148,9 @@ def test_classes_are_never_mixed(tmp_path: Path, write_image: Writer, reference:
     with rasterio.open(painted, "r+") as file:
         file.write_colormap(1, colours)
     target = write_image("target.tif", texture(SIDE, SIDE))
-    correction = moved(reference, target)
+    model = moved(reference, target)
     for path in (named, painted):
-        out = corrected(correction, path, tmp_path / f"{path.stem}_out.tif", sibling=True)
+        out = corrected(model, path, tmp_path / f"{path.stem}_out.tif", sibling=True)
         with rasterio.open(out) as file:
             values, valid = file.read(1), file.read_masks(1) > 0
             assert set(np.unique(values[valid])) == {1, 9} and file.transform == GRID @ Affine.scale(2)
@@ -178,10 +179,10 @@ def test_moved_pixels_are_bit_exact(tmp_path: Path, write_image: Writer, referen
     image = np.random.default_rng(0).integers(0, 4000, (2, 350, 350)).astype(np.uint16)
     target = write_image("target.tif", texture(SIDE, SIDE))
     band = write_image("B.tif", image, GRID @ Affine.scale(2), nodata=nodata)
-    correction = moved(reference, target)
+    model = moved(reference, target)
     for path, scale in ((target, 1), (band, 2)):
         out = tmp_path / f"{path.stem}_out.tif"
-        write_moved(correction, read_grid(path), out)
+        write_moved(model, read_grid(path), out)
         with rasterio.open(out) as file, rasterio.open(path) as original:
             assert (file.read() == original.read()).all() and file.nodata == original.nodata
             assert (file.dataset_mask() == original.dataset_mask()).all()
@@ -191,9 +192,9 @@ def test_moved_pixels_are_bit_exact(tmp_path: Path, write_image: Writer, referen
         assert is_cog(out)
 
 
-def refused(correction: Correction, path: Path, tmp_path: Path) -> str:
+def refused(model: FileModel, path: Path, tmp_path: Path) -> str:
     with pytest.raises(CorrectionError) as error:
-        write_moved(correction, read_grid(path), tmp_path / "out.tif")
+        write_moved(model, read_grid(path), tmp_path / "out.tif")
     assert not (tmp_path / "out.tif").exists()
     return str(error.value)
 
@@ -201,14 +202,14 @@ def refused(correction: Correction, path: Path, tmp_path: Path) -> str:
 def test_pixels_stay_only_under_a_pure_translation(tmp_path: Path, write_image: Writer, reference: Path) -> None:
     target = write_image("target.tif", texture(SIDE, SIDE))
     turned = registration("affine", lambda xy: xy @ np.array([[1, 1e-4], [-1e-4, 1]]) + (2.0, 3.0), SIDE)
-    assert "this affine does more" in refused(correction_of_files(reference, target, turned), target, tmp_path)
+    assert "this affine does more" in refused(model_of_files(reference, target, turned), target, tmp_path)
     bent = registration("field", lambda xy: xy + np.sin(xy / 100), SIDE)
-    assert "this field does more" in refused(correction_of_files(reference, target, bent), target, tmp_path)
+    assert "this field does more" in refused(model_of_files(reference, target, bent), target, tmp_path)
     bare = write_image("bare.tif", texture(SIDE, SIDE), None)
     assert "the reference has none" in refused(moved(bare, target), target, tmp_path)
     # of images of other ground, stretched to one size, a shift of pixels is none of the ground
     other = write_image("other.tif", texture(SIDE, SIDE), GRID @ Affine.scale(2))
-    stretched = correction_of_files(reference, other, known_shift(256), (256, 256))
+    stretched = model_of_files(reference, other, known_shift(256), (256, 256))
     # images that are matched now have one pixel size, whatever size is asked for
     stretched = replace(stretched, target=read_grid(other, (256, 256)))
     assert "this translation does more" in refused(stretched, other, tmp_path)
@@ -248,16 +249,16 @@ import re, sys
 import numpy as np, rasterio
 from pathlib import Path
 from s2match.core.scene import scene_of
-from s2match.correction.pixel_map import Correction, PixelMap
+from s2match.correction.pixel_map import PixelMap, output_grid
 from s2match.correction.resample_file import write_resampled
+from s2match.registration.file_model import file_model_of
 from s2match.registration.model import Registration
 from s2match.io.reader import read_grid
 path = Path(sys.argv[1])
 grid = read_grid(scene_of(path))
 matrix = np.array([[1.0001, 2e-5, -8997.7], [-3e-5, 0.9999, -9004.6], [0, 0, 1]])
-model = Registration("affine", matrix, np.ones(4, bool), np.zeros(4))
-correction = Correction(grid, grid, model, grid, grid)
-write_resampled(PixelMap(correction, grid, correction.output_grid()), path.with_name("out.tif"), "cubic")
+model = file_model_of(grid, grid, Registration("affine", matrix, np.ones(4, bool), np.zeros(4)))
+write_resampled(PixelMap(model, grid, output_grid(model)), path.with_name("out.tif"), "cubic")
 print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
 
