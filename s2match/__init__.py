@@ -11,6 +11,8 @@ from s2match.version import __version__
 if TYPE_CHECKING:
     from s2match.api import coregister, match, series, show_versions, warp
     from s2match.arrays import match_arrays
+    from s2match.correction.apply import apply_model
+    from s2match.correction.saved_model import SavedModel, read_model
     from s2match.errors import S2MatchError
     from s2match.outputs.facts import facts, write_json
     from s2match.outputs.figures.matches import plot_matches
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from s2match.tiepoints.points import TiePoints, tie_points_of
 
 _HOMES = {
+    "apply_model": "correction.apply",
     "coregister": "api",
     "match": "api",
     "series": "api",
@@ -35,10 +38,12 @@ _HOMES = {
     "plot_matches": "outputs.figures.matches",
     "save_figure": "outputs.figures.saving",
     "PairResult": "result",
+    "SavedModel": "correction.saved_model",
     "facts": "outputs.facts",
     "summary": "outputs.summary",
     "write_json": "outputs.facts",
     "Settings": "settings",
+    "read_model": "correction.saved_model",
     "read_tie_points": "tiepoints.formats",
     "write_tie_points": "tiepoints.formats",
     "TiePoints": "tiepoints.points",
@@ -48,9 +53,11 @@ _HOMES = {
 __all__ = [
     "PairResult",
     "S2MatchError",
+    "SavedModel",
     "Settings",
     "TiePoints",
     "__version__",
+    "apply_model",
     "coregister",
     "facts",
     "fit_tie_points",
@@ -58,6 +65,7 @@ __all__ = [
     "match_arrays",
     "match_files",
     "plot_matches",
+    "read_model",
     "read_tie_points",
     "save_figure",
     "series",

@@ -130,3 +130,9 @@ class ClusterError(S2MatchError):
     """A Dask cluster cannot be reached or used, or ended too early."""
 
     exit_code = 28
+
+
+class ModelFileError(S2MatchError):
+    """A file does not contain a model that can be applied."""
+
+    exit_code = 29

@@ -31,6 +31,19 @@ def crs_named(name: str) -> CRS | None:
         return None
 
 
+def crs_text(crs: CRS | None) -> str | None:
+    """A CRS as ``EPSG:n``, or as WKT where no code stands for the same CRS; None for none.
+
+    :func:`crs_named` gives the same CRS for the text.
+    """
+    if crs is None:
+        return None
+    code = crs.to_epsg()
+    if code is not None and CRS.from_epsg(code) == crs:
+        return f"EPSG:{code}"
+    return str(crs.to_wkt(version="WKT2_2019"))
+
+
 def apply_transform(transform: Affine, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """Apply an affine transform to (N, 2) points (x, y)."""
     matrix = np.array([[transform.a, transform.b], [transform.d, transform.e]])
@@ -67,7 +80,7 @@ def full_turn(crs: CRS | None) -> float | None:
     return 2 * math.pi / float(crs.units_factor[1]) if crs is not None and crs.is_geographic else None
 
 
-def wrapped(xy: NDArray[np.float64], crs: CRS | None, near: float) -> NDArray[np.float64]:
+def wrapped(xy: NDArray[np.float64], crs: CRS | None, near: float | NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 2) map coordinates (x, y); longitudes of a geographic CRS are shifted to within 180 degrees of ``near``."""
     turn = full_turn(crs)
     if turn is None:

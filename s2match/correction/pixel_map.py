@@ -67,8 +67,8 @@ def output_grid(model: FileModel, source: Grid | None = None) -> OutputGrid:
     ratio = np.ones(2)
     if comparable(whole, target):
         ratio = np.divide(pixel_sides_m(target, target.transform), pixel_sides_m(whole, whole.transform))
-    to_target = _to_target(source, target)
-    sides = np.array([math.hypot(to_target.a, to_target.d), math.hypot(to_target.b, to_target.e)])
+    scale = to_target(source, target)
+    sides = np.array([math.hypot(scale.a, scale.d), math.hypot(scale.b, scale.e)])
     across, down = (float(step) for step in np.round(sides * ratio, _RATIO_DECIMALS))
     width = math.ceil(whole.size[0] / across - 10**-_RATIO_DECIMALS)
     height = math.ceil(whole.size[1] / down - 10**-_RATIO_DECIMALS)
@@ -103,7 +103,7 @@ def moved_transform(model: FileModel, source: Grid) -> Affine:
     pixel = math.sqrt(abs(placed.determinant))
     if np.linalg.norm(shifts - shift, axis=1).max() > _TRANSLATION_TOLERANCE_PX * pixel:
         raise not_a_shift
-    return Affine.translation(*shift) @ placed @ _to_target(source, target)
+    return Affine.translation(*shift) @ placed @ to_target(source, target)
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class PixelMap:
             CRS.
         """
         target_xy = self.model.apply(xy * self.output.step_px)
-        return apply_transform(~_to_target(self.source, self.model.target), target_xy)
+        return apply_transform(~to_target(self.source, self.model.target), target_xy)
 
     def positions(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Positions in the source of the centres of a window's pixels: H×W x and H×W y."""
@@ -170,9 +170,9 @@ def require_same_footprint(source: Grid, target: Grid) -> None:
                 f"{name} has another reference system than the target and cannot be corrected with it."
             )
         corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
-        to_target = _to_target(source, target)
-        off = apply_transform(to_target, corners * source.size) - corners * target.size
-        pixel = max(1.0, math.sqrt(abs(to_target.determinant)))
+        onto_target = to_target(source, target)
+        off = apply_transform(onto_target, corners * source.size) - corners * target.size
+        pixel = max(1.0, math.sqrt(abs(onto_target.determinant)))
         same = bool(np.abs(off).max() <= _SAME_EDGE_PX * pixel)
     elif source.georeferenced or target.georeferenced:
         same = source.size == target.size
@@ -183,13 +183,13 @@ def require_same_footprint(source: Grid, target: Grid) -> None:
         raise CorrectionError(f"{name} does not have the footprint of the target and cannot be corrected with it.")
 
 
-def _to_target(source: Grid, target: Grid) -> Affine:
+def to_target(source: Grid, target: Grid) -> Affine:
     """Affine map from pixels of a file with the target's footprint to pixels of the target's file."""
     if source.transform is not None and target.transform is not None:
         turn = full_turn(target.crs) or 0.0
         turns = round((target.transform.c - source.transform.c) / turn) if turn else 0
-        to_target: Affine = ~target.transform @ Affine.translation(turns * turn, 0) @ source.transform
-        return to_target
+        onto: Affine = ~target.transform @ Affine.translation(turns * turn, 0) @ source.transform
+        return onto
     return Affine.scale(target.size[0] / source.size[0], target.size[1] / source.size[1])
 
 

@@ -1,10 +1,11 @@
 """Requests to correct a target and files with its footprint: their checks, and their execution."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s2match.core.grid import Grid
 from s2match.core.image_path import ImagePath, image_path
+from s2match.core.radiometry import AS_FILES_SAY, ReadOptions
 from s2match.core.scene import Scene
 from s2match.correction.pixel_map import PixelMap, output_grid, require_same_footprint
 from s2match.correction.resample_file import write_moved, write_resampled
@@ -103,7 +104,7 @@ def correct_siblings(result: PairResult, request: CorrectionRequest) -> None:
     """Write the corrected siblings of a request; see :func:`correct`."""
     model = _model(result)
     for path, out in zip(request.siblings, request.outputs[1:], strict=True):
-        source = with_radiometry(read_grid(path), result.settings.read_options)
+        source = source_of(path, model, result.settings.read_options)
         write_corrected(model, source, out, request.resampling)
 
 
@@ -112,7 +113,8 @@ def write_corrected(model: FileModel, source: Grid, out: Path, resampling: str |
 
     Args:
         model: The model of the pair.
-        source: Every pixel of the file: ``model.target`` for the target, which is written on the reference's pixels.
+        source: Every pixel of the file. A file of the target's name and size is the target, and is written on the
+            reference's pixels.
         out: The file to write.
         resampling: One of :data:`s2match.resampling.kernels.RESAMPLINGS`; None keeps the pixels and moves the
             georeference.
@@ -120,8 +122,25 @@ def write_corrected(model: FileModel, source: Grid, out: Path, resampling: str |
     if resampling is None:
         write_moved(model, source, out)
         return
-    output = output_grid(model, None if source is model.target else source)
+    is_target = (source.scene.path.name, source.size) == (model.target.scene.path.name, model.target.size)
+    output = output_grid(model, None if is_target else source)
     write_resampled(PixelMap(model, source, output), out, resampling)
+
+
+def source_of(path: ImagePath, model: FileModel, options: ReadOptions = AS_FILES_SAY) -> Grid:
+    """Every pixel of a file with the target's footprint, with its radiometry.
+
+    A file without a CRS is assumed to be in that of the target.
+
+    Raises:
+        CorrectionError: The file does not have the target's footprint.
+        UnreadableImageError: The file is missing or is not an image.
+    """
+    source, target = read_grid(path), model.target
+    if source.georeferenced and source.crs is None:
+        source = replace(source, crs=target.crs)
+    require_same_footprint(source, target)
+    return with_radiometry(source, options)
 
 
 def _model(result: PairResult) -> FileModel:

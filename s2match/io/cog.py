@@ -103,7 +103,7 @@ def write_cog(
     ):
         raw = Path(folder) / "raw.tif"
         try:
-            _write_tiles(template, layout, pixels, raw, side)
+            write_tiles(template, layout, pixels, raw, side)
             rasterio.shutil.copy(
                 raw,
                 partial,
@@ -117,10 +117,28 @@ def write_cog(
             raise OutputError(f"Cannot write {path}: {gdal_message(error)}.") from error
 
 
-def _write_tiles(
-    template: rasterio.DatasetReader, layout: Layout, pixels: Callable[[Window], Block], path: Path, side: int
+def write_tiles(
+    template: rasterio.DatasetReader,
+    layout: Layout,
+    pixels: Callable[[Window], Block],
+    path: Path,
+    side: int,
+    **options: Any,
 ) -> None:
-    with create_geotiff(path, **_profile(template, layout)) as file:
+    """Write a GeoTIFF in tiles, without overviews; see :func:`write_cog` for the arguments.
+
+    Args:
+        template: The other file, open.
+        layout: Size, georeference and nodata.
+        pixels: Function that gives the pixels of a window.
+        path: The file to write, within an Env of rasterio.
+        side: Side of the windows in pixels.
+        **options: Further options of the file, such as ``gcps``.
+
+    Raises:
+        RasterioError: The file cannot be written.
+    """
+    with create_geotiff(path, **_profile(template, layout), **options) as file:
         _describe(file, template)
         for top in range(0, layout.size[1], side):
             for left in range(0, layout.size[0], side):

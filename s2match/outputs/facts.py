@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from s2match.core.file_pixels import whole_file
 from s2match.core.ground_axes import MAP_UNITS, GroundAxes
 from s2match.core.ground_errors import GroundErrors
+from s2match.core.projection import crs_text
 from s2match.core.radiometry import Radiometry
 from s2match.core.raster import HasGrid, Raster
 from s2match.correction.decision import CorrectionOutcome
 from s2match.correction.evaluation import Agreement
 from s2match.correction.request import CorrectionRequest
-from s2match.registration.file_model import FileModel, FrameModel
+from s2match.correction.saved_model import SCHEMA, SCHEMA_VERSION, file_facts, model_facts
 from s2match.registration.model import Registration
 from s2match.registration.residual_profiles import Profile, profiles
 from s2match.registration.verdict import Displacement
@@ -46,6 +48,8 @@ def facts(result: PairResult) -> dict[str, Any]:
     settings, registration, origin = result.settings, result.registration, result.matches.origin
     verdict, refusal = result.verdict, result.refusal
     return {
+        "schema": SCHEMA,
+        "schema_version": SCHEMA_VERSION,
         "s2match_version": __version__,
         "units": dict(_UNITS),
         "verdict": str(verdict.decision),
@@ -167,7 +171,7 @@ def _registration_facts(result: PairResult, registration: Registration) -> dict[
     return {
         "model": registration.model,
         "held_out_error_px": dict(registration.held_out_px),
-        **({} if model is None else _model_facts(model)),
+        **({} if model is None else model_facts(model)),
         "worst_corner_uncertainty_px": result.uncertainty_px,
         "inliers": int(registration.inliers.sum()),
         "inlier_share": float(registration.inliers.mean()),
@@ -207,31 +211,6 @@ def _displacement_facts(displacement: Displacement) -> dict[str, float]:
     }
 
 
-def _model_facts(model: FileModel) -> dict[str, Any]:
-    """The model in file pixels and in map coordinates; docs/json.md explains how to apply it."""
-    file_px, on_map = model.file_px, model.on_map
-    return {
-        "matrix_reference_file_px_to_target_file_px": None if file_px is None else file_px.matrix.tolist(),
-        "field_reference_file_px_to_target_file_px": _field_facts(file_px),
-        "matrix_reference_map_to_target_map": None if on_map is None else on_map.matrix.tolist(),
-        "field_reference_map_to_target_map": _field_facts(on_map),
-        "reference_map_crs": None if model.reference_crs is None else model.reference_crs.to_string(),
-        "target_map_crs": None if model.target_crs is None else model.target_crs.to_string(),
-    }
-
-
-def _field_facts(model: FrameModel | None) -> dict[str, Any] | None:
-    if model is None or model.control is None:
-        return None
-    control = model.control
-    return {
-        "origin": list(control.origin),
-        "column_step": list(control.column_step),
-        "row_step": list(control.row_step),
-        "coefficients": control.coefficients.tolist(),
-    }
-
-
 def _profile_facts(profile: Profile) -> dict[str, Any]:
     values = {"mean": profile.mean, "standard_error": profile.error}
     return {"edges_px": profile.edges_px.tolist(), "inliers": profile.inliers.tolist()} | {
@@ -258,8 +237,9 @@ def image_facts(raster: HasGrid, preview: Raster) -> dict[str, Any]:
         "masks": [mask.path.name for mask in preview.masking.masks],
         "mask_clouds": preview.masking.clouds,
         "notes": list(raster.notes),
-        "crs": None if raster.crs is None else raster.crs.to_string(),
+        "crs": crs_text(raster.crs),
         "transform": None if raster.transform is None else list(raster.transform)[:6],
+        "whole_file": file_facts(whole_file(raster)),
     }
 
 

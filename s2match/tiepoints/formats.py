@@ -6,9 +6,7 @@ takes half a second.
 
 import csv
 import json
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +18,7 @@ from rasterio.crs import CRS
 from s2match.core.grid import Grid
 from s2match.core.projection import reproject, wrapped
 from s2match.errors import MissingExtraError, OutputError, TiePointError
+from s2match.io.vector_layers import fixed_date
 from s2match.tiepoints.cells import Table, cells, csv_lines, numbers, table_of, write_lines
 from s2match.tiepoints.geodataframe import geodataframe_of, map_position
 from s2match.tiepoints.points import TiePoints
@@ -36,9 +35,6 @@ _WGS84 = CRS.from_epsg(4326)
 
 # The CRS of a GeoPackage whose coordinates are those of no place on Earth.
 _NOWHERE = 'LOCAL_CS["Undefined Cartesian SRS"]'
-
-# GDAL's option for the date is one for the whole process.
-_DATE_LOCK = threading.Lock()
 
 # Decimals of longitudes and latitudes: a millimetre on the ground.
 _DEGREE_DECIMALS = 8
@@ -151,24 +147,11 @@ def _write_gpkg(points: TiePoints, path: Path) -> None:
     # GDAL creates files, and does not fill empty ones
     path.unlink()
     try:
-        with _fixed_date():
+        with fixed_date():
             frame.to_file(path, layer=_LAYER, driver="GPKG", geometry_type="Point")
     # the base class of pyogrio's errors
     except RuntimeError as error:
         raise OutputError(f"Cannot write tie points: {str(error).rstrip('.')}.") from error
-
-
-@contextmanager
-def _fixed_date() -> Iterator[None]:
-    """Make GDAL write a fixed date into files instead of the current time, so that equal runs write equal files."""
-    pyogrio = _import("pyogrio")
-    # a thread that ends first must not take the option from another one
-    with _DATE_LOCK:
-        pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": "1970-01-01T00:00:00.000Z"})
-        try:
-            yield
-        finally:
-            pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": None})
 
 
 def _read_gpkg(path: Path, reference: Grid, target: Grid) -> Table:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
+from s2match.core.projection import crs_text
 from s2match.tiepoints.points import TiePoints
 from s2match.tiepoints.table import FLAGS, columns_of
 from s2match.util.optional import import_optional
@@ -41,11 +42,3 @@ def map_position(points: TiePoints) -> tuple[NDArray[np.float64], CRS | None] | 
         if xy is not None:
             return xy, grid.crs
     return None
-
-
-def crs_text(crs: CRS | None) -> str | None:
-    """A CRS as ``EPSG:n``, or as WKT where it has no code; None for none."""
-    if crs is None:
-        return None
-    code = crs.to_epsg()
-    return str(crs.to_wkt()) if code is None else f"EPSG:{code}"

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from s2match.core.georeference import predict
 from s2match.core.ground_axes import ground_axes, pixel_m
+from s2match.core.projection import crs_text
 from s2match.core.raster import HasGrid, Raster
 from s2match.matching.thinning import thin_mask
 from s2match.outputs.figures.style import BLUE, SKY, VERMILION, YELLOW, inliers_of, stretched
@@ -111,6 +112,6 @@ def _image(image: HasGrid, preview: Raster) -> dict[str, Any]:
         "size": image.size,
         "image": photo(stretched(preview)),
         "pixel_m": pixel_m(image) if metric else None,
-        "crs": image.crs.to_string() if located and image.crs is not None else None,
+        "crs": crs_text(image.crs) if located else None,
         "transform": list(image.transform)[:6] if located and image.transform is not None else None,
     }

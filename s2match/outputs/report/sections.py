@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from s2match.core.projection import crs_text
 from s2match.correction.decision import CorrectionOutcome, DecisionCode
 from s2match.correction.evaluation import Improvement
 from s2match.outputs.agreement import agreement_rows, evaluation_note
@@ -185,7 +186,7 @@ def model_section(result: PairResult) -> ModelSection | None:
         matrices.append(_matrix(registration.model, frame, model.file_px))
     if model.on_map is not None:
         systems = (
-            "which names no reference system" if crs is None else crs.to_string()
+            "which names no reference system" if crs is None else crs_text(crs)
             for crs in (model.reference_crs, model.target_crs)
         )
         frame = "map coordinates (x, y, 1) of the reference, {}, to those of the target, {}".format(*systems)

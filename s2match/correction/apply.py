@@ -1,0 +1,141 @@
+"""Correct files by a model that a JSON keeps, without matching."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from s2match.core.image_path import ImagePath, image_path, local_files
+from s2match.correction.pixel_map import moved_transform
+from s2match.correction.request import CUBIC, source_of, write_corrected
+from s2match.correction.saved_model import SavedModel, saved_model_of
+from s2match.correction.vectors import VECTORS, check_vector, is_vector, move_vector
+from s2match.errors import NotCorrectedError, OutputError
+from s2match.registration.verdict import Decision
+from s2match.resampling.kernels import check_resampling
+from s2match.result import PairResult
+from s2match.util.atomic_write import check_folder, check_outputs_apart
+from s2match.util.threads import limit_threads
+
+
+@dataclass(frozen=True)
+class ApplyRequest:
+    """Files to correct by a model, and how.
+
+    Attributes:
+        files: Rasters with the target's footprint, and vector files in the target's georeference.
+        out: Folder of the corrected files; it is created.
+        resampling: One of :data:`s2match.resampling.kernels.RESAMPLINGS`; None keeps the pixels of rasters and moves
+            their georeference.
+        overwrite: Whether existing files may be replaced.
+        force: Whether the files are corrected even if the verdict on the pair is not *register*.
+    """
+
+    files: tuple[ImagePath, ...]
+    out: Path
+    resampling: str | None = CUBIC
+    overwrite: bool = False
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown resampling.
+
+        Raises:
+            OptionError: The resampling is unknown.
+        """
+        if self.resampling is not None:
+            check_resampling(self.resampling)
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """The corrected file of each file: ``NAME_coregistered`` with the suffix of its format."""
+        return tuple(
+            self.out / f"{path.stem}_coregistered{VECTORS.get(path.suffix.lower(), '.tif')}" for path in self.files
+        )
+
+
+def apply_model(  # noqa: PLR0913
+    model: SavedModel | PairResult,
+    files: "str | Path | Iterable[str | Path]",
+    out: str | Path,
+    *,
+    resampling: str | None = CUBIC,
+    overwrite: bool = False,
+    force: bool = False,
+) -> tuple[Path, ...]:
+    """Correct files by a model, without matching.
+
+    There are more than five parameters because each is an option of ``s2match apply``.
+
+    Args:
+        model: The model, from :func:`s2match.read_model`, or a matched pair.
+        files: Path or paths of rasters with the target's footprint (the target, its other bands, other pixel sizes,
+            masks, later images), and of vector files (GeoPackage, GeoJSON) in the georeference of the target.
+        out: Folder of the corrected files, ``NAME_coregistered`` with the suffix ``.tif``, ``.gpkg`` or ``.geojson``.
+        resampling: ``"nearest"``, ``"bilinear"``, ``"cubic"`` or ``"lanczos"``; None: the original pixels with a moved
+            georeference, where the model is a translation.
+        overwrite: Replace files that exist.
+        force: Correct files even if the verdict on the pair is not *register*.
+
+    Returns:
+        The corrected files, in the order of ``files``.
+
+    Raises:
+        S2MatchError: A file cannot be read, corrected or written; see :mod:`s2match.errors`.
+
+    Example:
+        >>> import s2match
+        >>> reference = "dataset/sample/SYNTHETIC-B_20240510T103621_TCI.jp2"
+        >>> target = "dataset/sample/SYNTHETIC-B_20220829T103641_TCI.jp2"
+        >>> result = s2match.match(reference, target, confidence=0.5, image_size=(512, 512))
+        >>> s2match.write_json(result, "result.json")
+        >>> model = s2match.read_model("result.json")
+        >>> [path.name for path in s2match.apply_model(model, target, "corrected", force=True)]
+        ['SYNTHETIC-B_20220829T103641_TCI_coregistered.tif']
+    """
+    saved = saved_model_of(model) if isinstance(model, PairResult) else model
+    paths = [files] if isinstance(files, str | Path) else files
+    request = ApplyRequest(tuple(map(image_path, paths)), Path(out), resampling, overwrite, force)
+    check_apply(saved, request)
+    return run_apply(saved, request)
+
+
+def check_apply(model: SavedModel, request: ApplyRequest) -> None:
+    """Refuse files that cannot be corrected, before any is written.
+
+    Raises:
+        NotCorrectedError: The verdict on the pair is not *register*.
+        CorrectionError: A raster does not have the target's footprint, a vector file cannot be placed, or pixels must
+            stay and the model is not a translation.
+        OutputError: A file exists and must not be replaced, is an input, or cannot be written.
+        UnreadableImageError: A file is missing or is not an image.
+    """
+    if model.verdict is not Decision.REGISTER and not request.force:
+        raise NotCorrectedError(f'The verdict on the pair is "{model.verdict}": --force corrects files anyway.')
+    check_folder(request.out)
+    check_outputs_apart(request.outputs, local_files(request.files))
+    for out in request.outputs:
+        if out.exists() and not request.overwrite:
+            raise OutputError(f"{out} exists: --overwrite replaces it.")
+    for path in request.files:
+        if is_vector(path):
+            check_vector(model.file_model, path)
+            continue
+        source = source_of(path, model.file_model)
+        if request.resampling is None:
+            moved_transform(model.file_model, source)
+
+
+@limit_threads()
+def run_apply(model: SavedModel, request: ApplyRequest) -> tuple[Path, ...]:
+    """Write the corrected files of a request that :func:`check_apply` accepts, and return their paths."""
+    try:
+        request.out.mkdir(exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot create {request.out}: {error.strerror}.") from error
+    for path, out in zip(request.files, request.outputs, strict=True):
+        if is_vector(path):
+            move_vector(model.file_model, path, out)
+        else:
+            source = source_of(path, model.file_model, model.options)
+            write_corrected(model.file_model, source, out, request.resampling)
+    return request.outputs

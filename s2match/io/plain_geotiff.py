@@ -1,0 +1,107 @@
+"""Write small arrays as GeoTIFFs, and the pixels of a file with ground control points."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.control import GroundControlPoint
+from rasterio.crs import CRS
+
+from s2match.core.image_path import ImagePath
+from s2match.core.window import Window
+from s2match.errors import OutputError
+from s2match.io.cog import Block, Layout, has_own_mask, write_tiles
+from s2match.io.open_file import opened, reading
+from s2match.io.quiet import create_geotiff
+from s2match.util.atomic_write import atomic_write
+from s2match.util.gdal import FILE_ERRORS, gdal_message
+
+# Side of the windows that are copied at a time, pixels.
+_SIDE_PX = 2048
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Float bands with a georeference.
+
+    Attributes:
+        values: B×H×W float32; NaN is nodata.
+        transform: Pixel (x, y) in the GDAL frame to map coordinates.
+        crs: CRS of the map coordinates; None without one.
+        names: Description of each band.
+        unit: Unit of the values.
+        tags: Tags of the file.
+    """
+
+    values: NDArray[np.float32]
+    transform: Affine
+    crs: CRS | None
+    names: Sequence[str]
+    unit: str
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+def write_bands(bands: Bands, path: Path) -> None:
+    """Write float bands as a GeoTIFF.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    count, height, width = bands.values.shape
+    with atomic_write(path) as partial, rasterio.Env():
+        try:
+            with create_geotiff(
+                partial,
+                width=width,
+                height=height,
+                count=count,
+                dtype="float32",
+                nodata=float("nan"),
+                transform=bands.transform,
+                crs=bands.crs,
+                compress="deflate",
+                predictor=3,
+                interleave="band",
+            ) as file:
+                file.write(bands.values)
+                file.descriptions = tuple(bands.names)
+                file.units = (bands.unit,) * count
+                file.update_tags(**bands.tags)
+        except FILE_ERRORS as error:
+            raise OutputError(f"Cannot write {path}: {gdal_message(error)}.") from error
+
+
+def write_with_gcps(source: ImagePath, points: NDArray[np.float64], crs: CRS | None, path: Path) -> None:
+    """Write the pixels of a file unchanged, with ground control points instead of its georeference.
+
+    Args:
+        source: The file.
+        points: (N, 4) pixels (x, y) of the file in the GDAL frame, and map coordinates (x, y).
+        crs: CRS of the map coordinates; None without one.
+        path: The GeoTIFF to write.
+
+    Raises:
+        UnreadableImageError: ``source`` cannot be read.
+        OutputError: ``path`` cannot be written.
+    """
+    gcps = [GroundControlPoint(row=y, col=x, x=east, y=north) for x, y, east, north in points.tolist()]
+    with opened(source) as file, atomic_write(path) as partial:
+        masked = has_own_mask(file)
+
+        def pixels(window: Window) -> Block:
+            area = rasterio.windows.Window(window.x, window.y, window.width, window.height)
+            with reading(source):
+                values = file.read(window=area)
+                valid = file.dataset_mask(window=area) > 0 if masked else np.ones(values.shape[1:], np.bool_)
+            return Block(window, values, valid)
+
+        layout = Layout((file.width, file.height), None, crs, file.nodata, masked, classes=False)
+        try:
+            with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+                write_tiles(file, layout, pixels, partial, _SIDE_PX, gcps=gcps, crs=crs, compress="deflate")
+        except FILE_ERRORS as error:
+            raise OutputError(f"Cannot write {path}: {gdal_message(error)}.") from error
