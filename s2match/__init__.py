@@ -11,6 +11,7 @@ from s2match.version import __version__
 if TYPE_CHECKING:
     from s2match.api import coregister, match, series, show_versions, warp
     from s2match.arrays import match_arrays
+    from s2match.batch.iterate import match_pairs
     from s2match.correction.apply import apply_model
     from s2match.correction.saved_model import SavedModel, read_model
     from s2match.errors import S2MatchError
@@ -32,6 +33,7 @@ _HOMES = {
     "show_versions": "api",
     "warp": "api",
     "match_arrays": "arrays",
+    "match_pairs": "batch.iterate",
     "S2MatchError": "errors",
     "fit_tie_points": "pipeline",
     "match_files": "pipeline",
@@ -64,6 +66,7 @@ __all__ = [
     "match",
     "match_arrays",
     "match_files",
+    "match_pairs",
     "plot_matches",
     "read_model",
     "read_tie_points",

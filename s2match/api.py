@@ -148,7 +148,7 @@ def match(  # noqa: PLR0913
         **choices,
     )
     with as_files(reference, target) as files:
-        return _match(files, settings, options)
+        return match_with(files, settings, options)
 
 
 def coregister(  # noqa: PLR0913
@@ -205,17 +205,17 @@ def coregister(  # noqa: PLR0913
         >>> done.decision.reason
         'the verdict is "already registered"'
     """
-    request = CorrectionRequest(Path(out), _as_paths(apply_to), resampling, overwrite, force)
+    request = CorrectionRequest(Path(out), as_paths(apply_to), resampling, overwrite, force)
     # the weights are loaded once for the pair and for its corrected target
     load_matcher = cache(create_matcher)
     with as_files(reference, target) as files:
         _, scene = open_pair(*files)
-        inputs = (*files, *request.siblings, *_as_paths(options.get("mask", ())))
+        inputs = (*files, *request.siblings, *as_paths(options.get("mask", ())))
         check_outputs_apart(request.outputs, local_files(inputs))
         for path in request.outputs:
             check_writable(path)
         check_request(request, scene)
-        result = _match(files, settings, options, load_matcher)
+        result = match_with(files, settings, options, load_matcher)
         outcome = correct_and_evaluate(result, request, load_matcher)
     kept = request.outputs if outcome.decision.kept else ()
     return Coregistration(result, outcome.decision, kept, outcome.improvement)
@@ -345,11 +345,11 @@ def series(  # noqa: PLR0913
         if value not in [str(choice) for choice in choices]:
             raise OptionError(f"Unknown {name} {value!r}: choose {', '.join(choices)}.")
     masking = masking_of(
-        _as_paths(options.get("mask", ())), options.get("mask_values"), options.get("mask_clouds", False)
+        as_paths(options.get("mask", ())), options.get("mask_values"), options.get("mask_clouds", False)
     )
-    choices_of_pair = {name: value for name, value in options.items() if name not in _NOT_SETTINGS}
-    of_pair = _settings(settings, options.get("preset"), cast(Choices, choices_of_pair))
-    series_options = SeriesOptions(of_pair, masking, PairMode(pairs), partners, Datum(datum), reference)
+    series_options = SeriesOptions(
+        settings_with(settings, options), masking, PairMode(pairs), partners, Datum(datum), reference
+    )
     execution = Execution(workers, scheduler)
     with tempfile.TemporaryDirectory() as temporary:
         return run_series(
@@ -373,20 +373,43 @@ def show_versions() -> None:
     print("\n".join(f"{name:<15}{text}" for name, text in rows.items()))
 
 
-def _match(
-    files: tuple[Path, Path], settings: Settings | None, options: MatchOptions, load_matcher: LoadMatcher | None = None
+def match_with(
+    files: tuple[str | Path, str | Path],
+    settings: Settings | None,
+    options: MatchOptions,
+    load_matcher: LoadMatcher | None = None,
 ) -> PairResult:
-    """Match two files with the arguments of :func:`match`."""
-    choices = {name: value for name, value in options.items() if name not in _NOT_SETTINGS}
+    """Match two files with the arguments of :func:`match` and a matcher.
+
+    Args:
+        files: Reference and target.
+        settings: As in :func:`match`.
+        options: The other arguments of :func:`match`.
+        load_matcher: See :func:`s2match.pipeline.match_scenes`.
+
+    Raises:
+        S2MatchError: An image, a mask or an option cannot be used.
+    """
     return match_files(
         *files,
-        _settings(settings, options.get("preset"), cast(Choices, choices)),
+        settings_with(settings, options),
         show_progress=options.get("show_progress", False),
         masking=masking_of(
-            _as_paths(options.get("mask", ())), options.get("mask_values"), options.get("mask_clouds", False)
+            as_paths(options.get("mask", ())), options.get("mask_values"), options.get("mask_clouds", False)
         ),
         load_matcher=load_matcher,
     )
+
+
+def settings_with(settings: Settings | None, options: MatchOptions) -> Settings:
+    """The settings that result from the arguments of :func:`match`.
+
+    Raises:
+        TypeError: An option does not exist.
+        OptionError: A value is out of range, or there are both settings and a preset.
+    """
+    choices = {name: value for name, value in options.items() if name not in _NOT_SETTINGS}
+    return _settings(settings, options.get("preset"), cast(Choices, choices))
 
 
 def _settings(settings: Settings | None, preset: str | None, choices: Choices) -> Settings:
@@ -419,7 +442,8 @@ def _require_displaced(result: PairResult) -> None:
         )
 
 
-def _as_paths(paths: Paths) -> tuple[ImagePath, ...]:
+def as_paths(paths: Paths) -> tuple[ImagePath, ...]:
+    """One path or several as paths or URLs."""
     return (image_path(paths),) if isinstance(paths, str | ImagePath) else tuple(map(image_path, paths))
 
 

@@ -136,3 +136,11 @@ class ModelFileError(S2MatchError):
     """A file does not contain a model that can be applied."""
 
     exit_code = 29
+
+
+def sentence_of(error: Exception) -> str:
+    """The sentence of an error for the user, whether it was foreseen or not."""
+    if isinstance(error, S2MatchError):
+        return str(error)
+    text = " ".join(str(error).split()) or "no message"
+    return f"Unexpected {type(error).__name__}: {text.rstrip('.')}."

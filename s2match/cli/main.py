@@ -14,6 +14,9 @@ from s2match.cli.exit_codes import INTERRUPTED
 from s2match.cli.options.parsers import PROGRAM
 from s2match.errors import S2MatchError
 
+# Set by the shell when it asks for completions.
+_COMPLETION = "_ARGCOMPLETE"
+
 
 def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
     """Run a command line.
@@ -57,10 +60,19 @@ def run_and_exit(program: str = PROGRAM, command: Callable[[], int] | None = Non
         command: Runs the command line and returns the exit code; None for :func:`main`.
     """
     sys.unraisablehook = _unless_garbled
+    if _COMPLETION in os.environ:
+        command = _complete
     code = main(program=program) if command is None else command()
     sys.stderr.flush()
     # everything is written, and unloading PyTorch would take a third of a second
     os._exit(code)
+
+
+def _complete() -> int:
+    from s2match.cli.completion import complete
+
+    complete()
+    return 0
 
 
 def _run(words: Sequence[str], program: str) -> int:

@@ -68,6 +68,15 @@ class CsvRow:
             raise DatasetError(f"{self.place}: {error}") from error
         return path if isinstance(path, VirtualFile) else self.folder / path
 
+    def source(self, text: str) -> str:
+        """A path, relative to the folder of the CSV, or a URL, as text that names an image.
+
+        Raises:
+            DatasetError: It is a URL whose scheme is not read.
+        """
+        path = self.path(text)
+        return text if isinstance(path, VirtualFile) else str(path)
+
     def file(self, text: str) -> ImagePath:
         """A path or URL, as :meth:`path`.
 

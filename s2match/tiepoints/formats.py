@@ -23,6 +23,7 @@ from s2match.tiepoints.cells import Table, cells, csv_lines, numbers, table_of, 
 from s2match.tiepoints.geodataframe import geodataframe_of, map_position
 from s2match.tiepoints.points import TiePoints
 from s2match.tiepoints.qgis_points import read_qgis_points, write_qgis_points
+from s2match.tiepoints.qgis_style import style_table
 from s2match.tiepoints.table import READ, columns_of, points_of
 from s2match.util.atomic_write import atomic_write
 from s2match.util.optional import import_optional
@@ -30,7 +31,8 @@ from s2match.util.optional import import_optional
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_LAYER = "tie_points"
+_LAYER, _GEOMETRY = "tie_points", "geom"
+_GEOMETRY_OPTION = {"GEOMETRY_NAME": _GEOMETRY}
 _WGS84 = CRS.from_epsg(4326)
 
 # The CRS of a GeoPackage whose coordinates are those of no place on Earth.
@@ -148,7 +150,11 @@ def _write_gpkg(points: TiePoints, path: Path) -> None:
     path.unlink()
     try:
         with fixed_date():
-            frame.to_file(path, layer=_LAYER, driver="GPKG", geometry_type="Point")
+            frame.to_file(path, layer=_LAYER, driver="GPKG", geometry_type="Point", layer_options=_GEOMETRY_OPTION)
+            # QGIS reads the default style of a layer from this table
+            _import("pyogrio").write_dataframe(
+                style_table(points, _LAYER, _GEOMETRY), path, layer="layer_styles", driver="GPKG", append=True
+            )
     # the base class of pyogrio's errors
     except RuntimeError as error:
         raise OutputError(f"Cannot write tie points: {str(error).rstrip('.')}.") from error

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from s2match.core.mask import UNMASKED_PAIR, Mask, PairMasking
 from s2match.core.scene import Scene
-from s2match.errors import S2MatchError
+from s2match.errors import sentence_of
 from s2match.io.open_file import block_cache
 from s2match.matching.caching_loader import LoadCachingMatcher, caching_loader
 from s2match.pipeline import create_matcher, match_scenes
@@ -66,12 +66,9 @@ def run_task(task: PairTask, load_matcher: LoadCachingMatcher) -> PairObservatio
                 *task.scenes, task.settings, False, masking=task.masking, load_matcher=lambda settings: matcher
             )
         observation = observe(result, task.reference, task.target)
-    except S2MatchError as error:
-        observation = failed(task, str(error))
     # one pair must not end the series, whatever is wrong with it
     except Exception as error:
-        text = " ".join(str(error).split()) or "no message"
-        observation = failed(task, f"Unexpected {type(error).__name__}: {text.rstrip('.')}.")
+        observation = failed(task, sentence_of(error))
     return replace(observation, seconds=time.perf_counter() - begun, encoded=matcher.encoded - encoded)
 
 

@@ -266,7 +266,7 @@ def test_a_geopackage_lies_where_the_target_has_the_points(case: str, pair: Pair
     assert list(frame.columns) == [*table, "geometry"]
     assert all(np.array_equal(frame[name].astype(float), values, equal_nan=True) for name, values in table.items())
     assert [str(frame[name].dtype) for name in ("POINT_ID", "OUTLIER", "ENABLED")] == ["int64"] * 3
-    assert [name for name, _ in pyogrio.list_layers(tmp_path / "t.gpkg")] == ["tie_points"]
+    assert [name for name, _ in pyogrio.list_layers(tmp_path / "t.gpkg")] == ["tie_points", "layer_styles"]
 
 
 def test_a_geopackage_without_any_georeference_lies_on_the_pixels_as_qgis_shows_them(

@@ -1,24 +1,11 @@
 """Columns of the tables of a series: unit and meaning of each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from s2match.outputs.csv_table import Column
 
 # A column of lengths ends in _m; images without georeference have them in another unit.
 _LENGTH = "m; px or map units without metres"
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of a table.
-
-    Attributes:
-        unit: Its unit; empty for a name, a number of things or a fraction.
-        meaning: What it holds, in one line.
-    """
-
-    unit: str
-    meaning: str
-
 
 DATE_COLUMNS: Mapping[str, Column] = {
     "index": Column("", "Index of the image in the series, from 0"),

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from s2match.outputs.csv_table import cell
 from s2match.outputs.facts import unit_key, without_nan, write_json_content
 from s2match.outputs.series.statistics import (
     Lengths,
@@ -13,7 +14,6 @@ from s2match.outputs.series.statistics import (
     pair_counts,
     placements,
 )
-from s2match.outputs.series.tables import cell
 from s2match.outputs.series.wording import axis_names
 from s2match.timeseries.group_terms import GroupTerm
 from s2match.timeseries.options import SeriesOptions

@@ -11,8 +11,8 @@ import shapely
 
 from s2match.core.image_path import file_uri
 from s2match.errors import OutputError
+from s2match.outputs.csv_table import cell
 from s2match.outputs.series.footprints import bounds_of, footprint_of
-from s2match.outputs.series.tables import cell
 from s2match.outputs.series.wording import datum_text
 from s2match.timeseries.images import SeriesImage
 from s2match.timeseries.result import SeriesResult

@@ -1,19 +1,16 @@
 """Tables of dates and of pairs as CSV or GeoParquet."""
 
-import csv
-import io
 import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 
 from s2match.errors import MissingExtraError, OutputError
-from s2match.outputs.series.columns import DATE_COLUMNS, PAIR_COLUMNS, Column
+from s2match.outputs.csv_table import Column, cell, csv_text
+from s2match.outputs.series.columns import DATE_COLUMNS, PAIR_COLUMNS
 from s2match.outputs.series.footprints import centre_line, footprint_of
 from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.rows import DateRow, PairRow
@@ -24,8 +21,6 @@ _LOG = logging.getLogger(__name__)
 
 # Types of pandas for nullable columns, by the type of the attribute.
 _PANDAS_TYPES = {int: "Int64", float: "Float64", bool: "boolean", str: "string"}
-
-Cell = str | int | float | bool | None
 
 
 @dataclass(frozen=True)
@@ -90,15 +85,6 @@ def check_table_format(path: str | Path) -> None:
         raise MissingExtraError("Tables as GeoParquet need pyarrow: pip install pyarrow.")
 
 
-def cell(value: Any) -> Cell:
-    """A value of a row as it is in all tables: numbers with six significant digits, None where there is none."""
-    if isinstance(value, StrEnum):
-        return str(value)
-    if isinstance(value, float):
-        return float(f"{value:.6g}") if math.isfinite(value) else None
-    return None if value == "" else value
-
-
 def _write(table: _Table, path: Path) -> None:
     check_table_format(path)
     with atomic_write(path) as partial:
@@ -107,16 +93,7 @@ def _write(table: _Table, path: Path) -> None:
 
 
 def _write_csv(table: _Table, path: Path) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.columns)
-    writer.writerows([_csv_text(cell(getattr(row, name))) for name in table.columns] for row in table.rows)
-    path.write_text(text.getvalue(), encoding="utf-8", newline="")
-
-
-def _csv_text(value: Cell) -> Cell:
-    """A cell for :mod:`csv`, which writes None as an empty cell."""
-    return str(value).lower() if isinstance(value, bool) else value
+    path.write_text(csv_text(table.columns, table.rows), encoding="utf-8", newline="")
 
 
 def _write_parquet(table: _Table, path: Path) -> None:

@@ -1,0 +1,198 @@
+"""Match the pairs of a list, write the results of each, and a table of all."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from s2match.batch.journal import Journal, PairFiles, text_of
+from s2match.batch.rows import COLUMNS, PairRow, Status, row_of
+from s2match.batch.sources import ListedPair
+from s2match.core.image_path import file_key, image_path, local_files
+from s2match.core.mask import Masking
+from s2match.core.scene import Scene
+from s2match.correction.decision import CorrectionOutcome
+from s2match.errors import OutputError, S2MatchError, sentence_of
+from s2match.io.file_stamp import file_stamp
+from s2match.io.sources import open_pair
+from s2match.matching.caching_loader import LoadCachingMatcher, caching_loader, default_memory
+from s2match.outputs.csv_table import csv_text
+from s2match.outputs.report.names import report_files
+from s2match.outputs.series.write import create_folder
+from s2match.outputs.targets import Outputs, check_outputs
+from s2match.outputs.write import write_outputs
+from s2match.pipeline import correct_and_evaluate, create_matcher, match_scenes
+from s2match.result import PairResult
+from s2match.settings import Settings
+from s2match.util.atomic_write import atomic_write, check_outputs_apart
+from s2match.version import __version__
+
+TABLE_NAME = "pairs.csv"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How the pairs of a list are matched.
+
+    Attributes:
+        settings: The options of each pair.
+        masking_of: Returns the masks of a pair.
+        outputs_of: Returns the files of a pair, all of them in a folder.
+        open_images: Opens reference and target.
+        show_progress: Show a progress bar for each pair on standard error where that is a terminal.
+    """
+
+    settings: Settings
+    masking_of: Callable[[ListedPair], Masking]
+    outputs_of: Callable[[ListedPair, Path], Outputs]
+    open_images: Callable[[str, str], tuple[Scene, Scene]] = open_pair
+    show_progress: bool = False
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A pair with its files."""
+
+    pair: ListedPair
+    outputs: Outputs
+    files: PairFiles
+
+
+def run_pairs(
+    pairs: Sequence[ListedPair],
+    batch: Batch,
+    folder: Path,
+    on_done: Callable[[int, PairRow], None],
+    overwrite: bool = False,
+) -> tuple[PairRow, ...]:
+    """Match pairs, and write the files of each to a folder of its own, and the table ``pairs.csv``.
+
+    A pair that fails ends no other pair. A pair whose inputs, options and outputs have not changed since a former run
+    is not matched again, so that a run that was ended goes on where it was. The weights are loaded once, and features
+    of an image are kept for its next pairs.
+
+    Args:
+        pairs: The pairs; their names are distinct.
+        batch: How they are matched.
+        folder: The folder of the results, which exists.
+        on_done: Called with the index and the row of each pair that was matched, as soon as it is done.
+        overwrite: Replace files of the user, and of runs with other inputs or options.
+
+    Returns:
+        A row for each pair, in the order of the pairs.
+
+    Raises:
+        OutputError: Files are in the way, or the table cannot be written.
+        S2MatchError: The weights cannot be loaded, or the device does not exist.
+    """
+    journal = Journal(folder)
+    tasks = [_task_of(pair, batch, folder / pair.name) for pair in pairs]
+    table = folder / TABLE_NAME
+    check_outputs_apart([table], [path for task in tasks for path in _inputs(task)])
+    rows = [journal.finished(task.files) for task in tasks]
+    if not overwrite:
+        left = [task for task, row in zip(tasks, rows, strict=True) if row is None]
+        _check_own(journal, left, table)
+    load_matcher = caching_loader(create_matcher, default_memory())
+    try:
+        for index, task in enumerate(tasks):
+            if rows[index] is None:
+                rows[index] = row = _run(task, batch, journal, load_matcher)
+                on_done(index, row)
+    finally:
+        with atomic_write(table) as partial:
+            done = [row for row in rows if row is not None]
+            partial.write_text(csv_text(COLUMNS, done), encoding="utf-8", newline="")
+    return tuple(row for row in rows if row is not None)
+
+
+def _task_of(pair: ListedPair, batch: Batch, folder: Path) -> _Task:
+    outputs = batch.outputs_of(pair, folder)
+    report = () if outputs.report is None else report_files(outputs.report)
+    request = outputs.correction
+    inputs = [pair.reference, pair.target, *pair.siblings, *(mask.path for mask in batch.masking_of(pair).masks)]
+    parts = {
+        "version": __version__,
+        "settings": repr(batch.settings),
+        "weights": file_stamp(Path(batch.settings.weights)),
+        "masks": repr(batch.masking_of(pair)),
+        "correction": None if request is None else (request.resampling, request.force),
+        "inputs": [(file_key(image_path(path)), file_stamp(image_path(path))) for path in inputs],
+    }
+    fingerprint = hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
+    return _Task(pair, outputs, PairFiles(pair.name, fingerprint, (*outputs.files, *report)))
+
+
+def _check_own(journal: Journal, tasks: Sequence[_Task], table: Path) -> None:
+    """Check that the files to write are not those of the user, or of other inputs or options.
+
+    Raises:
+        OutputError: Some are.
+    """
+    foreign = [path for task in tasks for path in journal.foreign(task.files)]
+    if journal.empty and table.exists():
+        foreign.append(table)
+    if foreign:
+        raise OutputError(
+            f"There are results of other inputs or options, or changed ones: {text_of(foreign)}. --overwrite replaces "
+            "them; or choose another folder."
+        )
+
+
+def _run(task: _Task, batch: Batch, journal: Journal, load_matcher: LoadCachingMatcher) -> PairRow:
+    """Match a pair and write its files; an error is the row of a pair that failed.
+
+    Raises:
+        S2MatchError: The matcher cannot be loaded, which would fail for every other pair, too.
+    """
+    pair = task.pair
+    names = pair.name, str(image_path(pair.reference)), str(image_path(pair.target))
+    load_matcher(batch.settings)
+    journal.begin(task.files)
+    begun = time.perf_counter()
+    try:
+        result, outcome = _match_and_write(task, batch, load_matcher)
+        row = row_of(names, result, outcome, time.perf_counter() - begun)
+    # one pair must not end the others, whatever is wrong with it
+    except Exception as error:
+        seconds = time.perf_counter() - begun
+        row = PairRow(*names, status=str(Status.FAILED), seconds=seconds, message=sentence_of(error))
+    journal.finish(task.files, row)
+    return row
+
+
+def _match_and_write(
+    task: _Task, batch: Batch, load_matcher: LoadCachingMatcher
+) -> tuple[PairResult, CorrectionOutcome | None]:
+    """Match a pair, correct it if that is asked for, and write its files.
+
+    Raises:
+        S2MatchError: Anything a user can cause or meet.
+    """
+    pair, outputs = task.pair, task.outputs
+    scenes = batch.open_images(pair.reference, pair.target)
+    masking = batch.masking_of(pair)
+    inputs = [
+        *(scene.path for scene in scenes),
+        *(mask.path for mask in masking.masks),
+        *map(image_path, pair.siblings),
+    ]
+    create_folder(outputs.files[0].parent)
+    check_outputs(outputs, local_files(inputs), scenes[1])
+    result = match_scenes(*scenes, batch.settings, batch.show_progress, masking, load_matcher)
+    outcome = None
+    if outputs.correction is not None:
+        try:
+            outcome = correct_and_evaluate(result, outputs.correction, load_matcher)
+        except S2MatchError:
+            # the matches are worth keeping
+            write_outputs(result, replace(outputs, correction=None))
+            raise
+    write_outputs(result, outputs, None, outcome)
+    return result, outcome
+
+
+def _inputs(task: _Task) -> list[Path]:
+    return local_files(map(image_path, (task.pair.reference, task.pair.target)))
