@@ -20,13 +20,13 @@ from s2match.io.sources import open_pair
 from s2match.matching.caching_loader import LoadCachingMatcher, caching_loader, default_memory
 from s2match.outputs.csv_table import csv_text
 from s2match.outputs.report.names import report_files
-from s2match.outputs.series.write import create_folder
 from s2match.outputs.targets import Outputs, check_outputs
 from s2match.outputs.write import write_outputs
-from s2match.pipeline import correct_and_evaluate, create_matcher, match_scenes
+from s2match.pipeline import CORRECTION_STAGES, MATCHING_STAGES, correct_and_evaluate, create_matcher, match_scenes
 from s2match.result import PairResult
 from s2match.settings import Settings
-from s2match.util.atomic_write import atomic_write, check_outputs_apart
+from s2match.util.atomic_write import atomic_write, check_outputs_apart, create_folder
+from s2match.util.progress import progress_bar
 from s2match.version import __version__
 
 TABLE_NAME = "pairs.csv"
@@ -180,17 +180,20 @@ def _match_and_write(
         *map(image_path, pair.siblings),
     ]
     create_folder(outputs.files[0].parent)
-    check_outputs(outputs, local_files(inputs), scenes[1])
-    result = match_scenes(*scenes, batch.settings, batch.show_progress, masking, load_matcher)
-    outcome = None
-    if outputs.correction is not None:
-        try:
-            outcome = correct_and_evaluate(result, outputs.correction, load_matcher)
-        except S2MatchError:
-            # the matches are worth keeping
-            write_outputs(result, replace(outputs, correction=None))
-            raise
-    write_outputs(result, outputs, None, outcome)
+    # files of the user were refused before
+    check_outputs(replace(outputs, overwrite=True), local_files(inputs), scenes[1])
+    stages = (*MATCHING_STAGES, *(() if outputs.correction is None else CORRECTION_STAGES), *outputs.stages)
+    with progress_bar(stages, batch.show_progress) as progress:
+        result = match_scenes(*scenes, batch.settings, progress, masking, load_matcher)
+        outcome = None
+        if outputs.correction is not None:
+            try:
+                outcome = correct_and_evaluate(result, outputs.correction, load_matcher, progress)
+            except S2MatchError:
+                # the matches are worth keeping
+                write_outputs(result, replace(outputs, correction=None), progress=progress)
+                raise
+        write_outputs(result, outputs, None, outcome, progress)
     return result, outcome
 
 

@@ -9,7 +9,7 @@ from s2match.core.scene import Scene
 from s2match.dataset.catalog import open_dataset, pick_pair
 
 # Options of a list.
-_LISTING = frozenset({"list", "dataset_path", "json", "verbose", "debug", "quiet"})
+_LISTING = frozenset({"list", "dataset_path", "json", "overwrite", "config", "verbose", "debug", "quiet"})
 
 
 def choose_pair(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
@@ -33,7 +33,7 @@ def run_list(arguments: argparse.Namespace) -> None:
         S2MatchError: The folder contains no image, the JSON cannot be written, or an option has no effect on a list.
     """
     from s2match.dataset.listing import image_table, list_images, write_list
-    from s2match.util.atomic_write import check_outputs_apart, check_writable
+    from s2match.util.atomic_write import check_absent, check_outputs_apart, check_writable
 
     # a list is never shown on a screen, so --no-show is true of it
     allowed = _LISTING if arguments.show else _LISTING | {"show"}
@@ -42,6 +42,7 @@ def run_list(arguments: argparse.Namespace) -> None:
     if arguments.json is not None:
         check_outputs_apart([arguments.json], local_files(scene.path for scene in scenes))
         check_writable(arguments.json)
+        check_absent([arguments.json], arguments.overwrite)
     images = list_images(scenes, show_progress=not arguments.quiet)
     print(image_table(images))
     if arguments.json is not None:

@@ -12,6 +12,7 @@ from conftest import ROOT
 
 from model_inference import INTERRUPTED, NO_REGISTRATION, build_parser
 from s2match import __version__, errors
+from s2match.cli.exit_codes import ABOVE_LIMIT
 from s2match.cli.options.parsers import command_parser
 from s2match.core.mask import MASKED_CLASSES
 from s2match.registration.evidence import Reason
@@ -83,6 +84,8 @@ def test_every_option_is_described_with_its_default() -> None:
             assert all(f"`{choice}`" in meaning for choice in action.choices), action.dest
         if action.default in (None, False, [], argparse.SUPPRESS):
             continue
+        if action.default is True and not isinstance(action, argparse.BooleanOptionalAction):
+            continue
         if action.default is True:
             assert default.strip() == f"`--{action.dest}`"
             continue
@@ -119,7 +122,7 @@ def test_every_exit_code_is_described() -> None:
     described = dict(re.findall(r"^\| (\d+) \|(?: `(\w+)`)? \|", CLI.read_text(encoding="utf-8"), re.MULTILINE))
     classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.S2MatchError)]
     expected = {str(c.exit_code): c.__name__ for c in classes if c is not errors.S2MatchError}
-    expected |= {str(code): "" for code in (0, 2, NO_REGISTRATION, INTERRUPTED)}
+    expected |= {str(code): "" for code in (0, 2, NO_REGISTRATION, ABOVE_LIMIT, INTERRUPTED)}
     assert described == expected
 
 

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from s2match.cli.options.outputs import add_overwrite
+
 
 def add_dataset(parser: argparse._ActionsContainer) -> None:
     """Add the folder of images."""
@@ -40,3 +42,4 @@ def add_tie_point_inputs(parser: argparse.ArgumentParser) -> None:
 def add_list_json(parser: argparse.ArgumentParser) -> None:
     """Add the JSON of a list."""
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the list as JSON, too")
+    add_overwrite(parser)
