@@ -139,6 +139,12 @@ class ModelFileError(S2MatchError):
     exit_code = 29
 
 
+class PairsFailedError(S2MatchError):
+    """Pairs of a list could not be matched."""
+
+    exit_code = 30
+
+
 def sentence_of(error: Exception) -> str:
     """The sentence of an error for the user, whether it was foreseen or not."""
     if isinstance(error, S2MatchError):

@@ -12,6 +12,7 @@ from conftest import ROOT
 
 from model_inference import INTERRUPTED, NO_REGISTRATION, build_parser
 from s2match import __version__, errors
+from s2match.batch.rows import COLUMNS
 from s2match.cli.exit_codes import ABOVE_LIMIT
 from s2match.cli.options.parsers import command_parser
 from s2match.core.mask import MASKED_CLASSES
@@ -168,3 +169,9 @@ def test_names_in_the_text_exist(page: Path) -> None:
 def test_the_version_is_the_same_everywhere() -> None:
     assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\n## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_columns_of_a_list_of_pairs_are_described() -> None:
+    text = CLI.read_text(encoding="utf-8").split("## Many pairs")[1].split("\n## ")[0]
+    described = re.findall(r"^- `(\w+)`(?: \([^)]*\))?: (.*)$", text, re.MULTILINE)
+    assert described == [(name, column.meaning) for name, column in COLUMNS.items()]

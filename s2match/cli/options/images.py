@@ -27,6 +27,15 @@ def add_pair(parser: argparse.ArgumentParser) -> "argparse._MutuallyExclusiveGro
     pair.add_argument(
         "--images", nargs=2, metavar=("REFERENCE", "TARGET"), help="two image files or URLs instead of indexes"
     )
+    pair.add_argument(
+        "--pairs",
+        nargs="+",
+        metavar="SOURCE",
+        help="many pairs: a CSV with the columns reference and target (also name, mask, apply_to); or targets and "
+        "patterns such as 'dates/*_TCI.jp2', with --reference; needs --out DIR, and names of other outputs are names "
+        "in the folder of each pair",
+    )
+    group.add_argument("--reference", metavar="FILE", help="reference image of the targets of --pairs")
     return pair
 
 
