@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 from s2match.errors import UnreadableImageError
 
@@ -91,6 +90,9 @@ def image_path(source: "str | os.PathLike[str] | VirtualFile") -> ImagePath:
         return Path(text)
     scheme, _, rest = url.partition("://")
     if scheme == "file":
+        # it imports the modules of HTTP, and hardly any path is one
+        from urllib.request import url2pathname
+
         return Path(url2pathname(urlsplit(text).path))
     if scheme not in _PREFIXES:
         raise UnreadableImageError(

@@ -149,3 +149,14 @@ def test_verbose_logs_steps(pair: list[str], tmp_path: Path, capsys: Capture) ->
         lengths.append(len(lines))
     assert lengths[0] == 0 < lengths[1] < lengths[2]
     assert (logging.getLogger("s2match").handlers, logging.getLogger("s2match").level) == before
+
+
+def test_the_start_imports_nothing_large() -> None:
+    """A command line is parsed before NumPy, rasterio, HTTP and what completes in a shell or in rio are imported."""
+    code = (
+        "import sys; from s2match.cli.main import main; from s2match.cli.arguments import parse\n"
+        "parse(['match', '--images', 'a.tif', 'b.tif', '--fail_above', '5m', '--out', 'x'], 's2match')\n"
+        "print({'numpy', 'rasterio', 'http', 'ssl', 'argcomplete', 'click', 'pystac', 'pandas'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "set()\n", done.stderr
