@@ -31,7 +31,6 @@ from s2match.result import PairResult
 from s2match.settings import Choices, Settings
 from s2match.timeseries.choices import Datum, PairMode
 from s2match.util.atomic_write import check_outputs_apart, check_writable
-from s2match.util.progress import progress_bar
 from s2match.util.versions import versions
 
 if TYPE_CHECKING:
@@ -101,9 +100,10 @@ def match(  # noqa: PLR0913
 ) -> PairResult:
     """Match two images, fit a model and measure the errors on the ground.
 
-    Images are paths, NumPy arrays or DataArrays of xarray. Options have the names and defaults of the command, with
-    three exceptions: ``--model_pretrained`` is ``weights``, ``--ransac_threshold`` is ``ransac_threshold_px``, and
-    ``--image_size native`` is ``image_size=None``. There are more than five parameters because each is an option.
+    Images are paths (files, products, zips), URLs, NumPy arrays or DataArrays of xarray. Options have the names and
+    defaults of the command, with three exceptions: ``--model_pretrained`` is ``weights``, ``--ransac_threshold`` is
+    ``ransac_threshold_px``, and ``--image_size native`` is ``image_size=None``. There are more than five parameters
+    because each is an option.
 
     Args:
         reference: The image that the result is relative to: a path, a NumPy array (H×W, H×W×3 or 3×H×W) or a DataArray
@@ -120,7 +120,7 @@ def match(  # noqa: PLR0913
             ``weights`` (name or path), ``device``, ``precision``, ``confidence`` (0 to 1), ``image_size`` (width and
             height in pixels, None for every pixel), ``overlap_only``, ``enlarge``, ``refine``, ``coverage`` (above 0,
             up to 1), ``search_radius_m``, ``max_points``, ``geometry``, ``ransac_threshold_px``, ``seed``, ``nodata``,
-            ``offset``. ``help(s2match.Settings)`` explains each.
+            ``offset``, ``bands``. ``help(s2match.Settings)`` explains each.
 
     Returns:
         The matched pair; its ``registration`` is None if no model is accepted.
@@ -210,7 +210,7 @@ def coregister(  # noqa: PLR0913
     # the weights are loaded once for the pair and for its corrected target
     load_matcher = cache(create_matcher)
     with as_files(reference, target) as files:
-        _, scene = open_pair(*files)
+        _, scene = open_pair(*files, settings_with(settings, options).bands)
         inputs = (*files, *request.siblings, *as_paths(options.get("mask", ())))
         check_outputs_apart(request.outputs, local_files(inputs))
         for path in request.outputs:
@@ -339,7 +339,7 @@ def series(  # noqa: PLR0913
     """
     from s2match.timeseries.executor import Execution
     from s2match.timeseries.options import SeriesOptions
-    from s2match.timeseries.run import SERIES_STAGES, run_series
+    from s2match.timeseries.run import run_series
     from s2match.timeseries.sources import read_source
 
     for name, value, choices in (("pairs", pairs, PairMode), ("datum", datum, Datum)):
@@ -348,18 +348,16 @@ def series(  # noqa: PLR0913
     masking = masking_of(
         as_paths(options.get("mask", ())), options.get("mask_values"), options.get("mask_clouds", False)
     )
-    series_options = SeriesOptions(
-        settings_with(settings, options), masking, PairMode(pairs), partners, Datum(datum), reference
-    )
+    of_pair = settings_with(settings, options)
+    series_options = SeriesOptions(of_pair, masking, PairMode(pairs), partners, Datum(datum), reference)
     execution = Execution(workers, scheduler)
-    shown = progress_bar(SERIES_STAGES, options.get("show_progress", False))
-    with tempfile.TemporaryDirectory() as temporary, shown as progress:
+    with tempfile.TemporaryDirectory() as temporary:
         return run_series(
-            read_source(source, pattern),
+            read_source(source, pattern, of_pair.bands),
             series_options,
             execution,
             Path(temporary) / "pairs" if folder is None else Path(folder),
-            progress=progress,
+            show_progress=options.get("show_progress", False),
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self, TypedDict, Unpack
 # Nothing here may import NumPy or PyTorch: the command reads its defaults from the class
 from s2match.core.image_size import REDUCED_SIDE_PX, check_size
 from s2match.core.radiometry import ReadOptions
+from s2match.core.scene import check_bands
 from s2match.errors import OptionError
 from s2match.registration.options import DEFAULT_FIT, FitOptions
 
@@ -46,6 +47,7 @@ class Choices(TypedDict, total=False):
     precision: str
     nodata: float | None
     offset: float | None
+    bands: Sequence[str | int] | str | None
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,9 @@ class Settings:
         nodata: Nodata value of both images, which overrides that of the files; NaN for none. None: the value of each
             file.
         offset: Pixel value of reflectance 0 in 16-bit images, such as 1000. None: the value of each file.
+        bands: One or three bands to match: names of bands of a product, such as ``("B04", "B03", "B02")`` or ``"B08"``,
+            or indexes of bands of a file, from 1. None: the true-colour image of a product; of a file red, green and
+            blue, or else the first three, or else the first.
     """
 
     weights: str = BUNDLED
@@ -93,6 +98,7 @@ class Settings:
     precision: str = "auto"
     nodata: float | None = None
     offset: float | None = None
+    bands: Sequence[str | int] | str | None = None
 
     def __post_init__(self) -> None:
         """Refuse values out of range before any work is done.
@@ -113,6 +119,7 @@ class Settings:
             raise OptionError(f"Coverage {self.coverage:g} is out of range: it must be above 0, up to 1.")
         if self.precision not in PRECISIONS:
             raise OptionError(f"Unknown precision {self.precision!r}: choose {', '.join(PRECISIONS)}.")
+        object.__setattr__(self, "bands", check_bands(self.bands) or None)
         # both check their own values
         _ = self.fit_options, self.read_options
         if self.image_size is not None:

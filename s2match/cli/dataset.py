@@ -9,7 +9,7 @@ from s2match.core.scene import Scene
 from s2match.dataset.catalog import open_dataset, pick_pair
 
 # Options of a list.
-_LISTING = frozenset({"list", "dataset_path", "json", "overwrite", "config", "verbose", "debug", "quiet"})
+_LISTING = frozenset({"list", "dataset_path", "bands", "json", "verbose", "debug", "quiet"})
 
 
 def choose_pair(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
@@ -18,15 +18,13 @@ def choose_pair(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
     Raises:
         S2MatchError: They do not exist, or the options contradict each other.
     """
-    # the reference of apply is no option
-    if not hasattr(arguments, "target"):
-        refuse(arguments, {"reference"}, "is the reference of the targets of --pairs: give --images or --pairs.")
     if arguments.images is None:
         return pick_pair(_scenes(arguments), *arguments.indexes_of_images)
     refuse(arguments, {"dataset_path"}, "is the folder of indexes, and --images names files: leave one of them out.")
     from s2match.io.sources import open_pair
 
-    return open_pair(*arguments.images)
+    reference, target = arguments.images
+    return open_pair(reference, target, arguments.bands)
 
 
 def run_list(arguments: argparse.Namespace) -> None:
@@ -36,7 +34,7 @@ def run_list(arguments: argparse.Namespace) -> None:
         S2MatchError: The folder contains no image, the JSON cannot be written, or an option has no effect on a list.
     """
     from s2match.dataset.listing import image_table, list_images, write_list
-    from s2match.util.atomic_write import check_absent, check_outputs_apart, check_writable
+    from s2match.util.atomic_write import check_outputs_apart, check_writable
 
     # a list is never shown on a screen, so --no-show is true of it
     allowed = _LISTING if arguments.show else _LISTING | {"show"}
@@ -45,7 +43,6 @@ def run_list(arguments: argparse.Namespace) -> None:
     if arguments.json is not None:
         check_outputs_apart([arguments.json], local_files(scene.path for scene in scenes))
         check_writable(arguments.json)
-        check_absent([arguments.json], arguments.overwrite)
     images = list_images(scenes, show_progress=not arguments.quiet)
     print(image_table(images))
     if arguments.json is not None:
@@ -54,7 +51,7 @@ def run_list(arguments: argparse.Namespace) -> None:
 
 def _scenes(arguments: argparse.Namespace) -> tuple[Scene, ...]:
     folder = arguments.dataset_path
-    opened, scenes = open_dataset(folder)
+    opened, scenes = open_dataset(folder, arguments.bands)
     if opened != folder and not arguments.quiet:
         print(f"{folder} contains no image: using the synthetic sample in {opened}.", file=sys.stderr)
     return scenes

@@ -22,6 +22,7 @@ _PREFIXES = {
 }
 
 _VIRTUAL = "/vsi"
+_ZIP = "/vsizip/"
 
 _URL = re.compile(r"^(?P<scheme>[a-z][a-z0-9+.-]+):/+(?P<rest>.+)$", re.IGNORECASE | re.DOTALL)
 
@@ -41,6 +42,8 @@ class VirtualFile:
     @property
     def name(self) -> str:
         """Name of the file, the last part of the path."""
+        if self.in_zip is not None:
+            return PurePosixPath(self.in_zip[1]).name
         return PurePosixPath(unquote(urlsplit(str(self)).path)).name
 
     @property
@@ -53,8 +56,20 @@ class VirtualFile:
         """Suffix of the file with its dot, such as ``.jp2``."""
         return PurePosixPath(self.name).suffix
 
+    @property
+    def in_zip(self) -> tuple[Path, str] | None:
+        """The zip of this computer that the file lies in, and its name in the zip; None for other files."""
+        if not self.dataset.startswith(_ZIP):
+            return None
+        inner = self.dataset.removeprefix(_ZIP)
+        end = _end_of_archive(inner)
+        archive, member = inner[:end].removeprefix("{").removesuffix("}"), inner[end:].strip("/")
+        return None if archive.startswith(_VIRTUAL) else (Path(archive), member)
+
     def __str__(self) -> str:
         """The URL without query and user, or the path of the archive and of its member."""
+        if self.in_zip is not None:
+            return f"{self.in_zip[0]}/{self.in_zip[1]}"
         for scheme, prefix in _PREFIXES.items():
             if self.dataset.startswith(prefix):
                 rest = self.dataset.removeprefix(prefix)
@@ -107,14 +122,41 @@ def gdal_name(path: ImagePath) -> str:
     return path.dataset if isinstance(path, VirtualFile) else str(path)
 
 
+def zip_member(archive: Path, member: str) -> VirtualFile:
+    """A file in a zip.
+
+    Args:
+        archive: The zip.
+        member: Name of the file in the zip, with slashes.
+    """
+    # GDAL counts braces, which lets it find the end of a name that has braces itself
+    name = str(archive)
+    balanced = _end_of_archive(f"{{{name}}}/") == len(name) + 2
+    return VirtualFile(f"{_ZIP}{{{name}}}/{member}" if balanced else f"{_ZIP}{name}/{member}")
+
+
 def file_key(path: ImagePath) -> str:
     """Text that is the same for all paths of a file, through links and relative paths."""
-    return path.dataset if isinstance(path, VirtualFile) else str(path.resolve())
+    if isinstance(path, Path):
+        return str(path.resolve())
+    return path.dataset if path.in_zip is None else zip_member(path.in_zip[0].resolve(), path.in_zip[1]).dataset
+
+
+def local_file(path: ImagePath) -> Path | None:
+    """The file of the file system that holds an image: the file itself, or the zip around it; None for a remote one."""
+    if isinstance(path, Path):
+        return path
+    return None if path.in_zip is None else path.in_zip[0]
 
 
 def local_files(paths: Iterable[ImagePath]) -> list[Path]:
-    """The paths that are files of the file system."""
-    return [path for path in paths if isinstance(path, Path)]
+    """The paths that are files of the file system, and the zips of those that lie in one."""
+    return [file for path in paths if (file := local_file(path)) is not None]
+
+
+def path_parts(path: ImagePath) -> tuple[str, ...]:
+    """Names of the folders and archives above a file, and of the file."""
+    return PurePosixPath(str(path)).parts if isinstance(path, VirtualFile) else path.absolute().parts
 
 
 def file_uri(path: ImagePath) -> str:
@@ -127,6 +169,19 @@ def _url_of(text: str) -> str | None:
     match = _URL.match(text)
     # a scheme of one letter is a drive of Windows
     return None if match is None else f"{match['scheme'].lower()}://{match['rest']}"
+
+
+def _end_of_archive(inner: str) -> int:
+    """Length of the name of the archive, with its braces, at the beginning of a name behind ``/vsizip/``."""
+    if inner.startswith("{"):
+        depth = 0
+        for position, character in enumerate(inner):
+            depth += (character == "{") - (character == "}")
+            if depth == 0:
+                return position + 1
+    ends = [match.end() - 1 for match in re.finditer(r"\.zip(/|$)", inner + "/", re.IGNORECASE)]
+    # a folder may be named like an archive, too
+    return next((end for end in ends if Path(inner[:end]).is_file()), ends[-1] if ends else len(inner))
 
 
 def _without_credentials(url: str) -> str:

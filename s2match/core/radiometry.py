@@ -65,6 +65,8 @@ class Radiometry:
         offset: Pixel value of reflectance 0; None if the file is not reflectance.
         offset_from: Source of the offset: ``option``, ``tags`` of the file, ``metadata`` of the product, or the
             ``minimum`` of the file.
+        bands: Indexes of the bands that are used, from 1; of a stack, of its first file.
+        stack: Radiometry of each band, where the bands are files of their own.
     """
 
     gain: float
@@ -75,3 +77,5 @@ class Radiometry:
     nodata_from: NodataSource | None = None
     offset: float | None = None
     offset_from: str | None = None
+    bands: tuple[int, ...] = ()
+    stack: tuple["Radiometry", ...] = ()

@@ -1,32 +1,63 @@
-"""Image files with the tile and the sensing time that their names give."""
+"""Images: a file or the files of its bands, with the tile and the sensing time that their names give."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from s2match.core.image_path import ImagePath, image_path
+from s2match.core.image_path import ImagePath, image_path, path_parts
+from s2match.core.product_names import product_names
+from s2match.errors import OptionError
 
 _NAME = re.compile(r"^(?P<tile>[A-Za-z0-9-]+)_(?P<sensed>\d{8}T\d{6})_")
+
+# Grey and colour images.
+_BAND_COUNTS = (1, 3)
 
 
 @dataclass(frozen=True)
 class Scene:
-    """An image file with the tile and the sensing time that its name gives.
+    """An image with the tile and the sensing time that its names give.
 
     Attributes:
-        path: The file.
-        tile: Name of the tile, such as ``"T36UXA"``; None if the file name does not follow ESA's pattern.
+        path: The file; of several files of bands the first of the finest resolution.
+        tile: Name of the tile, such as ``"T36UXA"``; None if no name follows ESA's patterns.
         sensed: Sensing time (UTC); None likewise.
+        bands: Names of the bands that are used, one or three, such as ``("B04", "B03", "B02")`` of a product, or
+            ``("4", "3", "2")`` of a file. Empty: those of :func:`s2match.io.bands.used_bands`.
+        band_files: The file of each band, where the bands of a product are files. Empty: all bands are in ``path``.
+        notes: How the image was chosen, for the user, a line each.
     """
 
     path: ImagePath
     tile: str | None
     sensed: datetime | None
+    bands: tuple[str, ...] = ()
+    band_files: tuple[ImagePath, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def date(self) -> str | None:
         """Day of the sensing time, such as ``"2018-08-20"``; None without a sensing time."""
         return None if self.sensed is None else f"{self.sensed:%Y-%m-%d}"
+
+    @property
+    def files(self) -> tuple[ImagePath, ...]:
+        """The files that the pixels are read from."""
+        return self.band_files or (self.path,)
+
+    @property
+    def is_stack(self) -> bool:
+        """Whether the bands of the image are files of their own."""
+        return len(self.band_files) > 1
+
+    @property
+    def stem(self) -> str:
+        """Name for files that are made of the image: that of its file, with all bands where it has several files."""
+        if not self.is_stack:
+            return self.path.stem
+        own = next(band for band, file in zip(self.bands, self.band_files, strict=True) if file == self.path)
+        return self.path.stem.replace(f"_{own}", "_" + "-".join(self.bands))
 
     @property
     def title(self) -> str:
@@ -37,17 +68,33 @@ class Scene:
 
 
 def scene_of(source: str | ImagePath) -> Scene:
-    """Scene of a path or URL, by the name of the file, which is not opened.
+    """Scene of a path or URL, by the names of the file and of the folders above it; it is not opened.
 
     Raises:
         UnreadableImageError: ``source`` is neither the path of a file nor a URL that is read.
     """
     path = image_path(source)
     match = _NAME.match(path.name)
-    if match is None:
-        return Scene(path, None, None)
-    try:
-        sensed = datetime.strptime(match["sensed"], "%Y%m%dT%H%M%S")
-    except ValueError:
-        return Scene(path, None, None)
-    return Scene(path, match["tile"], sensed)
+    if match is not None:
+        try:
+            return Scene(path, match["tile"], datetime.strptime(match["sensed"], "%Y%m%dT%H%M%S"))
+        except ValueError:
+            return Scene(path, None, None)
+    names = product_names(path_parts(path))
+    return Scene(path, None, None) if names is None else Scene(path, names.tile, names.sensed)
+
+
+def check_bands(bands: Sequence[str | int] | str | None) -> tuple[str, ...]:
+    """Names of bands as text; empty for None.
+
+    Raises:
+        OptionError: They are not one or three.
+    """
+    if bands is None:
+        return ()
+    names = (bands,) if isinstance(bands, str | int) else tuple(bands)
+    if len(names) not in _BAND_COUNTS:
+        raise OptionError(
+            f"An image is made of one band or of three, and {len(names)} are chosen: {', '.join(map(str, names))}."
+        )
+    return tuple(str(name).strip() for name in names)

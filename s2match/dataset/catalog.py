@@ -1,4 +1,4 @@
-"""The true-colour images of a dataset folder or its sample, and pairs of them by index."""
+"""The images of a dataset folder or its sample, and pairs of them by index."""
 
 from pathlib import Path
 
@@ -6,28 +6,31 @@ from s2match.core.scene import Scene
 from s2match.errors import DatasetError, ImageIndexError, SameImageError
 from s2match.io.missing_paths import no_dataset_message
 from s2match.io.scene_files import list_scenes
+from s2match.io.sources import Bands
 
 SAMPLE_FOLDER = "sample"
 
 
-def open_dataset(folder: str | Path) -> tuple[Path, tuple[Scene, ...]]:
+def open_dataset(folder: str | Path, bands: Bands = None) -> tuple[Path, tuple[Scene, ...]]:
     """List the images of a dataset folder, or those of the sample below it if it contains none.
 
     Args:
         folder: The dataset folder.
+        bands: Bands of each image, see :func:`s2match.io.sources.open_source`.
 
     Returns:
         The folder of the images (``folder`` or ``folder/sample``), and at least one scene.
 
     Raises:
         DatasetError: The folder does not exist, or neither it nor its sample holds an image.
+        OptionError: An image does not have the bands.
     """
     folder = Path(folder)
-    scenes = list_scenes(folder)
+    scenes = list_scenes(folder, bands)
     if scenes:
         return folder, scenes
     sample = folder / SAMPLE_FOLDER
-    scenes = list_scenes(sample) if sample.is_dir() else ()
+    scenes = list_scenes(sample, bands) if sample.is_dir() else ()
     if not scenes:
         raise DatasetError(no_dataset_message(folder))
     return sample, scenes

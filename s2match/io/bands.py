@@ -1,19 +1,54 @@
 """Bands of a file: those that are used, and their numbers."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
+from s2match.core.image_path import image_path
+from s2match.errors import OptionError
+from s2match.io.products import band_name
 
-def used_bands(file: rasterio.DatasetReader) -> list[int]:
-    """Indexes, from 1, of the bands that are used: red, green and blue; or the first three but alpha; or the first."""
+
+def used_bands(file: rasterio.DatasetReader, names: Sequence[str] = ()) -> list[int]:
+    """Indexes, from 1, of the bands that are used: red, green and blue; or the first three but alpha; or the first.
+
+    Args:
+        file: The file.
+        names: Indexes or descriptions of the bands to use instead.
+
+    Raises:
+        OptionError: The file does not have one of the bands.
+    """
+    if names:
+        return [_index_of(file, name) for name in names]
     colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
     interpretation = file.colorinterp
     if all(colour in interpretation for colour in colours):
         return [interpretation.index(colour) + 1 for colour in colours]
     opaque = [index for index in file.indexes if interpretation[index - 1] is not ColorInterp.alpha]
     return opaque[:3] if len(opaque) >= 3 else (opaque or [1])[:1]
+
+
+def _index_of(file: rasterio.DatasetReader, name: str) -> int:
+    """Index of a band by its index or its description.
+
+    Raises:
+        OptionError: The file does not have it.
+    """
+    if name.isdecimal() and int(name) in file.indexes:
+        return int(name)
+    descriptions = [band_name(description or "") for description in file.descriptions]
+    if not name.isdecimal() and band_name(name) in descriptions:
+        return descriptions.index(band_name(name)) + 1
+    named = [description for description in file.descriptions if description]
+    choice = f"1 to {file.count}" + (f" or {', '.join(named)}" if named else "")
+    raise OptionError(
+        f"{image_path(file.name).name} has no band {name}: choose of {choice} by --bands. Names such as B08 are "
+        "those of the bands of a product."
+    )
 
 
 def read_numbers(

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s2match.core.image_path import ImagePath, VirtualFile, image_path
-from s2match.errors import DatasetError, UnreadableImageError
+from s2match.core.scene import Scene
+from s2match.errors import DatasetError, S2MatchError, UnreadableImageError
+from s2match.io.file_tree import local_path
 from s2match.io.missing_paths import no_image_message
+from s2match.io.sources import Bands, open_source
 
 # Between the files of a cell.
 _SEPARATOR = ";"
@@ -83,10 +86,24 @@ class CsvRow:
         Raises:
             DatasetError: There is no such file, or a URL whose scheme is not read.
         """
-        path = self.path(text)
+        path = local_path(self.path(text))
         if isinstance(path, Path) and not path.is_file():
             raise DatasetError(f"{self.place}: there is no file {path}.")
         return path
+
+    def image(self, text: str, bands: Bands = None) -> Scene:
+        """The image of a path or URL, such as a product; see :func:`s2match.io.sources.open_source`.
+
+        Raises:
+            DatasetError: There is no such file or folder, or no image in it, or it does not have the bands.
+        """
+        path = local_path(self.path(text))
+        if isinstance(path, Path) and not path.exists():
+            raise DatasetError(f"{self.place}: there is no file {path}.")
+        try:
+            return open_source(path, bands)
+        except S2MatchError as error:
+            raise DatasetError(f"{self.place}: {error}") from error
 
 
 def read_rows(path: Path) -> list[CsvRow]:

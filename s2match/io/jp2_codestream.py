@@ -1,7 +1,6 @@
 """Tile size in the header of a JPEG 2000 codestream, which GDAL does not pass on."""
 
 import struct
-from pathlib import Path
 from typing import BinaryIO
 
 # SOC and SIZ, the first two markers of a codestream (ISO/IEC 15444-1, annex A).
@@ -10,15 +9,17 @@ _START = b"\xff\x4f\xff\x51"
 _SIZES = struct.Struct(">HH8I")
 
 
-def tile_size(path: Path) -> tuple[int, int] | None:
+def tile_size(stream: BinaryIO) -> tuple[int, int] | None:
     """(width, height) of the tiles of a codestream, which are encoded independently; None without a codestream.
 
     The blocks that GDAL reports are the whole image where tiles are small.
+
+    Args:
+        stream: The file, open for reading.
     """
-    with path.open("rb") as stream:
-        if not _find_codestream(stream):
-            return None
-        header = stream.read(_SIZES.size)
+    if not _find_codestream(stream):
+        return None
+    header = stream.read(_SIZES.size)
     if len(header) < _SIZES.size:
         return None
     _, _, _, _, _, _, width, height, _, _ = _SIZES.unpack(header)

@@ -60,7 +60,7 @@ class LevelReader:
     @classmethod
     def of(cls, file: rasterio.DatasetReader, radiometry: Radiometry, level: StoredLevel) -> "LevelReader":
         """The reader of a file that is open at a stored resolution."""
-        bands, colours = used_bands(file), colour_table(file)
+        bands, colours = list(radiometry.bands) or used_bands(file), colour_table(file)
         # numbers are resampled as float32, which holds those of 16 bits exactly
         wide = colours is None and any(np.dtype(file.dtypes[band - 1]).itemsize > 2 for band in bands)
         offset = round(radiometry.origin) if wide and abs(radiometry.origin) > _FLOAT32_WHOLE else 0

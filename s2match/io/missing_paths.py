@@ -1,55 +1,41 @@
-"""Error messages for paths that are not an image file or a dataset: URLs, products, folders, missing files."""
+"""Error messages for paths that are not an image file or a dataset: folders, missing files, several images."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from s2match.core.image_path import VirtualFile, image_path
+from s2match.core.image_path import ImagePath, VirtualFile, image_path
+from s2match.io.products import Granule
 
-# Patterns of the true-colour image of a SAFE product, relative to the product or to a folder in or just above it.
-_IN_PRODUCT = (
-    "*_TCI.jp2",
-    "*_TCI_10m.jp2",
-    "R10m/*_TCI_10m.jp2",
-    "IMG_DATA/*_TCI.jp2",
-    "IMG_DATA/R10m/*_TCI_10m.jp2",
-    "*/IMG_DATA/*_TCI.jp2",
-    "*/IMG_DATA/R10m/*_TCI_10m.jp2",
-    "GRANULE/*/IMG_DATA/*_TCI.jp2",
-    "GRANULE/*/IMG_DATA/R10m/*_TCI_10m.jp2",
-    "*.SAFE/GRANULE/*/IMG_DATA/*_TCI.jp2",
-    "*.SAFE/GRANULE/*/IMG_DATA/R10m/*_TCI_10m.jp2",
-)
+# Most tiles that a message lists.
+_LISTED = 12
 
 
-def images_in_product(folder: Path) -> list[Path]:
-    """True-colour images of the SAFE products in a folder, or of the product that it lies in; relative paths."""
-    paths = (path for pattern in _IN_PRODUCT for path in folder.glob(pattern) if not path.name.startswith("."))
-    return sorted({path.relative_to(folder) for path in paths})
-
-
-def no_image_message(path: Path) -> str:
-    """Error message for a path that is not an image file; names the image inside if it is a product folder."""
+def no_image_message(path: ImagePath) -> str:
+    """Error message for a path that is not an image file."""
+    if isinstance(path, VirtualFile) or path.is_file():
+        return f"{path} holds no image."
     if not path.is_dir():
         return f"There is no file {path}."
-    images = images_in_product(path)
-    if not images:
-        return f"{path} is a folder, not an image."
-    kind = "a SAFE product" if path.suffix.upper() == ".SAFE" else "a folder"
-    more = f" (and {len(images) - 1} more)" if len(images) > 1 else ""
-    return f"{path} is {kind}, not an image file: its image is {images[0].as_posix()}{more}. Give that file."
+    return f"{path} is a folder, not an image: it holds neither a product of Sentinel-2 nor bands of one."
+
+
+def several_images_message(path: ImagePath, granules: Sequence[Granule]) -> str:
+    """Error message for a folder or a zip that holds several granules."""
+    titles = [granule.title for granule in granules]
+    more = ", …" if len(titles) > _LISTED else ""
+    separate = len({granule.path for granule in granules}) == len(granules)
+    place = granules[0].path if separate else granules[0].first_file
+    return (
+        f"{path} holds {len(granules)} images ({', '.join(titles[:_LISTED])}{more}): give one of them, such as {place}."
+    )
 
 
 def no_dataset_message(folder: Path) -> str:
-    """Error message for a folder that is not a dataset; names an image if there are SAFE products below it."""
+    """Error message for a folder that is not a dataset."""
     path = image_path(folder)
     if isinstance(path, VirtualFile):
         return f"{path} is not a folder of this computer: give its images by --images, or download them to a folder."
     if not folder.is_dir():
         state = "is not a folder" if folder.exists() else "does not exist"
         return f"The dataset folder {folder.resolve()} {state}."
-    images = images_in_product(folder)
-    if not images:
-        return f"The dataset folder {folder} contains no *_TCI.jp2 image."
-    return (
-        f"The dataset folder {folder} contains no *_TCI.jp2 image itself. There are {len(images)} in SAFE products "
-        f"below it, such as {images[0].as_posix()}: copy them into one folder, and give that."
-    )
+    return f"The dataset folder {folder} contains no *_TCI.jp2 image, and no product of Sentinel-2."

@@ -2,12 +2,12 @@
 
 import logging
 from dataclasses import dataclass
-from pathlib import Path
 
 import rasterio
 
 from s2match.core.grid import Grid
-from s2match.core.image_path import image_path
+from s2match.core.image_path import ImagePath, image_path
+from s2match.io.file_tree import open_stream
 from s2match.io.jp2_codestream import tile_size
 from s2match.io.open_file import opened
 
@@ -33,18 +33,45 @@ class StoredLevel:
     rows: tuple[float, float]
 
 
-def file_pixels_per_pixel(grid: Grid) -> tuple[float, float]:
-    """Pixels of the file per pixel of a grid along the file's axes, (x, y)."""
-    across, down = (native / side for native, side in zip(grid.native_size, grid.size, strict=True))
-    return across, down
+@dataclass(frozen=True)
+class FileAxes:
+    """The place of a grid along a file's axes in the pixels of the file.
+
+    Attributes:
+        corner: (x, y) where the grid begins.
+        pixels: Pixels of the file per pixel of the grid, (x, y).
+    """
+
+    corner: tuple[float, float]
+    pixels: tuple[float, float]
 
 
-def level_of(grid: Grid) -> StoredLevel:
-    """The stored resolution from which windows of a grid along the file's axes are read."""
-    with opened(grid.scene.path) as file:
-        level = _choose_level(file, min(file_pixels_per_pixel(grid)))
+def file_axes(file: rasterio.DatasetReader, grid: Grid) -> FileAxes:
+    """The place of a grid in a file, which may be that of a band with other pixels than the image.
+
+    Args:
+        file: The file at full resolution, with the footprint of the image.
+        grid: The grid, along the axes of the file.
+    """
+    whole = grid.file_size or grid.native_size
+    across, down = file.width / whole[0], file.height / whole[1]
+    return FileAxes(
+        (grid.corner[0] * across, grid.corner[1] * down),
+        (across * grid.native_size[0] / grid.size[0], down * grid.native_size[1] / grid.size[1]),
+    )
+
+
+def level_of(path: ImagePath, grid: Grid) -> StoredLevel:
+    """The stored resolution from which windows of a grid along the file's axes are read.
+
+    Args:
+        path: The file, or the file of a band.
+        grid: The grid.
+    """
+    with opened(path) as file:
+        level = _choose_level(file, min(file_axes(file, grid).pixels))
     name = "full resolution" if level.overview is None else f"overview {level.overview}"
-    _LOG.debug("%s is read from %s at %d x %d px", grid.scene.path.name, name, *grid.size)
+    _LOG.debug("%s is read from %s at %d x %d px", path.name, name, *grid.size)
     return level
 
 
@@ -67,10 +94,11 @@ def _choose_level(file: rasterio.DatasetReader, scale: float) -> StoredLevel:
 
 
 def _jp2_tiles(file: rasterio.DatasetReader) -> tuple[int, int] | None:
-    """(width, height) of the tiles of a JPEG 2000 file; those that GDAL reports if it is not in the file system."""
-    path = image_path(file.name)
-    if isinstance(path, Path):
-        return tile_size(path)
+    """(width, height) of the tiles of a JPEG 2000 file; those that GDAL reports for a remote one."""
+    stream = open_stream(image_path(file.name))
+    if stream is not None:
+        with stream:
+            return tile_size(stream)
     height, width = file.block_shapes[0]
     return width, height
 

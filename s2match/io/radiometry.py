@@ -1,6 +1,7 @@
 """Choose the radiometry of a file, once for all of its windows."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from s2match.core.image_path import image_path
 from s2match.core.radiometry import NodataSource, Radiometry, ReadOptions
 from s2match.io.bands import read_numbers, used_bands
 from s2match.io.nodata import band_validity, declared_nodata, detected_nodata, zeros_may_fill
-from s2match.io.products import ReflectanceScale, product_scale
+from s2match.io.product_metadata import ReflectanceScale, product_scale
 from s2match.io.saturated_cloud import SATURATED
 
 _LOG = logging.getLogger(__name__)
@@ -33,9 +34,18 @@ _STEPS = (1_000.0, 100_000.0)
 _SMALL_PX = 512
 
 
-def radiometry_of(file: rasterio.DatasetReader, options: ReadOptions) -> Radiometry:
-    """Radiometry of a file of real numbers; nothing is decoded for images of 8 bits."""
-    indexes = used_bands(file)
+def radiometry_of(file: rasterio.DatasetReader, options: ReadOptions, bands: Sequence[str] = ()) -> Radiometry:
+    """Radiometry of a file of real numbers; nothing is decoded for images of 8 bits.
+
+    Args:
+        file: The file, open.
+        options: Options that override what the file declares.
+        bands: Indexes or descriptions of the bands to use; empty for those of :func:`s2match.io.bands.used_bands`.
+
+    Raises:
+        OptionError: The file does not have the bands.
+    """
+    indexes = used_bands(file, bands)
     nodata = declared_nodata(file, indexes, options)
     bits, coloured = _bits(file, indexes), colour_table(file) is not None
     if bits <= 8 or coloured:
@@ -43,7 +53,20 @@ def radiometry_of(file: rasterio.DatasetReader, options: ReadOptions) -> Radiome
     else:
         radiometry = _of_16_bits(file, indexes, *nodata, options)
     _LOG.info("%s: %s", image_path(file.name).name, _summary(radiometry))
-    return radiometry
+    return replace(radiometry, bands=tuple(indexes))
+
+
+def stacked(bands: Sequence[Radiometry]) -> Radiometry:
+    """Radiometry of an image whose bands are files, each with its own; nodata and offset are those of the first."""
+    first = bands[0]
+    levels = [band.saturated for band in bands if band.saturated is not None]
+    kinds = {band.kind for band in bands}
+    return replace(
+        first,
+        kind=first.kind if len(kinds) == 1 else "stretched",
+        saturated=min(levels) if len(levels) == len(bands) else None,
+        stack=tuple(bands),
+    )
 
 
 def _summary(radiometry: Radiometry) -> str:
@@ -87,7 +110,7 @@ def _of_16_bits(
     if not data.size:
         return radiometry
     if numbers.dtype == np.uint16:
-        return _with_reflectance(file, data, radiometry, options)
+        return _with_reflectance(file, data, replace(radiometry, bands=tuple(indexes)), options)
     return _stretch(data, radiometry)
 
 
@@ -125,7 +148,7 @@ def _with_reflectance(
 ) -> Radiometry:
     """Radiometry of ESA's true-colour images; stretched where the 1st percentile would be saturated."""
     dark = float(np.percentile(numbers, 1))
-    scale, source = _reflectance_scale(file, options)
+    scale, source = _reflectance_scale(file, radiometry.bands[0], options)
     if scale is None and dark < TCI_SATURATION + _ESA_OFFSET:
         zero = _ESA_OFFSET if dark >= _ESA_OFFSET - _OFFSET_NOISE else 0.0
         scale, source = ReflectanceScale(zero, _QUANTIFICATION), "minimum"
@@ -141,11 +164,10 @@ def _with_reflectance(
 
 
 def _reflectance_scale(
-    file: rasterio.DatasetReader, options: ReadOptions
+    file: rasterio.DatasetReader, band: int, options: ReadOptions
 ) -> tuple[ReflectanceScale | None, str | None]:
-    """Scale of reflectance by the options, the tags of the file or the metadata of its product, and its source."""
-    index = used_bands(file)[0] - 1
-    scale, offset = file.scales[index], file.offsets[index]
+    """Scale of reflectance by the options, the tags of a band or the metadata of its product, and its source."""
+    scale, offset = file.scales[band - 1], file.offsets[band - 1]
     steps = _QUANTIFICATION if scale in (0, 1) else 1 / scale
     plausible = (scale, offset) != (1, 0) and _STEPS[0] <= steps <= _STEPS[1]
     tagged = ReflectanceScale(0.0 - offset * (1 if scale in (0, 1) else steps), steps) if plausible else None

@@ -13,18 +13,20 @@ from s2match.core.grid import Grid
 from s2match.core.image_path import ImagePath
 from s2match.core.image_size import MAX_SIDE_PX, check_size, fit_size
 from s2match.core.mask import UNMASKED, Masking
+from s2match.core.projection import apply_transform
 from s2match.core.radiometry import AS_FILES_SAY, Radiometry, ReadOptions
 from s2match.core.raster import Patch, Raster
-from s2match.core.scene import Scene, scene_of
+from s2match.core.scene import Scene
 from s2match.core.window import Window
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
 from s2match.io.level_reader import LevelReader, axis_window
 from s2match.io.mask_raster import opened_mask
 from s2match.io.masks import is_vector, with_margin, without_masked
 from s2match.io.open_file import block_cache, opened
-from s2match.io.overviews import file_pixels_per_pixel, level_of
+from s2match.io.overviews import file_axes, level_of
 from s2match.io.placement import placement_of
-from s2match.io.radiometry import radiometry_of
+from s2match.io.radiometry import radiometry_of, stacked
+from s2match.io.sources import open_source
 from s2match.resampling.reproject import empty_patch, source_window, warp
 
 _LOG = logging.getLogger(__name__)
@@ -109,11 +111,19 @@ def with_radiometry(grid: Grid, options: ReadOptions = AS_FILES_SAY) -> Grid:
     Raises:
         UnreadableImageError: The file is missing, not an image, or damaged.
     """
-    radiometry = grid.radiometry
-    if radiometry is None:
-        with opened(grid.scene.path) as file:
-            radiometry = radiometry_of(file, options)
-    return _set_radiometry(grid, radiometry)
+    return _set_radiometry(grid, grid.radiometry or _radiometry_of(grid.scene, options))
+
+
+def _radiometry_of(scene: Scene, options: ReadOptions) -> Radiometry:
+    """Radiometry of an image; each band has its own where bands are files."""
+    if not scene.is_stack:
+        with opened(scene.path) as file:
+            return radiometry_of(file, options, () if scene.band_files else scene.bands)
+    bands = []
+    for path in scene.band_files:
+        with opened(path) as file:
+            bands.append(radiometry_of(file, options))
+    return stacked(bands)
 
 
 def _set_radiometry(grid: Grid, radiometry: Radiometry) -> Grid:
@@ -126,9 +136,10 @@ def read_grid(source: str | ImagePath | Scene, size: tuple[int, int] | None = No
 
     Raises:
         ImageSizeError: ``size`` is out of range.
-        UnreadableImageError: The file is missing, is not an image, or contains complex numbers.
+        UnreadableImageError: The file is missing, is not an image, or contains complex numbers; or a band that is a
+            file does not have the footprint of the image.
     """
-    scene = source if isinstance(source, Scene) else scene_of(source)
+    scene = open_source(source)
     if size is not None:
         check_size(size)
     with opened(scene.path) as file:
@@ -138,8 +149,43 @@ def read_grid(source: str | ImagePath | Scene, size: tuple[int, int] | None = No
             )
         native = (file.width, file.height)
         placement = placement_of(file)
-        grid = Grid(native, placement.transform, placement.crs, native, scene, notes=placement.notes)
+        notes = (*scene.notes, *placement.notes)
+        grid = Grid(native, placement.transform, placement.crs, native, scene, notes=notes)
+    _check_bands(grid)
     return grid if size is None else grid.resized(size)
+
+
+def band_grids(grid: Grid) -> tuple[Grid, ...]:
+    """Grids of all pixels of the files of an image's bands, each with its radiometry; the grid itself of one file.
+
+    Args:
+        grid: Every pixel of the image, with its radiometry.
+    """
+    if grid.radiometry is None or not grid.radiometry.stack:
+        return (grid,)
+    return tuple(
+        replace(read_grid(path), radiometry=radiometry)
+        for path, radiometry in zip(grid.scene.band_files, grid.radiometry.stack, strict=True)
+    )
+
+
+def _check_bands(grid: Grid) -> None:
+    """Check that the files of bands have the footprint of the image.
+
+    Raises:
+        UnreadableImageError: One of them is missing, or has another footprint.
+    """
+    for path in grid.scene.band_files if grid.scene.is_stack else ():
+        with opened(path) as file:
+            size, transform = (file.width, file.height), placement_of(file).transform
+        if transform is None or grid.transform is None:
+            same = transform is grid.transform and size[0] * grid.size[1] == size[1] * grid.size[0]
+        else:
+            corners = np.array([[0.0, 0.0], [1.0, 1.0]])
+            off = apply_transform(~grid.transform @ transform, corners * size) - corners * grid.size
+            same = bool(np.abs(off).max() < 1)
+        if not same:
+            raise UnreadableImageError(f"{path} does not have the footprint of {grid.scene.path.name}.")
 
 
 def read_window(grid: Grid, window: Window) -> Patch:
@@ -169,12 +215,26 @@ def _read_unmasked(grid: Grid, window: Window) -> Patch:
             return empty_patch(window)
         return warp(_read_unmasked(grid.source, source), source, grid, window)
     assert grid.radiometry is not None, "windows are read of grids with radiometry"
-    _LOG.debug("%s: %s of %d x %d px", grid.scene.path.name, window, *grid.size)
-    across, down = file_pixels_per_pixel(grid)
-    left, top = grid.corner[0] + across * window.x, grid.corner[1] + down * window.y
-    level = level_of(grid)
-    with opened(grid.scene.path, level.overview) as file:
-        reader = LevelReader.of(file, grid.radiometry, level)
+    if not grid.radiometry.stack:
+        return _read_file(grid.scene.path, grid, grid.radiometry, window)
+    bands = [
+        _read_file(path, grid, radiometry, window)
+        for path, radiometry in zip(grid.scene.band_files, grid.radiometry.stack, strict=True)
+    ]
+    valid = np.logical_and.reduce([band.valid for band in bands])
+    return Patch(np.stack([band.image[..., 0] for band in bands], axis=2) * valid[..., None], valid)
+
+
+def _read_file(path: ImagePath, grid: Grid, radiometry: Radiometry, window: Window) -> Patch:
+    """Read a window of a grid along the axes of a file, which is the image or one of its bands."""
+    _LOG.debug("%s: %s of %d x %d px", path.name, window, *grid.size)
+    level = level_of(path, grid)
+    with opened(path) as file:
+        axes = file_axes(file, grid)
+    (across, down), (left, top) = axes.pixels, axes.corner
+    left, top = left + across * window.x, top + down * window.y
+    with opened(path, level.overview) as file:
+        reader = LevelReader.of(file, radiometry, level)
         columns = axis_window(left, window.width, across, level.columns, file.width)
         strips = [
             reader.read(axis_window(top + down * begin, rows, down, level.rows, file.height), columns)
@@ -184,8 +244,7 @@ def _read_unmasked(grid: Grid, window: Window) -> Patch:
     valid = np.concatenate([strip[1] for strip in strips])
     if not valid.any():
         return empty_patch(window)
-    gain, origin = grid.radiometry.gain, grid.radiometry.origin - reader.offset
-    return Patch(_to_grey(values, valid, gain, origin), valid)
+    return Patch(_to_grey(values, valid, radiometry.gain, radiometry.origin - reader.offset), valid)
 
 
 def nodata_share(image: Scene | Grid) -> float:
@@ -223,8 +282,9 @@ def keep_open(*grids: Grid) -> Iterator[None]:
     with block_cache(_CACHE_BYTES), ExitStack() as files:
         for grid in grids:
             source = stored_grid(grid)
-            files.enter_context(opened(source.scene.path))
-            files.enter_context(opened(source.scene.path, level_of(source).overview))
+            for path in source.scene.files:
+                files.enter_context(opened(path))
+                files.enter_context(opened(path, level_of(path, source).overview))
             for mask in grid.masking.masks:
                 if not is_vector(mask.path):
                     files.enter_context(opened_mask(mask.path))

@@ -1,30 +1,174 @@
-"""Scenes from what a user names: a file, a URL, or a name of GDAL's virtual file systems."""
+"""Scenes from what a user names: a file, a product or a part of one, a zip, a URL, a name of GDAL's file systems."""
 
-from s2match.core.image_path import ImagePath, file_key
-from s2match.core.scene import Scene, scene_of
-from s2match.errors import SameImageError
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+
+from s2match.core.image_path import ImagePath, VirtualFile, file_key, image_path, zip_member
+from s2match.core.scene import Scene, check_bands, scene_of
+from s2match.errors import OptionError, SameImageError, UnreadableImageError
+from s2match.io.file_tree import ZIP_SUFFIX, FileTree, local_path
+from s2match.io.missing_paths import no_image_message, several_images_message
+from s2match.io.product_metadata import sensing_time
+from s2match.io.products import (
+    RED_GREEN_BLUE,
+    TRUE_COLOUR,
+    BandFile,
+    Granule,
+    band_name,
+    granules_in,
+    in_order,
+    is_metadata,
+    product_tree,
+    products_in,
+)
+
+# Suffixes of images in a zip that holds no product.
+_IMAGE_SUFFIXES = (".jp2", ".tif", ".tiff", ".png", ".img")
+
+Source = str | ImagePath | Scene
+Bands = Sequence[str | int] | str | None
 
 
-def open_source(source: str | ImagePath | Scene) -> Scene:
+def open_source(source: Source, bands: Bands = None) -> Scene:
     """Scene of an image that a user names.
 
+    Of a product, its zip or metadata, a granule or a folder of bands it is the true-colour image, or the bands chosen,
+    each at its finest resolution.
+
     Args:
-        source: A path, a URL, or a scene, which is returned as it is.
+        source: A path, a URL, or a scene.
+        bands: One or three bands: names of bands of a product, or indexes or descriptions of bands of a file. None: of
+            a product the true-colour image, or bands 4, 3 and 2 if it has none; of a file those of
+            :func:`s2match.io.bands.used_bands`; of a scene its own.
 
     Raises:
-        UnreadableImageError: It is neither a path nor a URL that is read.
+        UnreadableImageError: It is neither a path nor a URL that is read, or has no image, or several.
+        OptionError: The bands are not one or three, or the product does not have them.
     """
-    return source if isinstance(source, Scene) else scene_of(source)
+    chosen = check_bands(bands)
+    if isinstance(source, Scene):
+        return _with_bands(source, chosen)
+    path = local_path(image_path(source))
+    tree, folder = _container_of(path)
+    if tree is None:
+        return _with_bands(scene_of(path), chosen)
+    granules = granules_in(tree, folder)
+    if len(granules) == 1:
+        return granule_scene(granules[0], chosen)
+    if granules:
+        raise UnreadableImageError(several_images_message(path, granules))
+    return _with_bands(scene_of(_only_image(path, tree, folder)), chosen)
 
 
-def open_pair(reference: str | ImagePath | Scene, target: str | ImagePath | Scene) -> tuple[Scene, Scene]:
+def open_pair(reference: Source, target: Source, bands: Bands = None) -> tuple[Scene, Scene]:
     """Scenes of two different images that a user names.
 
     Raises:
         SameImageError: Both are the same image.
-        UnreadableImageError: One of them is neither a path nor a URL that is read.
+        UnreadableImageError: One of them is not an image that is read.
+        OptionError: One of them does not have the bands.
     """
-    first, second = open_source(reference), open_source(target)
+    first, second = open_source(reference, bands), open_source(target, bands)
     if file_key(first.path) == file_key(second.path):
         raise SameImageError(f"Both images are {first.path}: choose two different images.")
     return first, second
+
+
+def granule_scene(granule: Granule, bands: tuple[str, ...] = ()) -> Scene:
+    """Scene of a granule: its true-colour image, or bands of it.
+
+    Args:
+        granule: The granule.
+        bands: Names of one or three bands; empty: the true-colour image, or bands 4, 3 and 2, or its only band.
+
+    Raises:
+        OptionError: It does not have the bands.
+    """
+    files = granule.bands
+    names = tuple(map(band_name, bands)) or _default_bands(files)
+    missing = [name for name in names if name not in files]
+    if missing:
+        raise OptionError(
+            f"{granule.path} has no band {', '.join(missing)}: choose of {', '.join(in_order(files))} by --bands."
+        )
+    chosen = [files[name] for name in names]
+    finest = min(chosen, key=lambda file: file.pixel_m)
+    scene = scene_of(granule.tree.path(finest.name))
+    if scene.sensed is None:
+        scene = replace(scene, sensed=sensing_time(granule))
+    if names == (TRUE_COLOUR,):
+        return scene
+    notes = () if bands or names != RED_GREEN_BLUE else ("bands 4, 3 and 2, as the product has no true-colour image",)
+    return replace(scene, bands=names, band_files=tuple(granule.tree.path(file.name) for file in chosen), notes=notes)
+
+
+def _default_bands(files: Mapping[str, BandFile]) -> tuple[str, ...]:
+    if TRUE_COLOUR in files:
+        return (TRUE_COLOUR,)
+    return tuple(files) if len(files) == 1 else RED_GREEN_BLUE
+
+
+def _with_bands(scene: Scene, bands: tuple[str, ...]) -> Scene:
+    """A scene with other bands of its file.
+
+    Raises:
+        OptionError: Its bands are files of a product.
+    """
+    if not bands or scene.bands == bands or scene.bands == tuple(map(band_name, bands)):
+        return scene
+    if scene.band_files:
+        raise OptionError(f"{scene.path} is a band of a product: give the product to choose other bands.")
+    return replace(scene, bands=bands)
+
+
+def _container_of(path: ImagePath) -> tuple[FileTree | None, str]:
+    """The files in which an image is searched, and the folder of them; None if the path is the image itself.
+
+    Raises:
+        UnreadableImageError: A zip cannot be read.
+    """
+    if is_metadata(path):
+        path = _parent(path)
+    if isinstance(path, VirtualFile):
+        place = product_tree(path)
+        if place is None or place[1] in place[0].names:
+            return None, ""
+        return place
+    if path.is_dir():
+        inside = [entry for entry in products_in(path) if entry.is_dir()]
+        # archives of products unpack to a folder of the product's name, in which the product lies
+        place = product_tree(inside[0] if len(inside) == 1 else path)
+    elif path.suffix.lower() == ZIP_SUFFIX and path.is_file():
+        place = product_tree(path)
+    else:
+        return None, ""
+    assert place is not None, "only remote files have no tree"
+    return place
+
+
+def _parent(path: ImagePath) -> ImagePath:
+    if not isinstance(path, VirtualFile):
+        return path.parent
+    if path.in_zip is None:
+        return path
+    archive, member = path.in_zip
+    folder = str(PurePosixPath(member).parent)
+    return zip_member(archive, "" if folder == "." else folder)
+
+
+def _only_image(path: ImagePath, tree: FileTree, folder: str) -> ImagePath:
+    """The only image of a zip that holds no product.
+
+    Raises:
+        UnreadableImageError: It has none, or several.
+    """
+    inside = [name for name in tree.names if not folder or name.startswith(f"{folder}/")]
+    images = [name for name in inside if PurePosixPath(name).suffix.lower() in _IMAGE_SUFFIXES]
+    if not tree.zipped or not images:
+        raise UnreadableImageError(no_image_message(path))
+    if len(images) > 1:
+        raise UnreadableImageError(
+            f"{path} holds {len(images)} images: give one of them, such as {tree.path(images[0])}."
+        )
+    return tree.path(images[0])

@@ -226,6 +226,7 @@ def image_facts(raster: HasGrid, preview: Raster) -> dict[str, Any]:
         "file": raster.scene.path.name,
         "tile": raster.scene.tile,
         "sensed": None if raster.scene.sensed is None else raster.scene.sensed.isoformat(),
+        "bands": list(bands_used(raster, preview)),
         "width_px": raster.size[0],
         "height_px": raster.size[1],
         "native_width_px": raster.native_size[0],
@@ -241,6 +242,12 @@ def image_facts(raster: HasGrid, preview: Raster) -> dict[str, Any]:
         "transform": None if raster.transform is None else list(raster.transform)[:6],
         "whole_file": file_facts(whole_file(raster)),
     }
+
+
+def bands_used(raster: HasGrid, preview: Raster) -> tuple[str, ...]:
+    """Names of the bands that an image was matched by: those of a product, or indexes in its file."""
+    indexes = () if preview.radiometry is None else preview.radiometry.bands
+    return raster.scene.bands or tuple(map(str, indexes))
 
 
 def _radiometry_facts(radiometry: Radiometry | None) -> dict[str, Any]:

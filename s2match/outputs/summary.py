@@ -97,7 +97,8 @@ def _describe(raster: HasGrid, preview: Raster) -> str:
         side = f"{across:.4g} x {down:.4g}" if oblong else f"{math.sqrt(across * down):.4g}"
         pixel = f" of {side} {ground_axes(raster).unit}"
     nodata = f", {preview.nodata_share:.0%} nodata" if preview.nodata_share else ""
-    return f"{raster.scene.path.name}  ({width} x {height} px{pixel}{nodata}{_masked_text(preview)})"
+    bands = f", bands {' '.join(raster.scene.bands)}" if raster.scene.bands else ""
+    return f"{raster.scene.path.name}  ({width} x {height} px{pixel}{bands}{nodata}{_masked_text(preview)})"
 
 
 def _masked_text(preview: Raster) -> str:

@@ -3,15 +3,10 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePosixPath
 
-from s2match.core.image_path import ImagePath, VirtualFile
+from s2match.core.image_path import ImagePath, path_parts
+from s2match.core.product_names import product_names
 from s2match.core.scene import Scene, scene_of
-
-# A product in ESA's names since 2016, such as S2A_MSIL1C_20180820T083601_N0206_R064_T36UXA_20180820T104205.
-_PRODUCT = re.compile(
-    r"(?P<platform>S2[A-D])_MSI(?:L1C|L2A)_(?P<sensed>\d{8}T\d{6})_N(?P<baseline>\d{4})_R(?P<orbit>\d{3})_T(?P<tile>\d{2}[A-Z]{3})"
-)
 
 # A date in a name, with or without a time, such as 20180820T083601, 20180820_083601, 2018-08-20 or 2018_08_20.
 _DATE = re.compile(
@@ -57,33 +52,28 @@ class SeriesImage:
         return self.date if self.tile is None else f"{self.tile} {self.date}"
 
 
-def series_image(index: int, path: str | ImagePath, masks: tuple[ImagePath, ...] = ()) -> SeriesImage:
-    """The image of a path, by the names of the file and of its folders; no file is opened.
+def series_image(index: int, source: str | ImagePath | Scene, masks: tuple[ImagePath, ...] = ()) -> SeriesImage:
+    """The image of a path or scene, by the names of the file and of its folders; no file is opened.
 
     Args:
         index: Index in the series, from 0.
-        path: The file.
+        source: The file, or the scene.
         masks: Mask files of this image.
     """
-    scene = scene_of(path)
-    product = next((match for part in reversed(_parts(scene.path)) if (match := _PRODUCT.search(part))), None)
-    if product is not None:
-        return SeriesImage(
-            index,
-            scene,
-            datetime.strptime(product["sensed"], "%Y%m%dT%H%M%S"),
-            f"T{product['tile']}",
-            product["platform"],
-            int(product["orbit"]),
-            f"{product['baseline'][:2]}.{product['baseline'][2:]}",
-            masks,
-        )
-    return SeriesImage(index, scene, scene.sensed or _date_in(scene.path.stem), scene.tile, masks=masks)
-
-
-def _parts(path: ImagePath) -> tuple[str, ...]:
-    """Names of the folders of a file and of the file."""
-    return PurePosixPath(str(path)).parts if isinstance(path, VirtualFile) else path.absolute().parts
+    scene = source if isinstance(source, Scene) else scene_of(source)
+    names = product_names(path_parts(scene.path))
+    if names is None:
+        return SeriesImage(index, scene, scene.sensed or _date_in(scene.path.stem), scene.tile, masks=masks)
+    return SeriesImage(
+        index,
+        scene,
+        names.sensed or scene.sensed,
+        names.tile or scene.tile,
+        names.platform,
+        names.relative_orbit,
+        names.baseline,
+        masks,
+    )
 
 
 def _date_in(name: str) -> datetime | None:

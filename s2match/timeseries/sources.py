@@ -1,14 +1,18 @@
 """The images of a series from a folder, a CSV of images or a CSV of pairs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from s2match.core.image_path import ImagePath, file_key, local_files
+from s2match.core.image_path import file_key
+from s2match.core.scene import Scene
 from s2match.errors import DatasetError
 from s2match.io.csv_rows import CsvRow, read_rows
-from s2match.io.missing_paths import images_in_product, no_dataset_message
-from s2match.io.scene_files import list_scenes
+from s2match.io.missing_paths import no_dataset_message
+from s2match.io.products import is_product
+from s2match.io.scene_files import product_scenes, true_colour_scenes
+from s2match.io.sources import Bands, open_source
 from s2match.timeseries.images import SeriesImage, series_image
 
 # Suffixes of the images of a folder without true-colour images of ESA.
@@ -33,12 +37,12 @@ class SeriesSource:
     pairs: tuple[tuple[int, int], ...] | None = None
 
 
-def read_source(source: str | Path, pattern: str | None = None) -> SeriesSource:
+def read_source(source: str | Path, pattern: str | None = None, bands: Bands = None) -> SeriesSource:
     """List the images of a series; no image is opened.
 
     A folder: its true-colour images (:func:`s2match.io.scene_files.list_scenes`), of each tile and sensing time the
-    finest. Without any, all its JP2, TIFF and PNG files. Without these, the true-colour images of the SAFE products
-    in it.
+    finest. Without any, all its JP2, TIFF and PNG files. Without these, the images of the products in it, folders and
+    zips.
 
     A CSV of images: a column ``path``, and optional columns ``mask`` (files, separated by semicolons), ``date``
     (ISO 8601), ``platform``, ``relative_orbit`` and ``tile``, which override what the file names say.
@@ -50,6 +54,7 @@ def read_source(source: str | Path, pattern: str | None = None) -> SeriesSource:
     Args:
         source: The folder, or the CSV.
         pattern: Pattern of the files of a folder, such as ``"NDVI_*.tif"`` or ``"*/TCI.tif"``; None: as above.
+        bands: Bands of each image, see :func:`s2match.io.sources.open_source`.
 
     Raises:
         DatasetError: The source does not exist or has fewer than two images, or a row of the CSV is not valid.
@@ -59,31 +64,42 @@ def read_source(source: str | Path, pattern: str | None = None) -> SeriesSource:
         rows = read_rows(source)
         columns = rows[0].cells.keys()
         if "path" not in columns and columns & {"reference", "target"}:
-            return _source_of_pairs(source, rows)
-        return SeriesSource(_sorted_images(source, [_image_of(row) for row in rows]))
+            return _source_of_pairs(source, rows, bands)
+        return SeriesSource(_sorted_images(source, [_image_of(row, bands) for row in rows]))
     if source.is_file():
         raise DatasetError(f"{source} is neither a folder of images nor a list of images whose name ends in .csv.")
-    return SeriesSource(_sorted_images(source, [series_image(0, path) for path in _files_of(source, pattern)]))
+    return SeriesSource(
+        _sorted_images(source, [series_image(0, scene) for scene in _scenes_of(source, pattern, bands)])
+    )
 
 
-def _files_of(folder: Path, pattern: str | None) -> list[Path]:
-    """The image files of a folder."""
+def _scenes_of(folder: Path, pattern: str | None, bands: Bands) -> list[Scene]:
+    """The images of a folder."""
     if pattern is not None:
-        if not folder.is_dir():
-            raise DatasetError(no_dataset_message(folder))
-        try:
-            matches = list(folder.glob(pattern))
-        except (ValueError, NotImplementedError) as error:
-            raise DatasetError(f"{pattern!r} is not a pattern of files in a folder: {error}.") from error
-        files = [path for path in matches if _is_image_file(path)]
-        if not files:
-            raise DatasetError(f"No file in {folder} matches {pattern!r}.")
-        return files
-    scenes = list_scenes(folder)
+        return [open_source(path, bands) for path in _matching(folder, pattern)]
+    scenes = true_colour_scenes(folder, bands)
     if scenes:
-        return _finest(local_files(scene.path for scene in scenes))
+        return _finest(scenes)
     files = [path for path in folder.iterdir() if path.suffix.lower() in _SUFFIXES and _is_image_file(path)]
-    return files or _finest([folder / path for path in images_in_product(folder)])
+    return [open_source(path, bands) for path in files] or list(product_scenes(folder, bands))
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    """The images of a folder that match a pattern: files and products.
+
+    Raises:
+        DatasetError: The folder does not exist, or nothing matches.
+    """
+    if not folder.is_dir():
+        raise DatasetError(no_dataset_message(folder))
+    try:
+        matches = list(folder.glob(pattern))
+    except (ValueError, NotImplementedError) as error:
+        raise DatasetError(f"{pattern!r} is not a pattern of files in a folder: {error}.") from error
+    images = [path for path in matches if _is_image_file(path) or is_product(path)]
+    if not images:
+        raise DatasetError(f"No file in {folder} matches {pattern!r}.")
+    return images
 
 
 def _is_image_file(path: Path) -> bool:
@@ -91,20 +107,18 @@ def _is_image_file(path: Path) -> bool:
     return path.is_file() and not path.name.startswith(".")
 
 
-def _finest(paths: list[Path]) -> list[Path]:
+def _finest(scenes: Iterable[Scene]) -> list[Scene]:
     """Of true-colour images that differ only in the resolution at the end of the name, that with the finest one."""
-    finest: dict[tuple[Path, str], Path] = {}
-    for path in sorted(paths, key=lambda path: path.name):
-        # Level-2A products keep each resolution in a folder of its own, R10m and so on
-        folder = path.parent.parent if path.parent.name in ("R10m", "R20m", "R60m") else path.parent
-        finest.setdefault((folder, path.stem.rsplit("_TCI", 1)[0]), path)
+    finest: dict[str, Scene] = {}
+    for scene in sorted(scenes, key=lambda scene: scene.path.name):
+        finest.setdefault(scene.path.stem.rsplit("_TCI", 1)[0], scene)
     return list(finest.values())
 
 
-def _image_of(row: CsvRow) -> SeriesImage:
+def _image_of(row: CsvRow, bands: Bands) -> SeriesImage:
     """The image of a row; its columns override what the names say."""
-    path = row.file(row.required("path", _NEEDED))
-    image = series_image(0, path, tuple(map(row.file, row.texts("mask"))))
+    scene = row.image(row.required("path", _NEEDED), bands)
+    image = series_image(0, scene, tuple(map(row.file, row.texts("mask"))))
     date, orbit = row.text("date"), row.text("relative_orbit")
     return replace(
         image,
@@ -162,25 +176,25 @@ def _order(image: SeriesImage) -> tuple[bool, datetime, str, str]:
     return image.sensed is None, image.sensed or datetime.min, path.name, str(path)
 
 
-def _source_of_pairs(source: Path, rows: list[CsvRow]) -> SeriesSource:
+def _source_of_pairs(source: Path, rows: list[CsvRow], bands: Bands) -> SeriesSource:
     """The images of a CSV of pairs, and the pairs.
 
     Raises:
         DatasetError: A row is not valid, has one image twice, or repeats a pair.
     """
     pairs: dict[frozenset[str], str] = {}
-    paths: dict[str, ImagePath] = {}
+    scenes: dict[str, Scene] = {}
     for row in rows:
-        files = [row.file(row.required(column, _NEEDED)) for column in ("reference", "target")]
-        pair = frozenset(map(file_key, files))
+        ends = [row.image(row.required(column, _NEEDED), bands) for column in ("reference", "target")]
+        pair = frozenset(file_key(scene.path) for scene in ends)
         if len(pair) == 1:
-            raise DatasetError(f"{row.place}: both images are {files[0]}.")
+            raise DatasetError(f"{row.place}: both images are {ends[0].path}.")
         if pair in pairs:
             raise DatasetError(f"{row.place} repeats the pair of {pairs[pair]}.")
         pairs[pair] = row.place
-        for file in files:
-            paths.setdefault(file_key(file), file)
-    images = _sorted_images(source, [series_image(0, path) for path in paths.values()])
+        for scene in ends:
+            scenes.setdefault(file_key(scene.path), scene)
+    images = _sorted_images(source, [series_image(0, scene) for scene in scenes.values()])
     indexes = {file_key(image.scene.path): image.index for image in images}
     ordered = sorted(sorted(indexes[file] for file in pair) for pair in pairs)
     return SeriesSource(images, tuple((first, second) for first, second in ordered))

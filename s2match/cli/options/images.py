@@ -3,12 +3,15 @@
 import argparse
 from pathlib import Path
 
-from s2match.cli.options.outputs import add_overwrite
-
 
 def add_dataset(parser: argparse._ActionsContainer) -> None:
     """Add the folder of images."""
-    parser.add_argument("--dataset_path", type=Path, default=Path("./dataset"), help="folder of *_TCI.jp2 images")
+    parser.add_argument(
+        "--dataset_path",
+        type=Path,
+        default=Path("./dataset"),
+        help="folder of *_TCI.jp2 images, or of products (default: ./dataset)",
+    )
 
 
 def add_pair(parser: argparse.ArgumentParser) -> "argparse._MutuallyExclusiveGroup":
@@ -25,17 +28,12 @@ def add_pair(parser: argparse.ArgumentParser) -> "argparse._MutuallyExclusiveGro
         help="positions of two images in the list sorted by name, counted from 0 (default: 15 5)",
     )
     pair.add_argument(
-        "--images", nargs=2, metavar=("REFERENCE", "TARGET"), help="two image files or URLs instead of indexes"
+        "--images",
+        nargs=2,
+        metavar=("REFERENCE", "TARGET"),
+        help="two images instead of indexes: files, products (SAFE folders, their zips, metadata or parts) or URLs",
     )
-    pair.add_argument(
-        "--pairs",
-        nargs="+",
-        metavar="SOURCE",
-        help="many pairs: a CSV with the columns reference and target (also name, mask, apply_to); or targets and "
-        "patterns such as 'dates/*_TCI.jp2', with --reference; needs --out DIR, and names of other outputs are names "
-        "in the folder of each pair",
-    )
-    group.add_argument("--reference", metavar="FILE", help="reference image of the targets of --pairs")
+    add_bands(group)
     return pair
 
 
@@ -46,9 +44,20 @@ def add_tie_point_inputs(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("reference", metavar="REFERENCE", help="reference image of the tie points")
     parser.add_argument("target", metavar="TARGET", help="image to correct")
+    add_bands(parser)
+
+
+def add_bands(parser: argparse._ActionsContainer) -> None:
+    """Add the bands of the images."""
+    parser.add_argument(
+        "--bands",
+        nargs="+",
+        metavar="BAND",
+        help="one or three bands to use: names of bands of a product, such as B08 or 4 3 2, or indexes of bands of a "
+        "file (default: the true-colour image of a product; red, green and blue, or the first bands, of a file)",
+    )
 
 
 def add_list_json(parser: argparse.ArgumentParser) -> None:
     """Add the JSON of a list."""
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the list as JSON, too")
-    add_overwrite(parser)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from s2match.cli.options.outputs import add_apply_to, add_fail_above, add_overwrite, add_resampling
+from s2match.cli.options.images import add_bands
 from s2match.timeseries.choices import Datum, PairMode
 
 
@@ -14,9 +14,10 @@ def add_series(parser: argparse.ArgumentParser) -> None:
         "source",
         type=Path,
         metavar="SOURCE",
-        help="folder of images, CSV of images (column path; also mask, date, tile, platform, relative_orbit), or CSV "
-        "of pairs (columns reference and target)",
+        help="folder of images or products, CSV of images (column path; also mask, date, tile, platform, "
+        "relative_orbit), or CSV of pairs (columns reference and target)",
     )
+    add_bands(group)
     group.add_argument("--pattern", metavar="GLOB", help="names of the images in the folder, such as 'NDVI_*.tif'")
     group.add_argument(
         "--pairs",
@@ -85,7 +86,12 @@ def add_series_outputs(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write every placed image with its own pixels and a corrected georeference",
     )
-    add_apply_to(group, "each with the image of its tile and sensing time")
-    add_resampling(group)
-    add_overwrite(group)
-    add_fail_above(group, "the shift of an image exceeds it")
+    group.add_argument(
+        "--apply_to",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="also correct these files (bands, masks), each with the image of its tile and sensing time",
+    )
+    group.add_argument("--resampling", metavar="KERNEL", help="nearest, bilinear, cubic (default) or lanczos")
+    group.add_argument("--overwrite", action="store_true", help="replace corrected files that exist")

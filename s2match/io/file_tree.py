@@ -1,0 +1,110 @@
+"""Files below a folder or in a zip, which is not unpacked."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, cast
+
+from s2match.core.image_path import ImagePath, VirtualFile, zip_member
+from s2match.errors import UnreadableImageError
+
+ZIP_SUFFIX = ".zip"
+
+
+@dataclass(frozen=True)
+class FileTree:
+    """The files below a folder or in a zip.
+
+    Attributes:
+        root: The folder, or the zip.
+        names: Names of the files relative to it, with slashes, sorted.
+        zipped: Whether ``root`` is a zip.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    zipped: bool = False
+
+    def path(self, name: str) -> ImagePath:
+        """Path of a file, or of a folder; the root itself for an empty name."""
+        if not name:
+            return self.root
+        return zip_member(self.root, name) if self.zipped else self.root / name
+
+
+def folder_tree(folder: Path, depth: int) -> FileTree:
+    """The files of a folder and of its folders; hidden ones are left out.
+
+    Args:
+        folder: The folder.
+        depth: Levels of folders below it that are searched.
+    """
+    names = []
+    for place, folders, files in os.walk(folder, followlinks=True):
+        inner = Path(place).relative_to(folder)
+        folders[:] = [name for name in folders if not name.startswith(".") and len(inner.parts) < depth]
+        names += [(inner / name).as_posix() for name in files if not name.startswith(".")]
+    return FileTree(folder, tuple(sorted(names)))
+
+
+def zip_tree(archive: Path) -> FileTree:
+    """The files in a zip.
+
+    Raises:
+        UnreadableImageError: It is missing or is not a complete zip.
+    """
+    # most runs read no zip
+    import zipfile
+
+    try:
+        with zipfile.ZipFile(archive) as file:
+            names = [member.filename for member in file.infolist() if not member.is_dir()]
+    except (zipfile.BadZipFile, OSError) as error:
+        raise UnreadableImageError(f"Cannot read the zip {archive}: {_reason(error)}.") from error
+    visible = (name for name in names if not any(part.startswith(".") for part in PurePosixPath(name).parts))
+    return FileTree(archive, tuple(sorted(visible)), zipped=True)
+
+
+def open_stream(path: ImagePath) -> BinaryIO | None:
+    """The bytes of a file, open for reading, in the file system or in a zip; None for a remote file.
+
+    Raises:
+        UnreadableImageError: It cannot be opened.
+    """
+    if isinstance(path, VirtualFile) and path.in_zip is None:
+        return None
+    import zipfile
+
+    try:
+        if isinstance(path, Path):
+            return path.open("rb")
+        assert path.in_zip is not None
+        archive, member = path.in_zip
+        with zipfile.ZipFile(archive) as file:
+            # the member keeps the file open until it is closed itself
+            return cast(BinaryIO, file.open(member))
+    # RuntimeError: a password; NotImplementedError: an unknown compression
+    except (zipfile.BadZipFile, OSError, KeyError, RuntimeError, NotImplementedError) as error:
+        raise UnreadableImageError(f"Cannot read {path}: {_reason(error)}.") from error
+
+
+def local_path(path: ImagePath) -> ImagePath:
+    """The path of what a user names in the file system: inside of a zip, or a product without its suffix.
+
+    Args:
+        path: Such as ``S2A_….zip/GRANULE/…/IMG_DATA`` or ``S2A_MSIL1C_…``; other paths are returned as they are.
+    """
+    if isinstance(path, VirtualFile) or path.exists():
+        return path
+    safe = path.with_name(f"{path.name}.SAFE") if path.name else path
+    if safe.is_dir():
+        return safe
+    for parent in path.parents:
+        if parent.suffix.lower() == ZIP_SUFFIX and parent.is_file():
+            return zip_member(parent, path.relative_to(parent).as_posix())
+    return path
+
+
+def _reason(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or " ".join(str(error).split())
+    return text.rstrip(".") or type(error).__name__
