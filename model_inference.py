@@ -48,9 +48,11 @@ def make_prediction(
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
     from s2match.core.mask import UNMASKED
-    from s2match.pipeline import match_scenes
+    from s2match.pipeline import MATCHING_STAGES, match_scenes
+    from s2match.util.progress import progress_bar
 
-    return match_scenes(reference, target, settings, show_progress, masking or UNMASKED)
+    with progress_bar(MATCHING_STAGES, show_progress) as progress:
+        return match_scenes(reference, target, settings, progress, masking or UNMASKED)
 
 
 if __name__ == "__main__":

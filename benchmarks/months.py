@@ -23,12 +23,14 @@ from benchmarks.markdown import row
 from benchmarks.networks import ROOT
 from benchmarks.pairs import DEFAULT_DATA
 from benchmarks.registration import methods
+from benchmarks.trust import within_region
 from benchmarks.warps import MONTHS
 from s2match.core.matches import Matches
 from s2match.core.raster import Raster
 from s2match.io.reader import read_raster
 from s2match.registration.evidence import FitFailure
 from s2match.registration.fit import fit
+from s2match.registration.uncertainty import covariance_px2
 from s2match.util.atomic_write import atomic_write
 from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
@@ -48,6 +50,7 @@ class Offsets:
         pairs: All pairs.
         offset_px: (x, y) offset of each month from the median, in their order.
         left_px: Root mean square residual of the pairs, per degree of freedom.
+        inside: Number of pairs whose residual lies within its 95 % region, by the covariances of the models.
     """
 
     method: str
@@ -55,22 +58,39 @@ class Offsets:
     pairs: int
     offset_px: list[tuple[float, float]]
     left_px: float
+    inside: int | None = None
 
 
-def shift_px(matches: Matches, size: tuple[int, int]) -> NDArray[np.float64] | None:
-    """(2,) shift (x, y) of the fitted model at the centre of an image; None without a model."""
+@dataclass(frozen=True)
+class Shift:
+    """Shift of a fitted model at the centre of an image.
+
+    Attributes:
+        xy_px: (2,) shift (x, y).
+        covariance_px2: (2, 2) its covariance.
+    """
+
+    xy_px: NDArray[np.float64]
+    covariance_px2: NDArray[np.float64]
+
+
+def shift_of(matches: Matches, size: tuple[int, int]) -> Shift | None:
+    """Shift of the fitted model at the centre of an image; None without a model."""
     registration = fit(matches)
+    if isinstance(registration, FitFailure):
+        return None
     centre = np.array([size]) / 2
-    return None if isinstance(registration, FitFailure) else np.asarray(registration.apply(centre) - centre)[0]
+    shift = np.asarray(registration.apply(centre) - centre)[0]
+    return Shift(shift, covariance_px2(registration, matches, centre)[0])
 
 
-def adjust(method: str, count: int, shifts: dict[tuple[int, int], NDArray[np.float64] | None]) -> Offsets:
+def adjust(method: str, count: int, shifts: dict[tuple[int, int], Shift | None]) -> Offsets:
     """Fit an offset for each month to the shifts of the pairs by least squares.
 
     Args:
         method: Name of the method.
         count: Number of months.
-        shifts: Shift (x, y) in pixels from the first to the second month of each pair; None without a model.
+        shifts: Shift from the first to the second month of each pair; None without a model.
     """
     measured = {pair: shift for pair, shift in shifts.items() if shift is not None}
     design = np.zeros((len(measured) + 1, count))
@@ -78,14 +98,18 @@ def adjust(method: str, count: int, shifts: dict[tuple[int, int], NDArray[np.flo
         design[line, [first, second]] = -1, 1
     # shifts are differences: the sum of the offsets is set to 0
     design[-1] = 1
-    observed = np.array([*measured.values(), np.zeros(2)])
-    offset = np.linalg.lstsq(design, observed, rcond=None)[0]
+    observed = np.array([*(shift.xy_px for shift in measured.values()), np.zeros(2)])
+    solution = np.linalg.pinv(design)
+    offset = solution @ observed
     residual = (design @ offset - observed)[:-1]
     degrees_of_freedom = max(1, len(measured) - (count - 1))
     offset -= np.median(offset, axis=0)
     offsets = [(float(x), float(y)) for x, y in offset]
     rms = float(np.sqrt((residual**2).sum() / degrees_of_freedom))
-    return Offsets(method, len(measured), len(shifts), offsets, rms)
+    to_residual = (np.eye(len(design)) - design @ solution)[:-1, :-1]
+    covariance = np.einsum("kj,jab->kab", to_residual**2, np.array([one.covariance_px2 for one in measured.values()]))
+    inside = int(within_region(residual, covariance).sum())
+    return Offsets(method, len(measured), len(shifts), offsets, rms, inside)
 
 
 def measure(images: list[Raster], weights: str, names: Sequence[str] = METHODS) -> list[Offsets]:
@@ -97,7 +121,7 @@ def measure(images: list[Raster], weights: str, names: Sequence[str] = METHODS) 
             name,
             len(images),
             {
-                (first, second): shift_px(matchers[name](images[first], images[second]), images[first].size)
+                (first, second): shift_of(matchers[name](images[first], images[second]), images[first].size)
                 for first, second in tqdm(pairs, desc=name, leave=False)
             },
         )
@@ -113,6 +137,8 @@ def table(months: list[str], results: list[Offsets]) -> str:
     difference = [np.linalg.norm(np.subtract(o.offset_px, results[0].offset_px), axis=1).max() for o in results[1:]]
     lines.append(row(["**largest difference**", "–", *(f"{px:.2f} px" for px in difference)]))
     lines.append(row(["**RMS residual of a pair**", *(f"{o.left_px:.2f} px" for o in results)]))
+    inside = ["–" if o.inside is None else f"{o.inside / o.registered:.0%}" for o in results]
+    lines.append(row(["**residuals in their 95 % region**", *inside]))
     lines.append(row(["**pairs with a model**", *(f"{o.registered} of {o.pairs}" for o in results)]))
     return "\n".join(lines)
 

@@ -102,7 +102,7 @@ def measure(folder: Path, size: int, preset: str, dates: list[NDArray[np.uint8]]
     paths = write_pair(folder, size, dates)
     out = folder / "result.json"
     command = [sys.executable, "model_inference.py", "--images", *map(str, paths), "--preset", preset, "--no-show"]
-    command += ["--json", str(out), "--output", str(folder / "result.png")]
+    command += ["--json", str(out), "--output", str(folder / "result.png"), "--overwrite"]
     seconds, peak_gb = command_cost(command)
     facts = json.loads(out.read_text())
     axis = np.linspace(0, size, _POINTS_PER_AXIS)

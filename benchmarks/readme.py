@@ -163,7 +163,7 @@ def sample_summary(picture: Path) -> str:
         picture: File that the command draws the matches into.
     """
     done = subprocess.run(
-        [sys.executable, "model_inference.py", "--no-show", "--output", str(picture)],
+        [sys.executable, "model_inference.py", "--no-show", "--output", str(picture), "--overwrite"],
         cwd=ROOT,
         check=True,
         capture_output=True,

@@ -40,9 +40,10 @@ from s2match.timeseries.pair_graph import plan_pairs
 from s2match.timeseries.quick_looks import quick_looks
 from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.rows import DateStatus
-from s2match.timeseries.run import run_series
+from s2match.timeseries.run import SERIES_STAGES, run_series
 from s2match.timeseries.sources import SeriesSource, read_source
 from s2match.util.atomic_write import atomic_write
+from s2match.util.progress import progress_bar
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "series.json"
 
@@ -172,7 +173,8 @@ def _planned(source: SeriesSource) -> tuple[tuple[int, int], ...]:
 
 
 def _run(source: SeriesSource, options: SeriesOptions, workers: int, folder: Path) -> SeriesResult:
-    return run_series(source, options, Execution(workers), folder, show_progress=True)
+    with progress_bar(SERIES_STAGES) as progress:
+        return run_series(source, options, Execution(workers), folder, progress=progress)
 
 
 def _common(result: SeriesResult) -> Facts:

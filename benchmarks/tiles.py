@@ -68,6 +68,7 @@ def time_tiles(repeats: int) -> list[dict[str, Any]]:
         for name, weights in ((PRETRAINED, str(folder / "random.safetensors")), ("sentinel2", "sentinel2")):
             ours = [sys.executable, "model_inference.py", "--images", *tiles, "--model_pretrained", weights]
             ours += ["--image_size", *map(str, TILE_SIZE), "--no-show", "--output", str(folder / "result.png")]
+            ours.append("--overwrite")
             commands = {"stock": [sys.executable, "-c", STOCK_COMMAND, name, *tiles], "ours": ours}
             costs_by_path: dict[str, list[tuple[float, float]]] = {"stock": [], "ours": []}
             for _ in range(repeats):

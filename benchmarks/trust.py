@@ -48,7 +48,7 @@ def trust_of(reference: Raster, target: Raster, matches: Matches, registration: 
     """Compare intervals and verdicts of a pair with its georeference, which is right."""
     corners = common_corners(reference, target)
     error = registration.apply(corners) - predict(corners, reference, target)
-    inside = normalised_square(error, covariance_px2(registration, matches, corners)) <= CHI2_95
+    inside = within_region(error, covariance_px2(registration, matches, corners))
     registered, register = [], []
     for length in MOVEMENTS_PX:
         decisions = [
@@ -74,6 +74,11 @@ def mean_normalised(matches: Matches, true_xy1: NDArray[np.float64]) -> float | 
 def normalised_square(error: NDArray[np.float64], covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N,) squares of errors (N, 2), normalised by covariances (N, 2, 2)."""
     return np.asarray(np.einsum("ni,nij,nj->n", error, np.linalg.inv(covariance), error))
+
+
+def within_region(error: NDArray[np.float64], covariance: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(N,) bool, whether errors (N, 2) lie within the 95 % regions of covariances (N, 2, 2)."""
+    return np.asarray(normalised_square(error, covariance) <= CHI2_95)
 
 
 def verdict_table(trusts: Sequence[Trust]) -> str:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from benchmarks.environment import environment
 from benchmarks.scoring import RIGHT_PX
+from benchmarks.trust import within_region
 from s2match.core.grid import Grid
 from s2match.core.matches import Matches
 from s2match.core.point_maps import turn_and_scale
@@ -31,6 +32,7 @@ from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching.single_pass import match_rasters
 from s2match.pipeline import register
 from s2match.registration.model import apply_matrix
+from s2match.registration.uncertainty import covariance_px2
 from s2match.settings import Settings
 from s2match.util.atomic_write import atomic_write
 from s2match.util.devices import pick_device
@@ -100,6 +102,8 @@ class Row:
         median_px: Median error of the right matches, in pixels of the target; None without any.
         corner_px: Error of the model at the worst corner of the image that shows less ground, in pixels of the coarser
             image; None without a model.
+        corners_inside: Number of these four corners at which the error lies within the 95 % region of the model; None
+            without a model.
     """
 
     scene: str
@@ -109,6 +113,7 @@ class Row:
     right: int
     median_px: float | None
     corner_px: float | None
+    corners_inside: int | None = None
 
 
 def warped(raster: Raster, warp: Warp) -> Raster:
@@ -136,10 +141,11 @@ def row(reference: Raster, target: Raster, warp: Warp, matches: Matches, setting
     corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) * np.array(reference.size, float)
     if warp.scale > 1:
         corners = apply_matrix(np.asarray(np.linalg.inv(truth), np.float64), corners)
-    corner_px = None
+    corner_px, inside = None, None
     if registration is not None:
-        errors = np.linalg.norm(registration.apply(corners) - apply_matrix(truth, corners), axis=1)
-        corner_px = float(errors.max()) / max(1.0, warp.scale)
+        errors = registration.apply(corners) - apply_matrix(truth, corners)
+        corner_px = float(np.linalg.norm(errors, axis=1).max()) / max(1.0, warp.scale)
+        inside = int(within_region(errors, covariance_px2(registration, matches, corners)).sum())
     return Row(
         reference.scene.path.stem,
         warp.turn_deg,
@@ -148,6 +154,7 @@ def row(reference: Raster, target: Raster, warp: Warp, matches: Matches, setting
         int(right.sum()),
         float(np.median(error[right])) if right.any() else None,
         corner_px,
+        inside,
     )
 
 
@@ -171,8 +178,9 @@ def without_georeference(raster: Raster) -> Raster:
 def table(rows: Sequence[Row]) -> str:
     """Markdown table with a line for each turn and scale."""
     lines = [
-        "| turn | scale | scenes | model within 0.5 px | worst corner, median | largest | median error of a point |",
-        "|---:|---:|---:|---:|---:|---:|---:|",
+        "| turn | scale | scenes | model within 0.5 px | worst corner, median | largest | corners in the 95 % region "
+        "| median error of a point |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for turn_deg, scale in dict.fromkeys((one.turn_deg, one.scale) for one in rows):
         chosen = [one for one in rows if (one.turn_deg, one.scale) == (turn_deg, scale)]
@@ -182,11 +190,17 @@ def table(rows: Sequence[Row]) -> str:
         largest = f"{max(corners):.2f} px" if len(corners) == len(chosen) else "none"
         lines.append(
             f"| {turn_deg:g}° | {scale:g} | {len(chosen)} | {found} | {np.median(corners):.2f} px | {largest} "
-            f"| {np.median(medians):.2f} px |"
+            f"| {_inside(chosen)} | {np.median(medians):.2f} px |"
         )
     found = sum(one.corner_px is not None and one.corner_px <= FOUND_PX for one in rows)
-    lines.append(f"| **all** | | {len(rows)} | {found} | | | |")
+    lines.append(f"| **all** | | {len(rows)} | {found} | | | {_inside(rows)} | |")
     return "\n".join(lines)
+
+
+def _inside(rows: Sequence[Row]) -> str:
+    """Share of the corners of models that lie within their 95 % region."""
+    counts = [one.corners_inside for one in rows if one.corners_inside is not None]
+    return f"{np.mean(counts) / 4:.1%}" if counts else "–"
 
 
 @limit_threads()

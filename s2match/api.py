@@ -31,6 +31,7 @@ from s2match.result import PairResult
 from s2match.settings import Choices, Settings
 from s2match.timeseries.choices import Datum, PairMode
 from s2match.util.atomic_write import check_outputs_apart, check_writable
+from s2match.util.progress import progress_bar
 from s2match.util.versions import versions
 
 if TYPE_CHECKING:
@@ -339,7 +340,7 @@ def series(  # noqa: PLR0913
     """
     from s2match.timeseries.executor import Execution
     from s2match.timeseries.options import SeriesOptions
-    from s2match.timeseries.run import run_series
+    from s2match.timeseries.run import SERIES_STAGES, run_series
     from s2match.timeseries.sources import read_source
 
     for name, value, choices in (("pairs", pairs, PairMode), ("datum", datum, Datum)):
@@ -351,13 +352,14 @@ def series(  # noqa: PLR0913
     of_pair = settings_with(settings, options)
     series_options = SeriesOptions(of_pair, masking, PairMode(pairs), partners, Datum(datum), reference)
     execution = Execution(workers, scheduler)
-    with tempfile.TemporaryDirectory() as temporary:
+    shown = progress_bar(SERIES_STAGES, options.get("show_progress", False))
+    with tempfile.TemporaryDirectory() as temporary, shown as progress:
         return run_series(
             read_source(source, pattern, of_pair.bands),
             series_options,
             execution,
             Path(temporary) / "pairs" if folder is None else Path(folder),
-            show_progress=options.get("show_progress", False),
+            progress=progress,
         )
 
 

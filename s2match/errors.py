@@ -1,8 +1,9 @@
 """Errors that a user can cause: a base class, and for each error one sentence and one exit code.
 
 The command line prints the sentence and ends with the code. Code 1 is Python's own for an unexpected failure, 2 is
-argparse's for a malformed command, and 3 means "matched, but no registration", which is not an error. The command ends
-with the code of :class:`NotCorrectedError` without an error, too: the pair was matched and its results were written.
+argparse's for a malformed command. Codes 3 and 5 are no errors: matched, but no registration, and matched, but
+displaced by more than ``--fail_above``. The command ends with the code of :class:`NotCorrectedError` without an error,
+too: the pair was matched and its results were written.
 """
 
 
@@ -136,6 +137,12 @@ class ModelFileError(S2MatchError):
     """A file does not contain a model that can be applied."""
 
     exit_code = 29
+
+
+class PairsFailedError(S2MatchError):
+    """Pairs of a list could not be matched."""
+
+    exit_code = 30
 
 
 def sentence_of(error: Exception) -> str:

@@ -4,6 +4,7 @@ The only module that calls one stage after another.
 """
 
 import logging
+import math
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -11,8 +12,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
-
-from tqdm import tqdm
 
 from s2match.core.file_pixels import whole_file
 from s2match.core.georeference import expected_linear
@@ -27,7 +26,7 @@ from s2match.io.pair_grid import grids_of
 from s2match.io.sources import open_pair, open_source
 from s2match.matching.matcher import Matcher
 from s2match.matching.single_pass import match_rasters
-from s2match.matching.tiled import match_grids, previews_of
+from s2match.matching.tiled import in_one_pass, match_grids, previews_of
 from s2match.registration.evidence import common_ground
 from s2match.registration.fit import fit
 from s2match.result import PairResult, assemble
@@ -37,6 +36,7 @@ from s2match.tiepoints.points import as_matches
 from s2match.util.atomic_write import publish, staging_folder
 from s2match.util.background import run_in_background
 from s2match.util.optional import without_garbage_collection
+from s2match.util.progress import SECONDS, Progress, Stage, progress_bar
 from s2match.util.threads import limit_threads
 
 if TYPE_CHECKING:
@@ -48,7 +48,14 @@ LoadMatcher = Callable[[Settings], Matcher[Any]]
 
 _LOG = logging.getLogger(__name__)
 
-_BAR = "{desc:<24}{percentage:3.0f} %|{bar}| {elapsed}"
+# Pixels of the images that the times of the stages were measured on.
+_MEASURED_PX = 1098 * 1098
+
+# Stages of a pair that is matched, in order.
+MATCHING_STAGES = (Stage.WEIGHTS, Stage.READ, Stage.MATCH, Stage.FIT)
+
+# Stages of a correction, in order; a pair of tie points is not matched again.
+CORRECTION_STAGES = (Stage.CORRECT, Stage.COMPARE, Stage.REMATCH, Stage.SIBLINGS)
 
 
 def match_files(  # noqa: PLR0913
@@ -78,15 +85,15 @@ def match_files(  # noqa: PLR0913
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
     settings = (settings or Settings()).but(**choices)
-    return match_scenes(*open_pair(reference, target, settings.bands), settings, show_progress, masking, load_matcher)
+    with progress_bar(MATCHING_STAGES, show_progress) as progress:
+        return match_scenes(*open_pair(reference, target, settings.bands), settings, progress, masking, load_matcher)
 
 
-@limit_threads()
 def match_scenes(  # noqa: PLR0913
     reference: Scene,
     target: Scene,
     settings: Settings,
-    show_progress: bool = True,
+    progress: Progress | None = None,
     masking: Masking | PairMasking = UNMASKED,
     load_matcher: LoadMatcher | None = None,
 ) -> PairResult:
@@ -98,7 +105,7 @@ def match_scenes(  # noqa: PLR0913
         reference: The scene that the result is relative to, with the bands to use.
         target: The scene that is matched with it.
         settings: The options.
-        show_progress: Show a progress bar on standard error where that is a terminal.
+        progress: Is told the stages; None for nobody.
         masking: Ground that is not matched, in both images or in each.
         load_matcher: Returns the matcher of the settings; None for :func:`create_matcher`.
 
@@ -108,26 +115,59 @@ def match_scenes(  # noqa: PLR0913
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
+    return match_pair(pair_grids(reference, target, settings, masking), settings, progress, load_matcher)
+
+
+@limit_threads()
+def pair_grids(
+    reference: Scene, target: Scene, settings: Settings, masking: Masking | PairMasking = UNMASKED
+) -> tuple[Grid, Grid]:
+    """The grids that two scenes are matched on, with their masks; of the images only headers are read.
+
+    Args:
+        reference: The scene that the result is relative to.
+        target: The scene that is matched with it.
+        settings: The options.
+        masking: Ground that is not matched, in both images or in each.
+
+    Raises:
+        S2MatchError: An image or a mask cannot be used, or the device does not exist; see :mod:`s2match.errors`.
+    """
     check_device(settings.device)
     grids = _grids_of(reference, target, settings)
     for role, grid in zip(("reference", "target"), grids, strict=True):
         _LOG.info("%s matched at %d x %d px: %s", role, *grid.size, grid.scene.path.name)
-    if masking:
-        grids = masked_grids(*grids, masking)
-    with (
-        run_in_background(lambda: previews_of(*grids)) as reader,
-        tqdm(total=1.0, bar_format=_BAR, leave=False, disable=None if show_progress else True) as bar,
-    ):
+    return masked_grids(*grids, masking) if masking else grids
 
-        def advance(fraction: float) -> None:
-            bar.update(fraction - bar.n)
 
-        bar.set_description("Loading weights")
+@limit_threads()
+def match_pair(
+    grids: tuple[Grid, Grid],
+    settings: Settings,
+    progress: Progress | None = None,
+    load_matcher: LoadMatcher | None = None,
+) -> PairResult:
+    """Read, match and register two images on their grids, by :func:`pair_grids`.
+
+    Args:
+        grids: The grids of reference and target.
+        settings: The options.
+        progress: Is told the stages; None for nobody.
+        load_matcher: Returns the matcher of the settings; None for :func:`create_matcher`.
+
+    Raises:
+        S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
+    """
+    progress = progress or Progress()
+    _expect(progress, grids, settings)
+    with run_in_background(lambda: previews_of(*grids)) as reader:
+        progress.begin(Stage.WEIGHTS)
         matcher = (load_matcher or create_matcher)(settings)
-        bar.set_description("Reading images")
+        progress.begin(Stage.READ)
         previews = reader.result()
-        bar.set_description(f"Matching on {matcher.device}")
-        matches = match_images(*grids, previews, matcher, settings, advance)
+        progress.begin(Stage.MATCH, f"on {matcher.device}")
+        matches = match_images(*grids, previews, matcher, settings, progress.advance)
+    progress.begin(Stage.FIT)
     return register(*grids, matches, settings, previews)
 
 
@@ -137,6 +177,7 @@ def fit_tie_points(
     reference: str | Path | Scene,
     target: str | Path | Scene,
     settings: Settings | None = None,
+    progress: Progress | None = None,
     **choices: Unpack[Choices],
 ) -> PairResult:
     """Fit a model to the enabled tie points of a file, without matching and without the network.
@@ -147,6 +188,7 @@ def fit_tie_points(
         target: The image of the file's target points.
         settings: The options; the pixels of the model and of its threshold are those of ``image_size``,
             ``overlap_only`` and ``enlarge``. None for the defaults.
+        progress: Is told the stages; None for nobody.
         **choices: Attributes of :class:`s2match.settings.Settings` that replace those of ``settings``.
 
     Raises:
@@ -155,18 +197,30 @@ def fit_tie_points(
     settings = (settings or Settings()).but(**choices)
     first, second = (open_source(image, settings.bands) for image in (reference, target))
     grids = _grids_of(first, second, settings)
+    progress = progress or Progress()
+    progress.begin(Stage.READ)
     points = read_tie_points(tie_points, whole_file(grids[0]), whole_file(grids[1]))
     _LOG.info("%d enabled tie points in %s", len(points), tie_points)
     scale = network_scale(grids[0].size, grids[1].size)
     origin = Provenance(f"tie points of {Path(tie_points).name}", "cpu", 0.0, imported=True, network_scale=scale)
     matches = as_matches(points, *grids, origin)
-    return register(*grids, matches, settings, previews_of(*grids))
+    previews = previews_of(*grids)
+    progress.begin(Stage.FIT)
+    return register(*grids, matches, settings, previews)
 
 
 def _grids_of(reference: Scene, target: Scene, settings: Settings) -> tuple[Grid, Grid]:
     """The grids that two scenes are matched on."""
     size, overlap_only = settings.image_size, settings.overlap_only
     return grids_of(reference, target, size, overlap_only, settings.read_options, settings.enlarge)
+
+
+def _expect(progress: Progress, grids: tuple[Grid, Grid], settings: Settings) -> None:
+    """Set the times that depend on the numbers of pixels."""
+    matched = math.prod(grids[0].size) * (1.0 if in_one_pass(*grids) else settings.coverage) / _MEASURED_PX
+    for stage in (Stage.MATCH, Stage.REMATCH):
+        progress.expect(stage, SECONDS[stage] * matched)
+    progress.expect(Stage.CORRECT, SECONDS[Stage.CORRECT] * math.prod(whole_file(grids[0]).size) / _MEASURED_PX)
 
 
 def create_matcher(settings: Settings) -> Matcher[Any]:
@@ -256,7 +310,10 @@ def register(
 
 
 def correct_and_evaluate(
-    result: PairResult, request: "CorrectionRequest", load_matcher: LoadMatcher | None = None
+    result: PairResult,
+    request: "CorrectionRequest",
+    load_matcher: LoadMatcher | None = None,
+    progress: Progress | None = None,
 ) -> "CorrectionOutcome":
     """Correct a pair, and keep the corrected files if the target then agrees better with the reference.
 
@@ -268,6 +325,7 @@ def correct_and_evaluate(
         result: The pair; without a registration nothing is written.
         request: The files to correct, and how.
         load_matcher: Returns the matcher to match again with; None for :func:`create_matcher`.
+        progress: Is told the stages; None for nobody.
 
     Returns:
         Whether the files were kept and why, and the agreement before and after.
@@ -283,30 +341,39 @@ def correct_and_evaluate(
 
     if result.registration is None or not (request.force or needs_correction(result.verdict)):
         return CorrectionOutcome(decide(result.verdict, None))
+    progress = progress or Progress()
     with staging_folder(request.out) as folder:
         staged = replace(request, out=folder / request.out.name)
+        progress.begin(Stage.CORRECT)
         correct_target(result, staged)
-        again = None if result.matches.origin.imported else partial(rematch, result.settings, load_matcher)
+        progress.begin(Stage.COMPARE)
+        again = None if result.matches.origin.imported else partial(rematch, result.settings, load_matcher, progress)
         improvement = measure_improvement(result, staged.out, again)
         if improvement is not None:
             improvement = improvement.moved_to(request.out)
         decision = decide(result.verdict, improvement, request.force)
         if decision.kept:
-            correct_siblings(result, staged)
+            if staged.siblings:
+                progress.begin(Stage.SIBLINGS)
+                correct_siblings(result, staged)
             publish(staged.outputs, request.outputs)
     for path in request.outputs if decision.kept else ():
         _LOG.info("wrote %s", path)
     return CorrectionOutcome(decision, improvement)
 
 
-def rematch(settings: Settings, load_matcher: LoadMatcher | None, reference: Grid, corrected: Grid) -> Matches:
+def rematch(
+    settings: Settings, load_matcher: LoadMatcher | None, progress: Progress, reference: Grid, corrected: Grid
+) -> Matches:
     """Matches of the reference with the corrected target, found as those of the pair were.
 
     Args:
         settings: How the pair was matched.
         load_matcher: Returns the matcher of the settings; None for :func:`create_matcher`.
+        progress: Is told the stage.
         reference: The reference at the size it was matched at.
         corrected: The corrected target on the same pixels.
     """
+    progress.begin(Stage.REMATCH)
     matcher = (load_matcher or create_matcher)(settings)
-    return match_images(reference, corrected, previews_of(reference, corrected), matcher, settings)
+    return match_images(reference, corrected, previews_of(reference, corrected), matcher, settings, progress.advance)

@@ -60,6 +60,22 @@ def make_raster(
     return Raster(Grid(size, transform, crs, size, scene_of(Path(name))), colour, valid)
 
 
+def write_geotiff(
+    path: Path, bands: NDArray[Any], transform: Affine | None = GRID, crs: CRS | None = UTM, **profile: Any
+) -> Path:
+    """Write a GeoTIFF, or a lossless JP2 by the suffix; bands H×W or B×H×W."""
+    bands = bands[None] if bands.ndim == 2 else bands
+    count, height, width = bands.shape
+    profile = {"driver": "JP2OpenJPEG" if path.suffix == ".jp2" else "GTiff", **profile}
+    if profile["driver"] == "JP2OpenJPEG":
+        profile = {"QUALITY": "100", "REVERSIBLE": "YES", **profile}
+    if transform is not None:
+        profile |= {"transform": transform, "crs": crs}
+    with rasterio.open(path, "w", width=width, height=height, count=count, dtype=bands.dtype, **profile) as file:
+        file.write(bands)
+    return path
+
+
 Writer = Callable[..., Path]
 
 
@@ -70,17 +86,7 @@ def write_image(tmp_path: Path) -> Writer:
     def write(
         name: str, bands: NDArray[Any], transform: Affine | None = GRID, crs: CRS | None = UTM, **profile: Any
     ) -> Path:
-        bands = bands[None] if bands.ndim == 2 else bands
-        count, height, width = bands.shape
-        path = tmp_path / name
-        profile = {"driver": "JP2OpenJPEG" if path.suffix == ".jp2" else "GTiff", **profile}
-        if profile["driver"] == "JP2OpenJPEG":
-            profile = {"QUALITY": "100", "REVERSIBLE": "YES", **profile}
-        if transform is not None:
-            profile |= {"transform": transform, "crs": crs}
-        with rasterio.open(path, "w", width=width, height=height, count=count, dtype=bands.dtype, **profile) as file:
-            file.write(bands)
-        return path
+        return write_geotiff(tmp_path / name, bands, transform, crs, **profile)
 
     return write
 

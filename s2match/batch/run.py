@@ -20,13 +20,13 @@ from s2match.io.sources import open_pair
 from s2match.matching.caching_loader import LoadCachingMatcher, caching_loader, default_memory
 from s2match.outputs.csv_table import csv_text
 from s2match.outputs.report.names import report_files
-from s2match.outputs.series.write import create_folder
 from s2match.outputs.targets import Outputs, check_outputs
 from s2match.outputs.write import write_outputs
-from s2match.pipeline import correct_and_evaluate, create_matcher, match_scenes
+from s2match.pipeline import CORRECTION_STAGES, MATCHING_STAGES, correct_and_evaluate, create_matcher, match_scenes
 from s2match.result import PairResult
 from s2match.settings import Settings
-from s2match.util.atomic_write import atomic_write, check_outputs_apart
+from s2match.util.atomic_write import atomic_write, check_outputs_apart, create_folder
+from s2match.util.progress import Progress, Stage
 from s2match.version import __version__
 
 TABLE_NAME = "pairs.csv"
@@ -41,14 +41,12 @@ class Batch:
         masking_of: Returns the masks of a pair.
         outputs_of: Returns the files of a pair, all of them in a folder.
         open_images: Opens reference and target.
-        show_progress: Show a progress bar for each pair on standard error where that is a terminal.
     """
 
     settings: Settings
     masking_of: Callable[[ListedPair], Masking]
     outputs_of: Callable[[ListedPair, Path], Outputs]
     open_images: Callable[[str, str], tuple[Scene, Scene]] = open_pair
-    show_progress: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,18 +58,20 @@ class _Task:
     files: PairFiles
 
 
-def run_pairs(
+def run_pairs(  # noqa: PLR0913
     pairs: Sequence[ListedPair],
     batch: Batch,
     folder: Path,
     on_done: Callable[[int, PairRow], None],
+    *,
     overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> tuple[PairRow, ...]:
     """Match pairs, and write the files of each to a folder of its own, and the table ``pairs.csv``.
 
     A pair that fails ends no other pair. A pair whose inputs, options and outputs have not changed since a former run
     is not matched again, so that a run that was ended goes on where it was. The weights are loaded once, and features
-    of an image are kept for its next pairs.
+    of an image are kept for its next pairs. There are six parameters because the last two are switches of the command.
 
     Args:
         pairs: The pairs; their names are distinct.
@@ -79,6 +79,7 @@ def run_pairs(
         folder: The folder of the results, which exists.
         on_done: Called with the index and the row of each pair that was matched, as soon as it is done.
         overwrite: Replace files of the user, and of runs with other inputs or options.
+        progress: Is told the stages; None for nobody.
 
     Returns:
         A row for each pair, in the order of the pairs.
@@ -92,19 +93,19 @@ def run_pairs(
     table = folder / TABLE_NAME
     check_outputs_apart([table], [path for task in tasks for path in _inputs(task)])
     rows = [journal.finished(task.files) for task in tasks]
+    left = [index for index, row in enumerate(rows) if row is None]
     if not overwrite:
-        left = [task for task, row in zip(tasks, rows, strict=True) if row is None]
-        _check_own(journal, left, table)
+        _check_own(journal, [tasks[index] for index in left], table)
     load_matcher = caching_loader(create_matcher, default_memory())
     try:
-        for index, task in enumerate(tasks):
-            if rows[index] is None:
-                rows[index] = row = _run(task, batch, journal, load_matcher)
-                on_done(index, row)
+        for done, index in enumerate(left):
+            of_pair = _progress_of(tasks[index], progress or Progress(), done, len(left))
+            rows[index] = row = _run(tasks[index], batch, journal, load_matcher, of_pair)
+            on_done(index, row)
     finally:
+        finished = [row for row in rows if row is not None]
         with atomic_write(table) as partial:
-            done = [row for row in rows if row is not None]
-            partial.write_text(csv_text(COLUMNS, done), encoding="utf-8", newline="")
+            partial.write_text(csv_text(COLUMNS, finished), encoding="utf-8", newline="")
     return tuple(row for row in rows if row is not None)
 
 
@@ -112,6 +113,9 @@ def _task_of(pair: ListedPair, batch: Batch, folder: Path) -> _Task:
     outputs = batch.outputs_of(pair, folder)
     report = () if outputs.report is None else report_files(outputs.report)
     request = outputs.correction
+    # the journal knows which files may be replaced
+    request = None if request is None else replace(request, overwrite=True)
+    outputs = replace(outputs, correction=request, overwrite=True)
     inputs = [pair.reference, pair.target, *pair.siblings, *(mask.path for mask in batch.masking_of(pair).masks)]
     parts = {
         "version": __version__,
@@ -141,7 +145,25 @@ def _check_own(journal: Journal, tasks: Sequence[_Task], table: Path) -> None:
         )
 
 
-def _run(task: _Task, batch: Batch, journal: Journal, load_matcher: LoadCachingMatcher) -> PairRow:
+def _progress_of(task: _Task, whole: Progress, done: int, count: int) -> Progress:
+    """Progress of a pair, which reports to that of all pairs that are left.
+
+    Args:
+        task: The pair.
+        whole: Progress of all pairs.
+        done: Number of pairs that are done.
+        count: Number of pairs that were left at the start.
+    """
+    whole.begin(Stage.PAIRS)
+
+    def report(text: str, fraction: float) -> None:
+        whole.advance((done + fraction) / count, f"({done + 1} of {count}): {text[:1].lower()}{text[1:]}")
+
+    correction = () if task.outputs.correction is None else CORRECTION_STAGES
+    return Progress([*MATCHING_STAGES, *correction, *task.outputs.stages], report)
+
+
+def _run(task: _Task, batch: Batch, journal: Journal, load_matcher: LoadCachingMatcher, progress: Progress) -> PairRow:
     """Match a pair and write its files; an error is the row of a pair that failed.
 
     Raises:
@@ -153,7 +175,7 @@ def _run(task: _Task, batch: Batch, journal: Journal, load_matcher: LoadCachingM
     journal.begin(task.files)
     begun = time.perf_counter()
     try:
-        result, outcome = _match_and_write(task, batch, load_matcher)
+        result, outcome = _match_and_write(task, batch, load_matcher, progress)
         row = row_of(names, result, outcome, time.perf_counter() - begun)
     # one pair must not end the others, whatever is wrong with it
     except Exception as error:
@@ -164,7 +186,7 @@ def _run(task: _Task, batch: Batch, journal: Journal, load_matcher: LoadCachingM
 
 
 def _match_and_write(
-    task: _Task, batch: Batch, load_matcher: LoadCachingMatcher
+    task: _Task, batch: Batch, load_matcher: LoadCachingMatcher, progress: Progress
 ) -> tuple[PairResult, CorrectionOutcome | None]:
     """Match a pair, correct it if that is asked for, and write its files.
 
@@ -181,16 +203,16 @@ def _match_and_write(
     ]
     create_folder(outputs.files[0].parent)
     check_outputs(outputs, local_files(inputs), scenes[1])
-    result = match_scenes(*scenes, batch.settings, batch.show_progress, masking, load_matcher)
+    result = match_scenes(*scenes, batch.settings, progress, masking, load_matcher)
     outcome = None
     if outputs.correction is not None:
         try:
-            outcome = correct_and_evaluate(result, outputs.correction, load_matcher)
+            outcome = correct_and_evaluate(result, outputs.correction, load_matcher, progress)
         except S2MatchError:
             # the matches are worth keeping
-            write_outputs(result, replace(outputs, correction=None))
+            write_outputs(result, replace(outputs, correction=None), progress=progress)
             raise
-    write_outputs(result, outputs, None, outcome)
+    write_outputs(result, outputs, None, outcome, progress)
     return result, outcome
 
 

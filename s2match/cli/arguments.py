@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from s2match.cli.options.parsers import COMMANDS, PROGRAM, SERIES_PROGRAM, build_parser, command_parser, overview
 from s2match.errors import OptionError
@@ -18,9 +19,12 @@ def parse(words: Sequence[str], program: str) -> argparse.Namespace:
 
     Returns:
         Every option of :func:`s2match.cli.options.build_parser`, with its default where the command does not have it,
-        and ``given`` (names of the options on the command line) and ``command`` (the words, for the report).
+        ``given`` (names of the options on the command line; those in a file of options are not among them, because a
+        file may serve many runs), ``names`` (of all options of the command) and ``command`` (the words, for the
+        report).
 
     Raises:
+        OptionError: The file of ``--config`` cannot be used.
         SystemExit: Help was printed, or the words are malformed.
     """
     words = list(words)
@@ -31,12 +35,13 @@ def parse(words: Sequence[str], program: str) -> argparse.Namespace:
         parser, rest = command_parser(words[0], program), words[1:]
     else:
         parser, rest = build_parser(program), words
-    parsed = vars(parser.parse_args(rest))
+    given, rest = _with_config(parser, rest)
+    parsed = vars(_parse(parser, rest))
     if parsed.get("preset") is not None:
         parser.set_defaults(**PRESETS[parsed["preset"]])
-        parsed = vars(parser.parse_args(rest))
+        parsed = vars(_parse(parser, rest))
     arguments = argparse.Namespace(**(vars(build_parser().parse_args([])) | parsed))
-    arguments.given = _given(parser, rest, parsed)
+    arguments.given, arguments.names = given, tuple(parsed)
     arguments.series = words[:1] == ["series"]
     if words[:1] == ["list"]:
         arguments.list = True
@@ -44,7 +49,7 @@ def parse(words: Sequence[str], program: str) -> argparse.Namespace:
         arguments.images = [arguments.reference, arguments.target]
     launcher = [program] if program == PROGRAM else ["python", program]
     # match_series.py is the sub-command itself
-    arguments.command = [*launcher, *(rest if program == SERIES_PROGRAM else words)]
+    arguments.command = [*launcher, *(words[1:] if program == SERIES_PROGRAM else words)]
     return arguments
 
 
@@ -59,12 +64,35 @@ def refuse(arguments: argparse.Namespace, names: Collection[str], reason: str) -
         raise OptionError(f"{option} {reason}")
 
 
-def _given(parser: argparse.ArgumentParser, words: Sequence[str], names: Collection[str]) -> frozenset[str]:
-    """Those of the names of options that are on the command line, whether their values are the defaults or not."""
+def _with_config(parser: argparse.ArgumentParser, words: list[str]) -> tuple[frozenset[str], list[str]]:
+    """Names of the options among the words, and the words with those that a file of options adds."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--config", type=Path)
+    path = finder.parse_known_args(words)[0].config
+    if path is None:
+        return _given(parser, words), words
+    from s2match.cli.config import relax_positionals, use_options
+
+    relax_positionals(parser, path)
+    given = _given(parser, words)
+    return given, [*words, *use_options(parser, path, given)]
+
+
+def _given(parser: argparse.ArgumentParser, words: Sequence[str]) -> frozenset[str]:
+    """Names of the options that are on the command line, whether their values are the defaults or not."""
     absent = object()
+    names = {action.dest for action in parser._actions} - {"help", "version"}
     # argparse fills in defaults only where a namespace lacks a name
-    parsed = parser.parse_args(words, argparse.Namespace(**dict.fromkeys(names, absent)))
+    parsed = _parse(parser, words, argparse.Namespace(**dict.fromkeys(names, absent)))
     return frozenset(name for name in names if getattr(parsed, name) is not absent)
+
+
+def _parse(
+    parser: argparse.ArgumentParser, words: Sequence[str], namespace: argparse.Namespace | None = None
+) -> argparse.Namespace:
+    # arguments that may be left out can stand anywhere only so
+    optional = any(not action.option_strings and action.nargs == "?" for action in parser._actions)
+    return (parser.parse_intermixed_args if optional else parser.parse_args)(words, namespace)
 
 
 def words_of(argv: Sequence[str] | None) -> list[str]:

@@ -9,7 +9,7 @@ from s2match.core.scene import Scene
 from s2match.dataset.catalog import open_dataset, pick_pair
 
 # Options of a list.
-_LISTING = frozenset({"list", "dataset_path", "bands", "json", "verbose", "debug", "quiet"})
+_LISTING = frozenset({"list", "dataset_path", "bands", "json", "overwrite", "config", "verbose", "debug", "quiet"})
 
 
 def choose_pair(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
@@ -18,6 +18,9 @@ def choose_pair(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
     Raises:
         S2MatchError: They do not exist, or the options contradict each other.
     """
+    # the reference of apply is no option
+    if not hasattr(arguments, "target"):
+        refuse(arguments, {"reference"}, "is the reference of the targets of --pairs: give --images or --pairs.")
     if arguments.images is None:
         return pick_pair(_scenes(arguments), *arguments.indexes_of_images)
     refuse(arguments, {"dataset_path"}, "is the folder of indexes, and --images names files: leave one of them out.")
@@ -34,7 +37,7 @@ def run_list(arguments: argparse.Namespace) -> None:
         S2MatchError: The folder contains no image, the JSON cannot be written, or an option has no effect on a list.
     """
     from s2match.dataset.listing import image_table, list_images, write_list
-    from s2match.util.atomic_write import check_outputs_apart, check_writable
+    from s2match.util.atomic_write import check_absent, check_outputs_apart, check_writable
 
     # a list is never shown on a screen, so --no-show is true of it
     allowed = _LISTING if arguments.show else _LISTING | {"show"}
@@ -43,6 +46,7 @@ def run_list(arguments: argparse.Namespace) -> None:
     if arguments.json is not None:
         check_outputs_apart([arguments.json], local_files(scene.path for scene in scenes))
         check_writable(arguments.json)
+        check_absent([arguments.json], arguments.overwrite)
     images = list_images(scenes, show_progress=not arguments.quiet)
     print(image_table(images))
     if arguments.json is not None:

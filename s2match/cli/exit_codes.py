@@ -8,4 +8,7 @@ NO_REGISTRATION = 3
 # Matched, but the corrected files were not kept.
 NOT_CORRECTED = NotCorrectedError.exit_code
 
+# Matched, but the displacement exceeds --fail_above.
+ABOVE_LIMIT = 5
+
 INTERRUPTED = 130

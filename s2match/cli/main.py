@@ -87,6 +87,10 @@ def _run(words: Sequence[str], program: str) -> int:
 
             run_list(arguments)
             return 0
+        if arguments.pairs is not None:
+            from s2match.cli.pairs import run_pairs_command
+
+            return run_pairs_command(arguments)
         from s2match.cli.pair import run_pair
 
         return run_pair(arguments)

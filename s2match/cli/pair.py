@@ -2,19 +2,25 @@
 
 import argparse
 import logging
+import math
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from s2match.cli.arguments import refuse
 from s2match.cli.dataset import choose_pair
-from s2match.cli.exit_codes import NO_REGISTRATION, NOT_CORRECTED
+from s2match.cli.exit_codes import ABOVE_LIMIT, NO_REGISTRATION, NOT_CORRECTED
+from s2match.cli.limits import METRES, Limit
+from s2match.cli.options.outputs import FIGURE
 from s2match.core.image_path import image_path, local_files
 from s2match.core.scene import Scene
-from s2match.errors import OptionError, OutputError, S2MatchError
+from s2match.errors import OutputError, S2MatchError
 from s2match.settings import Settings
+from s2match.util.atomic_write import create_folder
+from s2match.util.progress import Progress, Stage, progress_bar
 
 if TYPE_CHECKING:
+    from s2match.core.grid import Grid
     from s2match.correction.decision import CorrectionOutcome
     from s2match.correction.request import CorrectionRequest
     from s2match.outputs.targets import Outputs
@@ -54,27 +60,80 @@ def run_pair(arguments: argparse.Namespace) -> int:
     reference, target = choose_pair(arguments)
     _LOG.info("reference %s, target %s", reference.path, target.path)
     _LOG.debug("options %s", vars(arguments))
-    outputs = _outputs(arguments)
+    outputs = outputs_of(arguments, reference, target)
     inputs = local_files(map(image_path, (reference.path, target.path, *arguments.mask, *arguments.apply_to)))
-    if arguments.from_tie_points is not None:
-        inputs.append(arguments.from_tie_points)
+    inputs += [path for path in (arguments.from_tie_points, arguments.config) if path is not None]
+    if arguments.show:
+        _require_screen()
     check_outputs(outputs, inputs, target)
-    load_matcher = _load_once() if outputs.correction is not None else None
-    result = _result(reference, target, arguments, load_matcher)
-    outcome = None
-    if outputs.correction is not None:
-        from s2match.pipeline import correct_and_evaluate
+    return match_and_write(reference, target, arguments, outputs)
 
-        try:
-            outcome = correct_and_evaluate(result, outputs.correction, load_matcher)
-        except S2MatchError:
-            # the matches are worth keeping
-            _write(result, arguments, replace(outputs, correction=None))
-            raise
-    _write(result, arguments, outputs, outcome)
+
+def match_and_write(reference: Scene, target: Scene, arguments: argparse.Namespace, outputs: "Outputs") -> int:
+    """Match a pair, or fit a model to its tie points, and write the outputs, which were checked; return the exit code.
+
+    Raises:
+        S2MatchError: Any error that a user can cause or meet; see :mod:`s2match.errors`.
+    """
+    load_matcher = _load_once() if outputs.correction is not None else None
+    error: S2MatchError | None = None
+    outcome = None
+    with progress_bar(_stages(arguments, outputs), shows_progress(arguments)) as progress:
+        result = _result(reference, target, arguments, load_matcher, progress)
+        if outputs.correction is not None:
+            from s2match.pipeline import correct_and_evaluate
+
+            try:
+                outcome = correct_and_evaluate(result, outputs.correction, load_matcher, progress)
+            except S2MatchError as met:
+                # the matches are worth keeping
+                error, outputs = met, replace(outputs, correction=None)
+        summary = _write(result, arguments, outputs, outcome, progress)
+    failure = _failure(result, arguments)
+    if not arguments.quiet:
+        print("\n".join(filter(None, [summary, failure])))
+    _show(result, arguments)
+    if error is not None:
+        raise error
     if result.registration is None:
         return NO_REGISTRATION
+    if failure is not None:
+        return ABOVE_LIMIT
     return NOT_CORRECTED if outcome is not None and not outcome.decision.kept else 0
+
+
+def shows_progress(arguments: argparse.Namespace) -> bool:
+    """Whether a progress bar is wanted: neither silence nor log records."""
+    return not (arguments.quiet or arguments.verbose or arguments.debug)
+
+
+def _stages(arguments: argparse.Namespace, outputs: "Outputs") -> list[Stage]:
+    """The stages of a run, in order."""
+    from s2match.pipeline import CORRECTION_STAGES, MATCHING_STAGES
+
+    stages = [*(MATCHING_STAGES if arguments.from_tie_points is None else (Stage.READ, Stage.FIT))]
+    if outputs.correction is not None:
+        left_out = set() if outputs.correction.siblings else {Stage.SIBLINGS}
+        left_out |= set() if arguments.from_tie_points is None else {Stage.REMATCH}
+        stages += [stage for stage in CORRECTION_STAGES if stage not in left_out]
+    return [*stages, *outputs.stages]
+
+
+def _failure(result: "PairResult", arguments: argparse.Namespace) -> str | None:
+    """Line of the summary for a displacement that exceeds ``--fail_above``; None if it does not."""
+    limit, displacement = arguments.fail_above, result.verdict.displacement
+    if limit is None or result.registration is None:
+        return None
+    if displacement is None:
+        finding = limit.finding(math.nan, METRES, 1.0)
+    else:
+        finding = limit.finding(displacement.largest, displacement.unit, displacement.native_pixel)
+    return failure_line(finding, limit)
+
+
+def failure_line(finding: str | None, limit: Limit) -> str | None:
+    """Line of a summary for what exceeds a limit; None for nothing."""
+    return None if finding is None else f"{'failed':<14}{finding}; --fail_above {limit}"
 
 
 def _load_once() -> "LoadMatcher":
@@ -111,17 +170,47 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     )
 
 
-def _outputs(arguments: argparse.Namespace) -> "Outputs":
+def outputs_of(arguments: argparse.Namespace, reference: Scene, target: Scene) -> "Outputs":
+    """The files that a command line asks for; creates the folder of ``--out``.
+
+    Raises:
+        OptionError: Options contradict each other, or have no effect.
+        OutputError: The folder cannot be created.
+    """
     from s2match.outputs.targets import Outputs
 
+    if not arguments.figure:
+        refuse(arguments, {"output"}, "has no effect with --no-figure: leave one of them out.")
+    folder, given = arguments.out, arguments.given
+    figure, json, tie_points, report = arguments.output, arguments.json, arguments.tie_points, arguments.report
+    if folder is not None:
+        create_folder(folder)
+        figure = figure if arguments.output != FIGURE else folder / FIGURE
+        json, report = json or folder / "result.json", report or folder / "report"
+        tie_points = tie_points or [folder / "tie_points.gpkg"]
     return Outputs(
-        arguments.output,
-        arguments.json,
-        tuple(arguments.tie_points),
+        figure if arguments.figure else None,
+        json,
+        tuple(tie_points),
         _request(arguments),
-        arguments.report,
+        report,
         tuple(arguments.command),
+        _recorded(arguments, reference, target),
+        arguments.overwrite,
+        # the command without --output runs twice
+        (FIGURE,) if figure == FIGURE and "output" not in given else (),
     )
+
+
+def _recorded(arguments: argparse.Namespace, reference: Scene, target: Scene) -> dict[str, Any]:
+    """The options that the result depends on, for its JSON."""
+    if arguments.json is None and arguments.out is None:
+        return {}
+    from s2match.cli.config import used_options
+
+    unused = () if arguments.from_tie_points is None else _MATCHING
+    options = used_options(arguments, (reference, target))
+    return {name: value for name, value in options.items() if name not in unused}
 
 
 def _request(arguments: argparse.Namespace) -> "CorrectionRequest | None":
@@ -131,9 +220,8 @@ def _request(arguments: argparse.Namespace) -> "CorrectionRequest | None":
         OptionError: There are options of a correction without ``--coregister``, or the resampling is unknown.
     """
     if arguments.coregister is None:
-        for name in ("apply_to", "resampling", "no_resample", "overwrite", "force"):
-            if getattr(arguments, name):
-                raise OptionError(f"--{name} has no effect without a correction: give --coregister OUT.tif, too.")
+        reason = "has no effect without a correction: give --coregister OUT.tif, too."
+        refuse(arguments, {"apply_to", "resampling", "no_resample", "force"}, reason)
         return None
     from s2match.correction.request import CUBIC, CorrectionRequest
 
@@ -143,38 +231,35 @@ def _request(arguments: argparse.Namespace) -> "CorrectionRequest | None":
 
 
 def _result(
-    reference: Scene, target: Scene, arguments: argparse.Namespace, load_matcher: "LoadMatcher | None"
+    reference: Scene,
+    target: Scene,
+    arguments: argparse.Namespace,
+    load_matcher: "LoadMatcher | None",
+    progress: Progress,
 ) -> "PairResult":
     # nothing here may import PyTorch or matplotlib, which takes seconds: the images are read meanwhile
     from s2match.io.masking import masking_of
-    from s2match.pipeline import fit_tie_points, match_scenes
+    from s2match.pipeline import fit_tie_points, match_pair, pair_grids
 
     settings = settings_of(arguments)
     masking = masking_of(arguments.mask, arguments.mask_values, arguments.mask_clouds)
-    if arguments.show:
-        _require_screen()
     if arguments.from_tie_points is None:
-        show_progress = not (arguments.quiet or arguments.verbose or arguments.debug)
-        _refuse_window_options(reference, target, arguments, settings)
-        return match_scenes(reference, target, settings, show_progress, masking, load_matcher)
+        grids = pair_grids(reference, target, settings, masking)
+        _refuse_window_options(grids, arguments)
+        return match_pair(grids, settings, progress, load_matcher)
     reason = "is an option of matching, and --from_tie_points does not match: leave one of them out."
     refuse(arguments, _MATCHING, reason)
-    return fit_tie_points(arguments.from_tie_points, reference, target, settings)
+    return fit_tie_points(arguments.from_tie_points, reference, target, settings, progress)
 
 
-def _refuse_window_options(reference: Scene, target: Scene, arguments: argparse.Namespace, settings: Settings) -> None:
+def _refuse_window_options(grids: "tuple[Grid, Grid]", arguments: argparse.Namespace) -> None:
     """Refuse options of matching in windows if the images are matched in one pass.
 
     Raises:
         OptionError: There is one.
-        S2MatchError: The images cannot be matched at all.
     """
-    if not arguments.given & _WINDOWS:
-        return
-    from s2match.io.pair_grid import grids_of
     from s2match.matching.tiled import in_one_pass
 
-    grids = grids_of(reference, target, settings.image_size, settings.overlap_only, enlarge=settings.enlarge)
     if in_one_pass(*grids):
         width, height = grids[0].size
         reason = f"is about matching in windows, and {width} x {height} px are matched in one pass: leave it out."
@@ -192,16 +277,27 @@ def _write(
     result: "PairResult",
     arguments: argparse.Namespace,
     outputs: "Outputs",
-    outcome: "CorrectionOutcome | None" = None,
-) -> None:
-    from s2match.outputs.figures.matches import plot_pair
-    from s2match.outputs.screen import has_screen, screen_figure, show_screen
+    outcome: "CorrectionOutcome | None",
+    progress: Progress,
+) -> str:
+    """Write the outputs, draw the figure of the matches for the screen, and return the summary."""
+    from s2match.outputs.screen import screen_figure
     from s2match.outputs.write import write_outputs
 
-    show = arguments.show is not False and has_screen()
-    summary = write_outputs(result, outputs, screen_figure() if show else None, outcome)
-    if not arguments.quiet:
-        print(summary)
-    if show:
+    return write_outputs(result, outputs, screen_figure() if _has_windows(arguments) else None, outcome, progress)
+
+
+def _show(result: "PairResult", arguments: argparse.Namespace) -> None:
+    """Show the two images and the matches in windows, where there is a screen."""
+    from s2match.outputs.figures.matches import plot_pair
+    from s2match.outputs.screen import screen_figure, show_screen
+
+    if _has_windows(arguments):
         plot_pair(*result.previews, screen_figure())
         show_screen()
+
+
+def _has_windows(arguments: argparse.Namespace) -> bool:
+    from s2match.outputs.screen import has_screen
+
+    return arguments.show is not False and has_screen()

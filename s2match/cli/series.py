@@ -1,18 +1,25 @@
 """The ``series`` command: from a folder to dates placed by each other."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2match.cli.arguments import refuse
-from s2match.cli.exit_codes import NO_REGISTRATION
-from s2match.cli.pair import settings_of
+from s2match.cli.exit_codes import ABOVE_LIMIT, NO_REGISTRATION
+from s2match.cli.pair import settings_of, shows_progress
+from s2match.util.atomic_write import check_absent, create_folder
+from s2match.util.progress import Stage, progress_bar
 
 if TYPE_CHECKING:
+    from s2match.outputs.series.write import SeriesOutputs
     from s2match.timeseries.correction import SeriesCorrection
     from s2match.timeseries.executor import Execution
     from s2match.timeseries.options import SeriesOptions
     from s2match.timeseries.result import SeriesResult
+
+# Folder of the finished pairs in that of the results.
+PAIRS_FOLDER = "pairs"
 
 # Bytes of a gigabyte.
 _GB = 1 << 30
@@ -22,43 +29,82 @@ def run_series_command(arguments: argparse.Namespace) -> int:
     """Match a series, write its results and print a summary.
 
     Returns:
-        The exit code: 0, or :data:`NO_REGISTRATION` if no image is placed.
+        The exit code: 0, :data:`NO_REGISTRATION` if no image is placed, or :data:`ABOVE_LIMIT`.
 
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
     if arguments.coregister is None and arguments.geolocation is None:
-        refuse(arguments, {"apply_to", "overwrite"}, "has no effect without --coregister or --geolocation.")
+        refuse(arguments, {"apply_to"}, "has no effect without --coregister or --geolocation.")
     if arguments.coregister is None:
         refuse(arguments, {"resampling"}, "has no effect without --coregister.")
     # nothing above may import NumPy, which takes a tenth of a second
     from s2match.outputs.series.summary import series_summary
-    from s2match.outputs.series.tables import check_table_format
-    from s2match.outputs.series.write import create_folder, write_series
+    from s2match.outputs.series.write import write_series
     from s2match.timeseries.correction import check_correction, correct_series
-    from s2match.timeseries.run import run_series
+    from s2match.timeseries.run import SERIES_STAGES, run_series
     from s2match.timeseries.sources import read_source
 
     source = read_source(arguments.source, arguments.pattern, arguments.bands)
-    correction = _correction(arguments)
+    outputs, correction = _outputs(arguments), _correction(arguments)
     if correction is not None:
         check_correction(source.images, correction)
-    if arguments.parquet:
-        check_table_format(arguments.out / "dates.parquet")
     create_folder(arguments.out)
-    result = run_series(
-        source,
-        _options(arguments),
-        _execution(arguments),
-        arguments.out / "pairs",
-        restart=arguments.restart,
-        show_progress=not (arguments.quiet or arguments.verbose or arguments.debug),
-    )
-    files = () if correction is None else correct_series(result, correction)
-    write_series(result, arguments.out, parquet=arguments.parquet, stac=arguments.stac, command=arguments.command)
+    corrects = () if correction is None else (Stage.CORRECT,)
+    stages = (*SERIES_STAGES, *corrects, Stage.TABLES, Stage.CHARTS, Stage.REPORT)
+    with progress_bar(stages, shows_progress(arguments)) as progress:
+        result = run_series(
+            source,
+            _options(arguments),
+            _execution(arguments),
+            arguments.out / PAIRS_FOLDER,
+            restart=arguments.restart,
+            progress=progress,
+        )
+        files = () if correction is None else correct_series(result, correction, progress)
+        write_series(result, outputs, progress)
+    failure = _failure(result, arguments)
     if not arguments.quiet:
-        print(series_summary(result, _places(arguments.out, files)))
-    return 0 if _any_placed(result) else NO_REGISTRATION
+        rows = [*_places(arguments.out, files), *([] if failure is None else [("failed", failure)])]
+        print(series_summary(result, rows))
+    if not _any_placed(result):
+        return NO_REGISTRATION
+    return 0 if failure is None else ABOVE_LIMIT
+
+
+def _outputs(arguments: argparse.Namespace) -> "SeriesOutputs":
+    """The files of the series.
+
+    Raises:
+        MissingExtraError: GeoParquet is asked for, and pyarrow is not installed.
+        OutputError: A file exists that this series has not written.
+    """
+    from s2match.cli.config import used_options
+    from s2match.outputs.series.tables import check_table_format
+    from s2match.outputs.series.write import SeriesOutputs
+
+    outputs = SeriesOutputs(
+        arguments.out, arguments.parquet, arguments.stac, tuple(arguments.command), used_options(arguments)
+    )
+    if arguments.parquet:
+        check_table_format(outputs.table("dates"))
+    # a folder with finished pairs is that of this series, or refused later on
+    check_absent(outputs.files, arguments.overwrite or (arguments.out / PAIRS_FOLDER).is_dir())
+    return outputs
+
+
+def _failure(result: "SeriesResult", arguments: argparse.Namespace) -> str | None:
+    """What exceeds ``--fail_above``; None for nothing."""
+    from s2match.outputs.series.statistics import placements
+
+    limit, placed = arguments.fail_above, placements(result)
+    if limit is None or not len(placed.indexes):
+        return None
+    lengths = [math.hypot(*shift) for shift in placed.shifts]
+    largest = max(range(len(lengths)), key=lengths.__getitem__)
+    finding: str | None = limit.finding(lengths[largest], result.unit, result.pixel)
+    title = result.images[placed.indexes[largest]].title
+    return None if finding is None else f"{title}: {finding}; --fail_above {limit}"
 
 
 def _places(out: Path, files: tuple[Path, ...]) -> list[tuple[str, str]]:

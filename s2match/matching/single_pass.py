@@ -10,6 +10,7 @@ import numpy as np
 from s2match.core.georeference import comparable, expected_linear
 from s2match.core.matches import GreyImage, Matches
 from s2match.core.raster import Raster
+from s2match.errors import NoValidPixelsError
 from s2match.matching.enlarged import EnlargingMatcher
 from s2match.matching.greyscale import prepare
 from s2match.matching.matcher import Matcher
@@ -101,7 +102,11 @@ def match_rasters(
 
     Raises:
         ImageSizeError: The images are too large for one pass in the memory that is free.
+        NoValidPixelsError: All pixels of an image are nodata or masked.
     """
+    for raster in (reference, target):
+        if not raster.valid.any():
+            raise NoValidPixelsError(f"{raster.scene.path.name} has no valid pixel to match.")
     passes = _match_passes(matcher, (reference, target), settings, progress)
     matches = postprocess(passes.matches, passes.images, Region(expected_linear(reference, passes.target)), settings)
     return matches if passes.reorientation is None else passes.reorientation.mapped_back(matches)

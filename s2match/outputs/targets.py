@@ -1,15 +1,16 @@
 """Output files of a result, and their checks before matching."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from s2match.core.scene import Scene
 from s2match.outputs.figures.formats import check_format
 from s2match.outputs.report.names import report_files
 from s2match.tiepoints.formats import check_tie_point_format
-from s2match.util.atomic_write import check_folder, check_outputs_apart, check_writable
+from s2match.util.atomic_write import check_absent, check_folder, check_outputs_apart, check_writable
+from s2match.util.progress import Stage
 
 if TYPE_CHECKING:
     from s2match.correction.request import CorrectionRequest
@@ -20,26 +21,31 @@ class Outputs:
     """The files that a result is written to.
 
     Attributes:
-        figure: Figure of the matches.
+        figure: Figure of the matches; None for no file.
         json: JSON of the result; None for no file.
         tie_points: Files of tie points, each in the format of its suffix.
         correction: Images to correct and the files to write them to; None for none.
         report: Folder of the report; None for none.
         command: The words of the command line, for the report.
+        options: The options of the command line by their names, for the JSON; empty for none.
+        overwrite: Whether existing files may be replaced.
+        replaceable: Files that are replaced in any case.
     """
 
-    figure: Path
+    figure: Path | None
     json: Path | None = None
     tie_points: tuple[Path, ...] = ()
     correction: "CorrectionRequest | None" = None
     report: Path | None = None
     command: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    overwrite: bool = False
+    replaceable: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         """Convert paths that are text."""
-        object.__setattr__(self, "figure", Path(self.figure))
         object.__setattr__(self, "tie_points", tuple(map(Path, self.tie_points)))
-        for name in ("json", "report"):
+        for name in ("figure", "json", "report"):
             path = getattr(self, name)
             object.__setattr__(self, name, None if path is None else Path(path))
 
@@ -47,7 +53,21 @@ class Outputs:
     def files(self) -> tuple[Path, ...]:
         """Every file except those of the report."""
         corrected = () if self.correction is None else self.correction.outputs
-        return self.figure, *filter(None, [self.json]), *self.tie_points, *corrected
+        return *filter(None, [self.figure, self.json]), *self.tie_points, *corrected
+
+    @property
+    def guarded(self) -> tuple[Path, ...]:
+        """The files that are not replaced unless ``overwrite`` is set; of an existing report the first file."""
+        report = () if self.report is None else report_files(self.report)
+        existing = [path for path in report if path.exists()]
+        return *(path for path in self.files if path not in self.replaceable), *existing[:1]
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages of writing them, in order."""
+        tables = self.json is not None or self.tie_points
+        chosen = {Stage.FIGURE: self.figure is not None, Stage.TABLES: tables, Stage.REPORT: self.report is not None}
+        return tuple(stage for stage, needed in chosen.items() if needed)
 
 
 def check_outputs(outputs: Outputs, inputs: Iterable[Path], target: Scene) -> None:
@@ -59,7 +79,8 @@ def check_outputs(outputs: Outputs, inputs: Iterable[Path], target: Scene) -> No
         target: The image that is corrected.
 
     Raises:
-        OutputError: A file is an input or another output, has no folder, has an unknown format or is write-protected.
+        OutputError: A file is an input or another output, exists and must not be replaced, has no folder, has an
+            unknown format or is write-protected.
         CorrectionError: A file to correct does not cover the target's ground.
         UnreadableImageError: A file to correct is missing or is not an image.
     """
@@ -67,11 +88,13 @@ def check_outputs(outputs: Outputs, inputs: Iterable[Path], target: Scene) -> No
     check_outputs_apart((*outputs.files, *report), inputs)
     for path in outputs.files:
         check_writable(path)
-    check_format(outputs.figure)
+    if outputs.figure is not None:
+        check_format(outputs.figure)
     for path in outputs.tie_points:
         check_tie_point_format(path)
     if outputs.report is not None:
         check_folder(outputs.report)
+    check_absent(outputs.guarded, outputs.overwrite)
     if outputs.correction is not None:
         # not imported by runs that correct nothing
         from s2match.correction.request import check_request

@@ -12,12 +12,17 @@ from s2match.outputs.targets import Outputs
 from s2match.result import PairResult
 from s2match.tiepoints.formats import write_tie_points
 from s2match.tiepoints.points import tie_points_of
+from s2match.util.progress import Progress, Stage
 from s2match.util.threads import limit_threads
 
 
 @limit_threads()
 def write_outputs(
-    result: PairResult, outputs: Outputs, figure: Figure | None = None, outcome: CorrectionOutcome | None = None
+    result: PairResult,
+    outputs: Outputs,
+    figure: Figure | None = None,
+    outcome: CorrectionOutcome | None = None,
+    progress: Progress | None = None,
 ) -> str:
     """Write the files of a result, and return the summary with their names.
 
@@ -29,6 +34,7 @@ def write_outputs(
         outputs: The files to write.
         figure: The figure to draw the matches in; None for one that is on no screen.
         outcome: The outcome of the correction; None without one.
+        progress: Is told the stages; None for nobody.
 
     Returns:
         The summary, the agreement before and after a correction, and the files.
@@ -36,27 +42,42 @@ def write_outputs(
     Raises:
         S2MatchError: A file cannot be read or written; see :mod:`s2match.errors`.
     """
+    progress = progress or Progress()
+    if outputs.figure is not None or figure is not None:
+        progress.begin(Stage.FIGURE)
+        drawn = plot_matches(result, figure)
+        if outputs.figure is not None:
+            save_figure(drawn, outputs.figure)
+    _write_tables(result, outputs, outcome, progress)
     request = outputs.correction
-    save_figure(plot_matches(result, figure), outputs.figure)
-    if outputs.tie_points:
-        points = tie_points_of(result)
-        for path in outputs.tie_points:
-            write_tie_points(points, path)
-    if outputs.json is not None:
-        more = None if request is None or outcome is None else correction_facts(request, outcome)
-        write_json(result, outputs.json, more)
     corrected = () if request is None else request.outputs
     written = [path for path in outputs.files if path not in corrected]
     if outputs.report is not None:
         # only a report needs its templates
         from s2match.outputs.report.writing import write_report
 
-        written.append(write_report(result, outputs.report, outputs.command, outcome))
+        written.append(write_report(result, outputs.report, outputs.command, outcome, progress))
     lines = [summary(result)]
     if request is not None and outcome is not None:
         written += corrected if outcome.decision.kept else ()
         lines = [*filter(None, [warning_line(outcome)]), *lines, *correction_lines(request, outcome)]
-    lines.append(f"{'written':<14}{', '.join(map(str, written))}")
+    if written:
+        lines.append(f"{'written':<14}{', '.join(map(str, written))}")
     if request is not None and outcome is not None:
         lines += filter(None, [not_written_line(request, outcome)])
     return "\n".join(lines)
+
+
+def _write_tables(result: PairResult, outputs: Outputs, outcome: CorrectionOutcome | None, progress: Progress) -> None:
+    """Write the tie points and the JSON."""
+    request = outputs.correction
+    if Stage.TABLES in outputs.stages:
+        progress.begin(Stage.TABLES)
+    if outputs.tie_points:
+        points = tie_points_of(result)
+        for path in outputs.tie_points:
+            write_tie_points(points, path)
+    if outputs.json is not None:
+        more = {} if request is None or outcome is None else correction_facts(request, outcome)
+        options = {"options": dict(outputs.options)} if outputs.options else {}
+        write_json(result, outputs.json, more | options)

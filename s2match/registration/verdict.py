@@ -141,28 +141,28 @@ def in_words(verdict: Verdict) -> str:
         return f"register with this {verdict.model}: {reason}"
     if displacement is None:
         return f"register with this {verdict.model}: without georeference there is nothing to compare it with"
-    sizes, directions = _components(displacement)
+    sizes, directions = components(displacement)
     if verdict.decision is Decision.REGISTER:
         further = "" if displacement.unit == MAP_UNITS else "further "
         shown = " and ".join(f"{size} {further}{name}" for size, name in zip(sizes, directions, strict=True))
-        most = _length(displacement, displacement.largest)
+        most = length_text(displacement, displacement.largest)
         return f"register with this {verdict.model}: the target shows the ground {shown}; {most} at most"
     if verdict.decision is Decision.REGISTERED:
         shown = " and ".join(f"{size} {name}" for size, name in zip(sizes, directions, strict=True))
         return f"{verdict.decision}: the shift is {shown} (95 %), within the noise"
-    noise = f"errors of up to {_length(displacement, displacement.noise)} are possible (95 %)"
+    noise = f"errors of up to {length_text(displacement, displacement.noise)} are possible (95 %)"
     if verdict.decision is Decision.INDISTINCT:
         return f"{verdict.decision}: {noise}; match native pixels (--image_size native)"
     return f"{verdict.decision}: {noise}"
 
 
-def _length(displacement: Displacement, length: float) -> str:
+def length_text(displacement: Displacement, length: float) -> str:
     """A length, such as "63.1 m (6.3 native px)"."""
     text = f"{length:.{_digits(displacement)}f} {displacement.unit}"
     return f"{text} ({length / displacement.native_pixel:.1f} native px)" if displacement.on_ground else text
 
 
-def _components(displacement: Displacement) -> tuple[list[str], list[str]]:
+def components(displacement: Displacement) -> tuple[list[str], list[str]]:
     """Both components of the mean shift with their 95 % intervals, such as "30 ± 1 m", and their directions."""
     digits, unit = _digits(displacement), displacement.unit
     signed = unit == MAP_UNITS

@@ -23,9 +23,13 @@ from s2match.timeseries.images import SeriesImage, series_image
 from s2match.timeseries.quick_looks import QuickLook
 from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.rows import DateStatus
+from s2match.util.progress import Progress, Stage
 from s2match.util.threads import limit_threads
 
 _LOG = logging.getLogger(__name__)
+
+# Seconds that the correction of an image is expected to take.
+_IMAGE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,12 @@ def check_correction(images: tuple[SeriesImage, ...], correction: SeriesCorrecti
     siblings = _siblings(images, correction.siblings)
     _check_outputs(_outputs(images, siblings, correction), correction)
     for image in images:
+        if _lies_in(image.scene.path, correction.folder):
+            raise OutputError(
+                f"{correction.folder} is the folder of {image.scene.path.name}, where a later series would take the "
+                "corrected files for images: choose another folder."
+            )
+    for image in images:
         try:
             file = read_grid(image.scene)
         except UnreadableImageError:
@@ -86,7 +96,9 @@ def check_correction(images: tuple[SeriesImage, ...], correction: SeriesCorrecti
 
 
 @limit_threads()
-def correct_series(result: SeriesResult, correction: SeriesCorrection) -> tuple[Path, ...]:
+def correct_series(
+    result: SeriesResult, correction: SeriesCorrection, progress: Progress | None = None
+) -> tuple[Path, ...]:
     """Write the placed images of a series corrected, each resampled once from its file.
 
     Images of one reference system, size and pixel size whose footprints overlap by half are written on one grid: that
@@ -95,6 +107,7 @@ def correct_series(result: SeriesResult, correction: SeriesCorrection) -> tuple[
     Args:
         result: The series.
         correction: The files to write.
+        progress: Is told the stage; None for nobody.
 
     Returns:
         The corrected files, in the order of the images, each followed by its siblings.
@@ -108,7 +121,11 @@ def correct_series(result: SeriesResult, correction: SeriesCorrection) -> tuple[
     placed = [image for image, row in zip(result.images, result.dates, strict=True) if row.status is DateStatus.PLACED]
     outputs = _outputs(placed, siblings, correction)
     _check_outputs(outputs, correction)
-    for image in placed:
+    progress = progress or Progress()
+    progress.expect(Stage.CORRECT, _IMAGE_SECONDS * len(placed))
+    progress.begin(Stage.CORRECT)
+    for number, image in enumerate(placed):
+        progress.advance(number / len(placed), f"{number + 1} of {len(placed)}")
         sources = [image.scene.path, *siblings.get(image.index, [])]
         _correct_image(result, image, sources, outputs, correction.resampling)
     for path in outputs.values():
@@ -216,6 +233,10 @@ def _outputs(
     """The corrected file of each image and of its siblings, by its source."""
     sources = [path for image in images for path in (image.scene.path, *siblings.get(image.index, []))]
     return {path: correction.folder / f"{path.stem}_coregistered.tif" for path in sources}
+
+
+def _lies_in(path: ImagePath, folder: Path) -> bool:
+    return isinstance(path, Path) and path.resolve().parent == folder.resolve()
 
 
 def _check_outputs(outputs: dict[ImagePath, Path], correction: SeriesCorrection) -> None:

@@ -5,8 +5,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 from s2match.errors import DatasetError
 from s2match.timeseries.assemble import MatchedSeries, assemble
 from s2match.timeseries.execution_order import execution_order
@@ -19,8 +17,15 @@ from s2match.timeseries.quick_looks import quick_looks
 from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.sources import SeriesSource
 from s2match.timeseries.tasks import task_of
+from s2match.util.progress import Progress, Stage
 
 _LOG = logging.getLogger(__name__)
+
+# Stages of a series, in order.
+SERIES_STAGES = (Stage.QUICK_LOOKS, Stage.PAIRS, Stage.ADJUST)
+
+# Seconds that the quick look of an image, and a pair at the default size, are expected to take.
+_LOOK_SECONDS, _PAIR_SECONDS = 0.2, 3.0
 
 
 def run_series(  # noqa: PLR0913
@@ -30,11 +35,11 @@ def run_series(  # noqa: PLR0913
     folder: Path,
     *,
     restart: bool = False,
-    show_progress: bool = False,
+    progress: Progress | None = None,
 ) -> SeriesResult:
     """Match the pairs of a series, and place its images by each other.
 
-    There are six parameters because the last two are switches of the command.
+    There are six parameters because the last two are the command's.
 
     Args:
         source: The images, and the pairs if they are given.
@@ -42,14 +47,16 @@ def run_series(  # noqa: PLR0913
         execution: Where pairs are matched.
         folder: Folder of the finished pairs. A run that was interrupted goes on where it was.
         restart: Match finished pairs again.
-        show_progress: Show a progress bar on standard error where that is a terminal.
+        progress: Is told the stages; None for nobody.
 
     Raises:
         S2MatchError: Fewer than two images can be read, an option is out of range, or the finished pairs are those of
             other options. An image or a pair that fails is no error.
     """
     begun = time.perf_counter()
-    images = source.images
+    images, progress = source.images, progress or Progress()
+    progress.expect(Stage.QUICK_LOOKS, _LOOK_SECONDS * len(images))
+    progress.begin(Stage.QUICK_LOOKS)
     looks = quick_looks(images, options.settings.read_options)
     readable = [image.index for image in images if not isinstance(looks[image.index], str)]
     if len(readable) < 2:
@@ -63,17 +70,16 @@ def run_series(  # noqa: PLR0913
     order = [plan[number] for number in execution_order(plan)]
     remaining = [pair for pair in order if (pair.reference, pair.target) not in observations]
     _LOG.info("%d images, %d pairs, of which %d are finished", len(images), len(plan), len(observations))
-    with tqdm(
-        desc="Matching pairs", total=len(plan), initial=len(observations), disable=None if show_progress else True
-    ) as bar:
+    progress.expect(Stage.PAIRS, _PAIR_SECONDS * len(remaining))
+    progress.begin(Stage.PAIRS, f"{len(observations)} of {len(plan)}")
 
-        def done(observation: PairObservation) -> None:
-            manifest.add(observation)
-            observations[observation.reference, observation.target] = observation
-            bar.update()
+    def done(observation: PairObservation) -> None:
+        manifest.add(observation)
+        observations[observation.reference, observation.target] = observation
+        left = len(plan) - len(observations)
+        progress.advance(1 - left / len(remaining), f"{len(observations)} of {len(plan)}")
 
-        run_tasks(
-            [task_of(images[pair.reference], images[pair.target], options) for pair in remaining], execution, done
-        )
+    run_tasks([task_of(images[pair.reference], images[pair.target], options) for pair in remaining], execution, done)
+    progress.begin(Stage.ADJUST)
     series = MatchedSeries(images, looks, plan, tuple(observations[pair.reference, pair.target] for pair in plan))
     return assemble(series, options, time.perf_counter() - begun)

@@ -63,7 +63,7 @@ def run_task(task: PairTask, load_matcher: LoadCachingMatcher) -> PairObservatio
     try:
         with block_cache(_BLOCK_CACHE_BYTES):
             result = match_scenes(
-                *task.scenes, task.settings, False, masking=task.masking, load_matcher=lambda settings: matcher
+                *task.scenes, task.settings, masking=task.masking, load_matcher=lambda settings: matcher
             )
         observation = observe(result, task.reference, task.target)
     # one pair must not end the series, whatever is wrong with it

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from s2match.errors import OutputError
 
+# Files that a message names.
+_MOST_NAMES = 3
+
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
@@ -101,6 +104,37 @@ def check_outputs_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None
         if path.resolve() in taken:
             raise OutputError(f"Cannot write {path}: it is an input or another output.")
         taken.add(path.resolve())
+
+
+def check_absent(paths: Iterable[Path], overwrite: bool) -> None:
+    """Check that no output exists already, unless outputs may be replaced.
+
+    Args:
+        paths: Files to write.
+        overwrite: Whether existing files may be replaced.
+
+    Raises:
+        OutputError: There are some; the message names the first ones.
+    """
+    existing = [] if overwrite else [str(path) for path in paths if path.exists()]
+    if len(existing) == 1:
+        raise OutputError(f"{existing[0]} exists: --overwrite replaces it.")
+    if existing:
+        more = len(existing) - _MOST_NAMES
+        names = [*existing[:_MOST_NAMES], *([f"{more} more"] if more > 0 else [])]
+        raise OutputError(f"{', '.join(names[:-1])} and {names[-1]} exist: --overwrite replaces them.")
+
+
+def create_folder(folder: Path) -> None:
+    """Create a folder of results and its parents, if they do not exist.
+
+    Raises:
+        OutputError: It cannot be created, or is a file.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"Cannot create the folder {folder}: {error.strerror}.") from error
 
 
 def check_folder(path: str | Path) -> None:

@@ -22,7 +22,7 @@ from s2match.io.masking import masking_of
 from s2match.outputs.targets import Outputs
 from s2match.settings import Settings
 
-SIDE = 192
+SIDE = 160
 SETTINGS = Settings(image_size=(SIDE, SIDE), confidence=0.2, device="cpu")
 
 # Right and down, by which a target shows the ground away from the reference.
@@ -43,7 +43,7 @@ def batch_of(*more: str) -> Batch:
     return Batch(
         SETTINGS,
         lambda pair: masking_of(pair.masks) if pair.masks else Masking(),
-        lambda pair, folder: Outputs(folder / "r.png", folder / "r.json", tuple(folder / name for name in more)),
+        lambda pair, folder: Outputs(None, folder / "r.json", tuple(folder / name for name in more)),
     )
 
 
@@ -55,7 +55,7 @@ class Run:
     ) -> None:
         folder.mkdir(exist_ok=True)
         self.matched: list[str] = []
-        self.rows = run_pairs(pairs, batch or batch_of(), folder, self._done, overwrite)
+        self.rows = run_pairs(pairs, batch or batch_of(), folder, self._done, overwrite=overwrite)
 
     def _done(self, index: int, row: PairRow) -> None:
         self.matched.append(row.name)
@@ -95,7 +95,7 @@ def test_every_pair_has_its_row_and_its_files(
         assert (float(row["dx_m"]), float(row["dy_m"])) == pytest.approx((right * 10, -down * 10), abs=3)
         assert row["decision"] == "register" and row["unit"] == "m" and float(row["pixel_m"]) == 10
         assert row["message"].startswith("register with this")
-        assert (out / row["name"] / "r.json").exists() and (out / row["name"] / "r.png").exists()
+        assert [path.name for path in (out / row["name"]).iterdir()] == ["r.json"]
         assert row["corrected"] == ""
     assert not (out / "missing" / "r.json").exists()
 
@@ -174,7 +174,8 @@ def test_a_run_that_was_killed_goes_on(
     with pytest.raises(KilledError):
         Run(pairs[::2], out)
     assert [row["name"] for row in table(out)] == ["b"] and (out / "c" / "r.json").exists()
-    # the last line of the journal may be cut off
+    # a signal that cannot be caught leaves no table, and may cut off the last line of the journal
+    (out / TABLE_NAME).unlink()
     with (out / JOURNAL_NAME).open("a") as file:
         file.write('0123456789abcdef {"name": "c"')
     monkeypatch.setattr(run, "write_outputs", write)
@@ -190,7 +191,7 @@ def test_pairs_in_python(pairs: list[ListedPair], tmp_path: Path) -> None:
     assert "missing.tif" in str(outcomes[1].error) and outcomes[1].result is None
     for outcome, name in zip(outcomes[::2], "bc", strict=True):
         assert outcome.result is not None and outcome.result.matrix is not None
-        assert (outcome.result.matrix @ (90, 90, 1))[:2] == pytest.approx(np.add(SHIFTS_PX[name], 90), abs=0.3)
+        assert (outcome.result.matrix @ (80, 80, 1))[:2] == pytest.approx(np.add(SHIFTS_PX[name], 80), abs=0.3)
         assert outcome.target == str(tmp_path / f"{name}.tif")
     source = tmp_path / "pairs.csv"
     source.write_text("reference,target\na.tif,b.tif\n")

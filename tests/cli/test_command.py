@@ -138,7 +138,7 @@ def test_a_known_shift_between_two_files(dataset: Path, tmp_path: Path, capsys: 
 def test_equal_runs_write_equal_bytes(dataset: Path, tmp_path: Path) -> None:
     written = []
     for _ in range(2):
-        assert run(dataset, tmp_path, "--json", tmp_path / "facts.json") == 0
+        assert run(dataset, tmp_path, "--json", tmp_path / "facts.json", "--overwrite") == 0
         written.append([(tmp_path / name).read_bytes() for name in ("result.png", "facts.json")])
     assert written[0] == written[1]
 
@@ -163,10 +163,11 @@ def test_a_report_of_a_registration_and_of_none(dataset: Path, tmp_path: Path, c
     assert "<h1>Already registered" in page and (report / "vectors.png").exists()
     assert f"python model_inference.py --dataset_path {dataset}" in page
     assert f"--report &#39;{report}&#39;</pre>" in page
-    options = ["--indexes_of_images", 0, 2, "--report", report]
+    options = ["--indexes_of_images", 0, 2, "--report", report, "--overwrite"]
     assert run(dataset, tmp_path, *options) == errors.NoOverlapError.exit_code
     assert "<h1>Already registered" in (report / "index.html").read_text(encoding="utf-8")
-    assert run(dataset, tmp_path, "--confidence", 1, "--report", report) == model_inference.NO_REGISTRATION
+    options = ["--confidence", 1, "--report", report, "--overwrite"]
+    assert run(dataset, tmp_path, *options) == model_inference.NO_REGISTRATION
     assert "<h1>Not enough evidence" in (report / "index.html").read_text(encoding="utf-8")
 
 

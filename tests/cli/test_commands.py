@@ -124,7 +124,7 @@ def test_the_module_is_a_command_in_any_folder(tmp_path: Path) -> None:
 
 
 def test_quiet_prints_errors_alone(pair: list[str], tmp_path: Path, capsys: Capture) -> None:
-    outputs = ["--output", str(tmp_path / "r.png")]
+    outputs = ["--output", str(tmp_path / "r.png"), "--overwrite"]
     assert main(["match", "--images", *pair, *SMALL, *outputs, "--quiet"]) == 0
     captured = capsys.readouterr()
     assert captured.out == captured.err == "" and (tmp_path / "r.png").exists()
@@ -140,7 +140,8 @@ def test_verbose_logs_steps(pair: list[str], tmp_path: Path, capsys: Capture) ->
     before = logging.getLogger("s2match").handlers[:], logging.getLogger("s2match").level
     lengths = []
     for verbosity in ([], ["-v"], ["--debug"]):
-        assert main(["match", "--images", *pair, *SMALL, "--output", str(tmp_path / "r.png"), *verbosity]) == 0
+        output = str(tmp_path / f"{len(lengths)}.png")
+        assert main(["match", "--images", *pair, *SMALL, "--output", output, *verbosity]) == 0
         captured = capsys.readouterr()
         assert "verdict" in captured.out
         lines = captured.err.splitlines()

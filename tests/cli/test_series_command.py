@@ -5,11 +5,13 @@ import html
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +23,11 @@ from shifted_series import SHIFTS_PX, date_name, expected_shifts, write_dates, w
 
 import match_series
 from s2match import errors
-from s2match.cli.exit_codes import NO_REGISTRATION
+from s2match.cli.exit_codes import ABOVE_LIMIT, NO_REGISTRATION
 from s2match.cli.main import main
 from s2match.outputs.series.charts import SERIES_FIGURES
 from s2match.outputs.series.columns import DATE_COLUMNS, PAIR_COLUMNS
+from s2match.util.progress import Progress, Stage
 
 Capture = pytest.CaptureFixture[str]
 
@@ -138,11 +141,49 @@ def test_corrected_files_and_their_refusals(
         (("--coregister", tmp_path, "--apply_to", ROOT / "README.md"), errors.CorrectionError, "README.md: no image"),
         (("--coregister", tmp_path, "--resampling", "best"), errors.OptionError, "Unknown resampling 'best'"),
         (("--geolocation", tmp_path, "--resampling", "cubic"), errors.OptionError, "--coregister"),
-        (("--overwrite",), errors.OptionError, "no effect without --coregister or --geolocation"),
+        (("--coregister", images), errors.OutputError, f"{images} is the folder of {date_name(0)}.tif"),
     ):
         assert series(images, tmp_path / "new", *options) == code.exit_code
         printed = capsys.readouterr()
         assert message in printed.err and len(printed.err.splitlines()) == 1 and not printed.out
+
+
+def test_a_series_is_repeated_by_its_json_and_fails_above_a_shift(tmp_path: Path, capsys: Capture) -> None:
+    """It replaces its own results, and no others."""
+    images, out = tmp_path / "images", tmp_path / "out"
+    write_dates(images, SHIFTS_PX[:3], SIZE)
+    largest = np.hypot(*expected_shifts(SHIFTS_PX[:3]).T).max()
+    assert series(images, out, "--pairs", "consecutive", "--fail_above", f"{largest - 0.1:.2f}px") == ABOVE_LIMIT
+    assert f"a displacement of {largest:.1f}" in capsys.readouterr().out.splitlines()[-1]
+    assert series(images, out, "--pairs", "consecutive", "--fail_above", f"{largest + 0.1:.2f}px") == 0
+    again = tmp_path / "again"
+    assert match_series.main(["--config", str(out / "series.json"), "--out", str(again), "--quiet"]) == 0
+    assert (again / "series.json").read_bytes() == (out / "series.json").read_bytes()
+    assert (again / "dates.csv").read_bytes() == (out / "dates.csv").read_bytes()
+    shutil.rmtree(again / "pairs")
+    (again / "index.html").write_text("of another program")
+    assert series(images, again) == errors.OutputError.exit_code
+    assert f"{again / 'dates.csv'}, {again / 'pairs.csv'}, {again / 'series.json'} and " in capsys.readouterr().err
+    assert (again / "index.html").read_text() == "of another program"
+
+
+def test_every_stage_of_a_series_is_announced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reports: list[tuple[str, float]] = []
+
+    @contextmanager
+    def bar(stages: Iterable[Stage], show: bool) -> Iterator[Progress]:
+        progress = Progress(stages, lambda text, fraction: reports.append((text, fraction)))
+        yield progress
+        progress.end()
+
+    monkeypatch.setattr("s2match.cli.series.progress_bar", bar)
+    write_dates(tmp_path / "images", SHIFTS_PX[:3], SIZE)
+    assert series(tmp_path / "images", tmp_path / "out", "--coregister", tmp_path / "corrected") == 0
+    texts, fractions = zip(*reports, strict=True)
+    stages = [Stage.QUICK_LOOKS, Stage.PAIRS, Stage.ADJUST, Stage.CORRECT, Stage.TABLES, Stage.CHARTS, Stage.REPORT]
+    assert list(dict.fromkeys(stage for text in texts for stage in stages if text.startswith(stage))) == stages
+    assert {"Matching pairs 0 of 3", "Matching pairs 3 of 3", "Correcting 3 of 3"} <= set(texts)
+    assert fractions[0] == 0 and list(fractions) == sorted(fractions) and fractions[-1] == 1
 
 
 def test_other_options_need_another_folder_or_a_restart(tmp_path: Path, capsys: Capture) -> None:

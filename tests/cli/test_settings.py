@@ -28,7 +28,9 @@ def of_the_command(pair: tuple[Path, Path], tmp_path: Path, *options: str) -> ob
     arguments = ["--images", *map(str, pair), "--no-show", "--output", str(tmp_path / "r.png")]
     arguments += ["--json", str(tmp_path / "r.json"), *options]
     assert model_inference.main(arguments) in (0, model_inference.NO_REGISTRATION)
-    return json.loads((tmp_path / "r.json").read_text())
+    content = json.loads((tmp_path / "r.json").read_text())
+    assert content.pop("options")["confidence"] == 0.3
+    return content
 
 
 def test_native_pixels_mean_the_same_everywhere(pair: tuple[Path, Path], tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ def test_files_are_corrected_and_measured(files: tuple[Path, Path], write_image:
     # a second time only where it is allowed
     first = out.read_bytes()
     assert run(files, "--coregister", out) == errors.OutputError.exit_code
-    assert "--overwrite replaces it" in capsys.readouterr().err and out.read_bytes() == first
+    said = f"error: {folder / 'result.png'} and {out} exist: --overwrite replaces them.\n"
+    assert capsys.readouterr().err == said and out.read_bytes() == first
     assert run(files, "--coregister", out, "--no_resample", "--overwrite") == 0
     with rasterio.open(out) as file, rasterio.open(files[1]) as original:
         assert (file.read() == original.read()).all()
@@ -158,7 +159,7 @@ def test_a_correction_that_is_not_better_is_kept_on_force_only(
     assert told["after"]["mutual_information"] < told["before"]["mutual_information"]
     assert not out.exists() and not sibling.exists() and not list(folder.glob(".*"))
 
-    assert model_inference.main([str(word) for word in [*words, "--force"]]) == 0
+    assert model_inference.main([str(word) for word in [*words, "--force", "--overwrite"]]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("warning       the correction did not make it better: RMSE 40.00 m before")
     assert out.exists() and sibling.exists()

@@ -12,6 +12,8 @@ from conftest import ROOT
 
 from model_inference import INTERRUPTED, NO_REGISTRATION, build_parser
 from s2match import __version__, errors
+from s2match.batch.rows import COLUMNS
+from s2match.cli.exit_codes import ABOVE_LIMIT
 from s2match.cli.options.parsers import command_parser
 from s2match.core.mask import MASKED_CLASSES
 from s2match.registration.evidence import Reason
@@ -83,6 +85,8 @@ def test_every_option_is_described_with_its_default() -> None:
             assert all(f"`{choice}`" in meaning for choice in action.choices), action.dest
         if action.default in (None, False, [], argparse.SUPPRESS):
             continue
+        if action.default is True and not isinstance(action, argparse.BooleanOptionalAction):
+            continue
         if action.default is True:
             assert default.strip() == f"`--{action.dest}`"
             continue
@@ -119,7 +123,7 @@ def test_every_exit_code_is_described() -> None:
     described = dict(re.findall(r"^\| (\d+) \|(?: `(\w+)`)? \|", CLI.read_text(encoding="utf-8"), re.MULTILINE))
     classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.S2MatchError)]
     expected = {str(c.exit_code): c.__name__ for c in classes if c is not errors.S2MatchError}
-    expected |= {str(code): "" for code in (0, 2, NO_REGISTRATION, INTERRUPTED)}
+    expected |= {str(code): "" for code in (0, 2, NO_REGISTRATION, ABOVE_LIMIT, INTERRUPTED)}
     assert described == expected
 
 
@@ -165,3 +169,9 @@ def test_names_in_the_text_exist(page: Path) -> None:
 def test_the_version_is_the_same_everywhere() -> None:
     assert f"\nversion: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     assert f"\n## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_columns_of_a_list_of_pairs_are_described() -> None:
+    text = CLI.read_text(encoding="utf-8").split("## Many pairs")[1].split("\n## ")[0]
+    described = re.findall(r"^- `(\w+)`(?: \([^)]*\))?: (.*)$", text, re.MULTILINE)
+    assert described == [(name, column.meaning) for name, column in COLUMNS.items()]

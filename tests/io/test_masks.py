@@ -428,7 +428,16 @@ def test_nothing_left(write_image: Writer) -> None:
 
 def run(tmp_path: Path, *options: object) -> tuple[int, dict[str, Any]]:
     """Run the command on the sample at a small size: its exit code and facts."""
-    arguments = ["--images", *SAMPLE, "--no-show", "--output", tmp_path / "r.png", "--json", tmp_path / "r.json"]
+    arguments = [
+        "--images",
+        *SAMPLE,
+        "--no-show",
+        "--output",
+        tmp_path / "r.png",
+        "--json",
+        tmp_path / "r.json",
+        "--overwrite",
+    ]
     arguments = ["--image_size", 480, 480, *arguments, *options]
     code = model_inference.main([str(argument) for argument in arguments])
     return code, json.loads((tmp_path / "r.json").read_text()) if (tmp_path / "r.json").exists() else {}
@@ -457,8 +466,8 @@ def half_of_the_sample(tmp_path: Path, kind: str) -> Path:
 def matched(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Results of the command."""
     results: list[Any] = []
-    kept = pipeline.match_scenes
-    monkeypatch.setattr(pipeline, "match_scenes", lambda *given: results.append(kept(*given)) or results[0])
+    kept = pipeline.match_pair
+    monkeypatch.setattr(pipeline, "match_pair", lambda *given: results.append(kept(*given)) or results[0])
     return results
 
 

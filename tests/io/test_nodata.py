@@ -38,7 +38,7 @@ def matched(first: Path, second: Path, *options: object) -> tuple[int, dict[str,
     """Run the command: its exit code and facts."""
     out = first.parent
     arguments = ["--images", first, second, "--image_size", "native", "--no-show", "--output", out / "r.png"]
-    code = model_inference.main([str(each) for each in (*arguments, "--json", out / "r.json", *options)])
+    code = model_inference.main([str(each) for each in (*arguments, "--overwrite", "--json", out / "r.json", *options)])
     return code, json.loads((out / "r.json").read_text()) if (out / "r.json").exists() else {}
 
 

@@ -310,7 +310,7 @@ def test_the_command_registers_a_chip_of_a_large_image(write_image: Writer, tmp_
     moved = Affine.translation(40, 30) @ GRID @ Affine.translation(230, 340)
     files = [str(write_image("a.tif", scene)), str(write_image("b.tif", scene[340:540, 230:430], moved))]
     for pair in (files, files[::-1]):
-        written = ["--output", str(tmp_path / "r.png"), "--json", str(tmp_path / "r.json")]
+        written = ["--output", str(tmp_path / "r.png"), "--json", str(tmp_path / "r.json"), "--overwrite"]
         assert model_inference.main(["--images", *pair, "--image_size", "400", "400", *written]) == 0
         found = json.loads((tmp_path / "r.json").read_text())["displacement"]
         sign = 1 if pair is files else -1

@@ -49,7 +49,7 @@ def test_windows_of_large_images_are_encoded_once(tmp_path: Path, write_image, m
     monkeypatch.setattr(tiled, "REDUCED_SIDE_PX", 128)
     scenes = [scene_of(write_image(f"{k}.tif", texture(SIDE, SIDE))) for k in range(2)]
     cached = CachingMatcher(loftr(), 1 << 30)
-    run = functools.partial(pipeline.match_scenes, *scenes, Settings(image_size=None, confidence=0.2), False)
+    run = functools.partial(pipeline.match_scenes, *scenes, Settings(image_size=None, confidence=0.2))
     first = run(load_matcher=lambda settings: cached)
     encoded = cached.encoded
     again = run(load_matcher=lambda settings: cached)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from s2match.core.matches import GreyImage, Matches, Provenance
 from s2match.core.scene import scene_of
+from s2match.errors import NoValidPixelsError
 from s2match.io.pair_grid import grids_of
 from s2match.matching import tiled
 from s2match.matching.matcher import Matcher
@@ -93,3 +94,11 @@ def test_matching_imports_no_matcher() -> None:
     code = "import sys, s2match.matching.tiled; print([m for m in sys.modules if m.startswith('s2match.loftr')])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "[]\n"
+
+
+def test_an_image_without_valid_pixels_is_an_error_of_its_own() -> None:
+    image = texture(128, 128, seed=1)
+    empty = make_raster(image, valid=np.zeros(image.shape, np.bool_), name="empty.tif")
+    for pair in ((make_raster(image), empty), (empty, make_raster(image))):
+        with pytest.raises(NoValidPixelsError, match=r"empty\.tif has no valid pixel to match"):
+            match_rasters(ConstantShift(), *pair, Settings())

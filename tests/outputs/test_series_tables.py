@@ -163,8 +163,8 @@ def test_json_holds_what_was_counted(tmp_path: Path) -> None:
     # variances of 0.25 and 0.36 m²
     assert content["placement"]["median_standard_error"] == pytest.approx(0.55)
     assert content["variance_factor"] == 1.13 and content["datum"] == "mean" and content["unit"] == "m"
-    assert content["options"]["masks"] == ["clouds.tif"] and content["options"]["mask_clouds"] is True
-    assert content["options"]["settings"]["confidence"] == 0.8 and content["options"]["reference"] == 2
+    assert content["settings"]["masks"] == ["clouds.tif"] and content["settings"]["mask_clouds"] is True
+    assert content["settings"]["confidence"] == 0.8 and content["settings"]["reference"] == 2
     assert content["group_terms"][0]["east_m"] == 1.2 and content["group_terms"][0]["north_std_m"] == 0.5
     assert content["dates"][3]["status"] == "not_seen" and content["dates"][3]["dx_m"] is None
     assert "NaN" not in text and "Infinity" not in text

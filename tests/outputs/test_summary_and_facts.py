@@ -197,7 +197,7 @@ def test_figure_says_tile_date_counts_and_error(tmp_path: Path) -> None:
         "T36UXA 2019-06-06",
         "100 matches above 0.80",
         "90 inliers",
-        "CE90 of inliers 22 m",
+        "CE90 of inliers 22.4 m",
     ):
         assert word in words
     assert "inliers (90)" in words and "outliers (10)" in words

@@ -115,7 +115,7 @@ def test_matches_that_disagree_and_models_that_mirror_or_scale() -> None:
 def run(tmp_path: Path, reference: Path, target: Path, *options: object) -> tuple[int, dict[str, Any]]:
     written = tmp_path / "facts.json"
     arguments = ["--images", reference, target, "--image_size", "native", "--output", tmp_path / "r.png", "--no-show"]
-    code = model_inference.main([str(word) for word in (*arguments, "--json", written, *options)])
+    code = model_inference.main([str(word) for word in (*arguments, "--overwrite", "--json", written, *options)])
     return code, json.loads(written.read_text())
 
 

@@ -176,7 +176,7 @@ def test_a_map_without_a_reference_system_that_lies_elsewhere_is_refused_in_word
 def run(tmp_path: Path, reference: Path, target: Path, *options: object) -> tuple[int, dict[str, Any]]:
     written = tmp_path / "facts.json"
     arguments = ["--images", reference, target, "--image_size", 256, 256, "--output", tmp_path / "r.png", "--no-show"]
-    code = model_inference.main([str(word) for word in (*arguments, "--json", written, *options)])
+    code = model_inference.main([str(word) for word in (*arguments, "--overwrite", "--json", written, *options)])
     return code, json.loads(written.read_text())
 
 

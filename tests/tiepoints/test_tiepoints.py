@@ -585,7 +585,15 @@ SAMPLE = ["--indexes_of_images", "15", "5", "--image_size", "384", "384", "--no-
 
 def test_the_command_writes_and_fits_again_without_the_network(tmp_path: Path) -> None:
     files = [tmp_path / f"t{suffix}" for suffix in FORMATS]
-    common = ["--dataset_path", str(ROOT / "dataset"), *SAMPLE, "--output", str(tmp_path / "r.png"), "--json"]
+    common = [
+        "--dataset_path",
+        str(ROOT / "dataset"),
+        *SAMPLE,
+        "--overwrite",
+        "--output",
+        str(tmp_path / "r.png"),
+        "--json",
+    ]
     first = [*common, str(tmp_path / "first.json"), "--confidence", "0.3", "--tie_points", *map(str, files)]
     assert model_inference.main(first) == 0
     kept = {path: path.read_bytes() for path in files}

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from s2match.cli.options.outputs import add_overwrite
+
 
 def add_dataset(parser: argparse._ActionsContainer) -> None:
     """Add the folder of images."""
@@ -33,6 +35,15 @@ def add_pair(parser: argparse.ArgumentParser) -> "argparse._MutuallyExclusiveGro
         metavar=("REFERENCE", "TARGET"),
         help="two images instead of indexes: files, products (SAFE folders, their zips, metadata or parts) or URLs",
     )
+    pair.add_argument(
+        "--pairs",
+        nargs="+",
+        metavar="SOURCE",
+        help="many pairs: a CSV with the columns reference and target (also name, mask, apply_to); or targets and "
+        "patterns such as 'dates/*_TCI.jp2', with --reference; needs --out DIR, and names of other outputs are names "
+        "in the folder of each pair",
+    )
+    group.add_argument("--reference", metavar="FILE", help="reference image of the targets of --pairs")
     add_bands(group)
     return pair
 
@@ -61,3 +72,4 @@ def add_bands(parser: argparse._ActionsContainer) -> None:
 def add_list_json(parser: argparse.ArgumentParser) -> None:
     """Add the JSON of a list."""
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the list as JSON, too")
+    add_overwrite(parser)

@@ -3,11 +3,29 @@
 import argparse
 from pathlib import Path
 
+from s2match.cli.limits import limit
+
+# The figure of a pair, unless --output or --out names another file.
+FIGURE = Path("result.png")
+
 
 def add_outputs(parser: argparse.ArgumentParser) -> None:
     """Add the files of a result."""
     group = parser.add_argument_group("files to write")
-    group.add_argument("--output", type=Path, default=Path("result.png"), help="figure (default: result.png)")
+    group.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="folder for all of them, by default names: result.png, result.json, tie_points.gpkg and report; other "
+        "options override the names",
+    )
+    group.add_argument(
+        "--output",
+        type=Path,
+        default=FIGURE,
+        help="figure: .png, .jpg, .tif, .webp, .pdf or .svg (default: result.png, which is replaced)",
+    )
+    group.add_argument("--no-figure", dest="figure", action="store_false", help="write no figure")
     group.add_argument("--json", type=Path, metavar="FILE", help="write the result, or the list, as JSON, too")
     group.add_argument(
         "--tie_points",
@@ -24,6 +42,8 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write a report to a folder: index.html, one page that needs no network, and its figures",
     )
+    add_overwrite(group)
+    add_fail_above(group, "the largest displacement of the common ground exceeds it, before any correction")
     group.add_argument(
         "--show",
         action=argparse.BooleanOptionalAction,
@@ -41,31 +61,77 @@ def add_correction(parser: argparse.ArgumentParser) -> None:
         metavar="OUT.tif",
         help="write the corrected target on the reference's pixels, as a Cloud Optimized GeoTIFF",
     )
-    group.add_argument(
-        "--apply_to",
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="also correct these files, which cover the same ground as the target: other bands, other pixel sizes, "
-        "masks; each is written beside OUT.tif in its own pixel size, as NAME_coregistered.tif",
-    )
+    add_apply_to(group, "which cover the same ground as the target")
     pixels = group.add_mutually_exclusive_group()
-    pixels.add_argument(
-        "--resampling",
-        metavar="KERNEL",
-        help="nearest, bilinear, cubic (default) or lanczos; class values are always taken from the nearest pixel",
-    )
+    add_resampling(pixels)
     pixels.add_argument(
         "--no_resample",
         action="store_true",
         help="keep the original pixels and move the georeference; only if the model is a translation",
     )
-    group.add_argument("--overwrite", action="store_true", help="replace corrected files that exist")
     group.add_argument(
         "--force",
         action="store_true",
         help="write the corrected files even if the verdict is not to register, or if the corrected image does not "
         "agree better with the reference (default: they are not written, and the exit code is 4)",
+    )
+
+
+def add_apply_to(group: argparse._ActionsContainer, which: str) -> None:
+    """Add files that are corrected with an image.
+
+    Args:
+        group: The group of options.
+        which: Clause that says which files.
+    """
+    group.add_argument(
+        "--apply_to",
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help=f"also correct these files (other bands, other pixel sizes, masks), {which}; each is written beside the "
+        "corrected image in its own pixel size, as NAME_coregistered.tif",
+    )
+
+
+def add_resampling(group: argparse._ActionsContainer) -> None:
+    """Add the resampling kernel."""
+    group.add_argument(
+        "--resampling",
+        metavar="KERNEL",
+        help="nearest, bilinear, cubic (default) or lanczos; class values are always taken from the nearest pixel",
+    )
+
+
+def add_overwrite(group: argparse._ActionsContainer) -> None:
+    """Add whether existing files are replaced."""
+    group.add_argument("--overwrite", action="store_true", help="replace files that exist (default: refuse)")
+
+
+def add_fail_above(group: argparse._ActionsContainer, when: str) -> None:
+    """Add the largest displacement.
+
+    Args:
+        group: The group of options.
+        when: Clause that says what must not exceed it.
+    """
+    group.add_argument(
+        "--fail_above",
+        type=limit,
+        metavar="LENGTH",
+        help=f"a length in metres or native pixels, such as 5m or 0.5px: the exit code is 5 if {when}; everything is "
+        "written all the same",
+    )
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add a file of options."""
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="TOML file of options, named as here, or the JSON of an earlier result to repeat it; the command line "
+        "overrides the file",
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from s2match.cli.options.images import add_bands, add_dataset, add_list_json, add_pair, add_tie_point_inputs
 from s2match.cli.options.matching import SizeAction, add_fit, add_matching, add_sizes
-from s2match.cli.options.outputs import add_correction, add_log, add_outputs
+from s2match.cli.options.outputs import add_config, add_correction, add_log, add_outputs
 from s2match.cli.options.pixels import add_masks, add_numbers
 from s2match.cli.options.series import add_execution, add_series, add_series_outputs
 from s2match.version import __version__
@@ -71,7 +71,7 @@ def overview(program: str = PROGRAM) -> str:
 
 
 _Groups = Sequence[Callable[[argparse.ArgumentParser], object]]
-_RESULT: _Groups = (add_fit, add_outputs, add_correction, add_log)
+_RESULT: _Groups = (add_fit, add_outputs, add_correction, add_config, add_log)
 
 # Sub-commands: help text and groups of options.
 COMMANDS: dict[str, tuple[str, _Groups]] = {
@@ -86,10 +86,10 @@ COMMANDS: dict[str, tuple[str, _Groups]] = {
     "series": (
         "match the images of a series with each other, and place every date by all the others",
         (add_series, add_execution, add_masks, add_numbers, add_sizes, add_matching, add_fit)
-        + (add_series_outputs, add_log),
+        + (add_series_outputs, add_config, add_log),
     ),
     "list": (
         "list the images of a folder with the indexes that pick them",
-        (add_dataset, add_bands, add_list_json, add_log),
+        (add_dataset, add_bands, add_list_json, add_config, add_log),
     ),
 }

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from s2match.cli.options.images import add_bands
+from s2match.cli.options.outputs import add_apply_to, add_fail_above, add_overwrite, add_resampling
 from s2match.timeseries.choices import Datum, PairMode
 
 
@@ -86,12 +87,7 @@ def add_series_outputs(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write every placed image with its own pixels and a corrected georeference",
     )
-    group.add_argument(
-        "--apply_to",
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="also correct these files (bands, masks), each with the image of its tile and sensing time",
-    )
-    group.add_argument("--resampling", metavar="KERNEL", help="nearest, bilinear, cubic (default) or lanczos")
-    group.add_argument("--overwrite", action="store_true", help="replace corrected files that exist")
+    add_apply_to(group, "each with the image of its tile and sensing time")
+    add_resampling(group)
+    add_overwrite(group)
+    add_fail_above(group, "the shift of an image exceeds it")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from s2match.errors import OutputError
 
-_FIGURE_FORMATS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+_FIGURE_FORMATS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".pdf", ".svg")
 
 
 def check_format(path: str | Path) -> None:

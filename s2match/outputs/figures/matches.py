@@ -1,5 +1,7 @@
 """Figures of two images side by side, with and without their matches."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -10,13 +12,45 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from s2match.core.footprint import common_corners, outline
-from s2match.core.georeference import predict
-from s2match.core.raster import HasGrid, Raster
-from s2match.outputs.figures.style import CONFIDENCE, DPI, MAX_DOTS, VERMILION, inliers_of, spread, stretched
+from s2match.core.georeference import comparable
+from s2match.core.ground_axes import ground_axes, pixel_m
+from s2match.core.raster import Raster
+from s2match.outputs.figures.map_marks import Place, draw_locator, draw_north, draw_scale_bar, length_name
+from s2match.outputs.figures.style import (
+    DISTANCE,
+    DPI,
+    LABEL_PT,
+    OUTLIER,
+    TICK_PT,
+    inliers_of,
+    spread_evenly,
+    stretched,
+)
+from s2match.outputs.figures.views import View, common_views, covers, outlines
+from s2match.outputs.figures.zooms import SIDE_PX, draw_zoom, zooms_of
+from s2match.outputs.headline import headline
 from s2match.result import PairResult
 
-_MAX_LINES = 60
+# Matches that are drawn, joined by lines, and enlarged. More hide the ground and each other.
+_POINTS, _LINES, _ZOOMS = 300, 60, 3
+
+# Gap between the images, relative to their longest side: beside each other, and one above the other with its title.
+_GAP, _GAP_BELOW = 0.03, 0.09
+
+# Width of the figure in inches, and heights of its rows: title, a row of enlarged matches, key.
+_WIDTH_IN, _TITLE_IN, _ZOOM_IN, _KEY_IN = 13.0, 1.15, 2.45, 0.75
+
+# Highest row of the images, in inches.
+_HIGHEST_IN = 9.0
+
+# Images higher than this relative to their width stand beside the enlarged matches, not above them.
+_TALL = 1.25
+
+# Images wider than this relative to their height lie one above the other.
+_WIDE = 2.0
+
+# Longest title in the largest font, in characters.
+_LONG_TITLE = 62
 
 
 def plot_pair(reference: Raster, target: Raster, figure: Figure | None = None) -> Figure:
@@ -40,10 +74,11 @@ def plot_pair(reference: Raster, target: Raster, figure: Figure | None = None) -
 
 
 def plot_matches(result: PairResult, figure: Figure | None = None) -> Figure:
-    """Draw two images side by side, with lines between their matches.
+    """Draw the common ground of two images with some of their matches, three of them enlarged.
 
-    Every match is a dot on both images, coloured by confidence. At most 60 of them, spread evenly, are joined by lines.
-    Outliers of the registration are crosses and broken lines; without a registration all matches are.
+    At most 300 matches, spread evenly, are dots on both images, coloured by their distance from the model. At most 60
+    of them are joined by lines. Outliers are crosses; without a model all matches are. Enlarged are matches where the
+    ground has the most structure; the target is turned and scaled as the reference.
 
     Args:
         result: The matched pair.
@@ -52,85 +87,209 @@ def plot_matches(result: PairResult, figure: Figure | None = None) -> Figure:
     Returns:
         The figure.
     """
-    figure = figure or Figure(figsize=(13, 7.6), dpi=DPI, layout="constrained")
-    grid = figure.add_gridspec(2, 2, height_ratios=[30, 1])
-    axes = figure.add_subplot(grid[0, :])
-    reference, target = result.reference, result.target
-    offset = np.array([reference.size[0] + 0.04 * max(reference.size[0], target.size[0]), 0.0])
-    for raster, shown, left in ((reference, result.previews[0], 0.0), (target, result.previews[1], float(offset[0]))):
-        axes.imshow(stretched(shown), extent=(left, left + raster.size[0], raster.size[1], 0))
-        axes.add_patch(Rectangle((left, 0), *raster.size, fill=False, color="0.5", lw=0.8))
-        middle = left + raster.size[0] / 2
-        above = -0.008 * raster.size[1]
-        axes.text(middle, above, raster.scene.title, ha="center", va="bottom", fontsize=13, parse_math=False)
-    axes.set_xlim(0, offset[0] + target.size[0])
-    axes.set_ylim(max(reference.size[1], target.size[1]), 0)
+    views = common_views(result)
+    panels = _arrange(views)
+    drawn = spread_evenly(result.matches.xy0, _POINTS)
+    zooms = zooms_of(result, views, drawn, _ZOOMS)
+    layout = _layout(panels, len(zooms), figure)
+    _draw_titles(layout.figure, result)
+    for panel, role, other in zip(panels, ("reference", "target"), outlines(result), strict=True):
+        _draw_view(layout.main, panel, role, other)
+    _draw_matches(layout.main, result, panels, drawn)
+    _draw_marks(layout.main, panels, result, drawn)
+    for number, (box, zoom) in enumerate(zip(layout.zooms, zooms, strict=True)):
+        label = "ABC"[number]
+        draw_zoom(box, zoom, label, _zoom_caption(result, zoom.index))
+        for panel, xy in zip(panels, (result.matches.xy0, result.matches.xy1), strict=True):
+            _draw_label(layout.main, panel, xy[zoom.index], label)
+    _draw_key(layout.key, result)
+    return layout.figure
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """A view at its place on the axes.
+
+    Attributes:
+        view: The view.
+        corner: (2,) its upper left corner on the axes.
+        scale: Length on the axes of a pixel of the view.
+    """
+
+    view: View
+    corner: NDArray[np.float64]
+    scale: float
+
+    @property
+    def size(self) -> NDArray[np.float64]:
+        """(2,) width and height on the axes."""
+        return self.view.size * self.scale
+
+    def place(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, 2) places on the axes of pixels (N, 2) of the image."""
+        return (xy - self.view.low) * self.scale + self.corner
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The axes of a figure.
+
+    Attributes:
+        figure: The figure.
+        main: The axes of both images.
+        zooms: The axes of each enlarged match.
+        key: The axes of the colour bar and of the legend.
+    """
+
+    figure: Figure
+    main: Axes
+    zooms: list[Axes]
+    key: tuple[Axes, Axes]
+
+
+def _arrange(views: tuple[View, View]) -> tuple[_Panel, _Panel]:
+    """Both views beside each other, or one above the other, the target as large as the reference."""
+    reference, target = views
+    side_by_side = float(reference.size[0] / reference.size[1]) <= _WIDE
+    same_pixels = comparable(reference.image, target.image)
+    axis = 1 if side_by_side else 0
+    scale = 1.0 if same_pixels else float(reference.size[axis] / target.size[axis])
+    longest = float(max(reference.size.max(), target.size.max() * scale))
+    right = reference.size[0] + _GAP * longest, 0.0
+    below = 0.0, reference.size[1] + _GAP_BELOW * longest
+    offset = np.array(right if side_by_side else below)
+    return _Panel(reference, np.zeros(2), 1.0), _Panel(target, offset, scale)
+
+
+def _layout(panels: tuple[_Panel, _Panel], zooms: int, figure: Figure | None) -> _Layout:
+    """Axes for both images, the enlarged matches and the key, in a figure that fits them."""
+    corner = np.maximum(*(panel.corner + panel.size for panel in panels))
+    aspect = float(corner[0] / corner[1])
+    beside = aspect * _TALL < 1 and zooms > 0
+    heights = [3.2 * _ZOOM_IN] if beside else [min(_WIDTH_IN / aspect, _HIGHEST_IN), _ZOOM_IN if zooms else 0.01]
+    heights.append(_KEY_IN)
+    figure = figure or Figure(figsize=(_WIDTH_IN, sum(heights) + _TITLE_IN), dpi=DPI, layout="constrained")
+    rows = figure.add_gridspec(len(heights), 1, height_ratios=heights)
+    if beside:
+        halves = rows[0].subgridspec(1, 2, width_ratios=[_WIDTH_IN - 2.2 * _ZOOM_IN, 2.2 * _ZOOM_IN])
+        main, places = halves[0], halves[1].subgridspec(_ZOOMS, 1)
+    else:
+        main, places = rows[0], rows[1].subgridspec(1, _ZOOMS)
+    key = rows[len(heights) - 1].subgridspec(1, 2, width_ratios=[1, 1.6])
+    axes = figure.add_subplot(main)
+    axes.set(xlim=(0, corner[0]), ylim=(corner[1], 0), aspect="equal")
     axes.set_axis_off()
-    figure.suptitle(_title(result), fontsize=14, parse_math=False)
-    _draw_common_footprint(axes, reference, target, offset)
-    _draw_matches(axes, result, offset)
-    _draw_key(figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1]), result)
-    return figure
+    boxes = [figure.add_subplot(places[number]) for number in range(zooms)]
+    return _Layout(figure, axes, boxes, (figure.add_subplot(key[0]), figure.add_subplot(key[1])))
 
 
-def _title(result: PairResult) -> str:
+def _draw_titles(figure: Figure, result: PairResult) -> None:
+    title = headline(result.verdict)
     parts = [result.headline]
-    if result.registration is not None:
-        parts.append(f"{result.registration.model}, {result.settings.ransac_threshold_px:g} px")
     errors = result.inlier_errors
     if errors is not None and len(errors.finite.east_m):
-        parts.append(f"CE90 of inliers {errors.ce90_m:.0f} {errors.axes.unit}")
-    return f"{'  ·  '.join(parts)}  ·  {result.matches.origin.weights}"
+        parts.append(f"CE90 of inliers {errors.ce90_m:.3g} {errors.axes.unit}")
+    if result.registration is not None:
+        parts.append(f"model: {result.registration.model}")
+    parts.append(f"weights: {result.matches.origin.weights}")
+    size = 25 if len(title) <= _LONG_TITLE else 25 * _LONG_TITLE / len(title)
+    figure.suptitle(title, fontsize=size, fontweight="bold", parse_math=False)
+    figure.supxlabel("  ·  ".join(parts), fontsize=LABEL_PT, parse_math=False)
 
 
-def _draw_matches(axes: Axes, result: PairResult, offset: NDArray[np.float64]) -> None:
-    dots = spread(len(result.matches), MAX_DOTS)
-    matches, inlier = result.matches.subset(dots), inliers_of(result)[dots]
-    colours = CONFIDENCE(_norm(result)(matches.confidence))
-    colours[~inlier] = to_rgba(VERMILION)
-    drawn = spread(len(matches), _MAX_LINES)
-    ends = np.stack([matches.xy0, matches.xy1 + offset], axis=1)
-    area = float(np.clip(16_000 / max(len(matches), 1), 2.5, 28))
-    for mask, marker, style in ((~inlier, "x", (0, (4, 3))), (inlier, "o", "solid")):
-        lines = mask & drawn
-        axes.add_collection(
-            LineCollection(list(ends[lines]), linewidths=0.8, linestyles=[style], colors=colours[lines])
-        )
-        x, y = ends[mask].reshape(-1, 2).T
-        axes.scatter(
-            x, y, area, c=np.repeat(colours[mask], 2, axis=0), marker=marker, linewidths=0.7 if marker == "x" else 0
-        )
-
-
-def _draw_key(left: Axes, right: Axes, result: PairResult) -> None:
-    """Draw the colour bar of the confidence and the legend of the markers."""
-    colour_bar = left.figure.colorbar(ScalarMappable(_norm(result), CONFIDENCE), cax=left, orientation="horizontal")
-    colour_bar.set_label("confidence of inliers")
-    inlier = inliers_of(result)
-    right.set_axis_off()
-    handles = [
-        Line2D([], [], color=CONFIDENCE(0.5), marker="o", label=f"inliers ({inlier.sum()})"),
-        Line2D([], [], color=VERMILION, marker="x", ls="--", label=f"outliers ({(~inlier).sum()})"),
-    ]
-    if _footprints_differ(result.reference, result.target):
-        handles.append(Line2D([], [], color="grey", ls=(0, (6, 4)), label="footprint of the other image"))
-    right.legend(handles=handles, loc="center", ncols=3, frameon=False)
-
-
-def _norm(result: PairResult) -> Normalize:
-    return Normalize(min(result.matches.origin.confidence, 0.99), 1.0)
-
-
-def _draw_common_footprint(axes: Axes, reference: HasGrid, target: HasGrid, offset: NDArray[np.float64]) -> None:
-    """Draw on each image the footprint of the other one, by their georeference."""
-    if not _footprints_differ(reference, target):
-        return
-    for image, other, left in ((reference, target, 0 * offset), (target, reference, offset)):
-        frame = Rectangle((left[0], 0), *image.size, transform=axes.transData)
-        (line,) = axes.plot(*(predict(outline(other), other, image) + left).T, color="white", lw=1.4, ls=(0, (6, 4)))
+def _draw_view(axes: Axes, panel: _Panel, role: str, other: NDArray[np.float64] | None) -> None:
+    """Draw a view with its title, and the outline of the other image if its edge lies inside."""
+    pixels, low, high = panel.view.pixels()
+    (left, top), (right, bottom) = panel.place(np.stack([low, high]))
+    image = axes.imshow(pixels, extent=(left, right, bottom, top), zorder=0)
+    frame = Rectangle(tuple(panel.corner), *panel.size, fill=False, color="0.4", lw=1.0)
+    axes.add_patch(frame)
+    image.set_clip_path(frame)
+    axes.set(aspect="equal")
+    # narrow images have no room for one line
+    separator = ": " if panel.size[0] > panel.size[1] / _WIDE else "\n"
+    title = f"{role}{separator}{panel.view.image.scene.title}"
+    x, y = panel.corner + panel.size * (0.5, 0.0)
+    above = axes.annotate(title, (x, y), (0, 5), textcoords="offset points", ha="center", va="bottom", fontsize=17)
+    above.set_parse_math(False)
+    if other is not None and not covers(other, panel.view.image):
+        (line,) = axes.plot(*panel.place(other).T, color="white", lw=1.8, ls=(0, (5, 3)), zorder=1)
         line.set_clip_path(frame)
 
 
-def _footprints_differ(reference: HasGrid, target: HasGrid) -> bool:
-    corners = common_corners(reference, target)
-    return bool(np.abs(np.ptp(corners, axis=0) - reference.size).max() > 1)
+def _draw_matches(axes: Axes, result: PairResult, panels: tuple[_Panel, _Panel], drawn: NDArray[np.intp]) -> None:
+    """Draw matches as dots or crosses, and lines between some of them."""
+    ends = np.stack([panel.place(xy[drawn]) for panel, xy in _sides(result, panels)], axis=1)
+    inlier = inliers_of(result)[drawn]
+    colours = np.tile(to_rgba(OUTLIER), (len(drawn), 1))
+    if result.registration is not None:
+        colours[inlier] = DISTANCE(_norm(result)(result.registration.residual_px[drawn[inlier]]))
+    joined = np.zeros(len(drawn), np.bool_)
+    joined[spread_evenly(result.matches.xy0[drawn], _LINES)] = True
+    lines = LineCollection(list(ends[joined]), linewidths=1.3, colors=colours[joined], alpha=0.75, zorder=2)
+    axes.add_collection(lines)
+    twice = np.repeat(colours, 2, axis=0)
+    x, y = ends.reshape(-1, 2).T
+    dots = np.repeat(inlier, 2)
+    axes.scatter(x[dots], y[dots], 34, c=twice[dots], marker="o", edgecolors="black", linewidths=0.7, zorder=3)
+    axes.scatter(x[~dots], y[~dots], 34, c=twice[~dots], marker="x", linewidths=2.0, zorder=3)
+
+
+def _sides(
+    result: PairResult, panels: tuple[_Panel, _Panel]
+) -> tuple[tuple[_Panel, NDArray[np.float64]], tuple[_Panel, NDArray[np.float64]]]:
+    return (panels[0], result.matches.xy0), (panels[1], result.matches.xy1)
+
+
+def _draw_marks(axes: Axes, panels: tuple[_Panel, _Panel], result: PairResult, drawn: NDArray[np.intp]) -> None:
+    """Draw the scale bar, the north arrows and the locators, at the side with fewer matches."""
+    for panel, xy in _sides(result, panels):
+        at_left = panel.place(xy[drawn])[:, 0] < panel.corner[0] + panel.size[0] / 2
+        place = Place(panel.corner, panel.size, panel.scale, left=bool(at_left.sum() <= len(at_left) / 2))
+        draw_scale_bar(axes, panel.view.image, place)
+        draw_north(axes, panel.view.image, place)
+        draw_locator(axes, panel.view, place)
+
+
+def _draw_label(axes: Axes, panel: _Panel, xy: NDArray[np.float64], label: str) -> None:
+    """Draw the frame and the letter of an enlarged match."""
+    x, y = panel.place(xy[None])[0]
+    side = SIDE_PX * panel.scale
+    axes.add_patch(Rectangle((x - side / 2, y - side / 2), side, side, fill=False, color="white", lw=2.0, zorder=4))
+    box = {"facecolor": "white", "edgecolor": "none", "boxstyle": "square,pad=0.15"}
+    axes.annotate(
+        label, (x + side / 2, y - side / 2), (2, 2), textcoords="offset points", fontsize=12, bbox=box, zorder=6
+    )
+
+
+def _zoom_caption(result: PairResult, index: int) -> str:
+    """Distance of an enlarged match from the model, and the side of its surroundings."""
+    reference, registration = result.reference, result.registration
+    side = f"{SIDE_PX} px"
+    if reference.georeferenced:
+        side = length_name(SIDE_PX * pixel_m(reference), ground_axes(reference).unit)
+    if registration is None:
+        return f"{side} wide"
+    if not inliers_of(result)[index]:
+        return f"outlier, {side} wide"
+    return f"{registration.residual_px[index]:.2f} px from the model, {side} wide"
+
+
+def _draw_key(axes: tuple[Axes, Axes], result: PairResult) -> None:
+    """Draw the colour bar of the distances and the legend of the markers."""
+    left, right = axes
+    right.set_axis_off()
+    left.set_axis_off()
+    inlier = inliers_of(result)
+    handles = [Line2D([], [], color=OUTLIER, marker="x", mew=2, ls="none", label=f"outliers ({(~inlier).sum()})")]
+    if result.registration is not None:
+        bar = left.inset_axes((0.02, 0.55, 0.96, 0.3))
+        colour_bar = left.figure.colorbar(ScalarMappable(_norm(result), DISTANCE), cax=bar, orientation="horizontal")
+        colour_bar.set_label("distance of an inlier from the model (px)", fontsize=TICK_PT)
+        dot = Line2D([], [], color=DISTANCE(0.0), marker="o", mec="black", ls="none", label=f"inliers ({inlier.sum()})")
+        handles.insert(0, dot)
+    right.legend(handles=handles, loc="center", ncols=len(handles), frameon=False, fontsize=TICK_PT)
+
+
+def _norm(result: PairResult) -> Normalize:
+    return Normalize(0.0, result.settings.ransac_threshold_px)

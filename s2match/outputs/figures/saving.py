@@ -6,7 +6,9 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import matplotlib
 from matplotlib.figure import Figure
 
 from s2match.outputs.figures.formats import check_format
@@ -15,9 +17,12 @@ from s2match.util.atomic_write import atomic_write
 
 _LOG = logging.getLogger(__name__)
 
+# Names within an SVG, which would be random.
+_CONSTANT_NAMES: dict[Any, Any] = {"svg.hashsalt": "s2match"}
+
 
 def save_figure(figure: Figure, path: str | Path) -> None:
-    """Write a figure to a file in the format of its suffix.
+    """Write a figure to a file in the format of its suffix; equal figures give equal bytes.
 
     Args:
         figure: The figure.
@@ -27,11 +32,23 @@ def save_figure(figure: Figure, path: str | Path) -> None:
         OutputError: The file cannot be written, or its suffix is not an image format.
     """
     check_format(path)
-    # satellite images hardly repeat: run-length coding takes a fifth of the time and the files are as large
-    options = {"compress_type": zlib.Z_RLE} if Path(path).suffix.lower() == ".png" else {}
-    with atomic_write(path) as partial, _laid_out(figure):
-        figure.savefig(partial, dpi=DPI, pil_kwargs=options)
+    suffix = Path(path).suffix.lower()
+    with atomic_write(path) as partial, _laid_out(figure), matplotlib.rc_context(_CONSTANT_NAMES):
+        figure.savefig(partial, dpi=DPI, **_options(suffix))
     _LOG.info("Wrote %s", path)
+
+
+def _options(suffix: str) -> dict[str, Any]:
+    """Options of matplotlib's writers for the format of a suffix."""
+    match suffix:
+        case ".pdf":
+            return {"metadata": {"CreationDate": None}}
+        case ".svg":
+            return {"metadata": {"Date": None}}
+        case ".png":
+            # satellite images hardly repeat: run-length coding takes a fifth of the time and the files are as large
+            return {"pil_kwargs": {"compress_type": zlib.Z_RLE}}
+    return {"pil_kwargs": {}}
 
 
 def as_png(figure: Figure) -> bytes:

@@ -1,6 +1,5 @@
 """Residuals of the model as arrows on the reference."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -9,15 +8,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from s2match.core.ground_axes import ground_axes, pixel_m
-from s2match.core.matches import Matches
 from s2match.outputs.figures.style import (
     BLUE,
     LABEL_PT,
     TITLE_PT,
     VERMILION,
     label_axes,
+    nearest_to_centres,
     new_figure,
     pair_title,
+    rounded,
     stretched,
 )
 from s2match.result import PairResult
@@ -39,14 +39,16 @@ def plot_vectors(result: PairResult) -> Figure:
     width, height = result.reference.size
     cell_px = max(width, height) / _CELLS
     inliers = result.matches.subset(registration.inliers)
-    drawn = inliers.subset(_nearest_to_centres(inliers, cell_px))
+    chosen = np.zeros(len(inliers), np.bool_)
+    chosen[nearest_to_centres(inliers.xy0, cell_px)] = True
+    drawn = inliers.subset(chosen)
     residual_px = drawn.xy1 - registration.apply(drawn.xy0)
     figure = new_figure(10, 9 * height / width + 1.9)
     axes = figure.subplots()
     axes.imshow(_pale(stretched(result.previews[0])), extent=(0, width, height, 0))
     length_px = np.linalg.norm(residual_px, axis=1)
-    key_px = _round(float(np.percentile(length_px, 90)))
-    exaggeration = _round(1.2 * cell_px / max(float(np.percentile(length_px, 90)), 1e-3))
+    key_px = rounded(float(np.percentile(length_px, 90)))
+    exaggeration = rounded(1.2 * cell_px / max(float(np.percentile(length_px, 90)), 1e-3))
     _draw_arrows(axes, drawn.xy0, residual_px * exaggeration)
     label = f"{key_px:g} px"
     if result.target.georeferenced:
@@ -57,17 +59,6 @@ def plot_vectors(result: PairResult) -> Figure:
     title = f"{pair_title(result)}\nresiduals of the {registration.model}: {len(drawn)} of {len(inliers)} inliers"
     figure.suptitle(title, fontsize=TITLE_PT, parse_math=False)
     return figure
-
-
-def _nearest_to_centres(matches: Matches, side_px: float) -> NDArray[np.bool_]:
-    """(N,) bool mask: in each cell of the reference the match nearest to its centre."""
-    cell = np.floor(matches.xy0 / side_px)
-    distance_px = np.linalg.norm(matches.xy0 - (cell + 0.5) * side_px, axis=1)
-    order = np.argsort(distance_px, kind="stable")
-    first = np.unique(cell[order], axis=0, return_index=True)[1]
-    chosen = np.zeros(len(matches), np.bool_)
-    chosen[order[first]] = True
-    return chosen
 
 
 def _draw_arrows(axes: Axes, xy: NDArray[np.float64], arrow: NDArray[np.float64]) -> None:
@@ -89,11 +80,3 @@ def _pale(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Pale grey image, so that arrows stand out."""
     grey = 165 + image @ np.array([0.299, 0.587, 0.114]) * (90 / 255)
     return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
-
-
-def _round(value: float) -> float:
-    """The nearest of 1, 2 and 5 times a power of ten."""
-    if value <= 0:
-        return 0.1
-    power = 10.0 ** math.floor(math.log10(value))
-    return min((step * power for step in (1, 2, 5, 10)), key=lambda rounded: abs(math.log(rounded / value)))

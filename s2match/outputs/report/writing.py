@@ -13,6 +13,7 @@ from s2match.outputs.report.names import FIGURES, PAGE, figure_file
 from s2match.outputs.report.page import EmbeddedFigure, render_page
 from s2match.result import PairResult
 from s2match.util.atomic_write import atomic_write
+from s2match.util.progress import Progress, Stage
 from s2match.util.threads import limit_threads
 
 _LOG = logging.getLogger(__name__)
@@ -20,7 +21,11 @@ _LOG = logging.getLogger(__name__)
 
 @limit_threads()
 def write_report(
-    result: PairResult, directory: str | Path, command: Sequence[str], outcome: CorrectionOutcome | None = None
+    result: PairResult,
+    directory: str | Path,
+    command: Sequence[str],
+    outcome: CorrectionOutcome | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write ``index.html``, which needs no other file, and every figure as a PNG.
 
@@ -31,6 +36,7 @@ def write_report(
         directory: Folder to write to; created if it is missing.
         command: The words of the command line that made the result.
         outcome: The outcome of its correction; None without one.
+        progress: Is told the stage; None for nobody.
 
     Returns:
         Path of the page.
@@ -44,7 +50,12 @@ def write_report(
     except OSError as error:
         raise OutputError(f"Cannot write {directory}: {error.strerror}.") from error
     improvement = None if outcome is None else outcome.improvement
-    figures = [_write_figure(chart, directory) for chart in charts(result, improvement)]
+    progress = progress or Progress()
+    progress.begin(Stage.REPORT)
+    figures = []
+    for chart in charts(result, improvement):
+        figures.append(_write_figure(chart, directory))
+        progress.advance(len(figures) / (len(FIGURES) + 1))
     for name in set(FIGURES) - {figure.name for figure in figures}:
         figure_file(directory, name).unlink(missing_ok=True)
     page = directory / PAGE

@@ -1,5 +1,6 @@
 """A series as JSON."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from s2match.version import __version__
 
 
 def series_facts(result: SeriesResult) -> dict[str, Any]:
-    """The series as JSON types: counts, closure, standard errors, group terms, dates and options.
+    """The series as JSON types: counts, closure, standard errors, group terms, dates and settings.
 
     Lengths of ``closure``, ``left_out`` and ``placement`` are in ``unit``. Equal results give equal facts, so times are
     left out.
@@ -49,19 +50,24 @@ def series_facts(result: SeriesResult) -> dict[str, Any]:
         },
         "group_terms": [_group_facts(term, result.unit) for term in result.group_terms],
         "dates": [{name: cell(value) for name, value in asdict(row).items()} for row in result.dates],
-        "options": _option_facts(result.options),
+        "settings": _setting_facts(result.options),
     }
     facts: dict[str, Any] = without_nan(content)
     return facts
 
 
-def write_series_json(result: SeriesResult, path: str | Path) -> None:
+def write_series_json(result: SeriesResult, path: str | Path, options: Mapping[str, Any] | None = None) -> None:
     """Write the series to a JSON file.
+
+    Args:
+        result: The series.
+        path: The file.
+        options: The options of the command line by their names; None for none.
 
     Raises:
         OutputError: The file cannot be written.
     """
-    write_json_content(series_facts(result), path)
+    write_json_content(series_facts(result) | ({"options": dict(options)} if options else {}), path)
 
 
 def _length_facts(lengths: Lengths) -> dict[str, float]:
@@ -80,7 +86,7 @@ def _group_facts(term: GroupTerm, unit: str) -> dict[str, Any]:
     }
 
 
-def _option_facts(options: SeriesOptions) -> dict[str, Any]:
+def _setting_facts(options: SeriesOptions) -> dict[str, Any]:
     masking = options.masking
     return {
         "pairs": str(options.pairs),
@@ -89,5 +95,5 @@ def _option_facts(options: SeriesOptions) -> dict[str, Any]:
         "reference": options.reference,
         "masks": [mask.path.name for mask in masking.masks],
         "mask_clouds": masking.clouds,
-        "settings": asdict(options.settings),
+        **asdict(options.settings),
     }

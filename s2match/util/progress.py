@@ -1,0 +1,176 @@
+"""Progress of a run: its stages, the times that they are expected to take, and a bar that shows them."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum
+
+from tqdm import tqdm
+
+_BAR = "{desc:<32}{percentage:3.0f} %|{bar}| {elapsed}{postfix}"
+
+# Seconds between two updates of the times that the bar shows.
+_TICK_SECONDS = 1.0
+
+# Smallest fraction of a run from which its time is estimated.
+_LEAST_FRACTION = 0.01
+
+
+class Stage(StrEnum):
+    """A stage of a run; the values are what a bar shows."""
+
+    WEIGHTS = "Loading weights"
+    READ = "Reading images"
+    MATCH = "Matching"
+    FIT = "Fitting the model"
+    CORRECT = "Correcting"
+    COMPARE = "Comparing"
+    REMATCH = "Matching again"
+    SIBLINGS = "Correcting other files"
+    FIGURE = "Drawing the figure"
+    TABLES = "Writing tables"
+    REPORT = "Writing the report"
+    QUICK_LOOKS = "Looking at images"
+    PAIRS = "Matching pairs"
+    ADJUST = "Adjusting"
+    CHARTS = "Drawing figures"
+
+
+# Seconds of each stage on two cores: of a pair of 1098 x 1098 px with its correction and its report, and of a series of
+# 18 such images. Their ratios count: the bar scales them by the time that has passed.
+SECONDS: Mapping[Stage, float] = {
+    Stage.WEIGHTS: 1.8,
+    Stage.READ: 0.1,
+    Stage.MATCH: 8.0,
+    Stage.FIT: 0.6,
+    Stage.CORRECT: 1.0,
+    Stage.COMPARE: 0.5,
+    Stage.REMATCH: 8.0,
+    Stage.SIBLINGS: 1.0,
+    Stage.FIGURE: 0.6,
+    Stage.TABLES: 0.3,
+    Stage.REPORT: 3.3,
+    Stage.QUICK_LOOKS: 2.0,
+    Stage.PAIRS: 120.0,
+    Stage.ADJUST: 0.5,
+    Stage.CHARTS: 4.0,
+}
+
+
+class Progress:
+    """The stages of a run, and the fraction of it that is done, which never falls."""
+
+    def __init__(self, stages: Iterable[Stage] = (), report: Callable[[str, float], None] | None = None) -> None:
+        """Begin a run.
+
+        Args:
+            stages: The stages of the run, in order. A stage that is left out, and one that is not listed, take no time.
+            report: Called with what is done now and the fraction of the run that is done, 0 to 1; None: nobody is told.
+        """
+        self._seconds = {stage: SECONDS[stage] for stage in stages}
+        self._report = report
+        self._stage: Stage | None = None
+        self._done = 0.0
+
+    def expect(self, stage: Stage, seconds: float) -> None:
+        """Set the time that a stage of the run is expected to take."""
+        if stage in self._seconds:
+            self._seconds[stage] = seconds
+
+    def begin(self, stage: Stage, detail: str = "") -> None:
+        """Begin a stage; those before it are done.
+
+        Args:
+            stage: The stage.
+            detail: Words that follow its name, such as "on cpu".
+        """
+        self._stage = stage
+        self.advance(0.0, detail)
+
+    def advance(self, fraction: float, detail: str = "") -> None:
+        """Report the fraction of the stage that is done, 0 to 1."""
+        stages = list(self._seconds)
+        if self._stage in self._seconds:
+            before = stages[: stages.index(self._stage)]
+            seconds = sum(self._seconds[stage] for stage in before) + fraction * self._seconds[self._stage]
+            self._done = max(self._done, seconds / sum(self._seconds.values()))
+        self._tell(" ".join(filter(None, [str(self._stage or ""), detail])))
+
+    def end(self) -> None:
+        """Report that the run is done."""
+        self._done = 1.0
+        self._tell("Done")
+
+    def _tell(self, text: str) -> None:
+        if self._report is not None:
+            self._report(text, self._done)
+
+
+@contextmanager
+def progress_bar(stages: Iterable[Stage], show: bool = True) -> Iterator[Progress]:
+    """Progress of a run, with a bar on standard error within the block.
+
+    The bar names the stage, and shows the time that has passed and that is left.
+
+    Args:
+        stages: The stages of the run, in order.
+        show: Whether to show the bar, where standard error is a terminal.
+    """
+    with tqdm(total=1.0, bar_format=_BAR, leave=False, disable=None if show else True) as bar:
+        if bar.disable:
+            yield Progress(stages)
+            return
+        clock = _Clock()
+
+        def report(text: str, fraction: float) -> None:
+            clock.update(fraction)
+            bar.set_description_str(text, refresh=False)
+            bar.n = fraction
+            bar.set_postfix_str(clock.text)
+
+        with _ticking(lambda: bar.set_postfix_str(clock.text)):
+            progress = Progress(stages, report)
+            yield progress
+            progress.end()
+
+
+class _Clock:
+    """The time that is left of a run, by the time that the part that is done took."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._total: float | None = None
+        self._fraction = 0.0
+
+    def update(self, fraction: float) -> None:
+        """Take the fraction of the run that is done."""
+        if fraction > self._fraction and fraction >= _LEAST_FRACTION:
+            self._fraction = fraction
+            self._total = (time.monotonic() - self._begun) / fraction
+
+    @property
+    def text(self) -> str:
+        """The time that is left, such as "00:12 left"; empty while it is unknown."""
+        if self._total is None:
+            return ""
+        left = self._total - (time.monotonic() - self._begun)
+        return f"{tqdm.format_interval(max(0.0, left))} left"
+
+
+@contextmanager
+def _ticking(tick: Callable[[], object]) -> Iterator[None]:
+    """Call a function every second within the block, in another thread."""
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(_TICK_SECONDS):
+            tick()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
