@@ -9,6 +9,9 @@ from s2match.cli.options.parsers import COMMANDS, PROGRAM, SERIES_PROGRAM, build
 from s2match.errors import OptionError
 from s2match.settings import PRESETS
 
+# Suffixes of files of tie points.
+TIE_POINTS = (".gpkg", ".geojson", ".csv", ".points", ".parquet")
+
 
 def parse(words: Sequence[str], program: str) -> argparse.Namespace:
     """Parse a command line with or without a sub-command.
@@ -45,8 +48,9 @@ def parse(words: Sequence[str], program: str) -> argparse.Namespace:
     arguments.series = words[:1] == ["series"]
     if words[:1] == ["list"]:
         arguments.list = True
+    arguments.model = None
     if words[:1] == ["apply"]:
-        arguments.images = [arguments.reference, arguments.target]
+        _choose_inputs(parser, arguments)
     launcher = [program] if program == PROGRAM else ["python", program]
     # match_series.py is the sub-command itself
     arguments.command = [*launcher, *(words[1:] if program == SERIES_PROGRAM else words)]
@@ -91,8 +95,22 @@ def _parse(
     parser: argparse.ArgumentParser, words: Sequence[str], namespace: argparse.Namespace | None = None
 ) -> argparse.Namespace:
     # arguments that may be left out can stand anywhere only so
-    optional = any(not action.option_strings and action.nargs == "?" for action in parser._actions)
+    optional = any(not action.option_strings and action.nargs in ("?", "*") for action in parser._actions)
     return (parser.parse_intermixed_args if optional else parser.parse_args)(words, namespace)
+
+
+def _choose_inputs(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Read the files of ``apply`` as tie points and two images, by the suffix of the first, or as a model and files.
+
+    Raises:
+        SystemExit: There are tie points without two images.
+    """
+    if arguments.source.suffix.lower() not in TIE_POINTS:
+        arguments.model = arguments.source
+        return
+    if len(arguments.files) != 2:
+        parser.error(f"{arguments.source} are tie points: give the reference and the target, too")
+    arguments.from_tie_points, arguments.images = arguments.source, arguments.files
 
 
 def words_of(argv: Sequence[str] | None) -> list[str]:

@@ -21,13 +21,25 @@ _NOT_IN_FILES = frozenset({"help", "version", "config"})
 # recorded as the options that it sets.
 _NOT_RECORDED = _NOT_IN_FILES | {
     *("output", "figure", "json", "tie_points", "report", "out", "coregister", "geolocation", "parquet", "stac"),
+    *("displacement", "gcps"),
     *("show", "overwrite", "workers", "scheduler", "memory_gb", "restart", "verbose", "debug", "quiet"),
     *("list", "preset"),
 }
 
 # Options that name files to read.
 _FILES = frozenset(
-    {"images", "reference", "target", "source", "mask", "apply_to", "from_tie_points", "model_pretrained", "aoi"}
+    {
+        "images",
+        "reference",
+        "target",
+        "source",
+        "files",
+        "mask",
+        "apply_to",
+        "from_tie_points",
+        "model_pretrained",
+        "aoi",
+    }
 )
 
 # User and query of a URL, which may be credentials.
@@ -84,7 +96,8 @@ def relax_positionals(parser: argparse.ArgumentParser, path: Path) -> None:
     options = read_options(path)
     for action in parser._actions:
         if not action.option_strings and action.dest in options:
-            action.nargs, action.required, action.default = "?", False, options[action.dest]
+            value = options[action.dest]
+            action.nargs, action.required, action.default = "*" if isinstance(value, list) else "?", False, value
 
 
 def used_options(arguments: argparse.Namespace, images: tuple[Scene, Scene] | None = None) -> dict[str, Any]:

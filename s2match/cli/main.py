@@ -91,6 +91,10 @@ def _run(words: Sequence[str], program: str) -> int:
             from s2match.cli.pairs import run_pairs_command
 
             return run_pairs_command(arguments)
+        if arguments.model is not None:
+            from s2match.cli.apply import run_apply_command
+
+            return run_apply_command(arguments)
         from s2match.cli.pair import run_pair
 
         return run_pair(arguments)

@@ -22,6 +22,7 @@ from s2match.util.progress import Progress, Stage, progress_bar
 if TYPE_CHECKING:
     from s2match.core.grid import Grid
     from s2match.correction.decision import CorrectionOutcome
+    from s2match.correction.model_files import ModelFiles
     from s2match.correction.request import CorrectionRequest
     from s2match.outputs.targets import Outputs
     from s2match.pipeline import LoadMatcher
@@ -66,6 +67,10 @@ def run_pair(arguments: argparse.Namespace) -> int:
     if arguments.show:
         _require_screen()
     check_outputs(outputs, inputs, target)
+    if outputs.model_files is not None:
+        from s2match.io.pair_grid import read_pair
+
+        outputs.model_files.check(*read_pair(reference, target))
     return match_and_write(reference, target, arguments, outputs)
 
 
@@ -199,6 +204,7 @@ def outputs_of(arguments: argparse.Namespace, reference: Scene, target: Scene) -
         arguments.overwrite,
         # the command without --output runs twice
         (FIGURE,) if figure == FIGURE and "output" not in given else (),
+        _model_files(arguments),
     )
 
 
@@ -211,6 +217,15 @@ def _recorded(arguments: argparse.Namespace, reference: Scene, target: Scene) ->
     unused = () if arguments.from_tie_points is None else _MATCHING
     options = used_options(arguments, (reference, target))
     return {name: value for name, value in options.items() if name not in unused}
+
+
+def _model_files(arguments: argparse.Namespace) -> "ModelFiles | None":
+    """Files of the model for other programs; None for none."""
+    if arguments.displacement is arguments.gcps is None:
+        return None
+    from s2match.correction.model_files import ModelFiles
+
+    return ModelFiles(arguments.displacement, arguments.gcps)
 
 
 def _request(arguments: argparse.Namespace) -> "CorrectionRequest | None":

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _ONE_PAIR = frozenset({"dataset_path", "from_tie_points", "list", "show"})
 
 # Names of files in the folder of a pair.
-_NAMES = ("output", "json", "report", "coregister")
+_NAMES = ("output", "json", "report", "coregister", "displacement", "gcps")
 
 # Other bands of the target's own product.
 _PRODUCT = "product"
@@ -115,7 +115,7 @@ def _outputs_of(arguments: argparse.Namespace, pair: "ListedPair", folder: Path)
     own.figure = "output" in arguments.given
     own.output, own.json = folder / arguments.output, folder / (arguments.json or _JSON)
     own.tie_points = [folder / path for path in arguments.tie_points]
-    for name in ("report", "coregister"):
+    for name in ("report", "coregister", "displacement", "gcps"):
         path = getattr(arguments, name)
         setattr(own, name, None if path is None else folder / path)
     return outputs_of(own, scene_of(pair.reference), scene_of(pair.target))

@@ -4,16 +4,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from s2match.core.grid import Grid
 from s2match.core.image_path import ImagePath, image_path, local_files
+from s2match.correction.gcps import PIXELS
+from s2match.correction.model_files import ModelFiles
 from s2match.correction.pixel_map import moved_transform
 from s2match.correction.request import CUBIC, source_of, write_corrected
 from s2match.correction.saved_model import SavedModel, saved_model_of
 from s2match.correction.vectors import VECTORS, check_vector, is_vector, move_vector
-from s2match.errors import NotCorrectedError, OutputError
+from s2match.errors import NotCorrectedError, OptionError
 from s2match.registration.verdict import Decision
 from s2match.resampling.kernels import check_resampling
 from s2match.result import PairResult
-from s2match.util.atomic_write import check_folder, check_outputs_apart
+from s2match.util.atomic_write import check_absent, check_folder, check_outputs_apart, create_folder
 from s2match.util.threads import limit_threads
 
 
@@ -99,6 +102,33 @@ def apply_model(  # noqa: PLR0913
     return run_apply(saved, request)
 
 
+def gcp_source(model: SavedModel, files: Iterable[ImagePath], outputs: ModelFiles) -> Grid:
+    """The file that ground control points are written for.
+
+    Args:
+        model: The model.
+        files: Files to correct.
+        outputs: Files of the model.
+
+    Returns:
+        Of the rasters the one with the target's name, or else the first; without a raster the target, by its name
+        alone.
+
+    Raises:
+        OptionError: The file's pixels are to be written, and there is no raster.
+        CorrectionError: The raster does not have the target's footprint.
+        UnreadableImageError: The raster is missing or is not an image.
+    """
+    target = model.file_model.target
+    rasters = [] if outputs.gcps is None else [path for path in files if not is_vector(path)]
+    if rasters:
+        named = [path for path in rasters if path.name == target.scene.path.name]
+        return source_of((named or rasters)[0], model.file_model, model.options)
+    if outputs.gcps is not None and outputs.gcps.suffix.lower() in PIXELS:
+        raise OptionError(f"--gcps {outputs.gcps} has the pixels of the target: give the file of the target, too.")
+    return target
+
+
 def check_apply(model: SavedModel, request: ApplyRequest) -> None:
     """Refuse files that cannot be corrected, before any is written.
 
@@ -111,11 +141,10 @@ def check_apply(model: SavedModel, request: ApplyRequest) -> None:
     """
     if model.verdict is not Decision.REGISTER and not request.force:
         raise NotCorrectedError(f'The verdict on the pair is "{model.verdict}": --force corrects files anyway.')
-    check_folder(request.out)
+    if request.out.exists():
+        check_folder(request.out)
     check_outputs_apart(request.outputs, local_files(request.files))
-    for out in request.outputs:
-        if out.exists() and not request.overwrite:
-            raise OutputError(f"{out} exists: --overwrite replaces it.")
+    check_absent(request.outputs, request.overwrite)
     for path in request.files:
         if is_vector(path):
             check_vector(model.file_model, path)
@@ -128,10 +157,7 @@ def check_apply(model: SavedModel, request: ApplyRequest) -> None:
 @limit_threads()
 def run_apply(model: SavedModel, request: ApplyRequest) -> tuple[Path, ...]:
     """Write the corrected files of a request that :func:`check_apply` accepts, and return their paths."""
-    try:
-        request.out.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot create {request.out}: {error.strerror}.") from error
+    create_folder(request.out)
     for path, out in zip(request.files, request.outputs, strict=True):
         if is_vector(path):
             move_vector(model.file_model, path, out)

@@ -47,12 +47,13 @@ class ModelFiles:
         """Write the files, and return their paths.
 
         Args:
-            model: The model of a pair that passes :meth:`check`.
+            model: The model of the pair.
             source: Every pixel of the target's file, or of one with its footprint, for the control points.
 
         Raises:
-            S2MatchError: A file cannot be read or written.
+            S2MatchError: A file cannot be read or written, see :meth:`check`.
         """
+        self.check(model.reference, model.target)
         if self.displacement is not None:
             write_displacement(model, self.displacement)
         if self.gcps is not None:

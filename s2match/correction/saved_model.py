@@ -114,7 +114,7 @@ def read_model(path: str | Path) -> SavedModel:
     """
     content = _read_json(Path(path))
     if content.get("schema") != SCHEMA or "schema_version" not in content:
-        hint = ": match again, the version that wrote it kept less" if "s2match_version" in content else ""
+        hint = ": match again, the version that wrote it kept less" if "registration" in content else ""
         raise ModelFileError(f"{path} is not a JSON of a result, as --json writes it{hint}.")
     if content["schema_version"] != SCHEMA_VERSION:
         raise ModelFileError(

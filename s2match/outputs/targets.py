@@ -13,6 +13,7 @@ from s2match.util.atomic_write import check_absent, check_folder, check_outputs_
 from s2match.util.progress import Stage
 
 if TYPE_CHECKING:
+    from s2match.correction.model_files import ModelFiles
     from s2match.correction.request import CorrectionRequest
 
 
@@ -30,6 +31,7 @@ class Outputs:
         options: The options of the command line by their names, for the JSON; empty for none.
         overwrite: Whether existing files may be replaced.
         replaceable: Files that are replaced in any case.
+        model_files: Files of the model for other programs; None for none.
     """
 
     figure: Path | None
@@ -41,6 +43,7 @@ class Outputs:
     options: Mapping[str, Any] = field(default_factory=dict)
     overwrite: bool = False
     replaceable: tuple[Path, ...] = ()
+    model_files: "ModelFiles | None" = None
 
     def __post_init__(self) -> None:
         """Convert paths that are text."""
@@ -53,7 +56,8 @@ class Outputs:
     def files(self) -> tuple[Path, ...]:
         """Every file except those of the report."""
         corrected = () if self.correction is None else self.correction.outputs
-        return *filter(None, [self.figure, self.json]), *self.tie_points, *corrected
+        of_model = () if self.model_files is None else self.model_files.paths
+        return *filter(None, [self.figure, self.json]), *self.tie_points, *of_model, *corrected
 
     @property
     def guarded(self) -> tuple[Path, ...]:

@@ -1,5 +1,7 @@
 """Write the files of a result, and return its summary."""
 
+from pathlib import Path
+
 from matplotlib.figure import Figure
 
 from s2match.correction.decision import CorrectionOutcome
@@ -50,8 +52,9 @@ def write_outputs(
             save_figure(drawn, outputs.figure)
     _write_tables(result, outputs, outcome, progress)
     request = outputs.correction
+    missing = _write_model_files(result, outputs)
     corrected = () if request is None else request.outputs
-    written = [path for path in outputs.files if path not in corrected]
+    written = [path for path in outputs.files if path not in (*corrected, *missing)]
     if outputs.report is not None:
         # only a report needs its templates
         from s2match.outputs.report.writing import write_report
@@ -63,6 +66,8 @@ def write_outputs(
         lines = [*filter(None, [warning_line(outcome)]), *lines, *correction_lines(request, outcome)]
     if written:
         lines.append(f"{'written':<14}{', '.join(map(str, written))}")
+    if missing:
+        lines.append(f"{'not written':<14}{', '.join(map(str, missing))}: there is no registration")
     if request is not None and outcome is not None:
         lines += filter(None, [not_written_line(request, outcome)])
     return "\n".join(lines)
@@ -81,3 +86,13 @@ def _write_tables(result: PairResult, outputs: Outputs, outcome: CorrectionOutco
         more = {} if request is None or outcome is None else correction_facts(request, outcome)
         options = {"options": dict(outputs.options)} if outputs.options else {}
         write_json(result, outputs.json, more | options)
+
+
+def _write_model_files(result: PairResult, outputs: Outputs) -> tuple[Path, ...]:
+    """Write the files of the model, and return those that are missing because there is no model."""
+    if outputs.model_files is None:
+        return ()
+    if result.file_model is None:
+        return outputs.model_files.paths
+    outputs.model_files.write(result.file_model, result.file_model.target)
+    return ()

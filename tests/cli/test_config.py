@@ -76,7 +76,7 @@ def test_every_sub_command_has_it(tmp_path: Path) -> None:
     assert parse(["series", "other", "--config", path], "s2match").source == Path("other")
     path = write(tmp_path, f'dataset_path = "{tmp_path}"\njson = "list.json"\n')
     assert parse(["list", "--config", path], "s2match").json == Path("list.json")
-    path = write(tmp_path, 'from_tie_points = "t.csv"\nreference = "a.tif"\ntarget = "b.tif"\nseed = 1\n')
+    path = write(tmp_path, 'source = "t.csv"\nfiles = ["a.tif", "b.tif"]\nseed = 1\n')
     arguments = parse(["apply", "--config", path], "s2match")
     assert arguments.from_tie_points == Path("t.csv") and arguments.images == ["a.tif", "b.tif"]
 

@@ -48,13 +48,22 @@ def add_pair(parser: argparse.ArgumentParser) -> "argparse._MutuallyExclusiveGro
     return pair
 
 
-def add_tie_point_inputs(parser: argparse.ArgumentParser) -> None:
-    """Add a file of tie points and its two images."""
+def add_apply_inputs(parser: argparse.ArgumentParser) -> None:
+    """Add a model or tie points, and files."""
     parser.add_argument(
-        "from_tie_points", type=Path, metavar="TIE_POINTS", help="file written by --tie_points, edited or not"
+        "source",
+        type=Path,
+        metavar="MODEL",
+        help="JSON that --json wrote, whose model corrects the files; or a file of tie points that --tie_points wrote, "
+        "edited or not, to fit a model to (.gpkg, .geojson, .csv, .parquet, .points)",
     )
-    parser.add_argument("reference", metavar="REFERENCE", help="reference image of the tie points")
-    parser.add_argument("target", metavar="TARGET", help="image to correct")
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="with a JSON: files to correct by its model, rasters with the target's footprint, GeoPackages and "
+        "GeoJSONs; with tie points: the reference and the target",
+    )
     add_bands(parser)
 
 

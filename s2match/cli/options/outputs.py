@@ -17,7 +17,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="folder for all of them, by default names: result.png, result.json, tie_points.gpkg and report; other "
-        "options override the names",
+        "options override the names. With apply and a JSON: folder of the corrected files",
     )
     group.add_argument(
         "--output",
@@ -49,6 +49,25 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         action=argparse.BooleanOptionalAction,
         default=None,
         help="show the figures on screen (default: if a display is available)",
+    )
+
+
+def add_model_files(parser: argparse.ArgumentParser) -> None:
+    """Add files of the model for other programs."""
+    group = parser.add_argument_group("files of the model")
+    group.add_argument(
+        "--displacement",
+        type=Path,
+        metavar="FILE.tif",
+        help="write the correction of the target in metres east and north, at every place of the reference, as a "
+        "GeoTIFF of two bands",
+    )
+    group.add_argument(
+        "--gcps",
+        type=Path,
+        metavar="FILE",
+        help="write ground control points of the target: its pixels with the points (.tif), for QGIS' georeferencer "
+        "(.points), or as commands of GDAL (.sh, .txt)",
     )
 
 

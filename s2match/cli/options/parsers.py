@@ -4,9 +4,9 @@ import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from s2match.cli.options.images import add_bands, add_dataset, add_list_json, add_pair, add_tie_point_inputs
+from s2match.cli.options.images import add_apply_inputs, add_bands, add_dataset, add_list_json, add_pair
 from s2match.cli.options.matching import SizeAction, add_fit, add_matching, add_sizes
-from s2match.cli.options.outputs import add_config, add_correction, add_log, add_outputs
+from s2match.cli.options.outputs import add_config, add_correction, add_log, add_model_files, add_outputs
 from s2match.cli.options.pixels import add_masks, add_numbers
 from s2match.cli.options.series import add_execution, add_series, add_series_outputs
 from s2match.version import __version__
@@ -71,7 +71,7 @@ def overview(program: str = PROGRAM) -> str:
 
 
 _Groups = Sequence[Callable[[argparse.ArgumentParser], object]]
-_RESULT: _Groups = (add_fit, add_outputs, add_correction, add_config, add_log)
+_RESULT: _Groups = (add_fit, add_outputs, add_model_files, add_correction, add_config, add_log)
 
 # Sub-commands: help text and groups of options.
 COMMANDS: dict[str, tuple[str, _Groups]] = {
@@ -80,8 +80,8 @@ COMMANDS: dict[str, tuple[str, _Groups]] = {
         (add_pair, add_masks, add_numbers, add_sizes, add_matching, *_RESULT),
     ),
     "apply": (
-        "fit a model to a file of tie points, without matching, and correct files by it",
-        (add_tie_point_inputs, add_numbers, add_sizes, *_RESULT),
+        "correct files by the model of a JSON, or by a model fitted to a file of tie points, without matching",
+        (add_apply_inputs, add_numbers, add_sizes, *_RESULT),
     ),
     "series": (
         "match the images of a series with each other, and place every date by all the others",
