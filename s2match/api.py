@@ -121,7 +121,7 @@ def match(  # noqa: PLR0913
             ``weights`` (name or path), ``device``, ``precision``, ``confidence`` (0 to 1), ``image_size`` (width and
             height in pixels, None for every pixel), ``overlap_only``, ``enlarge``, ``refine``, ``coverage`` (above 0,
             up to 1), ``search_radius_m``, ``max_points``, ``geometry``, ``ransac_threshold_px``, ``seed``, ``nodata``,
-            ``offset``, ``bands``. ``help(s2match.Settings)`` explains each.
+            ``offset``, ``bands``, ``aoi``, ``aoi_crs``. ``help(s2match.Settings)`` explains each.
 
     Returns:
         The matched pair; its ``registration`` is None if no model is accepted.

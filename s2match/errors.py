@@ -104,7 +104,7 @@ class PreparationError(S2MatchError):
 
 
 class MaskError(S2MatchError):
-    """A mask cannot be read, or does not overlap the images."""
+    """A mask or an area of interest cannot be read, or a mask does not overlap the images."""
 
     exit_code = 24
 

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from s2match.core.area import AreaOfInterest
 from s2match.core.file_pixels import whole_file
 from s2match.core.georeference import expected_linear
 from s2match.core.grid import Grid
@@ -21,6 +22,7 @@ from s2match.core.mask import UNMASKED, Masking, PairMasking
 from s2match.core.matches import Matches, Provenance
 from s2match.core.raster import HasGrid, Raster
 from s2match.core.scene import Scene
+from s2match.io.area import within_area
 from s2match.io.masking import masked_grids
 from s2match.io.pair_grid import grids_of
 from s2match.io.sources import open_pair, open_source
@@ -134,10 +136,13 @@ def pair_grids(
         S2MatchError: An image or a mask cannot be used, or the device does not exist; see :mod:`s2match.errors`.
     """
     check_device(settings.device)
-    grids = _grids_of(reference, target, settings)
+    area = settings.area
+    grids = _grids_of(reference, target, settings, area)
     for role, grid in zip(("reference", "target"), grids, strict=True):
         _LOG.info("%s matched at %d x %d px: %s", role, *grid.size, grid.scene.path.name)
-    return masked_grids(*grids, masking) if masking else grids
+    if masking:
+        grids = masked_grids(*grids, masking)
+    return grids if area is None else (within_area(grids[0], area), within_area(grids[1], area))
 
 
 @limit_threads()
@@ -187,7 +192,7 @@ def fit_tie_points(
         reference: The image of the file's reference points.
         target: The image of the file's target points.
         settings: The options; the pixels of the model and of its threshold are those of ``image_size``,
-            ``overlap_only`` and ``enlarge``. None for the defaults.
+            ``overlap_only`` and ``enlarge``. ``aoi`` has no effect: every enabled point is used. None for the defaults.
         progress: Is told the stages; None for nobody.
         **choices: Attributes of :class:`s2match.settings.Settings` that replace those of ``settings``.
 
@@ -209,10 +214,12 @@ def fit_tie_points(
     return register(*grids, matches, settings, previews)
 
 
-def _grids_of(reference: Scene, target: Scene, settings: Settings) -> tuple[Grid, Grid]:
-    """The grids that two scenes are matched on."""
+def _grids_of(
+    reference: Scene, target: Scene, settings: Settings, area: AreaOfInterest | None = None
+) -> tuple[Grid, Grid]:
+    """The grids that two scenes are matched on, without masks."""
     size, overlap_only = settings.image_size, settings.overlap_only
-    return grids_of(reference, target, size, overlap_only, settings.read_options, settings.enlarge)
+    return grids_of(reference, target, size, overlap_only, settings.read_options, settings.enlarge, area)
 
 
 def _expect(progress: Progress, grids: tuple[Grid, Grid], settings: Settings) -> None:

@@ -1,11 +1,13 @@
 """``Settings``: every option of matching and fitting a pair, in one value."""
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypedDict, Unpack
 
 # Nothing here may import NumPy or PyTorch: the command reads its defaults from the class
+from s2match.core.area import AreaOfInterest, area_of
 from s2match.core.image_size import REDUCED_SIDE_PX, check_size
 from s2match.core.radiometry import ReadOptions
 from s2match.core.scene import check_bands
@@ -48,6 +50,8 @@ class Choices(TypedDict, total=False):
     nodata: float | None
     offset: float | None
     bands: Sequence[str | int] | str | None
+    aoi: "Sequence[float] | str | os.PathLike[str] | None"
+    aoi_crs: str | None
 
 
 @dataclass(frozen=True)
@@ -80,6 +84,9 @@ class Settings:
         bands: One or three bands to match: names of bands of a product, such as ``("B04", "B03", "B02")`` or ``"B08"``,
             or indexes of bands of a file, from 1. None: the true-colour image of a product; of a file red, green and
             blue, or else the first three, or else the first.
+        aoi: The ground that is matched, both images cropped to its bounding box: (west, south, east, north) or the path
+            of a file of polygons. None for all of it.
+        aoi_crs: Code of the reference system of such a box, such as ``EPSG:32636``; None for degrees (WGS 84).
     """
 
     weights: str = BUNDLED
@@ -99,6 +106,8 @@ class Settings:
     nodata: float | None = None
     offset: float | None = None
     bands: Sequence[str | int] | str | None = None
+    aoi: "Sequence[float] | str | os.PathLike[str] | None" = None
+    aoi_crs: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse values out of range before any work is done.
@@ -120,8 +129,12 @@ class Settings:
         if self.precision not in PRECISIONS:
             raise OptionError(f"Unknown precision {self.precision!r}: choose {', '.join(PRECISIONS)}.")
         object.__setattr__(self, "bands", check_bands(self.bands) or None)
-        # both check their own values
+        # they check their own values
         _ = self.fit_options, self.read_options
+        area = self.area
+        if area is not None:
+            # a list or a path would not be equal to the tuple or the text
+            object.__setattr__(self, "aoi", area.where)
         if self.image_size is not None:
             # a list, as JSON has it, would not be equal to the tuple
             size = self.image_size
@@ -162,6 +175,19 @@ class Settings:
             OptionError: A value is out of range.
         """
         return ReadOptions(self.nodata, self.offset)
+
+    @property
+    def area(self) -> AreaOfInterest | None:
+        """The ground that is matched; None for all of it.
+
+        Raises:
+            OptionError: A value is out of range, or there is a reference system without an area.
+        """
+        if self.aoi is None:
+            if self.aoi_crs is not None:
+                raise OptionError("A reference system of the area of interest has no effect without --aoi.")
+            return None
+        return area_of(self.aoi, self.aoi_crs)
 
     @property
     def fit_options(self) -> FitOptions:

@@ -121,6 +121,7 @@ def _task_of(pair: ListedPair, batch: Batch, folder: Path) -> _Task:
         "version": __version__,
         "settings": repr(batch.settings),
         "weights": file_stamp(Path(batch.settings.weights)),
+        "aoi": None if batch.settings.aoi is None else file_stamp(Path(str(batch.settings.aoi))),
         "masks": repr(batch.masking_of(pair)),
         "correction": None if request is None else (request.resampling, request.force),
         "inputs": [(file_key(image_path(path)), file_stamp(image_path(path))) for path in inputs],

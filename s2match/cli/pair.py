@@ -33,6 +33,8 @@ _LOG = logging.getLogger(__name__)
 # Options of matching, without effect where tie points are given.
 _MATCHING = (
     "preset",
+    "aoi",
+    "aoi_crs",
     "mask",
     "mask_values",
     "mask_clouds",
@@ -172,6 +174,8 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         nodata=arguments.nodata,
         offset=arguments.offset,
         bands=arguments.bands,
+        aoi=arguments.aoi,
+        aoi_crs=arguments.aoi_crs,
     )
 
 

@@ -39,14 +39,16 @@ class Masking:
     Attributes:
         masks: Mask files.
         clouds: Whether saturated cloud in the image itself is masked.
+        area: Polygons of the area of interest on the image, outside of which everything is masked; None for no area.
     """
 
     masks: tuple[Mask, ...] = ()
     clouds: bool = False
+    area: "Polygons | None" = field(default=None, compare=False, repr=False)
 
     def __bool__(self) -> bool:
         """Whether anything is masked."""
-        return bool(self.masks) or self.clouds
+        return bool(self.masks) or self.clouds or self.area is not None
 
 
 UNMASKED = Masking()

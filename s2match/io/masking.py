@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from s2match.core.file_pixels import whole_file
 from s2match.core.grid import Grid
 from s2match.core.image_path import ImagePath, image_path
 from s2match.core.mask import Mask, Masking, PairMasking
@@ -45,7 +46,8 @@ def masked_grids(reference: Grid, target: Grid, masking: Masking | PairMasking) 
     masks: dict[Grid, list[Mask]] = {reference: [], target: []}
     for mask in masking.masks:
         on_grids = {grid: mask_on(mask, grid) for grid in masks}
-        if not any(on_grids.values()):
+        # a mask may lie on the part of an image that is not matched
+        if not any(on_grids.values()) and not any(mask_on(mask, whole_file(grid)) for grid in masks):
             raise misplaced_error(mask, reference, target)
         for grid, on_grid in on_grids.items():
             if on_grid is not None:
@@ -72,9 +74,10 @@ def masked_grid(grid: Grid, common: Masking, own: Sequence[Mask] = ()) -> Grid:
     masks = [on_grid for mask in common.masks if (on_grid := mask_on(mask, grid)) is not None]
     for mask in own:
         on_grid = mask_on(mask, grid)
-        if on_grid is None:
+        if on_grid is not None:
+            masks.append(on_grid)
+        elif mask_on(mask, whole_file(grid)) is None:
             raise misplaced_error(mask, grid)
-        masks.append(on_grid)
     if common.clouds:
         _check_clouds(grid)
     return replace(grid, masking=Masking(tuple(masks), common.clouds))

@@ -11,10 +11,11 @@ from s2match.core.grid import Grid
 from s2match.core.ground_axes import pixel_sides_m
 from s2match.core.image_path import ImagePath
 from s2match.core.mask import Mask
+from s2match.core.polygons import Polygons
 from s2match.core.raster import Patch
 from s2match.core.window import Window
 from s2match.errors import MaskError
-from s2match.io.mask_raster import frame_of, mask_frame, masked_pixels, opened_mask, touches
+from s2match.io.mask_raster import Frame, frame_of, mask_frame, masked_pixels, opened_mask, touches
 from s2match.io.polygons import SUFFIXES, read_polygons
 from s2match.io.saturated_cloud import radius_px, saturated_cloud
 
@@ -54,6 +55,8 @@ def without_masked(patch: Patch, grid: Grid, outer: Window, window: Window) -> P
     masked = cloud.copy()
     for mask in grid.masking.masks:
         masked |= read_mask(mask, grid, window)
+    if grid.masking.area is not None:
+        masked |= _outside(grid.masking.area, frame_of(grid, window))
     valid = data & ~masked
     return Patch(image * valid[..., None], valid, float((data & masked).mean()), float((data & cloud).mean()))
 
@@ -92,6 +95,15 @@ def read_mask(mask: Mask, grid: Grid, window: Window) -> NDArray[np.bool_]:
         return np.zeros((window.height, window.width), np.bool_)
     shape = (window.height, window.width)
     return np.asarray(rasterize(geometries, shape, transform=pixels.transform, all_touched=True) > 0)
+
+
+def _outside(area: Polygons, pixels: Frame) -> NDArray[np.bool_]:
+    """H×W bool, True for pixels whose centres lie outside of an area."""
+    width, height = pixels.size
+    geometries = area.geometries_in(pixels.bounds)
+    if not geometries:
+        return np.ones((height, width), np.bool_)
+    return np.asarray(rasterize(geometries, (height, width), transform=pixels.transform) == 0)
 
 
 def is_vector(path: ImagePath) -> bool:

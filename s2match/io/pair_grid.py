@@ -8,6 +8,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
+from s2match.core.area import AreaOfInterest
 from s2match.core.file_pixels import whole_file
 from s2match.core.footprint import common_corners, footprint, require_overlap, share_ground
 from s2match.core.georeference import comparable
@@ -19,6 +20,7 @@ from s2match.core.radiometry import AS_FILES_SAY, ReadOptions
 from s2match.core.scene import Scene
 from s2match.core.window import Window
 from s2match.errors import ImageSizeError, OptionError
+from s2match.io.area import crop_to_area
 from s2match.io.reader import read_grid, with_radiometry
 
 _LOG = logging.getLogger(__name__)
@@ -44,6 +46,7 @@ def grids_of(  # noqa: PLR0913
     overlap_only: bool = False,
     options: ReadOptions = AS_FILES_SAY,
     enlarge: bool = False,
+    area: AreaOfInterest | None = None,
 ) -> tuple[Grid, Grid]:
     """The grids on which two images are matched, with the same ground pixel size if both are georeferenced.
 
@@ -64,26 +67,32 @@ def grids_of(  # noqa: PLR0913
         options: Options that override what the files declare about their numbers.
         enlarge: Whether to fill the box even where an image has fewer pixels. Without a box: every pixel of the
             reference, and the target at its pixel size.
+        area: The ground that is matched: both images are cropped to its bounding box, and ``size`` applies to the
+            cropped images. None for all of it.
 
     Returns:
         The grids of reference and target, with their radiometry.
 
     Raises:
         ImageSizeError: ``size`` is out of range, or an image or the common ground is too small.
-        OptionError: ``overlap_only`` without a georeference, or an offset for images that do not have 16 bits.
+        OptionError: ``overlap_only`` or an area without a georeference, or an offset for images that do not have 16
+            bits.
         UnreadableImageError: A file is missing or is not an image.
-        NoOverlapError: Two georeferenced images share no ground.
+        NoOverlapError: Two georeferenced images share no ground, or none of the area.
+        MaskError: The file of an area cannot be read.
     """
     if size is not None:
         check_size(size)
     first, second = read_pair(reference, target)
     whole = with_radiometry(first, options), with_radiometry(second, options)
     _check_offset(options, *whole)
+    require_overlap(*whole)
+    if area is not None:
+        whole = crop_to_area(whole, area)
     if not comparable(*whole):
         if overlap_only:
             raise OptionError("The overlap of two images is known only where both are georeferenced.")
         return _fit_into(whole[0], size, enlarge), _fit_into(whole[1], size, enlarge)
-    require_overlap(*whole)
     crop = _common_ground if overlap_only else _without_far_ground
     grid0, grid1 = crop(whole[0], whole[1]), crop(whole[1], whole[0])
     grid0 = _resize(grid0, _scale(grid0, grid1, _Box(size, overlap_only, enlarge)))

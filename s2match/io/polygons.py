@@ -1,5 +1,6 @@
 """Geometries of vector files in a bounding box."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -26,13 +27,14 @@ def read_polygons(path: ImagePath, bounds: Bounds, crs: CRS) -> Polygons:
     return Polygons(bounds, crs, shapely.STRtree(read_geometries(path, bounds, crs)))
 
 
-def read_geometries(path: ImagePath, bounds: Bounds, crs: CRS) -> list[Any]:
+def read_geometries(path: ImagePath, bounds: Bounds, crs: CRS, what: str = "mask") -> list[Any]:
     """Read the geometries of all layers of a vector file in a box.
 
     Args:
         path: GeoPackage, GeoJSON or Shapefile.
         bounds: The box.
         crs: CRS of the box and of the geometries returned.
+        what: What the file is, for messages.
 
     Returns:
         Valid Shapely geometries that intersect the box, clipped to a somewhat larger one.
@@ -45,42 +47,60 @@ def read_geometries(path: ImagePath, bounds: Bounds, crs: CRS) -> list[Any]:
 
     try:
         layers = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
-        geometries = [geometry for layer in layers for geometry in _read_layer(path, layer, bounds, crs)]
+        geometries = [geometry for layer in layers for geometry in _read_layer(path, layer, bounds, crs, what)]
     # errors of pyogrio, and of Python for text of a wrong encoding
     except (RuntimeError, ValueError, shapely.errors.ShapelyError) as error:
-        raise MaskError(f"Cannot read the mask {path}: {' '.join(str(error).split()).rstrip('.')}.") from error
+        raise MaskError(f"Cannot read the {what} {path}: {' '.join(str(error).split()).rstrip('.')}.") from error
     box = shapely.box(*bounds)
     return [geometry for geometry in geometries if shapely.intersects(geometry, box)]
 
 
-def _read_layer(path: ImagePath, layer: str, bounds: Bounds, crs: CRS) -> list[Any]:
-    """The geometries of a layer near a box, reprojected to the CRS of the box."""
-    import pyogrio
+def clip_and_reproject(
+    geometries_in: Callable[[Bounds], NDArray[Any]], source: CRS, bounds: Bounds, crs: CRS
+) -> list[Any]:
+    """Geometries near a box, reprojected to the CRS of the box.
 
-    layer_crs = _layer_crs(path, pyogrio.read_info(path, layer=layer)["crs"])
+    Args:
+        geometries_in: Returns geometries of the source that intersect a box of it.
+        source: CRS of these geometries.
+        bounds: The box.
+        crs: CRS of the box and of the geometries returned.
+    """
 
     def to_crs(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        return wrapped(reproject(xy, layer_crs, crs), crs, (bounds[0] + bounds[2]) / 2)
+        return wrapped(reproject(xy, source, crs), crs, (bounds[0] + bounds[2]) / 2)
 
     reprojected = []
-    for box in reproject_bounds(bounds, crs, layer_crs):
+    for box in reproject_bounds(bounds, crs, source):
         side = max(box[2] - box[0], box[3] - box[1])
         margin = _MARGIN * side
         outer = (box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin)
-        # shapely raises an error for such a ring below
-        with without_warnings(RuntimeWarning, "Non closed ring"):
-            _, _, stored, _ = pyogrio.raw.read(path, layer=layer, columns=[], bbox=outer)
-        # "structure" keeps ground that a ring covers twice
-        geometries = shapely.make_valid(shapely.from_wkb(stored), method="structure", keep_collapsed=True)
-        clipped = shapely.segmentize(shapely.intersection(geometries, shapely.box(*outer)), _PIECE * side)
+        clipped = shapely.segmentize(shapely.intersection(geometries_in(outer), shapely.box(*outer)), _PIECE * side)
         reprojected += list(shapely.transform(clipped, to_crs))
     return [geometry for geometry in reprojected if geometry is not None and not geometry.is_empty]
 
 
-def _layer_crs(path: ImagePath, name: str | None) -> CRS:
+def _read_layer(path: ImagePath, layer: str, bounds: Bounds, crs: CRS, what: str) -> list[Any]:
+    """The geometries of a layer near a box, reprojected to the CRS of the box."""
+    import pyogrio
+
+    layer_crs = _layer_crs(path, pyogrio.read_info(path, layer=layer)["crs"], what)
+
+    def read(outer: Bounds) -> NDArray[Any]:
+        # shapely raises an error for such a ring below
+        with without_warnings(RuntimeWarning, "Non closed ring"):
+            _, _, stored, _ = pyogrio.raw.read(path, layer=layer, columns=[], bbox=outer)
+        # "structure" keeps ground that a ring covers twice
+        valid = shapely.make_valid(shapely.from_wkb(stored), method="structure", keep_collapsed=True)
+        return np.asarray(valid)
+
+    return clip_and_reproject(read, layer_crs, bounds, crs)
+
+
+def _layer_crs(path: ImagePath, name: str | None, what: str) -> CRS:
     if name is None:
-        raise MaskError(f"The mask {path} has no coordinate reference system, so its position is unknown.")
+        raise MaskError(f"The {what} {path} has no coordinate reference system, so its position is unknown.")
     crs = crs_named(name)
     if crs is None:
-        raise MaskError(f"The mask {path} has a coordinate reference system that is unknown.")
+        raise MaskError(f"The {what} {path} has a coordinate reference system that is unknown.")
     return crs

@@ -102,10 +102,12 @@ def _describe(raster: HasGrid, preview: Raster) -> str:
 
 
 def _masked_text(preview: Raster) -> str:
-    """Masked share of an image, and the share of thick cloud."""
+    """Masked share of an image, and the shares of thick cloud and outside of the area of interest."""
     masking = preview.masking
     if not masking:
         return ""
+    if masking.area is not None and not (masking.masks or masking.clouds):
+        return f", {preview.masked_share:.0%} outside the area of interest" if preview.masked_share else ""
     if masking.clouds and not masking.masks:
         return f", {preview.masked_share:.0%} masked as thick cloud"
     cloud = f" ({preview.cloud_share:.0%} as thick cloud)" if masking.clouds else ""

@@ -45,6 +45,7 @@ def fingerprint_of(images: Sequence[SeriesImage], options: SeriesOptions) -> Fin
         "version": __version__,
         "settings": repr(settings),
         "weights": file_stamp(Path(settings.weights)) if Path(settings.weights).is_file() else settings.weights,
+        "area of interest": file_stamp(Path(settings.aoi)) if isinstance(settings.aoi, str) else "",
         "masks": f"{_stamps(options.masking.masks)} {options.masking.clouds}",
     }
     return Fingerprint(common, {_key(image): _image_text(image) for image in images})
@@ -118,7 +119,7 @@ class Manifest:
             raise self._refusal("its fingerprint is damaged") from None
         for name, text in self._fingerprint.options.items():
             if before.options.get(name) != text:
-                raise self._refusal(f"the {name} differ{'s' if name == 'version' else ''}")
+                raise self._refusal(f"the {name} differ{'' if name.endswith('s') else 's'}")
         for image, text in self._fingerprint.images.items():
             if before.images.get(image, text) != text:
                 raise self._refusal(f"{Path(image).name} or its masks have changed")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from s2match.errors import DatasetError
+from s2match.io.area import check_touches_any
 from s2match.timeseries.assemble import MatchedSeries, assemble
 from s2match.timeseries.execution_order import execution_order
 from s2match.timeseries.executor import Execution, run_tasks
@@ -62,6 +63,9 @@ def run_series(  # noqa: PLR0913
     if len(readable) < 2:
         reasons = " ".join(look for look in looks if isinstance(look, str))
         raise DatasetError(f"A series needs two images that can be read, and {len(readable)} can: {reasons}")
+    area = options.settings.area
+    if area is not None:
+        check_touches_any(area, (look.grid for look in looks if not isinstance(look, str)))
     options = replace(options, reference=reference_of(looks, options.reference))
     plan = plan_pairs(images, looks, options) if source.pairs is None else given_pairs(images, looks, source.pairs)
     manifest = Manifest(folder, fingerprint_of(images, options), restart)

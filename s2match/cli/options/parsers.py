@@ -7,7 +7,7 @@ from pathlib import Path
 from s2match.cli.options.images import add_apply_inputs, add_bands, add_dataset, add_list_json, add_pair
 from s2match.cli.options.matching import SizeAction, add_fit, add_matching, add_sizes
 from s2match.cli.options.outputs import add_config, add_correction, add_log, add_model_files, add_outputs
-from s2match.cli.options.pixels import add_masks, add_numbers
+from s2match.cli.options.pixels import AreaAction, add_area, add_masks, add_numbers
 from s2match.cli.options.series import add_execution, add_series, add_series_outputs
 from s2match.version import __version__
 
@@ -16,11 +16,13 @@ _ABOUT = "Match two Sentinel-2 images with LoFTR and measure the matches in metr
 
 
 class Formatter(argparse.HelpFormatter):
-    """Help that shows both forms of ``--image_size``."""
+    """Help that shows both forms of ``--image_size`` and of ``--aoi``."""
 
     def _format_args(self, action: argparse.Action, default_metavar: str) -> str:
         if isinstance(action, SizeAction):
             return "(WIDTH HEIGHT | native)"
+        if isinstance(action, AreaAction):
+            return "(WEST SOUTH EAST NORTH | FILE)"
         return super()._format_args(action, default_metavar)
 
 
@@ -35,7 +37,7 @@ def build_parser(program: str = "model_inference.py") -> argparse.ArgumentParser
         metavar="FILE",
         help="do not match: fit the model to the tie points of a file written by --tie_points, edited or not",
     )
-    for add in (add_masks, add_numbers, add_sizes, add_matching, *_RESULT):
+    for add in (add_area, add_masks, add_numbers, add_sizes, add_matching, *_RESULT):
         add(parser)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
@@ -77,7 +79,7 @@ _RESULT: _Groups = (add_fit, add_outputs, add_model_files, add_correction, add_c
 COMMANDS: dict[str, tuple[str, _Groups]] = {
     "match": (
         "match two images, fit a model, and write figure, JSON, tie points, report or corrected files",
-        (add_pair, add_masks, add_numbers, add_sizes, add_matching, *_RESULT),
+        (add_pair, add_area, add_masks, add_numbers, add_sizes, add_matching, *_RESULT),
     ),
     "apply": (
         "correct files by the model of a JSON, or by a model fitted to a file of tie points, without matching",
@@ -85,7 +87,7 @@ COMMANDS: dict[str, tuple[str, _Groups]] = {
     ),
     "series": (
         "match the images of a series with each other, and place every date by all the others",
-        (add_series, add_execution, add_masks, add_numbers, add_sizes, add_matching, add_fit)
+        (add_series, add_execution, add_area, add_masks, add_numbers, add_sizes, add_matching, add_fit)
         + (add_series_outputs, add_config, add_log),
     ),
     "list": (

@@ -1,8 +1,39 @@
 """Options of masks and pixel values."""
 
 import argparse
+from typing import Any
 
 from s2match.core.mask import MASKED_CLASSES
+
+
+class AreaAction(argparse.Action):
+    """Store a box of four numbers, or the path of a file."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        """Parse the words of the option."""
+        area = values[0]
+        if len(values) > 1:
+            try:
+                west, south, east, north = map(float, values)
+            except ValueError:
+                parser.error(f"argument {option}: give west, south, east and north, or a file of polygons")
+            area = (west, south, east, north)
+        setattr(namespace, self.dest, area)
+
+
+def add_area(parser: argparse.ArgumentParser) -> None:
+    """Add the area of interest."""
+    group = parser.add_argument_group("where to match")
+    group.add_argument(
+        "--aoi",
+        nargs="+",
+        action=AreaAction,
+        help="match only the ground in a box in degrees, or in the polygons of a file (GeoPackage, GeoJSON, "
+        "Shapefile); both images are cropped to it, and --image_size applies to the cropped images",
+    )
+    group.add_argument("--aoi_crs", metavar="CRS", help="reference system of the box, such as EPSG:32636")
 
 
 def add_masks(parser: argparse.ArgumentParser) -> None:
