@@ -25,6 +25,7 @@ from s2match.core.scene import Scene
 from s2match.io.area import within_area
 from s2match.io.masking import masked_grids
 from s2match.io.pair_grid import grids_of
+from s2match.io.reader import read_whole
 from s2match.io.sources import open_pair, open_source
 from s2match.matching.matcher import Matcher
 from s2match.matching.single_pass import match_rasters
@@ -151,6 +152,7 @@ def match_pair(
     settings: Settings,
     progress: Progress | None = None,
     load_matcher: LoadMatcher | None = None,
+    read: Callable[[Grid], Raster] = read_whole,
 ) -> PairResult:
     """Read, match and register two images on their grids, by :func:`pair_grids`.
 
@@ -159,13 +161,14 @@ def match_pair(
         settings: The options.
         progress: Is told the stages; None for nobody.
         load_matcher: Returns the matcher of the settings; None for :func:`create_matcher`.
+        read: Reads an image on a grid, see :func:`s2match.matching.tiled.previews_of`.
 
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
     progress = progress or Progress()
     _expect(progress, grids, settings)
-    with run_in_background(lambda: previews_of(*grids)) as reader:
+    with run_in_background(lambda: previews_of(*grids, read)) as reader:
         progress.begin(Stage.WEIGHTS)
         matcher = (load_matcher or create_matcher)(settings)
         progress.begin(Stage.READ)

@@ -5,24 +5,34 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from s2match.batch.journal import Journal, PairFiles, text_of
 from s2match.batch.rows import COLUMNS, PairRow, Status, row_of
 from s2match.batch.sources import ListedPair
+from s2match.core.grid import Grid
 from s2match.core.image_path import file_key, image_path, local_files
 from s2match.core.mask import Masking
-from s2match.core.scene import Scene
+from s2match.core.raster import Raster
 from s2match.correction.decision import CorrectionOutcome
 from s2match.errors import OutputError, S2MatchError, sentence_of
 from s2match.io.file_stamp import file_stamp
+from s2match.io.reader import read_whole
 from s2match.io.sources import open_pair
 from s2match.matching.caching_loader import LoadCachingMatcher, caching_loader, default_memory
 from s2match.outputs.csv_table import csv_text
 from s2match.outputs.report.names import report_files
 from s2match.outputs.targets import Outputs, check_outputs
 from s2match.outputs.write import write_outputs
-from s2match.pipeline import CORRECTION_STAGES, MATCHING_STAGES, correct_and_evaluate, create_matcher, match_scenes
+from s2match.pipeline import (
+    CORRECTION_STAGES,
+    MATCHING_STAGES,
+    correct_and_evaluate,
+    create_matcher,
+    match_pair,
+    pair_grids,
+)
 from s2match.result import PairResult
 from s2match.settings import Settings
 from s2match.util.atomic_write import atomic_write, check_outputs_apart, create_folder
@@ -30,6 +40,9 @@ from s2match.util.progress import Progress, Stage
 from s2match.version import __version__
 
 TABLE_NAME = "pairs.csv"
+
+# Images that are kept for the next pairs, as they were read: up to 17 MB each.
+_KEPT_IMAGES = 4
 
 
 @dataclass(frozen=True)
@@ -40,13 +53,11 @@ class Batch:
         settings: The options of each pair.
         masking_of: Returns the masks of a pair.
         outputs_of: Returns the files of a pair, all of them in a folder.
-        open_images: Opens reference and target.
     """
 
     settings: Settings
     masking_of: Callable[[ListedPair], Masking]
     outputs_of: Callable[[ListedPair, Path], Outputs]
-    open_images: Callable[[str, str], tuple[Scene, Scene]] = open_pair
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,19 @@ class _Task:
     pair: ListedPair
     outputs: Outputs
     files: PairFiles
+
+
+@dataclass(frozen=True)
+class _Resources:
+    """What pairs share.
+
+    Attributes:
+        load_matcher: Returns the matcher, which keeps features of images.
+        read: Reads an image on a grid, and keeps the last ones.
+    """
+
+    load_matcher: LoadCachingMatcher
+    read: Callable[[Grid], Raster]
 
 
 def run_pairs(  # noqa: PLR0913
@@ -70,8 +94,9 @@ def run_pairs(  # noqa: PLR0913
     """Match pairs, and write the files of each to a folder of its own, and the table ``pairs.csv``.
 
     A pair that fails ends no other pair. A pair whose inputs, options and outputs have not changed since a former run
-    is not matched again, so that a run that was ended goes on where it was. The weights are loaded once, and features
-    of an image are kept for its next pairs. There are six parameters because the last two are switches of the command.
+    is not matched again, so that a run that was ended goes on where it was. The weights are loaded once, and an
+    image and its features are kept for its next pairs. There are six parameters because the last two are switches of
+    the command.
 
     Args:
         pairs: The pairs; their names are distinct.
@@ -96,11 +121,11 @@ def run_pairs(  # noqa: PLR0913
     left = [index for index, row in enumerate(rows) if row is None]
     if not overwrite:
         _check_own(journal, [tasks[index] for index in left], table)
-    load_matcher = caching_loader(create_matcher, default_memory())
+    resources = _Resources(caching_loader(create_matcher, default_memory()), lru_cache(_KEPT_IMAGES)(read_whole))
     try:
         for done, index in enumerate(left):
             of_pair = _progress_of(tasks[index], progress or Progress(), done, len(left))
-            rows[index] = row = _run(tasks[index], batch, journal, load_matcher, of_pair)
+            rows[index] = row = _run(tasks[index], batch, journal, resources, of_pair)
             on_done(index, row)
     finally:
         finished = [row for row in rows if row is not None]
@@ -164,7 +189,7 @@ def _progress_of(task: _Task, whole: Progress, done: int, count: int) -> Progres
     return Progress([*MATCHING_STAGES, *correction, *task.outputs.stages], report)
 
 
-def _run(task: _Task, batch: Batch, journal: Journal, load_matcher: LoadCachingMatcher, progress: Progress) -> PairRow:
+def _run(task: _Task, batch: Batch, journal: Journal, resources: _Resources, progress: Progress) -> PairRow:
     """Match a pair and write its files; an error is the row of a pair that failed.
 
     Raises:
@@ -172,11 +197,11 @@ def _run(task: _Task, batch: Batch, journal: Journal, load_matcher: LoadCachingM
     """
     pair = task.pair
     names = pair.name, str(image_path(pair.reference)), str(image_path(pair.target))
-    load_matcher(batch.settings)
+    resources.load_matcher(batch.settings)
     journal.begin(task.files)
     begun = time.perf_counter()
     try:
-        result, outcome = _match_and_write(task, batch, load_matcher, progress)
+        result, outcome = _match_and_write(task, batch, resources, progress)
         row = row_of(names, result, outcome, time.perf_counter() - begun)
     # one pair must not end the others, whatever is wrong with it
     except Exception as error:
@@ -187,7 +212,7 @@ def _run(task: _Task, batch: Batch, journal: Journal, load_matcher: LoadCachingM
 
 
 def _match_and_write(
-    task: _Task, batch: Batch, load_matcher: LoadCachingMatcher, progress: Progress
+    task: _Task, batch: Batch, resources: _Resources, progress: Progress
 ) -> tuple[PairResult, CorrectionOutcome | None]:
     """Match a pair, correct it if that is asked for, and write its files.
 
@@ -195,7 +220,7 @@ def _match_and_write(
         S2MatchError: Anything a user can cause or meet.
     """
     pair, outputs = task.pair, task.outputs
-    scenes = batch.open_images(pair.reference, pair.target)
+    scenes = open_pair(pair.reference, pair.target, batch.settings.bands)
     masking = batch.masking_of(pair)
     inputs = [
         *(scene.path for scene in scenes),
@@ -204,11 +229,12 @@ def _match_and_write(
     ]
     create_folder(outputs.files[0].parent)
     check_outputs(outputs, local_files(inputs), scenes[1])
-    result = match_scenes(*scenes, batch.settings, progress, masking, load_matcher)
+    grids = pair_grids(*scenes, batch.settings, masking)
+    result = match_pair(grids, batch.settings, progress, resources.load_matcher, resources.read)
     outcome = None
     if outputs.correction is not None:
         try:
-            outcome = correct_and_evaluate(result, outputs.correction, load_matcher, progress)
+            outcome = correct_and_evaluate(result, outputs.correction, resources.load_matcher, progress)
         except S2MatchError:
             # the matches are worth keeping
             write_outputs(result, replace(outputs, correction=None), progress=progress)

@@ -4,9 +4,9 @@ from s2match.core.image_path import ImagePath, VirtualFile
 
 
 def file_stamp(path: ImagePath) -> str:
-    """Size and time of the last change of a file; "missing" without one, "remote" for one of GDAL's file systems."""
+    """Size and time of the last change of a file, or of the zip it lies in; "missing" without one, "remote" elsewhere."""
     if isinstance(path, VirtualFile):
-        return "remote"
+        return "remote" if path.in_zip is None else file_stamp(path.in_zip[0])
     try:
         status = path.stat()
     except OSError:

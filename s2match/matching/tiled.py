@@ -42,8 +42,13 @@ def in_one_pass(reference: Grid, target: Grid) -> bool:
     return max(*reference.size, *target.size) <= ONE_PASS_PX
 
 
-def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
+def previews_of(reference: Grid, target: Grid, read: Callable[[Grid], Raster] = read_whole) -> tuple[Raster, Raster]:
     """Read both images at the same time: in full if one pass can match them, or else reduced for the coarse pass.
+
+    Args:
+        reference: The grid of the reference at the size to match at.
+        target: The grid of the target at the size to match at.
+        read: Reads an image on a grid; such as :func:`s2match.io.reader.read_whole` with a cache.
 
     Raises:
         UnreadableImageError: A file is damaged.
@@ -55,7 +60,7 @@ def previews_of(reference: Grid, target: Grid) -> tuple[Raster, Raster]:
     scale = max(scale, min(1.0, MIN_SIDE_PX / min(sides)))
     small = [grid.resized(fit_size(grid.size, round(max(grid.size) * scale))) for grid in (reference, target)]
     with ThreadPoolExecutor(2) as pool:
-        first, second = pool.map(read_whole, small)
+        first, second = pool.map(read, small)
     return first, second
 
 

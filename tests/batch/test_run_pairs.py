@@ -16,9 +16,11 @@ from s2match.batch.journal import JOURNAL_NAME
 from s2match.batch.rows import COLUMNS, PairRow
 from s2match.batch.run import TABLE_NAME, Batch, run_pairs
 from s2match.batch.sources import ListedPair
+from s2match.core.grid import Grid
 from s2match.core.mask import Masking
 from s2match.errors import OutputError
 from s2match.io.masking import masking_of
+from s2match.io.reader import read_whole
 from s2match.outputs.targets import Outputs
 from s2match.settings import Settings
 
@@ -69,7 +71,7 @@ def table(folder: Path) -> list[dict[str, str]]:
 def test_every_pair_has_its_row_and_its_files(
     pairs: list[ListedPair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The shifts are right, a missing file fails alone, and the weights are loaded and the reference encoded once."""
+    """The shifts are right, and a missing file fails alone. Weights are loaded once, and each image is read once."""
     loaded = []
 
     def create(settings: Settings) -> object:
@@ -82,9 +84,11 @@ def test_every_pair_has_its_row_and_its_files(
 
     encoded: list[object] = []
     monkeypatch.setattr(run, "create_matcher", create)
+    read: list[Grid] = []
+    monkeypatch.setattr(run, "read_whole", lambda grid: (read.append(grid), read_whole(grid))[1])
     out = tmp_path / "out"
     done = Run(pairs, out)
-    assert len(loaded) == 1 and len(encoded) == 3
+    assert len(loaded) == 1 and len(encoded) == len(read) == 3
     assert done.matched == ["b", "missing", "c"]
     rows = table(out)
     assert list(rows[0]) == list(COLUMNS)
