@@ -4,7 +4,7 @@ from s2match.core.image_path import ImagePath, VirtualFile
 
 
 def file_stamp(path: ImagePath) -> str:
-    """Size and time of the last change of a file, or of the zip it lies in; "missing" without one, "remote" elsewhere."""
+    """Size and time of the last change of a file or its zip; "missing" without one, "remote" of a remote file."""
     if isinstance(path, VirtualFile):
         return "remote" if path.in_zip is None else file_stamp(path.in_zip[0])
     try:
