@@ -7,7 +7,7 @@ import numpy as np
 from conftest import GRID, UTM, make_raster, texture
 
 from s2match.core.matches import Matches, Provenance
-from s2match.correction.evaluation import Agreement, Improvement
+from s2match.correction.evaluation import Agreement, Improvement, MeasuredPoints
 from s2match.registration.fit import fit
 from s2match.result import PairResult, assemble
 from s2match.settings import Settings
@@ -47,5 +47,16 @@ def corrected(result: PairResult, better: bool = True) -> Improvement:
     reference, target = result.previews
     after = replace(reference, grid=replace(reference.grid, scene=target.scene))
     if better:
-        return Improvement(POOR, GOOD, (reference, target, after))
-    return Improvement(GOOD, POOR, (reference, after, target))
+        return Improvement(POOR, GOOD, (reference, target, after), points=_points(result))
+    return Improvement(GOOD, POOR, (reference, after, target), points=_points(result)[::-1])
+
+
+def _points(result: PairResult) -> tuple[MeasuredPoints | None, MeasuredPoints | None]:
+    """The inliers, and the same with their mean shift removed."""
+    if result.inlier_errors is None or result.registration is None:
+        return None, None
+    matches = result.matches.subset(result.registration.inliers)
+    shift_px = matches.xy1 - matches.xy0
+    left_px, errors = shift_px - shift_px.mean(axis=0), result.inlier_errors
+    after = replace(errors, east_m=10 * left_px[:, 0], north_m=-10 * left_px[:, 1])
+    return MeasuredPoints(matches, shift_px, errors), MeasuredPoints(matches, left_px, after)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.core.georeference import predict
 from s2match.core.grid import Grid
 from s2match.core.ground_axes import IN_METRES, GroundAxes
 from s2match.core.ground_errors import GroundErrors, ground_errors
@@ -57,6 +58,21 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class MeasuredPoints:
+    """The points that an agreement was measured at.
+
+    Attributes:
+        matches: The matches, in pixels of the matched size.
+        shift_px: (N, 2) shift of the target against the georeference, in pixels of the reference.
+        errors: The shifts on the ground.
+    """
+
+    matches: Matches
+    shift_px: NDArray[np.float64]
+    errors: GroundErrors
+
+
+@dataclass(frozen=True)
 class Improvement:
     """The agreement of a target with the reference before and after its correction.
 
@@ -68,6 +84,7 @@ class Improvement:
         same_points: Whether both were measured at the points that the model was fitted to. If not, the corrected
             target was matched again.
         axes: What east and north are, and the unit.
+        points: The points before and after; None where there is none.
     """
 
     before: Agreement
@@ -75,6 +92,7 @@ class Improvement:
     previews: tuple[Raster, Raster, Raster] = field(repr=False)
     same_points: bool = False
     axes: GroundAxes = IN_METRES
+    points: tuple[MeasuredPoints | None, MeasuredPoints | None] = field(default=(None, None), repr=False)
 
     @property
     def better(self) -> bool | None:
@@ -134,12 +152,18 @@ def measure_improvement(
         inliers_after = _inliers(result, matches, common_ground(reference, after, (previews[0], previews[2])))
     errors_after = ground_errors(reference, after, matches.xy0, matches.xy1)
     assert errors_after is not None
+    selected = inliers & valid_at(common, result.matches.xy0, reference.size)
+    selected_after = inliers_after & valid_at(common, matches.xy0, reference.size)
     improvement = Improvement(
-        _agreement(result.errors, inliers & valid_at(common, result.matches.xy0, reference.size), similarity_before),
-        _agreement(errors_after, inliers_after & valid_at(common, matches.xy0, reference.size), similarity_after),
+        _agreement(result.errors, selected, similarity_before),
+        _agreement(errors_after, selected_after, similarity_after),
         previews,
         same_points=rematch is None,
         axes=result.errors.axes,
+        points=(
+            _points((reference, target), result.matches.subset(selected), result.errors.subset(selected)),
+            _points((reference, after), matches.subset(selected_after), errors_after.subset(selected_after)),
+        ),
     )
     _LOG.debug("before: %s", improvement.before)
     _LOG.debug("after: %s", improvement.after)
@@ -203,6 +227,17 @@ def _part(images: "tuple[Raster, ...] | list[Patch]", core: tuple[slice, slice])
     common = np.logical_and.reduce([image.valid for image in images])
     reference, *others = (image.image.mean(axis=2, dtype=np.float32) for image in images)
     return ImageParts(reference, tuple(others), np.asarray(common), core)
+
+
+def _points(grids: tuple[Grid, Grid], matches: Matches, errors: GroundErrors) -> MeasuredPoints | None:
+    """The points of matches between two grids that have an error on the ground; None if there is none."""
+    reference, target = grids
+    finite = np.asarray(np.isfinite(errors.distance_m))
+    if not finite.any():
+        return None
+    matches = matches.subset(finite)
+    shift_px = predict(matches.xy1, target, reference) - matches.xy0
+    return MeasuredPoints(matches, shift_px, errors.subset(finite))
 
 
 def _agreement(errors: GroundErrors, selected: NDArray[np.bool_], metrics: SimilarityMetrics) -> Agreement:

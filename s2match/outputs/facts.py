@@ -167,7 +167,7 @@ def _agreement_facts(agreement: Agreement, axes: GroundAxes) -> dict[str, float 
 
 def _registration_facts(result: PairResult, registration: Registration) -> dict[str, Any]:
     model = result.file_model
-    by_column, by_row = profiles(registration, result.matches, result.reference.size)
+    by_column, by_row = profiles(registration, result.matches, np.array([(0, 0), result.reference.size], float))
     return {
         "model": registration.model,
         "held_out_error_px": dict(registration.held_out_px),

@@ -29,31 +29,31 @@ class Profile:
     error: NDArray[np.float64]
 
 
-def profiles(registration: Registration, matches: Matches, size: tuple[int, int]) -> tuple[Profile, Profile]:
+def profiles(registration: Registration, matches: Matches, extent: NDArray[np.float64]) -> tuple[Profile, Profile]:
     """Profiles of the residuals (dx, dy) of the inliers, match minus model, target pixels.
 
     Args:
         registration: The model.
         matches: The matches that it was fitted to.
-        size: Width and height of the reference, pixels.
+        extent: (2, 2) lowest and highest (x, y) of the bins, reference pixels.
 
     Returns:
         The profile by column and the one by row.
     """
     inliers = matches.subset(registration.inliers)
     residual = inliers.xy1 - registration.apply(inliers.xy0)
-    return binned(inliers, residual, size)
+    return binned(inliers, residual, extent)
 
 
 def binned(
-    matches: Matches, vectors: NDArray[np.float64], size: tuple[int, int], unit_px: float = 1.0
+    matches: Matches, vectors: NDArray[np.float64], extent: NDArray[np.float64], unit_px: float = 1.0
 ) -> tuple[Profile, Profile]:
     """Profiles of vectors by column and by row.
 
     Args:
         matches: The matches that the vectors belong to.
         vectors: (N, 2) vectors in any unit.
-        size: Width and height of the reference, pixels.
+        extent: (2, 2) lowest and highest (x, y) of the bins, reference pixels.
         unit_px: Length of a target pixel in that unit.
 
     Returns:
@@ -63,14 +63,17 @@ def binned(
     raw_variance = (
         np.zeros(len(matches)) if matches.raw_residual_px is None else (matches.raw_residual_px * unit_px) ** 2 / 2
     )
-    by_column, by_row = (_profile(matches.xy0[:, axis], vectors, raw_variance, size[axis]) for axis in (0, 1))
+    by_column, by_row = (_profile(matches.xy0[:, axis], vectors, raw_variance, extent[:, axis]) for axis in (0, 1))
     return by_column, by_row
 
 
 def _profile(
-    along: NDArray[np.float64], vectors: NDArray[np.float64], raw_variance: NDArray[np.float64], length_px: int
+    along: NDArray[np.float64],
+    vectors: NDArray[np.float64],
+    raw_variance: NDArray[np.float64],
+    ends: NDArray[np.float64],
 ) -> Profile:
-    edges = np.linspace(0, length_px, _BINS + 1)
+    edges = np.linspace(ends[0], ends[1], _BINS + 1)
     bins = np.clip(np.searchsorted(edges, along, side="right") - 1, 0, _BINS - 1)
     count = np.bincount(bins, minlength=_BINS)
     total, squares = (

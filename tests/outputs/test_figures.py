@@ -1,5 +1,6 @@
 """Figures draw the right numbers, name their units, and are left out without data."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from matplotlib.text import Text
 from pairs import corrected, shifted_pair
 
 from s2match.core.ground_axes import MAP_UNITS, GroundAxes
-from s2match.outputs.figures.before_after import detail, plot_checkerboard, plot_swipe
+from s2match.correction.evaluation import Agreement
+from s2match.outputs.figures.before_after import detail, plot_checkerboard, plot_overlay, plot_swipe
 from s2match.outputs.figures.charts import charts
 from s2match.outputs.figures.confidence import plot_confidence
 from s2match.outputs.figures.errors import plot_errors
@@ -69,7 +71,8 @@ def test_arrows_are_as_long_as_they_say() -> None:
     inliers = result.registration.residual_px[result.registration.inliers]
     assert abs(np.median(lengths) - np.median(inliers)) < 0.02
     assert 150 < len(lengths) < len(inliers)
-    squares = {tuple(square) for square in np.floor(np.stack([arrows.X, arrows.Y], 1) / (240 / 26))}
+    side = np.ptp(result.matches.xy0[result.registration.inliers], axis=0).max() / 26
+    squares = {tuple(square) for square in np.floor(np.stack([arrows.X, arrows.Y], 1) / side)}
     assert len(squares) == len(lengths)
 
 
@@ -90,10 +93,16 @@ def test_ce90_circle_and_what_it_is_drawn_of() -> None:
     errors = result.inlier_errors
     assert errors is not None
     said = words(figure)
-    assert f"CE90 {errors.ce90_m:.1f} m ({errors.ce90_m / 10:.2f} px)" in said and f"RMSE {errors.rmse_m:.1f} m" in said
-    assert "mean 20.0 m east, 10.0 m north" in said
-    circles = sorted(patch.get_radius() for patch in figure.axes[0].patches)
-    assert circles == pytest.approx(sorted([errors.ce90_m, errors.rmse_m]))
+    mean = np.array([errors.east_m.mean(), errors.north_m.mean()])
+    distance = np.hypot(errors.east_m - mean[0], errors.north_m - mean[1])
+    ce90 = float(np.percentile(distance, 90))
+    assert f"CE90 about the mean {ce90:.2f} m ({ce90 / 10:.2f} px)" in said
+    assert f"CE90 about zero {errors.ce90_m:.1f} m ({errors.ce90_m / 10:.2f} px)" in said
+    assert "mean +20.0 m east, +10.0 m north" in said
+    (circle,) = figure.axes[0].patches
+    assert circle.get_radius() == pytest.approx(ce90) and circle.center == pytest.approx(mean)
+    low, high = figure.axes[0].get_xlim()
+    assert (low + high) / 2 == pytest.approx(mean[0]) and (distance <= (high - low) / 2).mean() > 0.97
     (dots,) = [artist for artist in figure.axes[0].collections if isinstance(artist, PathCollection)]
     assert len(dots.get_offsets()) == len(errors.east_m)
 
@@ -121,8 +130,49 @@ def test_before_and_after_join_the_reference_with_each() -> None:
     assert before_board is not None and after_board is not None
     np.testing.assert_array_equal(before_board[:24, :24], after_board[:24, :24])
     assert (before_board[:24, 24:48] != after_board[:24, 24:48]).mean() > 0.5
-    # where the target lies on the reference, the joined image is the reference
-    np.testing.assert_array_equal(after_board, right)
+    # blue squares of the reference, orange ones of the target
+    square, tile = (np.asarray(after_board[:24, column : column + 24], float).mean(axis=(0, 1)) for column in (0, 24))
+    assert square[2] > square[0] and tile[0] > tile[2]
+
+
+def test_an_overlay_is_grey_where_both_agree() -> None:
+    improvement = corrected(shifted_pair(shift=(6, -3)))
+    before, after = (np.asarray(axes.images[0].get_array(), float) for axes in plot_overlay(improvement).axes)
+    colour_before, colour_after = (np.abs(image[..., 0] - image[..., 1]).mean() for image in (before, after))
+    assert colour_after < 1 < 10 < colour_before
+
+
+def test_after_a_correction_figures_show_before_and_after() -> None:
+    """The shift of 20 m east and 10 m north is gone after the correction."""
+    result = shifted_pair()
+    improvement = corrected(result)
+    points = improvement.points[1]
+    assert points is not None
+    for plot in (plot_errors, plot_shifts, plot_vectors):
+        text = words(plot(result, improvement))
+        assert "before" in text and "after" in text and "nan" not in text
+    before, after = (axes.patches[0].center for axes in plot_errors(result, improvement).axes)
+    assert before == pytest.approx((20, 10), abs=0.1) and after == pytest.approx((0, 0), abs=1e-6)
+    left, right = plot_vectors(result, improvement).findobj(Quiver)
+    lengths = [
+        np.hypot(one.U, one.V).mean() / float(text.split("exaggerated ")[1].split("×")[0])
+        for one, text in zip(
+            (left, right),
+            [t for t in words(plot_vectors(result, improvement)).split(" | ") if "exag" in t],
+            strict=True,
+        )
+    ]
+    assert lengths[0] == pytest.approx(np.hypot(2, 1), abs=0.05) and lengths[1] < 0.1
+
+
+@pytest.mark.parametrize("counts", [(480, 0), (5, 5), (0, 0), (60, 300)])
+@pytest.mark.parametrize("georeferenced", [True, False])
+def test_no_figure_says_nan(counts: tuple[int, int], georeferenced: bool) -> None:
+    result = shifted_pair(*counts, georeferenced=georeferenced)
+    unmeasured = replace(corrected(result), points=(None, None), before=Agreement(0, *[math.nan] * 6))
+    for improvement in (None, unmeasured):
+        for chart in charts(result, improvement):
+            assert "nan" not in words(chart.figure).lower(), chart.name
 
 
 def test_before_and_after_name_the_unit_of_the_map() -> None:

@@ -227,7 +227,7 @@ def test_pair_figure(tmp_path: Path) -> None:
 
 def test_error_figure_says_metres() -> None:
     words = texts(plot_errors(matched()))
-    assert "CE90 22.4 m (2.24 px)" in words and "mean 20.0 m east, 10.0 m north" in words
+    assert "CE90 about zero 22.4 m (2.24 px)" in words and "mean +20.0 m east, +10.0 m north" in words
     assert "shift of the target to the east (m)" in words
 
 

@@ -1,20 +1,24 @@
-"""Checkerboard and swipe of the reference with the target before and after its correction."""
+"""Checkerboard, swipe and overlay of the reference with the target before and after its correction."""
 
 from collections.abc import Callable
 
 import cv2
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from s2match.core.window import Window
 from s2match.correction.evaluation import Improvement
 from s2match.outputs.agreement import measure_text
-from s2match.outputs.figures.style import LABEL_PT, TITLE_PT, label_axes, new_figure, stretched
+from s2match.outputs.figures.style import BLUE, LABEL_PT, ORANGE, TITLE_PT, label_axes, new_figure, stretched
 
 # Side of the window that is shown: small enough to see an error of one pixel.
 _DETAIL_PX = 120
 _SQUARES = 5
+
+# Share of the colour in a tinted square.
+_TINT = 0.14
 
 # Pixels brighter than this in all bands count as saturated: cloud, or bright towns after the stretch.
 _SATURATED = 235
@@ -24,14 +28,17 @@ Image = NDArray[np.uint8]
 
 def plot_checkerboard(improvement: Improvement) -> Figure:
     """Checkerboard of the reference and the target, before and after the correction."""
-    return _plot(
-        improvement, _join_squares, f"checkerboard of {_SQUARES} × {_SQUARES} squares, the first the reference's"
-    )
+    return _plot(improvement, _join_squares, "reference (blue squares) and target (orange squares)")
 
 
 def plot_swipe(improvement: Improvement) -> Figure:
     """The reference in the left half and the target in the right half, before and after the correction."""
     return _plot(improvement, _join_halves, "left of the line the reference, right of it the target")
+
+
+def plot_overlay(improvement: Improvement) -> Figure:
+    """The reference in red and the target in cyan, before and after the correction."""
+    return _plot(improvement, _overlay, "reference in red, target in cyan: where both agree, it is grey")
 
 
 def _plot(improvement: Improvement, join: Callable[[Image, Image], Image], caption: str) -> Figure:
@@ -101,7 +108,22 @@ def _crop(image: Image, window: Window) -> Image:
 def _join_squares(reference: Image, target: Image) -> Image:
     row, column = (np.arange(side) * _SQUARES // side for side in reference.shape[:2])
     odd = (row[:, None] + column) % 2 == 1
-    return np.where(odd[..., None], target, reference)
+    return np.where(odd[..., None], _tinted(target, ORANGE), _tinted(reference, BLUE))
+
+
+def _tinted(image: Image, colour: str) -> Image:
+    return np.asarray((1 - _TINT) * image + _TINT * 255 * np.array(to_rgb(colour)), np.uint8)
+
+
+def _overlay(reference: Image, target: Image) -> Image:
+    """Red of the grey levels of the reference, green and blue of those of the target, of one mean and contrast."""
+    first, second = (_normalised(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)) for image in (reference, target))
+    return np.stack([first, second, second], axis=2)
+
+
+def _normalised(grey: Image) -> Image:
+    levels = grey.astype(np.float32)
+    return np.asarray(np.clip((levels - levels.mean()) / max(levels.std(), 1.0) * 55 + 128, 0, 255), np.uint8)
 
 
 def _join_halves(reference: Image, target: Image) -> Image:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from matplotlib.figure import Figure
 
 from s2match.correction.evaluation import Improvement
-from s2match.outputs.figures.before_after import plot_checkerboard, plot_swipe
+from s2match.outputs.figures.before_after import plot_checkerboard, plot_overlay, plot_swipe
 from s2match.outputs.figures.confidence import plot_confidence
 from s2match.outputs.figures.errors import plot_errors
 from s2match.outputs.figures.residuals import plot_residuals
@@ -52,7 +52,16 @@ def charts(result: PairResult, improvement: Improvement | None = None) -> Iterat
     """
     if improvement is not None:
         yield from (spec.chart(improvement) for spec in _CORRECTION_CHARTS)
-    yield from (spec.chart(result) for spec in _RESULT_CHARTS if spec.has_data(result))
+    measured = _Measured(result, improvement)
+    yield from (spec.chart(measured) for spec in _RESULT_CHARTS if spec.has_data(measured))
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A result, and its correction if there was one."""
+
+    result: PairResult
+    improvement: Improvement | None
 
 
 @dataclass(frozen=True)
@@ -75,27 +84,36 @@ class _Spec(Generic[_Source]):
         return Chart(self.name, self.title, self.caption, self.photo, self.draw(source))
 
 
-def _has_registration(result: PairResult) -> bool:
-    return result.registration is not None
+def _has_registration(measured: _Measured) -> bool:
+    return measured.result.registration is not None
 
 
-def _has_errors(result: PairResult) -> bool:
+def _has_errors(measured: _Measured) -> bool:
     """Whether an inlier, or without a registration any match, has an error on the ground."""
+    result = measured.result
     errors = result.errors if result.registration is None else result.inlier_errors
     return errors is not None and len(errors.finite.east_m) > 0
 
 
-def _has_ground_truth(result: PairResult) -> bool:
+def _has_ground_truth(measured: _Measured) -> bool:
     """Whether the georeference can serve as ground truth: the pair is registered already."""
-    return result.verdict.decision is Decision.REGISTERED and _has_errors(result)
+    return measured.result.verdict.decision is Decision.REGISTERED and _has_errors(measured)
 
 
 _CORRECTION_CHARTS: tuple[_Spec[Improvement], ...] = (
     _Spec(
+        "overlay",
+        "Before and after: overlay",
+        "The reference in red over the target in cyan, where the reference has most edges. Edges with a red and a cyan "
+        "rim are displaced. Grey ground agrees.",
+        True,
+        plot_overlay,
+    ),
+    _Spec(
         "checkerboard",
         "Before and after: checkerboard",
-        "Squares of the reference and of the target in turn, where the reference has most edges. Where the two "
-        "agree, roads, rivers and field borders continue across the squares.",
+        "Squares of the reference (blue) and of the target (orange) in turn, where the reference has most edges. Where "
+        "the two agree, roads, rivers and field borders continue across the squares.",
         True,
         plot_checkerboard,
     ),
@@ -109,22 +127,24 @@ _CORRECTION_CHARTS: tuple[_Spec[Improvement], ...] = (
     ),
 )
 
-_RESULT_CHARTS: tuple[_Spec[PairResult], ...] = (
+_RESULT_CHARTS: tuple[_Spec[_Measured], ...] = (
     _Spec(
         "vectors",
         "Residuals over the image",
         "Residuals of the inliers, thinned evenly: from the position by the model to the position in the target. "
-        "Random directions are noise. Neighbours with one direction are a distortion that the model lacks.",
+        "Random directions are noise. Neighbours with one direction are a distortion that the model lacks. After a "
+        "correction: the shifts before and after it.",
         True,
-        plot_vectors,
+        lambda measured: plot_vectors(measured.result, measured.improvement),
         _has_registration,
     ),
     _Spec(
         "errors",
         "Errors on the ground, with CE90",
-        "90 % of the points lie within the CE90 circle. It includes the errors of the matches and of the georeference.",
+        "Shifts of single points. 90 % of them lie within the circle about their mean. CE90 about zero is the accuracy "
+        "of the target: it includes the errors of the matches and of the georeference.",
         False,
-        plot_errors,
+        lambda measured: plot_errors(measured.result, measured.improvement),
         _has_errors,
     ),
     _Spec(
@@ -133,7 +153,7 @@ _RESULT_CHARTS: tuple[_Spec[PairResult], ...] = (
         "Shift of the target against the georeference. A flat line off zero is a shift, a slope a scale or a "
         "rotation. A wave or a step comes from the sensor or the terrain.",
         False,
-        plot_shifts,
+        lambda measured: plot_shifts(measured.result, measured.improvement),
         _has_errors,
     ),
     _Spec(
@@ -141,7 +161,7 @@ _RESULT_CHARTS: tuple[_Spec[PairResult], ...] = (
         "Residuals by column and by row",
         "Mean residuals. A trend means that another model would fit better.",
         False,
-        plot_residuals,
+        lambda measured: plot_residuals(measured.result),
         _has_registration,
     ),
     _Spec(
@@ -150,7 +170,7 @@ _RESULT_CHARTS: tuple[_Spec[PairResult], ...] = (
         "The pair is registered already, so the georeference serves as ground truth. Left: error of the matches "
         "by confidence. Right: share of correct matches by confidence; the broken line is the confidence itself.",
         False,
-        plot_confidence,
+        lambda measured: plot_confidence(measured.result),
         _has_ground_truth,
     ),
 )

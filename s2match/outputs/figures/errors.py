@@ -1,12 +1,15 @@
-"""Scatter plot of the errors on the ground."""
+"""Scatter plot of the errors on the ground, before and after a correction."""
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
+from s2match.core.ground_errors import GroundErrors
+from s2match.correction.evaluation import Improvement
 from s2match.outputs.figures.style import (
     BLUE,
-    GREEN,
+    LABEL_PT,
     MAX_DOTS,
     TICK_PT,
     TITLE_PT,
@@ -19,47 +22,59 @@ from s2match.outputs.figures.style import (
 from s2match.result import PairResult
 
 
-def plot_errors(result: PairResult) -> Figure:
-    """North against east error in metres, with circles of the CE90 and the RMSE, and the mean.
+def plot_errors(result: PairResult, improvement: Improvement | None = None) -> Figure:
+    """North against east shift of the matches in metres, with the CE90 about their mean.
 
     Args:
-        result: A pair of georeferenced images with matches; all of them are
-            drawn where there is no registration.
+        result: A pair of georeferenced images with matches; all of them are drawn where there is no registration.
+        improvement: The shifts before and after a correction, drawn side by side; None: the matches of the pair.
     """
     errors = result.errors if result.registration is None else result.inlier_errors
     assert errors is not None and len(errors.finite.east_m), "errors need matches and two georeferenced images"
-    errors, unit = errors.finite, errors.axes.unit
-    x, y = ("east", "north") if errors.axes.in_metres else ("x", "y")
-    counted = "matches" if result.registration is None else "inliers"
-    figure = new_figure(9, 10)
-    axes = figure.subplots()
-    limit = max(1.25 * float(np.percentile(errors.distance_m, 98)), 1.1 * errors.rmse_m)
-    east, north = float(errors.east_m.mean()), float(errors.north_m.mean())
-    axes.axhline(0, color="0.8", lw=0.8)
-    axes.axvline(0, color="0.8", lw=0.8)
-    drawn = spread(len(errors.east_m), MAX_DOTS)
-    alpha = float(np.clip(1500 / drawn.sum(), 0.15, 0.6))
-    axes.scatter(errors.east_m[drawn], errors.north_m[drawn], s=9, color=BLUE, alpha=alpha, lw=0)
-    axes.plot([], [], "o", color=BLUE, ms=6, label=f"{counted} ({len(drawn)})")
-    for radius, colour, style, name in (
-        (errors.ce90_m, VERMILION, "-", "CE90"),
-        (errors.rmse_m, GREEN, (0, (5, 3)), "RMSE"),
-    ):
-        axes.add_patch(Circle((0, 0), radius, fill=False, color=colour, lw=2.4, ls=style))
-        label = f"{name} {radius:.{_digits(radius)}f} {unit} ({radius / errors.native_pixel_m:.2f} px)"
-        axes.plot([], [], color=colour, lw=2.4, ls=style, label=label)
-    digits = _digits(errors.ce90_m)
-    mean = f"mean {east:z.{digits}f} {unit} {x}, {north:z.{digits}f} {unit} {y}"
-    axes.plot(east, north, "+", color="white", ms=20, mew=5.5)
-    axes.plot(east, north, "+", color="black", ms=18, mew=2.5, label=mean)
-    axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal")
-    to_x, to_y = ("to the east", "to the north") if errors.axes.in_metres else ("in x", "in y")
-    label_axes(axes, f"shift of the target {to_x} ({unit})", f"shift of the target {to_y} ({unit})")
+    panels = [("matches" if result.registration is None else "inliers", errors.finite)]
+    if improvement is not None:
+        both = zip(("before", "after"), improvement.points, strict=True)
+        panels = [(name, points.errors) for name, points in both if points is not None] or panels
+    figure = new_figure(6.5 * len(panels) if len(panels) > 1 else 9, 9 if len(panels) > 1 else 10.6)
+    for axes, (name, shown) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
+        _draw(axes, shown, name)
     figure.suptitle(pair_title(result), fontsize=TITLE_PT, parse_math=False)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=TICK_PT)
     return figure
 
 
-def _digits(metres: float) -> int:
+def _draw(axes: Axes, errors: GroundErrors, name: str) -> None:
+    """Draw the shifts around their mean, with its distance from zero."""
+    unit, names = errors.axes.unit, ("east", "north") if errors.axes.in_metres else ("x", "y")
+    shifts = np.stack([errors.east_m, errors.north_m], axis=1)
+    mean = shifts.mean(axis=0)
+    distance = np.linalg.norm(shifts - mean, axis=1)
+    ce90 = float(np.percentile(distance, 90))
+    limit = max(1.25 * float(np.percentile(distance, 98)), 1.6 * ce90, 1e-6)
+    axes.axhline(0, color="0.6", lw=1.2)
+    axes.axvline(0, color="0.6", lw=1.2)
+    drawn = spread(len(shifts), MAX_DOTS)
+    alpha = float(np.clip(1500 / drawn.sum(), 0.15, 0.6))
+    axes.scatter(shifts[drawn, 0], shifts[drawn, 1], s=9, color=BLUE, alpha=alpha, lw=0)
+    axes.add_patch(Circle((float(mean[0]), float(mean[1])), ce90, fill=False, color=VERMILION, lw=2.6))
+    axes.plot([], [], "o", color=BLUE, ms=6, label=f"{len(shifts)} points")
+    axes.plot([], [], color=VERMILION, lw=2.6, label=f"CE90 about the mean {_text(ce90, errors)}")
+    for colour, size, width in (("white", 20, 5.5), ("black", 18, 2.5)):
+        axes.plot(*mean, "+", color=colour, ms=size, mew=width)
+    digits = _digits(float(np.abs(mean).max()))
+    shift = ", ".join(f"{value:+z.{digits}f} {unit} {axis}" for value, axis in zip(mean, names, strict=True))
+    axes.plot([], [], "+", color="black", ms=16, mew=2.5, label=f"mean {shift}")
+    axes.plot([], [], color="0.6", lw=1.2, label=f"CE90 about zero {_text(errors.ce90_m, errors)}")
+    axes.set(xlim=(mean[0] - limit, mean[0] + limit), ylim=(mean[1] - limit, mean[1] + limit), aspect="equal")
+    to_x, to_y = ("to the east", "to the north") if errors.axes.in_metres else ("in x", "in y")
+    label_axes(axes, f"shift of the target {to_x} ({unit})", f"shift of the target {to_y} ({unit})")
+    axes.set_title(name, fontsize=LABEL_PT, pad=8)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), frameon=False, fontsize=TICK_PT)
+
+
+def _text(length: float, errors: GroundErrors) -> str:
+    return f"{length:.{_digits(length)}f} {errors.axes.unit} ({length / errors.native_pixel_m:.2f} px)"
+
+
+def _digits(length: float) -> int:
     """Number of decimals for a length."""
-    return 1 if metres < 100 else 0
+    return 2 if length < 10 else 1 if length < 100 else 0

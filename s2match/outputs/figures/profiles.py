@@ -2,12 +2,19 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from numpy.typing import NDArray
 
 from s2match.outputs.figures.style import BLUE, VERMILION
 from s2match.registration.residual_profiles import Profile
 
 # Colour, marker and offset in bin widths of each component; the offsets keep them from hiding each other.
 MARKS = ((BLUE, "o", -0.1), (VERMILION, "s", 0.1))
+
+
+def extent_of(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(2, 2) lowest and highest (x, y) of points (N, 2), at least a pixel apart."""
+    low, high = xy.min(axis=0), xy.max(axis=0)
+    return np.stack([low, np.maximum(high, low + 1)])
 
 
 def draw_profile(axes: Axes, profile: Profile, names: tuple[str, str]) -> None:

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from s2match.outputs.figures.profiles import draw_profile
+from s2match.outputs.figures.profiles import draw_profile, extent_of
 from s2match.outputs.figures.style import TICK_PT, TITLE_PT, label_axes, new_figure, pair_title
 from s2match.registration.residual_profiles import profiles
 from s2match.result import PairResult
@@ -16,7 +16,8 @@ def plot_residuals(result: PairResult) -> Figure:
     """
     assert result.registration is not None, "residuals need a registration"
     figure = new_figure(13, 6)
-    both = profiles(result.registration, result.matches, result.reference.size)
+    extent = extent_of(result.matches.xy0[result.registration.inliers])
+    both = profiles(result.registration, result.matches, extent)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, profile, name in zip(panels, both, ("column", "row"), strict=True):
         draw_profile(axes, profile, ("dx, to the right", "dy, down"))

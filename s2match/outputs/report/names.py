@@ -5,7 +5,7 @@ from pathlib import Path
 PAGE = "index.html"
 
 # Names of all figures, see s2match.outputs.figures.charts.
-FIGURES = ("checkerboard", "swipe", "vectors", "shifts", "errors", "residuals", "confidence")
+FIGURES = ("overlay", "checkerboard", "swipe", "vectors", "shifts", "errors", "residuals", "confidence")
 
 
 def report_files(directory: Path) -> tuple[Path, ...]:
