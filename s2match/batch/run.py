@@ -18,6 +18,7 @@ from s2match.core.raster import Raster
 from s2match.correction.decision import CorrectionOutcome
 from s2match.errors import OutputError, S2MatchError, sentence_of
 from s2match.io.file_stamp import file_stamp
+from s2match.io.pair_grid import read_pair
 from s2match.io.reader import read_whole
 from s2match.io.sources import open_pair
 from s2match.matching.caching_loader import LoadCachingMatcher, caching_loader, default_memory
@@ -142,6 +143,8 @@ def _task_of(pair: ListedPair, batch: Batch, folder: Path) -> _Task:
     request = None if request is None else replace(request, overwrite=True)
     outputs = replace(outputs, correction=request, overwrite=True)
     inputs = [pair.reference, pair.target, *pair.siblings, *(mask.path for mask in batch.masking_of(pair).masks)]
+    if isinstance(batch.settings.aoi, str):
+        inputs.append(batch.settings.aoi)
     parts = {
         "version": __version__,
         "settings": repr(batch.settings),
@@ -229,6 +232,8 @@ def _match_and_write(
     ]
     create_folder(outputs.files[0].parent)
     check_outputs(outputs, local_files(inputs), scenes[1])
+    if outputs.model_files is not None:
+        outputs.model_files.check(*read_pair(*scenes))
     grids = pair_grids(*scenes, batch.settings, masking)
     result = match_pair(grids, batch.settings, progress, resources.load_matcher, resources.read)
     outcome = None

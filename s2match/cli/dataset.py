@@ -18,9 +18,7 @@ def choose_pair(arguments: argparse.Namespace) -> tuple[Scene, Scene]:
     Raises:
         S2MatchError: They do not exist, or the options contradict each other.
     """
-    # the reference of apply is no option
-    if not hasattr(arguments, "target"):
-        refuse(arguments, {"reference"}, "is the reference of the targets of --pairs: give --images or --pairs.")
+    refuse(arguments, {"reference"}, "is the reference of the targets of --pairs: give --images or --pairs.")
     if arguments.images is None:
         return pick_pair(_scenes(arguments), *arguments.indexes_of_images)
     refuse(arguments, {"dataset_path"}, "is the folder of indexes, and --images names files: leave one of them out.")

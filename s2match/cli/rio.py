@@ -27,6 +27,7 @@ _VALUES = ("confidence", "geometry", "preset", "resampling", "device", "fail_abo
 @click.option("--report", metavar="DIR", help="Write an HTML report.")
 @click.option("--mask", multiple=True, metavar="PATH", help="Raster or polygons of ground that is not matched.")
 @click.option("--mask-clouds", is_flag=True, help="Mask thick cloud.")
+@click.option("--bands", metavar="NAMES", help="One or three bands, such as B08 or 4,3,2.")
 @click.option("--preset", type=click.Choice(list(PRESETS)), help="fast or thorough.")
 @click.option("--image-size", nargs=2, type=int, metavar="WIDTH HEIGHT", help="Size to match at [default: 1098 1098].")
 @click.option("--native", is_flag=True, help="Match every pixel.")
@@ -68,6 +69,8 @@ def _words(options: dict[str, Any]) -> list[str]:
     for name in _VALUES:
         if options[name] is not None:
             words += [f"--{name}", str(options[name])]
+    if options["bands"]:
+        words += ["--bands", *options["bands"].split(",")]
     for name in ("tie_points", "mask"):
         if options[name]:
             words += [f"--{name}", *options[name]]

@@ -42,7 +42,7 @@ def test_a_csv_of_pairs(images: Path, capsys: Capture) -> None:
     """A missing file is a line and an exit code, and all others are matched; nothing is matched twice."""
     source = images / "pairs.csv"
     source.write_text("reference,target,name\na.tif,b.tif,first\na.tif,gone.tif,\na.tif,c.tif,\n")
-    words = ("--pairs", source, "--tie_points", "points.gpkg", "--output", "figure.png")
+    words = ("--pairs", source, "--tie_points", "points.gpkg", "--output", "figure.png", "--gcps", "gcps.sh")
     assert match(images, *words) == errors.PairsFailedError.exit_code
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
@@ -55,7 +55,7 @@ def test_a_csv_of_pairs(images: Path, capsys: Capture) -> None:
     for row, (right, down) in zip(table(images)[::2], (SHIFTS_PX["b"], SHIFTS_PX["c"]), strict=True):
         assert (float(row["dx_m"]), float(row["dy_m"])) == pytest.approx((10 * right, -10 * down), abs=3)
         names = {path.name for path in (images / "out" / row["name"]).iterdir()}
-        assert names == {"result.json", "points.gpkg", "figure.png"}
+        assert names == {"result.json", "points.gpkg", "figure.png", "gcps.sh"}
     # the missing file arrives
     (images / "c.tif").rename(images / "gone.tif")
     source.write_text("reference,target,name\na.tif,b.tif,first\na.tif,gone.tif,\n")

@@ -53,7 +53,7 @@ def test_a_target_is_corrected(pair: list[str], tmp_path: Path) -> None:
     assert json.loads(Path(facts).read_text())["verdict"] == "register" and Path(points).exists()
     assert not (tmp_path / "result.png").exists()
     # as rio's other commands
-    again = rio("s2match", *pair, "-o", out, "--confidence", "0.2", "--native")
+    again = rio("s2match", *pair, "-o", out, "--confidence", "0.2", "--native", "--bands", "1")
     assert again.exit_code == errors.OutputError.exit_code and "--overwrite" in again.output
     assert rio("-q", "s2match", *pair, "-o", out, "--confidence", "0.2", "--native", "--overwrite").output == ""
 
