@@ -209,6 +209,7 @@ def outputs_of(arguments: argparse.Namespace, reference: Scene, target: Scene) -
         # the command without --output runs twice
         (FIGURE,) if figure == FIGURE and "output" not in given else (),
         _model_files(arguments),
+        arguments.blink,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s2match.core.scene import Scene
-from s2match.outputs.figures.formats import check_format
+from s2match.outputs.figures.formats import check_animation_format, check_format
 from s2match.outputs.report.names import report_files
 from s2match.tiepoints.formats import check_tie_point_format
 from s2match.util.atomic_write import check_absent, check_folder, check_outputs_apart, check_writable
@@ -32,6 +32,7 @@ class Outputs:
         overwrite: Whether existing files may be replaced.
         replaceable: Files that are replaced in any case.
         model_files: Files of the model for other programs; None for none.
+        blink: Animation of the reference and the target; None for none.
     """
 
     figure: Path | None
@@ -44,11 +45,12 @@ class Outputs:
     overwrite: bool = False
     replaceable: tuple[Path, ...] = ()
     model_files: "ModelFiles | None" = None
+    blink: Path | None = None
 
     def __post_init__(self) -> None:
         """Convert paths that are text."""
         object.__setattr__(self, "tie_points", tuple(map(Path, self.tie_points)))
-        for name in ("figure", "json", "report"):
+        for name in ("figure", "json", "report", "blink"):
             path = getattr(self, name)
             object.__setattr__(self, name, None if path is None else Path(path))
 
@@ -57,7 +59,7 @@ class Outputs:
         """Every file except those of the report."""
         corrected = () if self.correction is None else self.correction.outputs
         of_model = () if self.model_files is None else self.model_files.paths
-        return *filter(None, [self.figure, self.json]), *self.tie_points, *of_model, *corrected
+        return *filter(None, [self.figure, self.blink, self.json]), *self.tie_points, *of_model, *corrected
 
     @property
     def guarded(self) -> tuple[Path, ...]:
@@ -94,6 +96,8 @@ def check_outputs(outputs: Outputs, inputs: Iterable[Path], target: Scene) -> No
         check_writable(path)
     if outputs.figure is not None:
         check_format(outputs.figure)
+    if outputs.blink is not None:
+        check_animation_format(outputs.blink)
     for path in outputs.tie_points:
         check_tie_point_format(path)
     if outputs.report is not None:

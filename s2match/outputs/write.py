@@ -52,7 +52,7 @@ def write_outputs(
             save_figure(drawn, outputs.figure)
     _write_tables(result, outputs, outcome, progress)
     request = outputs.correction
-    missing = _write_model_files(result, outputs)
+    missing = (*_write_model_files(result, outputs), *_write_animation(result, outputs))
     corrected = () if request is None else request.outputs
     written = [path for path in outputs.files if path not in (*corrected, *missing)]
     if outputs.report is not None:
@@ -95,4 +95,17 @@ def _write_model_files(result: PairResult, outputs: Outputs) -> tuple[Path, ...]
     if result.file_model is None:
         return outputs.model_files.paths
     outputs.model_files.write(result.file_model, result.file_model.target)
+    return ()
+
+
+def _write_animation(result: PairResult, outputs: Outputs) -> tuple[Path, ...]:
+    """Write the animation of the pair, and return it if it is missing because there is no model."""
+    if outputs.blink is None:
+        return ()
+    if result.registration is None:
+        return (outputs.blink,)
+    from s2match.outputs.figures.blink import write_blink
+    from s2match.outputs.figures.blink_pair import pair_frames
+
+    write_blink(pair_frames(result), outputs.blink)
     return ()

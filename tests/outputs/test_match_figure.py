@@ -10,14 +10,19 @@ from conftest import GRID, make_raster, texture
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.text import Text
 from numpy.typing import NDArray
+from PIL import Image
 
 from s2match.core.matches import Matches, Provenance
 from s2match.core.raster import Raster
+from s2match.errors import OutputError
 from s2match.io.reader import read_raster
+from s2match.outputs.figures.blink_pair import pair_frames
 from s2match.outputs.figures.matches import plot_matches
 from s2match.outputs.figures.views import common_views
 from s2match.outputs.figures.zooms import SIDE_PX, zooms_of
 from s2match.outputs.headline import headline
+from s2match.outputs.targets import Outputs, check_outputs
+from s2match.outputs.write import write_outputs
 from s2match.registration.fit import fit
 from s2match.registration.verdict import Decision, Displacement, Verdict
 from s2match.result import PairResult, assemble
@@ -146,6 +151,25 @@ def test_enlarged_ground_has_the_pixels_that_were_matched(write_image, tmp_path:
     (gone, *_) = zooms_of(result, common_views(result), np.array([zoom.index]), 1)
     sharp, soft = (np.abs(np.diff(one.reference[..., 0].astype(float))).mean() for one in (zoom, gone))
     assert soft < 0.7 * sharp
+
+
+def test_an_animation_shows_the_target_jump_before_and_stand_after(tmp_path: Path) -> None:
+    result = shifted()
+    (title, *references), (other, before, after) = pair_frames(result)
+    assert (title, other) == ("T36UXA 2018-08-20", "T36UXA 2019-06-06")
+    np.testing.assert_array_equal(*references)
+    off, left = (np.abs(references[0].astype(float) - image).mean() for image in (before, after))
+    assert left < 4 < 15 < off
+    written = write_outputs(result, Outputs(None, blink=tmp_path / "b.gif"))
+    with Image.open(tmp_path / "b.gif") as animation:
+        assert animation.n_frames == 2 and animation.size[0] > 2 * 360
+    assert f"written       {tmp_path / 'b.gif'}" in written
+    unknown = shifted(40, wrong=40)
+    text = write_outputs(unknown, Outputs(None, blink=tmp_path / "c.gif"))
+    assert f"not written   {tmp_path / 'c.gif'}: there is no registration" in text
+    assert not (tmp_path / "c.gif").exists()
+    with pytest.raises(OutputError, match=r"suffix must be \.gif"):
+        check_outputs(Outputs(None, blink=tmp_path / "b.png"), [], result.target.scene)
 
 
 @pytest.mark.parametrize(

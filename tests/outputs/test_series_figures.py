@@ -16,8 +16,8 @@ from PIL import Image
 from series_results import APART, CLOUD, DAMAGED, renamed, series_result
 
 from s2match.errors import OutputError
+from s2match.outputs.figures.blink import write_blink
 from s2match.outputs.figures.saving import save_figure
-from s2match.outputs.series.blink import write_blink
 from s2match.outputs.series.charts import SERIES_FIGURES, series_charts
 from s2match.outputs.series.closure_figure import plot_closure
 from s2match.outputs.series.graph_figure import plot_pair_graph

@@ -12,7 +12,7 @@ from html_page import Reader
 from series_results import APART, CLOUD, DAMAGED, NO_EVIDENCE, OUTLIER, renamed, series_result
 
 from s2match.errors import OutputError
-from s2match.outputs.series.blink import write_blink
+from s2match.outputs.figures.blink import write_blink
 from s2match.outputs.series.report import write_series_report
 from s2match.outputs.series.summary import series_summary
 from s2match.timeseries.result import SeriesResult

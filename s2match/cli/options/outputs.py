@@ -26,6 +26,12 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
         help="figure: .png, .jpg, .tif, .webp, .pdf or .svg (default: result.png, which is replaced)",
     )
     group.add_argument("--no-figure", dest="figure", action="store_false", help="write no figure")
+    group.add_argument(
+        "--blink",
+        type=Path,
+        metavar="FILE.gif",
+        help="animation of the clearest place: the reference and the target in turn, before and after the model",
+    )
     group.add_argument("--json", type=Path, metavar="FILE", help="write the result, or the list, as JSON, too")
     group.add_argument(
         "--tie_points",

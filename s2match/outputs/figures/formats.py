@@ -15,3 +15,13 @@ def check_format(path: str | Path) -> None:
     """
     if Path(path).suffix.lower() not in _FIGURE_FORMATS:
         raise OutputError(f"Cannot write {path}: its suffix must be one of {', '.join(_FIGURE_FORMATS)}.")
+
+
+def check_animation_format(path: Path) -> None:
+    """Refuse a file name that is not that of an animation.
+
+    Raises:
+        OutputError: It does not end in ``.gif``.
+    """
+    if path.suffix.lower() != ".gif":
+        raise OutputError(f"Cannot write {path}: its suffix must be .gif.")

@@ -31,7 +31,7 @@ def write_series_report(
     Args:
         result: The series.
         path: The file.
-        blink: Animation by :func:`s2match.outputs.series.blink.write_blink`, which the page contains; None for none.
+        blink: Animation by :func:`s2match.outputs.figures.blink.write_blink`, which the page contains; None for none.
         command: The words of the command line that made the result.
 
     Raises:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from s2match.outputs.figures.blink import write_blink
 from s2match.outputs.figures.saving import save_figure
-from s2match.outputs.series.blink import write_blink
 from s2match.outputs.series.charts import SERIES_FIGURES, series_charts
 from s2match.outputs.series.facts import write_series_json
 from s2match.outputs.series.report import write_series_report

@@ -1,4 +1,4 @@
-"""Animation of a series before and after its correction."""
+"""Animation of images before and after their correction."""
 
 import logging
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from s2match.errors import OutputError
+from s2match.outputs.figures.formats import check_animation_format
 from s2match.timeseries.frames import Frame
 from s2match.util.atomic_write import atomic_write
 
@@ -49,8 +49,7 @@ def write_blink(frames: Sequence[Frame], path: str | Path) -> None:
         ValueError: There is no frame, or an image has another size or another type than H×W uint8.
     """
     path = Path(path)
-    if path.suffix.lower() != ".gif":
-        raise OutputError(f"Cannot write {path}: its suffix must be .gif.")
+    check_animation_format(path)
     _check(frames)
     pictures = [_picture(frame) for frame in frames]
     with atomic_write(path) as partial:
