@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from s2match.cli.options.parsers import COMMANDS, PROGRAM, SERIES_PROGRAM, build_parser, command_parser, overview
+from s2match.core.image_path import without_credentials
 from s2match.errors import OptionError
 from s2match.settings import PRESETS
 
@@ -53,7 +54,9 @@ def parse(words: Sequence[str], program: str) -> argparse.Namespace:
         _choose_inputs(parser, arguments)
     launcher = [program] if program == PROGRAM else ["python", program]
     # match_series.py is the sub-command itself
-    arguments.command = [*launcher, *(words[1:] if program == SERIES_PROGRAM else words)]
+    # the report shows the words, and a URL may have credentials
+    shown = map(without_credentials, words[1:] if program == SERIES_PROGRAM else words)
+    arguments.command = [*launcher, *shown]
     return arguments
 
 

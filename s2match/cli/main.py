@@ -12,6 +12,7 @@ from typing import NoReturn
 from s2match.cli.arguments import parse, words_of
 from s2match.cli.exit_codes import INTERRUPTED
 from s2match.cli.options.parsers import PROGRAM
+from s2match.core.image_path import without_credentials
 from s2match.errors import S2MatchError
 
 # Set by the shell when it asks for completions.
@@ -108,11 +109,19 @@ def _level(arguments: argparse.Namespace) -> int:
     return logging.ERROR if arguments.quiet else logging.WARNING
 
 
+class _Formatter(logging.Formatter):
+    """Formatter of log records that leaves credentials out of URLs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The text of a record."""
+        return without_credentials(super().format(record))
+
+
 @contextmanager
 def _logging(level: int) -> Iterator[None]:
     """Send the package's log records to standard error within the block."""
     logger, handler = logging.getLogger("s2match"), logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    handler.setFormatter(_Formatter("%(levelname)s %(name)s: %(message)s"))
     previous = logger.level
     logger.addHandler(handler)
     logger.setLevel(level)

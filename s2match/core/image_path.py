@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from s2match.errors import UnreadableImageError
 
@@ -24,10 +24,28 @@ _PREFIXES = {
 _VIRTUAL = "/vsi"
 _ZIP = "/vsizip/"
 
+# GDAL's name of a URL that is read with options; the URL is one of them.
+_CURL_WITH_OPTIONS = "/vsicurl?"
+
 _URL = re.compile(r"^(?P<scheme>[a-z][a-z0-9+.-]+):/+(?P<rest>.+)$", re.IGNORECASE | re.DOTALL)
 
 
-@dataclass(frozen=True)
+# A URL in a text, and in the names of GDAL that contain one.
+_URL_IN_TEXT = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]+://)(?:[^/?#\s'\"]*@)?(?P<place>[^?#\s'\"]*)(?:[?#][^\s'\"]*)?", re.IGNORECASE
+)
+
+# A query without its URL, as GDAL writes it behind the name of a file.
+_QUERY = re.compile(r"\?[\w.~%-]+=[^\s'\"]*")
+
+# Parameters of the query of a signed URL, of Amazon, Google and Azure.
+_SIGNATURE = re.compile(
+    r"x-(amz|goog)-.*|awsaccesskeyid|googleaccessid|signature|expires|sig|s[eptvrkipd]|spr|srt|ss|sk(oid|tid|t|e|s|v)|rscd|"
+    r"(access_?)?token"
+)
+
+
+@dataclass(frozen=True, repr=False)
 class VirtualFile:
     """A file that GDAL reads, and the file system does not have: a remote one, or a member of an archive.
 
@@ -66,6 +84,10 @@ class VirtualFile:
         archive, member = inner[:end].removeprefix("{").removesuffix("}"), inner[end:].strip("/")
         return None if archive.startswith(_VIRTUAL) else (Path(archive), member)
 
+    def __repr__(self) -> str:
+        """As ``str()``: without credentials."""
+        return f"VirtualFile({str(self)!r})"
+
     def __str__(self) -> str:
         """The URL without query and user, or the path of the archive and of its member."""
         if self.in_zip is not None:
@@ -74,6 +96,8 @@ class VirtualFile:
             if self.dataset.startswith(prefix):
                 rest = self.dataset.removeprefix(prefix)
                 return _without_credentials(rest if "://" in rest else f"{scheme}://{rest}")
+        if self.dataset.startswith(_CURL_WITH_OPTIONS):
+            return _without_credentials(dict(parse_qsl(self.dataset.removeprefix(_CURL_WITH_OPTIONS))).get("url", ""))
         _, _, inner = self.dataset.removeprefix("/").partition("/")
         return _without_credentials(inner.replace("{", "").replace("}", ""))
 
@@ -105,7 +129,7 @@ def image_path(source: "str | os.PathLike[str] | VirtualFile") -> ImagePath:
         return Path(text)
     scheme, _, rest = url.partition("://")
     if scheme == "file":
-        # it imports the modules of HTTP, and hardly any path is one
+        # imports the libraries of HTTP, which take a fiftieth of a second
         from urllib.request import url2pathname
 
         return Path(url2pathname(urlsplit(text).path))
@@ -136,10 +160,22 @@ def zip_member(archive: Path, member: str) -> VirtualFile:
 
 
 def file_key(path: ImagePath) -> str:
-    """Text that is the same for all paths of a file, through links and relative paths."""
+    """Text that is the same for all paths of a file: through links, relative paths and signatures of URLs.
+
+    It has no credentials: a query that is more than a signature is a hash.
+    """
     if isinstance(path, Path):
         return str(path.resolve())
-    return path.dataset if path.in_zip is None else zip_member(path.in_zip[0].resolve(), path.in_zip[1]).dataset
+    if path.in_zip is not None:
+        return zip_member(path.in_zip[0].resolve(), path.in_zip[1]).dataset
+    query = [
+        (name, value) for name, value in parse_qsl(urlsplit(path.dataset).query) if not _SIGNATURE.match(name.lower())
+    ]
+    if not query:
+        return str(path)
+    from hashlib import sha256
+
+    return f"{path}?{sha256(urlencode(query).encode()).hexdigest()[:16]}"
 
 
 def local_file(path: ImagePath) -> Path | None:
@@ -182,6 +218,11 @@ def _end_of_archive(inner: str) -> int:
     ends = [match.end() - 1 for match in re.finditer(r"\.zip(/|$)", inner + "/", re.IGNORECASE)]
     # a folder may be named like an archive, too
     return next((end for end in ends if Path(inner[:end]).is_file()), ends[-1] if ends else len(inner))
+
+
+def without_credentials(text: str) -> str:
+    """A text whose URLs have no user, query and fragment."""
+    return _QUERY.sub("", _URL_IN_TEXT.sub(lambda match: match["scheme"] + match["place"], text))
 
 
 def _without_credentials(url: str) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from s2match.core.overview_sampling import OverviewSampling
 from s2match.errors import OptionError
 
 # Count of the numbers of 16 bits.
@@ -67,6 +68,7 @@ class Radiometry:
             ``minimum`` of the file.
         bands: Indexes of the bands that are used, from 1; of a stack, of its first file.
         stack: Radiometry of each band, where the bands are files of their own.
+        overviews: Positions of the samples of the file's overviews; None if it has none.
     """
 
     gain: float
@@ -79,3 +81,4 @@ class Radiometry:
     offset_from: str | None = None
     bands: tuple[int, ...] = ()
     stack: tuple["Radiometry", ...] = ()
+    overviews: OverviewSampling | None = None

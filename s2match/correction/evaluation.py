@@ -194,7 +194,8 @@ def _corrected_grid(corrected: Path, before: Grid) -> Grid:
     """The grid of a corrected file, with the target's conversion of numbers to grey levels."""
     grid = with_radiometry(read_grid(corrected))
     assert grid.radiometry is not None and before.radiometry is not None
-    radiometry = replace(before.radiometry, nodata=grid.radiometry.nodata, nodata_from=grid.radiometry.nodata_from)
+    own = grid.radiometry
+    radiometry = replace(before.radiometry, nodata=own.nodata, nodata_from=own.nodata_from, overviews=own.overviews)
     return replace(grid, radiometry=radiometry)
 
 

@@ -22,9 +22,10 @@ from s2match.core.point_maps import grid_points
 from s2match.core.projection import apply_transform, reproject, reproject_bounds, wrapped
 from s2match.core.window import Window
 from s2match.errors import MaskError
+from s2match.io.open_file import open_image
 from s2match.io.placement import placement_of
-from s2match.io.quiet import open_image
-from s2match.util.gdal import FILE_ERRORS, gdal_message
+from s2match.io.remote import is_remote, read_failure
+from s2match.util.gdal import FILE_ERRORS
 
 # File names of ESA's Scene Classifications.
 _SCENE_CLASSIFICATION_NAME = re.compile(r"(^|_)SCL[_.]", re.IGNORECASE)
@@ -160,13 +161,14 @@ def opened_mask(path: ImagePath) -> Iterator[rasterio.DatasetReader]:
         MaskError: The file is missing, damaged, or has more bands.
     """
     try:
-        # one decoding thread: GDAL loses the errors of damaged tiles in other threads
-        with rasterio.Env(GDAL_NUM_THREADS="1"), open_image(path) as file:
+        with open_image(path) as file:
             if sum(colour is not ColorInterp.alpha for colour in file.colorinterp) > 1:
                 raise MaskError(f"The mask {path} has {file.count} bands: a mask has one.")
             yield file
     except FILE_ERRORS as error:
-        raise MaskError(f"Cannot read the mask {path}: {gdal_message(error)}.") from error
+        # the messages of the cause may contain credentials of a URL
+        cause = None if is_remote(path) else error
+        raise MaskError(f"Cannot read the mask {path}: {read_failure(path, error)}.") from cause
 
 
 def _pixel_corners(pixels: Frame, samples: Frame, middle: float) -> NDArray[np.float64]:

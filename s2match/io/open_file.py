@@ -3,14 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import rasterio
 
-from s2match.core.image_path import ImagePath
+from s2match.core.image_path import ImagePath, gdal_name
 from s2match.errors import UnreadableImageError
 from s2match.io.missing_paths import no_image_message
-from s2match.io.quiet import open_image
-from s2match.util.gdal import FILE_ERRORS, gdal_message
+from s2match.io.quiet import QuietReader
+from s2match.io.remote import RemoteReader, is_remote, read_failure, remote_settings, retried
+from s2match.util.gdal import FILE_ERRORS
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z")
 
@@ -34,10 +36,27 @@ def opened(path: ImagePath, overview: int | None = None) -> Iterator[rasterio.Da
     if isinstance(path, Path) and path.suffix.lower() in _ARCHIVES:
         raise UnreadableImageError(f"{path} is an archive: unpack it, and give the image file in it.")
     options = {} if overview is None else {"overview_level": overview}
-    # one decoding thread: GDAL loses the errors of damaged tiles in other threads
-    with reading(path), rasterio.Env(GDAL_NUM_THREADS="1"), open_image(path, **options) as file:
+    with reading(path), open_image(path, **options) as file:
         if file.count == 0:
             raise UnreadableImageError(_no_bands_message(path, file.subdatasets))
+        yield file
+
+
+@contextmanager
+def open_image(path: ImagePath, **options: Any) -> Iterator[rasterio.DatasetReader]:
+    """Open an image file as ``rasterio.open`` does, without warnings; a remote file with retries.
+
+    A file that is open already is shared, with its cached blocks.
+
+    Raises:
+        RasterioError: The file is no image.
+    """
+    reader = RemoteReader if is_remote(path) else QuietReader
+    # one decoding thread: GDAL loses the errors of damaged tiles in other threads
+    with (
+        rasterio.Env(GDAL_NUM_THREADS="1", **remote_settings(path)),
+        retried(path, lambda: reader(gdal_name(path), sharing=True, **options)) as file,
+    ):
         yield file
 
 
@@ -62,7 +81,9 @@ def reading(path: ImagePath) -> Iterator[None]:
     try:
         yield
     except FILE_ERRORS as error:
-        raise UnreadableImageError(f"Cannot read {path}: {gdal_message(error)}.") from error
+        # the messages of the cause may contain credentials of a URL
+        cause = None if is_remote(path) else error
+        raise UnreadableImageError(f"Cannot read {path}: {read_failure(path, error)}.") from cause
 
 
 def _no_bands_message(path: ImagePath, subdatasets: list[str]) -> str:

@@ -2,20 +2,27 @@
 
 import logging
 from dataclasses import dataclass
+from itertools import takewhile
 
 import rasterio
 
 from s2match.core.grid import Grid
 from s2match.core.image_path import ImagePath, image_path
+from s2match.core.overview_sampling import OverviewSampling
 from s2match.io.file_tree import open_stream
 from s2match.io.jp2_codestream import tile_size
+from s2match.io.measured_sampling import measured_sampling
 from s2match.io.open_file import opened
+from s2match.io.remote import is_remote
 
 _LOG = logging.getLogger(__name__)
 
 # Fewest samples along a tile of JPEG 2000 of a level that is used. Filters end at the edges of tiles and shift details
 # there: up to 0.05 px at half as many samples.
 _TILE_SAMPLES = 32
+
+# Methods of GDAL whose samples lie in the middle of their blocks, within 0.02 pixels of the file on ramps of 1098 px.
+_CENTRED_METHODS = ("AVERAGE", "BILINEAR", "CUBIC", "LANCZOS", "RMS")
 
 
 @dataclass(frozen=True)
@@ -61,36 +68,71 @@ def file_axes(file: rasterio.DatasetReader, grid: Grid) -> FileAxes:
     )
 
 
-def level_of(path: ImagePath, grid: Grid) -> StoredLevel:
+def level_of(path: ImagePath, grid: Grid, sampling: OverviewSampling | None) -> StoredLevel:
     """The stored resolution from which windows of a grid along the file's axes are read.
 
     Args:
         path: The file, or the file of a band.
         grid: The grid.
+        sampling: Positions of the samples of its overviews; None if it has none.
     """
     with opened(path) as file:
-        level = _choose_level(file, min(file_axes(file, grid).pixels))
+        level = _choose_level(file, min(file_axes(file, grid).pixels), sampling)
     name = "full resolution" if level.overview is None else f"overview {level.overview}"
     _LOG.debug("%s is read from %s at %d x %d px", path.name, name, *grid.size)
     return level
 
 
-def _choose_level(file: rasterio.DatasetReader, scale: float) -> StoredLevel:
-    """The coarsest resolution whose samples are at most ``scale`` pixels of the file apart."""
-    chosen = StoredLevel(None, (1.0, 0.0), (1.0, 0.0))
-    codestream = file.driver.startswith("JP2") and not any(name.endswith(".ovr") for name in file.files)
-    tiles = _jp2_tiles(file) if codestream else None
-    for overview, factor in enumerate(file.overviews(1)):
-        if factor > scale or not _tiles_are_large(file, tiles, factor):
-            break
-        if codestream:
-            # The low-pass band of JPEG 2000 keeps the even samples (ISO/IEC 15444-1, annex F), so sample k of a level
-            # is centred on x = k * factor + 0.5 of the full image, not on the middle of its block.
-            axis = (1 / factor, 0.5 - 0.5 / factor)
-            chosen = StoredLevel(overview, axis, axis)
-        elif (level := _averaged_size(file, overview)) is not None:
-            chosen = StoredLevel(overview, (level[0] / file.width, 0.0), (level[1] / file.height, 0.0))
-    return chosen
+def overview_sampling(file: rasterio.DatasetReader) -> OverviewSampling | None:
+    """Positions of the samples of overviews, by their format, their tags, or their pixels; None without overviews."""
+    if not file.overviews(1):
+        return None
+    if _in_codestream(file):
+        return OverviewSampling.FIRST
+    with opened(image_path(file.name), 0) as level:
+        tag = level.tags(1).get("RESAMPLING", "")
+        sampling = _by_tag(tag) if tag else measured_sampling(file, level)
+    _LOG.info("%s: samples of overviews are %s (%s)", image_path(file.name).name, sampling, tag or "measured")
+    return sampling
+
+
+def _by_tag(tag: str) -> OverviewSampling:
+    if tag == "NEAREST":
+        return OverviewSampling.NEAREST
+    return OverviewSampling.CENTRED if tag.startswith(_CENTRED_METHODS) else OverviewSampling.UNKNOWN
+
+
+def _choose_level(file: rasterio.DatasetReader, scale: float, sampling: OverviewSampling | None) -> StoredLevel:
+    """The coarsest resolution whose samples are at most ``scale`` pixels of the file apart.
+
+    Args:
+        file: The file.
+        scale: Pixels of the file per pixel of the grid.
+        sampling: Positions of the samples of its overviews; None if it has none.
+    """
+    full = StoredLevel(None, (1.0, 0.0), (1.0, 0.0))
+    # overviews without a filter save time and lose accuracy: they are worth it where bytes are slow
+    unusable = sampling is OverviewSampling.NEAREST and not is_remote(image_path(file.name))
+    if sampling is None or sampling is OverviewSampling.UNKNOWN or unusable:
+        return full
+    tiles = _jp2_tiles(file) if _in_codestream(file) else None
+    factors = list(takewhile(lambda f: f <= scale and _tiles_are_large(file, tiles, f), file.overviews(1)))
+    if not factors:
+        return full
+    overview = len(factors) - 1
+    if sampling is OverviewSampling.FIRST:
+        axis = (1 / factors[-1], 0.5 - 0.5 / factors[-1])
+        return StoredLevel(overview, axis, axis)
+    with opened(image_path(file.name), overview) as level:
+        scales = level.width / file.width, level.height / file.height
+    first = sampling is OverviewSampling.NEAREST
+    columns, rows = ((by, 0.5 - 0.5 * by if first else 0.0) for by in scales)
+    return StoredLevel(overview, columns, rows)
+
+
+def _in_codestream(file: rasterio.DatasetReader) -> bool:
+    """Whether the overviews are the resolution levels of a JPEG 2000 codestream."""
+    return file.driver.startswith("JP2") and not any(name.endswith(".ovr") for name in file.files)
 
 
 def _jp2_tiles(file: rasterio.DatasetReader) -> tuple[int, int] | None:
@@ -107,10 +149,3 @@ def _tiles_are_large(file: rasterio.DatasetReader, tiles: tuple[int, int] | None
     """Whether the tiles of a codestream, if there are several, contain enough samples of a level."""
     sides = zip(tiles or (file.width, file.height), (file.width, file.height), strict=True)
     return all(tile >= whole or tile / factor >= _TILE_SAMPLES for tile, whole in sides)
-
-
-def _averaged_size(file: rasterio.DatasetReader, overview: int) -> tuple[int, int] | None:
-    """(width, height) of an averaged overview, by its tags; None for others, whose sample positions are unknown."""
-    with opened(image_path(file.name), overview) as level:
-        averaged = level.tags(1).get("RESAMPLING", "").startswith("AVERAGE")
-        return (level.width, level.height) if averaged else None

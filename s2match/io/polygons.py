@@ -9,17 +9,22 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from s2match.core.bounds import Bounds
-from s2match.core.image_path import ImagePath
+from s2match.core.image_path import ImagePath, gdal_name
 from s2match.core.polygons import Polygons
 from s2match.core.projection import crs_named, reproject, reproject_bounds, wrapped
 from s2match.errors import MaskError
 from s2match.io.quiet import without_warnings
+from s2match.io.remote import is_remote, read_failure, retried
+from s2match.io.remote_vectors import forget_vectors, vector_settings
 
 SUFFIXES = (".gpkg", ".geojson", ".json", ".shp")
 
 # Longest piece of a side before it is reprojected, and the margin around the box, relative to the longer side of the
 # box. Straight sides bend: on a full tile the middle of such a piece is 0.1 m off.
 _PIECE, _MARGIN = 1 / 64, 1 / 64
+
+# Errors of pyogrio, and of Python for text of a wrong encoding.
+_ERRORS = (RuntimeError, ValueError)
 
 
 def read_polygons(path: ImagePath, bounds: Bounds, crs: CRS) -> Polygons:
@@ -42,17 +47,24 @@ def read_geometries(path: ImagePath, bounds: Bounds, crs: CRS, what: str = "mask
     Raises:
         MaskError: The file cannot be read, or a layer has no CRS.
     """
+    try:
+        with vector_settings(path):
+            geometries = retried(path, lambda: _read_layers(path, bounds, crs, what), _ERRORS, forget_vectors)
+    except (*_ERRORS, shapely.errors.ShapelyError) as error:
+        # the messages of the cause may contain credentials of a URL
+        cause = None if is_remote(path) else error
+        raise MaskError(f"Cannot read the {what} {path}: {read_failure(path, error)}.") from cause
+    box = shapely.box(*bounds)
+    return [geometry for geometry in geometries if shapely.intersects(geometry, box)]
+
+
+def _read_layers(path: ImagePath, bounds: Bounds, crs: CRS, what: str) -> list[Any]:
+    """The geometries of all layers near a box."""
     # pyogrio takes a third of a second to import, and most matches need no polygons
     import pyogrio
 
-    try:
-        layers = [name for name, kind in pyogrio.list_layers(path) if kind is not None]
-        geometries = [geometry for layer in layers for geometry in _read_layer(path, layer, bounds, crs, what)]
-    # errors of pyogrio, and of Python for text of a wrong encoding
-    except (RuntimeError, ValueError, shapely.errors.ShapelyError) as error:
-        raise MaskError(f"Cannot read the {what} {path}: {' '.join(str(error).split()).rstrip('.')}.") from error
-    box = shapely.box(*bounds)
-    return [geometry for geometry in geometries if shapely.intersects(geometry, box)]
+    layers = [name for name, kind in pyogrio.list_layers(gdal_name(path)) if kind is not None]
+    return [geometry for layer in layers for geometry in _read_layer(path, layer, bounds, crs, what)]
 
 
 def clip_and_reproject(
@@ -84,12 +96,12 @@ def _read_layer(path: ImagePath, layer: str, bounds: Bounds, crs: CRS, what: str
     """The geometries of a layer near a box, reprojected to the CRS of the box."""
     import pyogrio
 
-    layer_crs = _layer_crs(path, pyogrio.read_info(path, layer=layer)["crs"], what)
+    layer_crs = _layer_crs(path, pyogrio.read_info(gdal_name(path), layer=layer)["crs"], what)
 
     def read(outer: Bounds) -> NDArray[Any]:
         # shapely raises an error for such a ring below
         with without_warnings(RuntimeWarning, "Non closed ring"):
-            _, _, stored, _ = pyogrio.raw.read(path, layer=layer, columns=[], bbox=outer)
+            _, _, stored, _ = pyogrio.raw.read(gdal_name(path), layer=layer, columns=[], bbox=outer)
         # "structure" keeps ground that a ring covers twice
         valid = shapely.make_valid(shapely.from_wkb(stored), method="structure", keep_collapsed=True)
         return np.asarray(valid)

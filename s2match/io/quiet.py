@@ -13,10 +13,8 @@ from typing import Any
 
 from rasterio.io import DatasetReader, DatasetWriter
 
-from s2match.core.image_path import ImagePath, gdal_name
-
 # The filters that it guards belong to the process, too.
-_FILTERS_LOCK = threading.Lock()
+_FILTERS_LOCK = threading.RLock()
 
 
 @contextmanager
@@ -34,7 +32,9 @@ def without_warnings(category: type[Warning], message: str = "") -> Iterator[Non
 
 # rasterio has no option against NotGeoreferencedWarning, and a filter for this module would end where a user or pytest
 # sets others. It asks this method before it warns, and for nothing else; a test holds that it still does.
-class _Reader(DatasetReader):  # type: ignore[misc]
+class QuietReader(DatasetReader):  # type: ignore[misc]
+    """An open image file, without warnings."""
+
     def _has_gcps_or_rpcs(self) -> bool:
         """Whether the file has GCPs or RPCs; always True, to keep rasterio from warning."""
         return True
@@ -42,19 +42,8 @@ class _Reader(DatasetReader):  # type: ignore[misc]
 
 class _Writer(DatasetWriter):  # type: ignore[misc]
     def _has_gcps_or_rpcs(self) -> bool:
-        """See :class:`_Reader`."""
+        """See :class:`QuietReader`."""
         return True
-
-
-def open_image(path: ImagePath, **options: Any) -> DatasetReader:
-    """Open an image file as ``rasterio.open`` does, within a ``rasterio.Env``.
-
-    A file that is open already is shared, with its cached blocks.
-
-    Raises:
-        RasterioError: The file is no image.
-    """
-    return _Reader(gdal_name(path), sharing=True, **options)
 
 
 def create_geotiff(path: Path, **profile: Any) -> DatasetWriter:

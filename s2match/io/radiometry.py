@@ -13,6 +13,7 @@ from s2match.core.image_path import image_path
 from s2match.core.radiometry import NodataSource, Radiometry, ReadOptions
 from s2match.io.bands import read_numbers, used_bands
 from s2match.io.nodata import band_validity, declared_nodata, detected_nodata, zeros_may_fill
+from s2match.io.overviews import overview_sampling
 from s2match.io.product_metadata import ReflectanceScale, product_scale
 from s2match.io.saturated_cloud import SATURATED
 
@@ -53,7 +54,7 @@ def radiometry_of(file: rasterio.DatasetReader, options: ReadOptions, bands: Seq
     else:
         radiometry = _of_16_bits(file, indexes, *nodata, options)
     _LOG.info("%s: %s", image_path(file.name).name, _summary(radiometry))
-    return replace(radiometry, bands=tuple(indexes))
+    return replace(radiometry, bands=tuple(indexes), overviews=overview_sampling(file))
 
 
 def stacked(bands: Sequence[Radiometry]) -> Radiometry:

@@ -228,7 +228,7 @@ def _read_unmasked(grid: Grid, window: Window) -> Patch:
 def _read_file(path: ImagePath, grid: Grid, radiometry: Radiometry, window: Window) -> Patch:
     """Read a window of a grid along the axes of a file, which is the image or one of its bands."""
     _LOG.debug("%s: %s of %d x %d px", path.name, window, *grid.size)
-    level = level_of(path, grid)
+    level = level_of(path, grid, radiometry.overviews)
     with opened(path) as file:
         axes = file_axes(file, grid)
     (across, down), (left, top) = axes.pixels, axes.corner
@@ -281,10 +281,13 @@ def keep_open(*grids: Grid) -> Iterator[None]:
     """
     with block_cache(_CACHE_BYTES), ExitStack() as files:
         for grid in grids:
-            source = stored_grid(grid)
-            for path in source.scene.files:
+            source = with_radiometry(stored_grid(grid))
+            assert source.radiometry is not None
+            for path, radiometry in zip(
+                source.scene.files, source.radiometry.stack or (source.radiometry,), strict=True
+            ):
                 files.enter_context(opened(path))
-                files.enter_context(opened(path, level_of(path, source).overview))
+                files.enter_context(opened(path, level_of(path, source, radiometry.overviews).overview))
             for mask in grid.masking.masks:
                 if not is_vector(mask.path):
                     files.enter_context(opened_mask(mask.path))

@@ -1,0 +1,125 @@
+"""A local HTTP server with range requests, which counts the bytes that it sends and fails on demand."""
+
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+# The connection is closed in the middle of the body, or before any answer.
+CUT, DROP = "cut", "drop"
+
+
+@dataclass
+class Server:
+    """What a server offers, and what it was asked for.
+
+    Attributes:
+        folder: The files.
+        url: URL of the folder, without a slash at the end.
+        faults: By the name of a file, what goes wrong with the next requests for it: statuses, CUT or DROP.
+        always: By the name of a file, what goes wrong with every request.
+        sent: Bytes of bodies that were sent, by the name of the file.
+        requests: (method, name of the file, range, status) of each request.
+        answers: Bodies of POST requests and of further GET requests, by path.
+    """
+
+    folder: Path
+    url: str = ""
+    faults: dict[str, list[int | str]] = field(default_factory=lambda: defaultdict(list))
+    always: dict[str, int | str] = field(default_factory=dict)
+    sent: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    requests: list[tuple[str, str, str | None, int | str]] = field(default_factory=list)
+    answers: dict[str, bytes] = field(default_factory=dict)
+    posted: list[bytes] = field(default_factory=list)
+
+    def next_fault(self, name: str) -> int | str | None:
+        """What goes wrong with a request for a file; None for nothing."""
+        return self.faults[name].pop(0) if self.faults[name] else self.always.get(name)
+
+    def read(self, path: str) -> bytes | None:
+        """The answer to a path; None if there is none."""
+        file = self.folder / path.lstrip("/")
+        return self.answers.get(path) or (file.read_bytes() if file.is_file() else None)
+
+
+def _part(data: bytes | None, asked: str | None) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of the answer to a request of a range."""
+    if data is None:
+        return 404, {}, b""
+    match = re.fullmatch(r"bytes=(\d+)-(\d*)", asked or "")
+    if match is None:
+        return 200, {"Accept-Ranges": "bytes"}, data
+    first, last = int(match[1]), min(int(match[2] or len(data) - 1), len(data) - 1)
+    if first >= len(data):
+        return 416, {}, b""
+    headers = {"Accept-Ranges": "bytes", "Content-Range": f"bytes {first}-{last}/{len(data)}"}
+    return 206, headers, data[first : last + 1]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    served: Server
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def do_POST(self) -> None:
+        self.served.posted.append(self.rfile.read(int(self.headers["Content-Length"])))
+        self._answer(body=True)
+
+    def _answer(self, body: bool) -> None:
+        path = unquote(urlsplit(self.path).path)
+        name, asked = path.rpartition("/")[2], self.headers.get("Range")
+        fault = self.served.next_fault(name)
+        status, headers, part = _part(self.served.read(path), asked)
+        if isinstance(fault, int):
+            status, headers, part = fault, {}, b""
+        self.served.requests.append((self.command, name, asked, fault or status))
+        if fault == DROP:
+            self.close_connection = True
+            return
+        count = len(part) // (2 if fault == CUT else 1) * body
+        self.served.sent[name] += count
+        self._send(status, part, headers, count)
+        if fault == CUT:
+            self.close_connection = True
+
+    def _send(self, status: int, part: bytes, headers: dict[str, str], count: int) -> None:
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        try:
+            self.wfile.write(part[:count])
+            self.wfile.flush()
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[Server]:
+    """Serve the files of a folder within the block."""
+    server = Server(folder)
+    http = ThreadingHTTPServer(("127.0.0.1", 0), type("_Handler", (_Handler,), {"served": server}))
+    http.daemon_threads = True
+    server.url = f"http://127.0.0.1:{http.server_address[1]}"
+    thread = threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        http.shutdown()
+        http.server_close()
+        thread.join()
