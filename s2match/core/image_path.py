@@ -124,7 +124,7 @@ def image_path(source: "str | os.PathLike[str] | VirtualFile") -> ImagePath:
     text = os.fspath(source)
     if text.startswith(_VIRTUAL):
         return VirtualFile(text)
-    url = _url_of(text)
+    url = url_of(text)
     if url is None:
         return Path(text)
     scheme, _, rest = url.partition("://")
@@ -200,7 +200,7 @@ def file_uri(path: ImagePath) -> str:
     return str(path) if isinstance(path, VirtualFile) else path.resolve().as_uri()
 
 
-def _url_of(text: str) -> str | None:
+def url_of(text: str) -> str | None:
     """A URL with its scheme in lower case; the slash that :class:`pathlib.Path` drops is restored. None for a path."""
     match = _URL.match(text)
     # a scheme of one letter is a drive of Windows

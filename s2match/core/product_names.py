@@ -30,7 +30,7 @@ _GRANULE = re.compile(
 
 @dataclass(frozen=True)
 class ProductNames:
-    """What the names of a product and of the folders and files in it say; None where no name says it.
+    """What names of a product and of its folders and files say, or a catalogue; None where nothing says it.
 
     Attributes:
         platform: ``"S2A"`` and so on.
@@ -40,7 +40,7 @@ class ProductNames:
         baseline: Processing baseline, such as ``"02.06"``.
     """
 
-    platform: str
+    platform: str | None
     tile: str | None = None
     sensed: datetime | None = None
     relative_orbit: int | None = None

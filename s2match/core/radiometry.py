@@ -11,6 +11,19 @@ _UINT16_NUMBERS = 1 << 16
 
 
 @dataclass(frozen=True)
+class ReflectanceScale:
+    """Linear scale of reflectance: ``(number - offset) / quantification_value``.
+
+    Attributes:
+        offset: Pixel value of reflectance 0.
+        quantification_value: Difference of the pixel values of reflectance 1 and 0.
+    """
+
+    offset: float
+    quantification_value: float
+
+
+@dataclass(frozen=True)
 class ReadOptions:
     """Options that override what the files declare about their numbers.
 
@@ -64,8 +77,8 @@ class Radiometry:
         nodata: Nodata value; None if there is none, or if a mask marks nodata.
         nodata_from: Source of the nodata rule; None if every number is data.
         offset: Pixel value of reflectance 0; None if the file is not reflectance.
-        offset_from: Source of the offset: ``option``, ``tags`` of the file, ``metadata`` of the product, or the
-            ``minimum`` of the file.
+        offset_from: Source of the offset: ``option``, ``tags`` of the file, a ``catalogue``, ``metadata`` of the
+            product, or the ``minimum`` of the file.
         bands: Indexes of the bands that are used, from 1; of a stack, of its first file.
         stack: Radiometry of each band, where the bands are files of their own.
         overviews: Positions of the samples of the file's overviews; None if it has none.

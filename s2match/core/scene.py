@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from s2match.core.image_path import ImagePath, image_path, path_parts
-from s2match.core.product_names import product_names
+from s2match.core.product_names import ProductNames, product_names
+from s2match.core.radiometry import ReflectanceScale
 from s2match.errors import OptionError
 
 _NAME = re.compile(r"^(?P<tile>[A-Za-z0-9-]+)_(?P<sensed>\d{8}T\d{6})_")
@@ -17,7 +18,7 @@ _BAND_COUNTS = (1, 3)
 
 @dataclass(frozen=True)
 class Scene:
-    """An image with the tile and the sensing time that its names give.
+    """An image with the tile and the sensing time that its names or a catalogue give.
 
     Attributes:
         path: The file; of several files of bands the first of the finest resolution.
@@ -27,6 +28,8 @@ class Scene:
             ``("4", "3", "2")`` of a file. Empty: those of :func:`s2match.io.bands.used_bands`.
         band_files: The file of each band, where the bands of a product are files. Empty: all bands are in ``path``.
         notes: How the image was chosen, for the user, a line each.
+        catalogue: What a catalogue says about the image; None without one.
+        stated_scale: Scale of reflectance that a catalogue states, used if the file has none; None without one.
     """
 
     path: ImagePath
@@ -35,6 +38,8 @@ class Scene:
     bands: tuple[str, ...] = ()
     band_files: tuple[ImagePath, ...] = ()
     notes: tuple[str, ...] = ()
+    catalogue: ProductNames | None = None
+    stated_scale: ReflectanceScale | None = None
 
     @property
     def date(self) -> str | None:

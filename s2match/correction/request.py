@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s2match.core.grid import Grid
-from s2match.core.image_path import ImagePath, image_path
+from s2match.core.image_path import ImagePath
 from s2match.core.radiometry import AS_FILES_SAY, ReadOptions
 from s2match.core.scene import Scene
 from s2match.correction.pixel_map import PixelMap, output_grid, require_same_footprint
@@ -12,6 +12,7 @@ from s2match.correction.resample_file import write_moved, write_resampled
 from s2match.errors import CorrectionError, OutputError
 from s2match.io.cog import check_cog
 from s2match.io.reader import read_grid, with_radiometry
+from s2match.io.sources import source_path
 from s2match.registration.file_model import FileModel
 from s2match.resampling.kernels import check_resampling
 from s2match.result import PairResult
@@ -46,7 +47,7 @@ class CorrectionRequest:
             OptionError: The resampling is unknown.
         """
         object.__setattr__(self, "out", Path(self.out))
-        object.__setattr__(self, "siblings", tuple(map(image_path, self.siblings)))
+        object.__setattr__(self, "siblings", tuple(map(source_path, self.siblings)))
         if self.resampling is not None:
             check_resampling(self.resampling)
 

@@ -10,7 +10,7 @@ from s2match.core.scene import Scene
 from s2match.errors import DatasetError, S2MatchError, UnreadableImageError
 from s2match.io.file_tree import local_path
 from s2match.io.missing_paths import no_image_message
-from s2match.io.sources import Bands, open_source
+from s2match.io.sources import Bands, is_stac_asset, is_stac_item, open_source
 
 # Between the files of a cell.
 _SEPARATOR = ";"
@@ -86,6 +86,8 @@ class CsvRow:
         Raises:
             DatasetError: There is no such file, or a URL whose scheme is not read.
         """
+        if is_stac_asset(text):
+            return self.image(text).path
         path = local_path(self.path(text))
         if isinstance(path, Path) and not path.is_file():
             raise DatasetError(f"{self.place}: there is no file {path}.")
@@ -98,10 +100,10 @@ class CsvRow:
             DatasetError: There is no such file or folder, or no image in it, or it does not have the bands.
         """
         path = local_path(self.path(text))
-        if isinstance(path, Path) and not path.exists():
+        if isinstance(path, Path) and not path.exists() and not is_stac_asset(text):
             raise DatasetError(f"{self.place}: there is no file {path}.")
         try:
-            return open_source(path, bands)
+            return open_source(self.source(text) if is_stac_item(text) else path, bands)
         except S2MatchError as error:
             raise DatasetError(f"{self.place}: {error}") from error
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 from s2match.core.file_pixels import whole_file
 from s2match.core.grid import Grid
-from s2match.core.image_path import ImagePath, image_path
+from s2match.core.image_path import ImagePath
 from s2match.core.mask import Mask, Masking, PairMasking
 from s2match.errors import OptionError
 from s2match.io.masks import is_vector, mask_on, misplaced_error, no_cloud_error
 from s2match.io.reader import with_radiometry
+from s2match.io.sources import source_path
 
 
 def masking_of(paths: Sequence[str | ImagePath], values: Sequence[int] | None = None, clouds: bool = False) -> Masking:
@@ -24,7 +25,7 @@ def masking_of(paths: Sequence[str | ImagePath], values: Sequence[int] | None = 
         OptionError: There are values and no raster.
         UnreadableImageError: A mask is a URL whose scheme is not read.
     """
-    files = [image_path(path) for path in paths]
+    files = [source_path(path) for path in paths]
     if values is not None and all(map(is_vector, files)):
         raise OptionError("Mask values have no effect without a raster mask.")
     return Masking(tuple(Mask(path, None if values is None else tuple(values)) for path in files), clouds)

@@ -1,10 +1,10 @@
 """Scale of reflectance in the metadata of Sentinel-2 products."""
 
 import xml.etree.ElementTree as ElementTree
-from dataclasses import dataclass
 from datetime import datetime
 
 from s2match.core.image_path import ImagePath
+from s2match.core.radiometry import ReflectanceScale
 from s2match.errors import UnreadableImageError
 from s2match.io.file_tree import FileTree, open_stream
 from s2match.io.products import Granule, band_name, band_of, metadata_names, product_tree
@@ -21,19 +21,6 @@ _OTHER_DIVISORS = {
 
 # Bands in the order of their identifiers in the metadata.
 _BAND_IDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")
-
-
-@dataclass(frozen=True)
-class ReflectanceScale:
-    """Linear scale of reflectance: ``(number - offset) / quantification_value``.
-
-    Attributes:
-        offset: Pixel value of reflectance 0.
-        quantification_value: Difference of the pixel values of reflectance 1 and 0.
-    """
-
-    offset: float
-    quantification_value: float
 
 
 def product_scale(image: ImagePath) -> ReflectanceScale | None:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 
 from s2match.core.image_path import image_path
-from s2match.core.radiometry import NodataSource, Radiometry, ReadOptions
+from s2match.core.radiometry import NodataSource, Radiometry, ReadOptions, ReflectanceScale
 from s2match.io.bands import read_numbers, used_bands
 from s2match.io.nodata import band_validity, declared_nodata, detected_nodata, zeros_may_fill
 from s2match.io.overviews import overview_sampling
-from s2match.io.product_metadata import ReflectanceScale, product_scale
+from s2match.io.product_metadata import product_scale
 from s2match.io.saturated_cloud import SATURATED
 
 _LOG = logging.getLogger(__name__)
@@ -31,17 +31,26 @@ _OFFSET_NOISE = 50.0
 # Plausible numbers of reflectance 1, by which a scale tag is taken to be that of reflectance.
 _STEPS = (1_000.0, 100_000.0)
 
+# A scale of reflectance, and its source.
+_SourcedScale = tuple[ReflectanceScale | None, str | None]
+
 # Longest side of the small version of a file that its radiometry is chosen by.
 _SMALL_PX = 512
 
 
-def radiometry_of(file: rasterio.DatasetReader, options: ReadOptions, bands: Sequence[str] = ()) -> Radiometry:
+def radiometry_of(
+    file: rasterio.DatasetReader,
+    options: ReadOptions,
+    bands: Sequence[str] = (),
+    stated: ReflectanceScale | None = None,
+) -> Radiometry:
     """Radiometry of a file of real numbers; nothing is decoded for images of 8 bits.
 
     Args:
         file: The file, open.
         options: Options that override what the file declares.
         bands: Indexes or descriptions of the bands to use; empty for those of :func:`s2match.io.bands.used_bands`.
+        stated: Scale of reflectance by a catalogue, for a file that has none.
 
     Raises:
         OptionError: The file does not have the bands.
@@ -52,7 +61,7 @@ def radiometry_of(file: rasterio.DatasetReader, options: ReadOptions, bands: Seq
     if bits <= 8 or coloured:
         radiometry = _of_8_bits(bits, coloured, *nodata)
     else:
-        radiometry = _of_16_bits(file, indexes, *nodata, options)
+        radiometry = _of_16_bits(file, indexes, *nodata, _reflectance_scale(file, indexes[0], options, stated))
     _LOG.info("%s: %s", image_path(file.name).name, _summary(radiometry))
     return replace(radiometry, bands=tuple(indexes), overviews=overview_sampling(file))
 
@@ -95,7 +104,7 @@ def _of_16_bits(
     indexes: list[int],
     nodata: float | None,
     nodata_from: NodataSource | None,
-    options: ReadOptions,
+    scale: _SourcedScale,
 ) -> Radiometry:
     """Radiometry of a file of more than 8 bits, by a small version of it."""
     numbers = read_numbers(file, indexes, shape=_small_shape(file))
@@ -111,7 +120,7 @@ def _of_16_bits(
     if not data.size:
         return radiometry
     if numbers.dtype == np.uint16:
-        return _with_reflectance(file, data, replace(radiometry, bands=tuple(indexes)), options)
+        return _with_reflectance(data, radiometry, *scale)
     return _stretch(data, radiometry)
 
 
@@ -145,11 +154,10 @@ def _small_shape(file: rasterio.DatasetReader) -> tuple[int, int]:
 
 
 def _with_reflectance(
-    file: rasterio.DatasetReader, numbers: NDArray[np.float64], radiometry: Radiometry, options: ReadOptions
+    numbers: NDArray[np.float64], radiometry: Radiometry, scale: ReflectanceScale | None, source: str | None
 ) -> Radiometry:
     """Radiometry of ESA's true-colour images; stretched where the 1st percentile would be saturated."""
     dark = float(np.percentile(numbers, 1))
-    scale, source = _reflectance_scale(file, radiometry.bands[0], options)
     if scale is None and dark < TCI_SATURATION + _ESA_OFFSET:
         zero = _ESA_OFFSET if dark >= _ESA_OFFSET - _OFFSET_NOISE else 0.0
         scale, source = ReflectanceScale(zero, _QUANTIFICATION), "minimum"
@@ -165,9 +173,9 @@ def _with_reflectance(
 
 
 def _reflectance_scale(
-    file: rasterio.DatasetReader, band: int, options: ReadOptions
-) -> tuple[ReflectanceScale | None, str | None]:
-    """Scale of reflectance by the options, the tags of a band or the metadata of its product, and its source."""
+    file: rasterio.DatasetReader, band: int, options: ReadOptions, stated: ReflectanceScale | None
+) -> _SourcedScale:
+    """Scale of reflectance by the options, the tags of a band, a catalogue or its product, and its source."""
     scale, offset = file.scales[band - 1], file.offsets[band - 1]
     steps = _QUANTIFICATION if scale in (0, 1) else 1 / scale
     plausible = (scale, offset) != (1, 0) and _STEPS[0] <= steps <= _STEPS[1]
@@ -176,6 +184,8 @@ def _reflectance_scale(
         return ReflectanceScale(options.offset, tagged.quantification_value if tagged else _QUANTIFICATION), "option"
     if tagged is not None and 0 <= tagged.offset < 1 << 16:
         return tagged, "tags"
+    if stated is not None:
+        return stated, "catalogue"
     product = product_scale(image_path(file.name))
     return product, None if product is None else "metadata"
 

@@ -118,7 +118,7 @@ def _radiometry_of(scene: Scene, options: ReadOptions) -> Radiometry:
     """Radiometry of an image; each band has its own where bands are files."""
     if not scene.is_stack:
         with opened(scene.path) as file:
-            return radiometry_of(file, options, () if scene.band_files else scene.bands)
+            return radiometry_of(file, options, () if scene.band_files else scene.bands, scene.stated_scale)
     bands = []
     for path in scene.band_files:
         with opened(path) as file:

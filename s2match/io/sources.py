@@ -1,5 +1,7 @@
-"""Scenes from what a user names: a file, a product or a part of one, a zip, a URL, a name of GDAL's file systems."""
+"""Scenes from what a user names: a file, a product or a part of one, a zip, a STAC Item, a URL."""
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -26,6 +28,12 @@ from s2match.io.products import (
 # Suffixes of images in a zip that holds no product.
 _IMAGE_SUFFIXES = (".jp2", ".tif", ".tiff", ".png", ".img")
 
+# Names of STAC Items: a file of JSON, or an Item of an API; the key of an asset may follow.
+_STAC_ITEM = re.compile(
+    r"\.json(\?[^#]*)?(#[^/]*)?$|^https?:/.*#[^/]*$|^https?:/.*/items/(?![^/]*\.(tiff?|jp2|png|vrt|zip)([?#]|$))[^/]+$",
+    re.IGNORECASE,
+)
+
 Source = str | ImagePath | Scene
 Bands = Sequence[str | int] | str | None
 
@@ -37,7 +45,7 @@ def open_source(source: Source, bands: Bands = None) -> Scene:
     each at its finest resolution.
 
     Args:
-        source: A path, a URL, or a scene.
+        source: A path, a URL, a STAC Item with or without the key of an asset (``item.json#visual``), or a scene.
         bands: One or three bands: names of bands of a product, or indexes or descriptions of bands of a file. None: of
             a product the true-colour image, or bands 4, 3 and 2 if it has none; of a file those of
             :func:`s2match.io.bands.used_bands`; of a scene its own.
@@ -49,6 +57,10 @@ def open_source(source: Source, bands: Bands = None) -> Scene:
     chosen = check_bands(bands)
     if isinstance(source, Scene):
         return _with_bands(source, chosen)
+    if isinstance(source, str | os.PathLike) and is_stac_item(os.fspath(source)):
+        from s2match.io.stac_items import stac_scene
+
+        return _with_bands(stac_scene(os.fspath(source)), chosen)
     path = local_path(image_path(source))
     tree, folder = _container_of(path)
     if tree is None:
@@ -59,6 +71,29 @@ def open_source(source: Source, bands: Bands = None) -> Scene:
     if granules:
         raise UnreadableImageError(several_images_message(path, granules))
     return _with_bands(scene_of(_only_image(path, tree, folder)), chosen)
+
+
+def is_stac_item(source: str) -> bool:
+    """Whether a path or URL is that of a STAC Item, by its name."""
+    return _STAC_ITEM.search(source) is not None
+
+
+def is_stac_asset(source: str) -> bool:
+    """Whether a path or URL is that of a STAC Item with the key of an asset."""
+    return "#" in source and is_stac_item(source)
+
+
+def source_path(source: str | ImagePath) -> ImagePath:
+    """Path of a file that a user names: a path, a URL, or an asset of a STAC Item with its key.
+
+    Without a key a ``.json`` is the file itself, such as a GeoJSON.
+
+    Raises:
+        UnreadableImageError: It is neither a path nor a URL that is read, or the Item does not have the asset.
+    """
+    if isinstance(source, str | os.PathLike) and is_stac_asset(os.fspath(source)):
+        return open_source(source).path
+    return image_path(source)
 
 
 def open_pair(reference: Source, target: Source, bands: Bands = None) -> tuple[Scene, Scene]:

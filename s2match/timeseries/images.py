@@ -53,7 +53,7 @@ class SeriesImage:
 
 
 def series_image(index: int, source: str | ImagePath | Scene, masks: tuple[ImagePath, ...] = ()) -> SeriesImage:
-    """The image of a path or scene, by the names of the file and of its folders; no file is opened.
+    """The image of a path or scene, by a catalogue or the names of the file and of its folders; no file is opened.
 
     Args:
         index: Index in the series, from 0.
@@ -61,7 +61,7 @@ def series_image(index: int, source: str | ImagePath | Scene, masks: tuple[Image
         masks: Mask files of this image.
     """
     scene = source if isinstance(source, Scene) else scene_of(source)
-    names = product_names(path_parts(scene.path))
+    names = scene.catalogue or product_names(path_parts(scene.path))
     if names is None:
         return SeriesImage(index, scene, scene.sensed or _date_in(scene.path.stem), scene.tile, masks=masks)
     return SeriesImage(
