@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from s2match.arrays import match_arrays
     from s2match.batch.iterate import match_pairs
     from s2match.correction.apply import apply_model
+    from s2match.correction.model_files import write_displacement, write_gcps
     from s2match.correction.saved_model import SavedModel, read_model
     from s2match.errors import S2MatchError
     from s2match.outputs.facts import facts, write_json
@@ -43,6 +44,8 @@ _HOMES = {
     "SavedModel": "correction.saved_model",
     "facts": "outputs.facts",
     "summary": "outputs.summary",
+    "write_displacement": "correction.model_files",
+    "write_gcps": "correction.model_files",
     "write_json": "outputs.facts",
     "Settings": "settings",
     "read_model": "correction.saved_model",
@@ -76,6 +79,8 @@ __all__ = [
     "summary",
     "tie_points_of",
     "warp",
+    "write_displacement",
+    "write_gcps",
     "write_json",
     "write_tie_points",
 ]

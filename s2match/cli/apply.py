@@ -4,8 +4,10 @@ import argparse
 from pathlib import Path
 
 from s2match.cli.arguments import refuse
+from s2match.cli.pair import shows_progress
 from s2match.core.image_path import image_path, local_files
 from s2match.errors import OptionError
+from s2match.util.progress import Stage, progress_bar
 
 # Options that have an effect on a model of a JSON.
 _OPTIONS = frozenset(
@@ -45,7 +47,10 @@ def run_apply_command(arguments: argparse.Namespace) -> int:
     check_absent(outputs.paths, arguments.overwrite)
     for path in outputs.paths:
         check_writable(path)
-    written: tuple[Path, ...] = () if request is None else run_apply(model, request)
+    written: tuple[Path, ...] = ()
+    if request is not None:
+        with progress_bar([Stage.CORRECT], shows_progress(arguments)) as progress:
+            written = run_apply(model, request, progress)
     written += outputs.write(model.file_model, source)
     if not arguments.quiet:
         reference, target = (image.scene.path.name for image in (model.file_model.reference, model.file_model.target))

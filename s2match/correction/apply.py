@@ -17,6 +17,7 @@ from s2match.registration.verdict import Decision
 from s2match.resampling.kernels import check_resampling
 from s2match.result import PairResult
 from s2match.util.atomic_write import check_absent, check_folder, check_outputs_apart, create_folder
+from s2match.util.progress import Progress, Stage
 from s2match.util.threads import limit_threads
 
 
@@ -95,7 +96,7 @@ def apply_model(  # noqa: PLR0913
         >>> [path.name for path in s2match.apply_model(model, target, "corrected", force=True)]
         ['SYNTHETIC-B_20220829T103641_TCI_coregistered.tif']
     """
-    saved = saved_model_of(model) if isinstance(model, PairResult) else model
+    saved = saved_model_of(model)
     paths = [files] if isinstance(files, str | Path) else files
     request = ApplyRequest(tuple(map(image_path, paths)), Path(out), resampling, overwrite, force)
     check_apply(saved, request)
@@ -155,10 +156,19 @@ def check_apply(model: SavedModel, request: ApplyRequest) -> None:
 
 
 @limit_threads()
-def run_apply(model: SavedModel, request: ApplyRequest) -> tuple[Path, ...]:
-    """Write the corrected files of a request that :func:`check_apply` accepts, and return their paths."""
+def run_apply(model: SavedModel, request: ApplyRequest, progress: Progress | None = None) -> tuple[Path, ...]:
+    """Write the corrected files of a request that :func:`check_apply` accepts, and return their paths.
+
+    Args:
+        model: The model.
+        request: The files to correct, and how.
+        progress: Is told which file is corrected; None for nobody.
+    """
     create_folder(request.out)
-    for path, out in zip(request.files, request.outputs, strict=True):
+    progress = progress or Progress()
+    progress.begin(Stage.CORRECT)
+    for number, (path, out) in enumerate(zip(request.files, request.outputs, strict=True)):
+        progress.advance(number / len(request.files), path.name)
         if is_vector(path):
             move_vector(model.file_model, path, out)
         else:

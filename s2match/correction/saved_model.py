@@ -55,12 +55,14 @@ class SavedModel:
         return self.file_model.invert(np.asarray(xy, np.float64))
 
 
-def saved_model_of(result: PairResult) -> SavedModel:
-    """The model of a pair, as its JSON keeps it.
+def saved_model_of(result: PairResult | SavedModel) -> SavedModel:
+    """The model of a pair, as its JSON keeps it; a model that was read from a JSON is its own.
 
     Raises:
         CorrectionError: There is no registration.
     """
+    if isinstance(result, SavedModel):
+        return result
     if result.file_model is None:
         raise CorrectionError("Nothing can be corrected without a registration.")
     return SavedModel(result.file_model, result.verdict.decision, result.settings.read_options)
@@ -165,6 +167,8 @@ def _file_of(image: dict[str, Any]) -> Grid:
     if min(size) < 1:
         raise ValueError("the size of a file is not positive")
     transform = None if whole["transform"] is None else Affine(*_numbers(whole["transform"], (6,)).tolist())
+    if transform is not None and transform.is_degenerate:
+        raise ValueError("a transform has no inverse")
     return Grid(size, transform, _crs_of(whole["crs"]), size, scene_of(str(image["file"])))
 
 
@@ -173,12 +177,15 @@ def _frame_of(registration: dict[str, Any], frame: str) -> FrameModel | None:
     matrix, field = registration[f"matrix_{frame}"], registration[f"field_{frame}"]
     if matrix is None:
         return None
+    numbers = _numbers(matrix, (3, 3))
+    if np.linalg.det(numbers) == 0:
+        raise ValueError("a matrix has no inverse")
     if field is None:
-        return FrameModel(_numbers(matrix, (3, 3)))
+        return FrameModel(numbers)
     origin, column_step, row_step = (_numbers(field[key], (2,)) for key in ("origin", "column_step", "row_step"))
     coefficients = _numbers(field["coefficients"], (-1, -1, 2))
     control = ControlPoints(_pair(origin), _pair(column_step), _pair(row_step), coefficients)
-    return FrameModel(_numbers(matrix, (3, 3)), control)
+    return FrameModel(numbers, control)
 
 
 def _numbers(values: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:

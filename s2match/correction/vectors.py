@@ -62,7 +62,12 @@ def check_vector(model: FileModel, path: ImagePath) -> None:
     if not comparable(model.reference, model.target):
         raise CorrectionError(f"{path.name} cannot be moved: coordinates are moved between two georeferenced images.")
     local = _local(path)
-    systems = layer_systems(local) if _is_geopackage(local) else {"": _geojson_crs(local, _read_geojson(local))}
+    if _is_geopackage(local):
+        systems = layer_systems(local)
+    else:
+        document = _read_geojson(local)
+        systems = {"": _geojson_crs(local, document)}
+        _positions_of(local, document)
     for layer, crs in systems.items():
         _system(model, crs, f"{path.name} {layer}".rstrip())
 
@@ -93,7 +98,10 @@ def move_vector(model: FileModel, path: ImagePath, out: Path) -> None:
         return
     document = _read_geojson(local)
     move = _mover(model, _system(model, _geojson_crs(local, document), path.name), path.name)
-    _move_geojson(document, move)
+    positions, xy = _positions_of(local, document)
+    moved = move(xy) if positions else xy
+    for position, place in zip(positions, np.round(moved, _DECIMALS).tolist(), strict=True):
+        position[:2] = place
     with atomic_write(out) as partial:
         partial.write_text(json.dumps(document, ensure_ascii=False) + "\n", encoding="utf-8")
 
@@ -184,14 +192,20 @@ def _geojson_crs(path: Path, document: dict[str, Any]) -> str:
         raise UnreadableImageError(f"{path} is not GeoJSON: its crs has no name.") from error
 
 
-def _move_geojson(document: dict[str, Any], move: PointMap) -> None:
-    """Move the coordinates of all geometries of a document in place; its bounding boxes, then wrong, are removed."""
-    positions = list(_positions(document))
-    if not positions:
-        return
-    xy = np.array([position[:2] for position in positions], np.float64)
-    for position, moved in zip(positions, np.round(move(xy), _DECIMALS).tolist(), strict=True):
-        position[:2] = moved
+def _positions_of(path: Path, document: dict[str, Any]) -> tuple[list[list[Any]], NDArray[np.float64]]:
+    """All positions of a GeoJSON document, lists to change in place, and (N, 2) coordinates (x, y) of them.
+
+    Bounding boxes, which the move makes wrong, are removed from the document.
+
+    Raises:
+        UnreadableImageError: The file is no GeoJSON.
+    """
+    try:
+        positions = list(_positions(document))
+        return positions, np.array([position[:2] for position in positions], np.float64).reshape(-1, 2)
+    # objects of other kinds than GeoJSON has at their place
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+        raise UnreadableImageError(f"{path} is not GeoJSON: its geometries cannot be read.") from error
 
 
 def _positions(node: dict[str, Any]) -> Iterator[list[Any]]:

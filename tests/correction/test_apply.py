@@ -269,11 +269,14 @@ def test_files_that_cannot_be_corrected(
     geopandas.GeoDataFrame(geometry=shapely.points([[0.0, 0.0]])).to_file(unplaced)
     text = tmp_path / "text.geojson"
     text.write_text("roads")
+    odd = tmp_path / "odd.geojson"
+    odd.write_text('{"type": "Point", "coordinates": ["a", "b"]}')
     for path, error, words in (
         (away, CorrectionError, "away.tif does not have the footprint"),
         (shape, UnreadableImageError, "another format than GeoPackage and GeoJSON"),
         (unplaced, CorrectionError, "unplaced has no known reference system|unplaced.gpkg unplaced cannot be moved"),
         (text, UnreadableImageError, "is not GeoJSON: it is not JSON"),
+        (odd, UnreadableImageError, "odd.geojson is not GeoJSON: its geometries cannot be read"),
         (tmp_path / "none.gpkg", UnreadableImageError, "none.gpkg"),
         (tmp_path / "none.tif", UnreadableImageError, "none.tif"),
     ):
@@ -322,9 +325,31 @@ def test_files_that_keep_no_model(pair: Callable[..., tuple[Path, Path]], tmp_pa
     assert refused(changed(registration=None)) == " has no model: no registration was accepted."
     registration = content["registration"]
     frame = "matrix_reference_file_px_to_target_file_px"
-    for damage in ({frame: [[1, 0], [0, 1]]}, {frame: [["a"] * 3] * 3}, {frame: [[None] * 3] * 3}, {"model": "best"}):
+    for damage in (
+        {frame: [[1, 0], [0, 1]]},
+        {frame: [["a"] * 3] * 3},
+        {frame: [[None] * 3] * 3},
+        {frame: [[1] * 3] * 3},
+        {"model": "best"},
+    ):
         assert refused(changed(registration=registration | damage)).startswith(" is damaged: ")
     del registration[frame]
     assert refused(changed(registration=registration)) == f" is damaged: {frame} is missing."
     with pytest.raises(ModelFileError, match="No such file"):
         read_model(tmp_path / "none.json")
+
+
+def test_layers_without_features_and_without_geometries(pair: Callable[..., tuple[Path, Path]], tmp_path: Path) -> None:
+    result = result_of(*pair(), matched_model("translation"))
+    source = tmp_path / "empty.gpkg"
+    missing = geopandas.GeoDataFrame({"k": [1, 2]}, geometry=[None, shapely.Point()], crs=UTM.to_wkt())
+    missing.to_file(source, layer="missing", geometry_type="Point")
+    missing.iloc[:0].to_file(source, layer="none", geometry_type="Polygon", mode="a")
+    (out,) = apply_model(result, source, tmp_path, force=True)
+    assert [tuple(row) for row in pyogrio.list_layers(out)] == [("missing", "Point"), ("none", "Polygon")]
+    assert len(geopandas.read_file(out, layer="none")) == 0
+    told = geopandas.read_file(out, layer="missing")
+    assert list(told.k) == [1, 2] and told.geometry[0] is None and told.geometry[1].is_empty
+    (tmp_path / "none.geojson").write_text('{"type": "FeatureCollection", "features": []}')
+    (out,) = apply_model(result, tmp_path / "none.geojson", tmp_path, force=True)
+    assert json.loads(out.read_text()) == {"type": "FeatureCollection", "features": []}

@@ -17,6 +17,7 @@ from rasterio.warp import Resampling, reproject
 from test_apply import matched_model, other_zone, result_of
 from test_pixel_map import MOVES, SIZE, registration
 
+from s2match import write_displacement, write_gcps
 from s2match.core.georeference import to_pixels
 from s2match.core.point_maps import grid_points
 from s2match.core.projection import apply_transform
@@ -107,7 +108,7 @@ def test_a_displacement_of_degrees_is_in_metres(write_image: Writer, tmp_path: P
     image = texture(256, 256)
     pair = write_image("a.tif", image, place, DEGREES), write_image("b.tif", image, place, DEGREES)
     model = registration("translation", lambda xy: xy + (2 * 200 / 256, 0), 200)
-    written(result_of(*pair, model), displacement=tmp_path / "d.tif")
+    write_displacement(result_of(*pair, model), tmp_path / "d.tif")
     values, _, crs = read_points(tmp_path / "d.tif")
     assert crs == DEGREES
     assert values[0].mean() == pytest.approx(-2e-4 * 111_320 * np.cos(np.radians(50.49)), rel=5e-3)
@@ -194,11 +195,12 @@ def test_points_for_qgis(write_image: Writer, tmp_path: Path) -> None:
 
 def test_a_band_of_other_pixels_has_its_own_points(write_image: Writer, tmp_path: Path) -> None:
     """Masks are kept."""
-    model = model_of(images(write_image, "translation"))
+    result = images(write_image, "translation")
+    model = model_of(result)
     band = write_image("band.tif", texture(SIZE // 2, SIZE // 2), GRID @ Affine.scale(2))
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(band, "r+") as file:
         file.write_mask(np.tile(np.arange(SIZE // 2) > 20, (SIZE // 2, 1)))
-    ModelFiles(gcps=tmp_path / "gcps.tif").write(model, read_grid(band))
+    write_gcps(result, tmp_path / "gcps.tif", band)
     with rasterio.open(tmp_path / "gcps.tif") as file:
         assert (file.read_masks(1)[0] > 0).sum() == SIZE // 2 - 21
         told = np.array([[point.col * 2, point.row * 2, point.x, point.y] for point in file.gcps[0]])
