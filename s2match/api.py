@@ -15,17 +15,19 @@ from s2match.arrays import Image, as_files, bands_of, dataarray_like
 from s2match.core.grid import Grid
 from s2match.core.image_path import ImagePath, image_path, local_files
 from s2match.core.scene import Scene
-from s2match.correction.decision import CorrectionDecision, needs_correction
+from s2match.correction.decision import CorrectionDecision
 from s2match.correction.evaluation import Improvement
 from s2match.correction.pixel_map import PixelMap, output_grid
 from s2match.correction.request import CUBIC, CorrectionRequest, check_request
 from s2match.correction.resample_array import resample_bands
+from s2match.correction.saved_model import SavedModel
 from s2match.errors import CorrectionError, NotCorrectedError, OptionError
 from s2match.io.masking import masking_of
 from s2match.io.sources import open_pair
 from s2match.pipeline import LoadMatcher, correct_and_evaluate, create_matcher, match_files
 from s2match.registration.file_model import file_model_of
 from s2match.registration.model import Registration
+from s2match.registration.verdict import Decision
 from s2match.resampling.kernels import NEAREST, check_resampling
 from s2match.result import PairResult
 from s2match.settings import Choices, Settings
@@ -225,19 +227,23 @@ def coregister(  # noqa: PLR0913
 
 @overload
 def warp(
-    array: NDArray[Any], registration: PairResult | Registration, resampling: str = CUBIC, *, force: bool = False
+    array: NDArray[Any],
+    registration: PairResult | SavedModel | Registration,
+    resampling: str = CUBIC,
+    *,
+    force: bool = False,
 ) -> "np.ma.MaskedArray[Any, Any]": ...
 
 
 @overload
 def warp(
-    array: "DataArray", registration: PairResult, resampling: str = CUBIC, *, force: bool = False
+    array: "DataArray", registration: PairResult | SavedModel, resampling: str = CUBIC, *, force: bool = False
 ) -> "DataArray": ...
 
 
 def warp(
     array: "NDArray[Any] | DataArray",
-    registration: PairResult | Registration,
+    registration: PairResult | SavedModel | Registration,
     resampling: str = CUBIC,
     *,
     force: bool = False,
@@ -252,7 +258,8 @@ def warp(
         array: Values on the pixels of the target's file, or on other pixels with its footprint, such as a band of
             another pixel size: a NumPy array (H×W, H×W×B or B×H×W; bands are the shorter axis), or a DataArray ((y, x)
             or (band, y, x)). Masked values, NaN and the nodata value of a DataArray are pixels without data.
-        registration: The result of a pair, or a Registration; the array must then have the matched size of the target.
+        registration: The result of a pair, or its model from :func:`s2match.read_model`. Or a Registration; the array
+            must then have the matched size of the target.
         resampling: ``"nearest"``, ``"bilinear"``, ``"cubic"`` or ``"lanczos"``.
         force: Resample the array even if the verdict of the pair is not *register*. A Registration has no verdict, and
             needs no force.
@@ -280,7 +287,7 @@ def warp(
         True
     """
     check_resampling(resampling)
-    if isinstance(registration, PairResult) and not force:
+    if not isinstance(registration, Registration) and not force:
         _require_displaced(registration)
     bands, valid, axis = bands_of(array)
     pixel_map = _pixel_map(registration, (bands.shape[2], bands.shape[1]))
@@ -432,16 +439,17 @@ def _settings(settings: Settings | None, preset: str | None, choices: Choices) -
     return Settings.preset(preset, **choices)
 
 
-def _require_displaced(result: PairResult) -> None:
+def _require_displaced(result: PairResult | SavedModel) -> None:
     """Refuse a registered pair.
 
     Raises:
         NotCorrectedError: There is a registration, but the verdict is not *register*.
     """
-    if result.registration is not None and not needs_correction(result.verdict):
-        raise NotCorrectedError(
-            f'The verdict of the pair is "{result.verdict.decision}": force=True warps the array anyway.'
-        )
+    if isinstance(result, PairResult) and result.registration is None:
+        return
+    decision = result.verdict if isinstance(result, SavedModel) else result.verdict.decision
+    if decision is not Decision.REGISTER:
+        raise NotCorrectedError(f'The verdict of the pair is "{decision}": force=True warps the array anyway.')
 
 
 def as_paths(paths: Paths) -> tuple[ImagePath, ...]:
@@ -449,7 +457,7 @@ def as_paths(paths: Paths) -> tuple[ImagePath, ...]:
     return (image_path(paths),) if isinstance(paths, str | ImagePath) else tuple(map(image_path, paths))
 
 
-def _pixel_map(registration: PairResult | Registration, size: tuple[int, int]) -> PixelMap:
+def _pixel_map(registration: PairResult | SavedModel | Registration, size: tuple[int, int]) -> PixelMap:
     """The map from pixels of the reference to pixels of an array of a size, (width, height)."""
     if isinstance(registration, Registration):
         grid = Grid(size, None, None, size, Scene(Path("array"), None, None))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from test_pixel_map import MOVES, SIZE, centres, ground, inverse, registration
 
-from s2match import apply_model, read_model, write_json
+from s2match import apply_model, read_model, warp, write_json
 from s2match.core.matches import Matches, Provenance
 from s2match.core.projection import apply_transform, reproject
 from s2match.core.scene import scene_of
@@ -253,6 +253,17 @@ def test_a_registered_pair_is_applied_on_force_only(pair: Callable[..., tuple[Pa
         apply_model(model, target, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert apply_model(model, target, tmp_path / "out", force=True)[0].exists()
+    with pytest.raises(NotCorrectedError, match='verdict of the pair is "already registered": force=True'):
+        warp(np.zeros((SIZE, SIZE)), model)
+
+
+def test_arrays_are_warped_by_a_model_that_was_kept(pair: Callable[..., tuple[Path, Path]], tmp_path: Path) -> None:
+    result = result_of(*pair(), matched_model("field"))
+    write_json(result, tmp_path / "result.json")
+    model = read_model(tmp_path / "result.json")
+    for side in (SIZE, SIZE // 2):
+        now, later = (warp(texture(side, side, seed=7), one) for one in (result, model))
+        assert (now == later).all() and (now.mask == later.mask).all() and now.shape == (side, side)
 
 
 def test_files_that_cannot_be_corrected(

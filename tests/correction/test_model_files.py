@@ -223,3 +223,26 @@ def test_files_that_cannot_be_written(write_image: Writer, tmp_path: Path) -> No
         with pytest.raises(error, match=re.escape(words)):
             files.check(*grids)
     ModelFiles(gcps=tmp_path / "d.points").check(placed, bare)
+
+
+def test_a_map_without_reference_system_has_its_own_units(write_image: Writer, tmp_path: Path) -> None:
+    image = texture(256, 256)
+    pair = write_image("a.tif", image, GRID, None), write_image("b.tif", image, GRID, None)
+    model = registration("translation", lambda xy: xy + (200 / 256, 0), 200)
+    write_displacement(result_of(*pair, model), tmp_path / "d.tif")
+    with rasterio.open(tmp_path / "d.tif") as file:
+        assert file.descriptions == ("x", "y") and file.units == ("map units",) * 2 and file.crs is None
+        assert np.abs(file.read() - np.array([-10, 0])[:, None, None]).max() < 1e-3
+    write_gcps(result_of(*pair, model), tmp_path / "d.sh")
+    assert "srs" not in (tmp_path / "d.sh").read_text()
+
+
+def test_points_of_a_target_without_georeference(write_image: Writer, tmp_path: Path) -> None:
+    """QGIS shows such an image with y upwards."""
+    image = texture(SIZE, SIZE)
+    pair = write_image("a.tif", image), write_image("b.tif", image, None)
+    model = written(result_of(*pair, matched_model("affine")), gcps=tmp_path / "b.points")
+    rows = (tmp_path / "b.points").read_text().splitlines()[2:]
+    told = np.array([[float(cell) for cell in row.split(",")[:4]] for row in rows])
+    seen = model.apply(apply_transform(~GRID, told[:, :2]))
+    assert np.abs(seen * (1, -1) - told[:, 2:]).max() < 1e-5

@@ -41,7 +41,16 @@ OPTIONS: Any = {"confidence": 0.2, "geometry": "translation", "image_size": None
 
 @pytest.mark.parametrize(
     "name",
-    ["match", "coregister", "warp", "show_versions", "PairResult.matrix", "PairResult.to_geodataframe"],
+    [
+        "match",
+        "coregister",
+        "warp",
+        "show_versions",
+        "read_model",
+        "apply_model",
+        "PairResult.matrix",
+        "PairResult.to_geodataframe",
+    ],
 )
 def test_the_examples_of_help_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dataset").symlink_to(ROOT / "dataset")
@@ -51,7 +60,7 @@ def test_the_examples_of_help_run(name: str, tmp_path: Path, monkeypatch: pytest
     assert doctest.DocTestRunner().run(example).failed == 0
 
 
-@pytest.mark.parametrize("name", ["match", "coregister", "warp"])
+@pytest.mark.parametrize("name", ["match", "coregister", "warp", "apply_model"])
 def test_help_explains_every_parameter(name: str) -> None:
     function = getattr(s2match, name)
     for parameter in inspect.signature(function).parameters.values():
