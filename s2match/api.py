@@ -3,6 +3,7 @@
 import platform
 import tempfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,7 +25,14 @@ from s2match.correction.saved_model import SavedModel
 from s2match.errors import CorrectionError, NotCorrectedError, OptionError
 from s2match.io.masking import masking_of
 from s2match.io.sources import open_pair
-from s2match.pipeline import LoadMatcher, correct_and_evaluate, create_matcher, match_files
+from s2match.pipeline import (
+    MATCHING_STAGES,
+    LoadMatcher,
+    correct_and_evaluate,
+    correction_stages,
+    create_matcher,
+    match_scenes,
+)
 from s2match.registration.file_model import file_model_of
 from s2match.registration.model import Registration
 from s2match.registration.verdict import Decision
@@ -33,7 +41,7 @@ from s2match.result import PairResult
 from s2match.settings import Choices, Settings
 from s2match.timeseries.choices import Datum, PairMode
 from s2match.util.atomic_write import check_outputs_apart, check_writable
-from s2match.util.progress import progress_bar
+from s2match.util.progress import Progress, progress_bar
 from s2match.util.versions import versions
 
 if TYPE_CHECKING:
@@ -219,8 +227,10 @@ def coregister(  # noqa: PLR0913
         for path in request.outputs:
             check_writable(path)
         check_request(request, scene)
-        result = match_with(files, settings, options, load_matcher)
-        outcome = correct_and_evaluate(result, request, load_matcher)
+        stages = (*MATCHING_STAGES, *correction_stages(request))
+        with progress_bar(stages, options.get("show_progress", False)) as progress:
+            result = match_with(files, settings, options, load_matcher, progress)
+            outcome = correct_and_evaluate(result, request, load_matcher, progress)
     kept = request.outputs if outcome.decision.kept else ()
     return Coregistration(result, outcome.decision, kept, outcome.improvement)
 
@@ -387,6 +397,7 @@ def match_with(
     settings: Settings | None,
     options: MatchOptions,
     load_matcher: LoadMatcher | None = None,
+    progress: Progress | None = None,
 ) -> PairResult:
     """Match two files with the arguments of :func:`match` and a matcher.
 
@@ -395,19 +406,18 @@ def match_with(
         settings: As in :func:`match`.
         options: The other arguments of :func:`match`.
         load_matcher: See :func:`s2match.pipeline.match_scenes`.
+        progress: Is told the stages; None for a bar of its own, if ``show_progress`` is set.
 
     Raises:
         S2MatchError: An image, a mask or an option cannot be used.
     """
-    return match_files(
-        *files,
-        settings_with(settings, options),
-        show_progress=options.get("show_progress", False),
-        masking=masking_of(
-            as_paths(options.get("mask", ())), options.get("mask_values"), options.get("mask_clouds", False)
-        ),
-        load_matcher=load_matcher,
+    chosen = settings_with(settings, options)
+    masking = masking_of(
+        as_paths(options.get("mask", ())), options.get("mask_values"), options.get("mask_clouds", False)
     )
+    shown = progress_bar(MATCHING_STAGES, options.get("show_progress", False))
+    with shown if progress is None else nullcontext(progress) as told:
+        return match_scenes(*open_pair(*files, chosen.bands), chosen, told, masking, load_matcher)
 
 
 def settings_with(settings: Settings | None, options: MatchOptions) -> Settings:

@@ -57,8 +57,8 @@ _MEASURED_PX = 1098 * 1098
 # Stages of a pair that is matched, in order.
 MATCHING_STAGES = (Stage.WEIGHTS, Stage.READ, Stage.MATCH, Stage.FIT)
 
-# Stages of a correction, in order; a pair of tie points is not matched again.
-CORRECTION_STAGES = (Stage.CORRECT, Stage.COMPARE, Stage.REMATCH, Stage.SIBLINGS)
+# Stages of a pair that is fitted to tie points, in order.
+FITTING_STAGES = (Stage.READ, Stage.FIT)
 
 
 def match_files(  # noqa: PLR0913
@@ -319,6 +319,19 @@ def register(
     return assemble(reference, target, previews, matches, fitted, settings)
 
 
+def correction_stages(request: "CorrectionRequest | None", imported: bool = False) -> tuple[Stage, ...]:
+    """The stages of :func:`correct_and_evaluate`, in order.
+
+    Args:
+        request: The files to correct; None for none.
+        imported: Whether the pair has the tie points of a file, which are not matched again.
+    """
+    if request is None:
+        return ()
+    rematched = () if imported else (Stage.REMATCH,)
+    return (Stage.CORRECT, Stage.COMPARE, *rematched, *((Stage.SIBLINGS,) if request.siblings else ()))
+
+
 def correct_and_evaluate(
     result: PairResult,
     request: "CorrectionRequest",
@@ -355,7 +368,7 @@ def correct_and_evaluate(
     with staging_folder(request.out) as folder:
         staged = replace(request, out=folder / request.out.name)
         progress.begin(Stage.CORRECT)
-        correct_target(result, staged)
+        correct_target(result, staged, progress.advance)
         progress.begin(Stage.COMPARE)
         again = None if result.matches.origin.imported else partial(rematch, result.settings, load_matcher, progress)
         improvement = measure_improvement(result, staged.out, again)
@@ -365,7 +378,7 @@ def correct_and_evaluate(
         if decision.kept:
             if staged.siblings:
                 progress.begin(Stage.SIBLINGS)
-                correct_siblings(result, staged)
+                correct_siblings(result, staged, progress.advance)
             publish(staged.outputs, request.outputs)
     for path in request.outputs if decision.kept else ():
         _LOG.info("wrote %s", path)

@@ -27,9 +27,9 @@ from s2match.outputs.report.names import report_files
 from s2match.outputs.targets import Outputs, check_outputs
 from s2match.outputs.write import write_outputs
 from s2match.pipeline import (
-    CORRECTION_STAGES,
     MATCHING_STAGES,
     correct_and_evaluate,
+    correction_stages,
     create_matcher,
     match_pair,
     pair_grids,
@@ -188,8 +188,8 @@ def _progress_of(task: _Task, whole: Progress, done: int, count: int) -> Progres
     def report(text: str, fraction: float) -> None:
         whole.advance((done + fraction) / count, f"({done + 1} of {count}): {text[:1].lower()}{text[1:]}")
 
-    correction = () if task.outputs.correction is None else CORRECTION_STAGES
-    return Progress([*MATCHING_STAGES, *correction, *task.outputs.stages], report)
+    outputs = task.outputs
+    return Progress([*MATCHING_STAGES, *correction_stages(outputs.correction), *outputs.stages], report)
 
 
 def _run(task: _Task, batch: Batch, journal: Journal, resources: _Resources, progress: Progress) -> PairRow:

@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from s2match.cli.arguments import refuse
-from s2match.cli.pair import shows_progress
+from s2match.cli.arguments import refuse, shows_progress
 from s2match.core.image_path import image_path, local_files
 from s2match.errors import OptionError
 from s2match.util.progress import Stage, progress_bar
@@ -47,11 +46,12 @@ def run_apply_command(arguments: argparse.Namespace) -> int:
     check_absent(outputs.paths, arguments.overwrite)
     for path in outputs.paths:
         check_writable(path)
-    written: tuple[Path, ...] = ()
-    if request is not None:
-        with progress_bar([Stage.CORRECT], shows_progress(arguments)) as progress:
-            written = run_apply(model, request, progress)
-    written += outputs.write(model.file_model, source)
+    stages = [*([] if request is None else [Stage.CORRECT]), *([Stage.MODEL] if outputs.paths else [])]
+    with progress_bar(stages, shows_progress(arguments)) as progress:
+        written: tuple[Path, ...] = () if request is None else run_apply(model, request, progress)
+        if outputs.paths:
+            progress.begin(Stage.MODEL)
+        written += outputs.write(model.file_model, source)
     if not arguments.quiet:
         reference, target = (image.scene.path.name for image in (model.file_model.reference, model.file_model.target))
         print(f"{'model':<14}{model.name} of {target} onto {reference}, from {arguments.model}")

@@ -71,6 +71,11 @@ def refuse(arguments: argparse.Namespace, names: Collection[str], reason: str) -
         raise OptionError(f"{option} {reason}")
 
 
+def shows_progress(arguments: argparse.Namespace) -> bool:
+    """Whether a progress bar is wanted: neither silence nor log records."""
+    return not (arguments.quiet or arguments.verbose or arguments.debug)
+
+
 def _with_config(parser: argparse.ArgumentParser, words: list[str]) -> tuple[frozenset[str], list[str]]:
     """Names of the options among the words, and the words with those that a file of options adds."""
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)

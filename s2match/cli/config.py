@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +22,7 @@ _NOT_IN_FILES = frozenset({"help", "version", "config"})
 # recorded as the options that it sets.
 _NOT_RECORDED = _NOT_IN_FILES | {
     *("output", "figure", "json", "tie_points", "report", "out", "coregister", "geolocation", "parquet", "stac"),
-    *("displacement", "gcps"),
+    *("displacement", "gcps", "blink"),
     *("show", "overwrite", "workers", "scheduler", "memory_gb", "restart", "verbose", "debug", "quiet"),
     *("list", "preset"),
 }
@@ -30,6 +31,7 @@ _NOT_RECORDED = _NOT_IN_FILES | {
 _FILES = frozenset(
     {
         "images",
+        "pairs",
         "reference",
         "target",
         "source",
@@ -122,7 +124,8 @@ def used_options(arguments: argparse.Namespace, images: tuple[Scene, Scene] | No
     kept = {
         name: value
         for name, value in values.items()
-        if value not in (None, False, [], ()) or (value is False and defaults.get_default(name) is True)
+        if not (value is None or value is False or value in ([], ()))
+        or (value is False and defaults.get_default(name) is True)
     }
     return {name: _as_json(value, name in _FILES) for name, value in sorted(kept.items())}
 
@@ -176,7 +179,9 @@ def _as_json(value: object, is_file: bool) -> Any:
         return [_as_json(item, is_file) for item in value]
     if isinstance(value, Path):
         return str(value.absolute())
-    return value if isinstance(value, bool | int | float) else str(value)
+    # JSON has no NaN
+    is_number = isinstance(value, bool | int | float) and math.isfinite(value)
+    return value if is_number else str(value)
 
 
 def _file_text(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from s2match.cli.arguments import refuse
+from s2match.cli.arguments import refuse, shows_progress
 from s2match.cli.dataset import choose_pair
 from s2match.cli.exit_codes import ABOVE_LIMIT, NO_REGISTRATION, NOT_CORRECTED
 from s2match.cli.limits import METRES, Limit
@@ -109,21 +109,13 @@ def match_and_write(reference: Scene, target: Scene, arguments: argparse.Namespa
     return NOT_CORRECTED if outcome is not None and not outcome.decision.kept else 0
 
 
-def shows_progress(arguments: argparse.Namespace) -> bool:
-    """Whether a progress bar is wanted: neither silence nor log records."""
-    return not (arguments.quiet or arguments.verbose or arguments.debug)
-
-
 def _stages(arguments: argparse.Namespace, outputs: "Outputs") -> list[Stage]:
     """The stages of a run, in order."""
-    from s2match.pipeline import CORRECTION_STAGES, MATCHING_STAGES
+    from s2match.pipeline import FITTING_STAGES, MATCHING_STAGES, correction_stages
 
-    stages = [*(MATCHING_STAGES if arguments.from_tie_points is None else (Stage.READ, Stage.FIT))]
-    if outputs.correction is not None:
-        left_out = set() if outputs.correction.siblings else {Stage.SIBLINGS}
-        left_out |= set() if arguments.from_tie_points is None else {Stage.REMATCH}
-        stages += [stage for stage in CORRECTION_STAGES if stage not in left_out]
-    return [*stages, *outputs.stages]
+    imported = arguments.from_tie_points is not None
+    matching = FITTING_STAGES if imported else MATCHING_STAGES
+    return [*matching, *correction_stages(outputs.correction, imported), *outputs.stages]
 
 
 def _failure(result: "PairResult", arguments: argparse.Namespace) -> str | None:

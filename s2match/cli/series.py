@@ -5,9 +5,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from s2match.cli.arguments import refuse
+from s2match.cli.arguments import refuse, shows_progress
 from s2match.cli.exit_codes import ABOVE_LIMIT, NO_REGISTRATION
-from s2match.cli.pair import settings_of, shows_progress
+from s2match.cli.pair import settings_of
 from s2match.util.atomic_write import check_absent, create_folder
 from s2match.util.progress import Stage, progress_bar
 

@@ -8,7 +8,7 @@ from s2match.core.image_path import ImagePath
 from s2match.core.radiometry import AS_FILES_SAY, ReadOptions
 from s2match.core.scene import Scene
 from s2match.correction.pixel_map import PixelMap, output_grid, require_same_footprint
-from s2match.correction.resample_file import write_moved, write_resampled
+from s2match.correction.resample_file import Advance, write_moved, write_resampled
 from s2match.errors import CorrectionError, OutputError
 from s2match.io.cog import check_cog
 from s2match.io.reader import read_grid, with_radiometry
@@ -94,22 +94,26 @@ def correct(result: PairResult, request: CorrectionRequest) -> None:
 
 
 @limit_threads()
-def correct_target(result: PairResult, request: CorrectionRequest) -> None:
+def correct_target(result: PairResult, request: CorrectionRequest, advance: Advance | None = None) -> None:
     """Write the corrected target of a request; see :func:`correct`."""
     model = _model(result)
-    write_corrected(model, model.target, request.outputs[0], request.resampling)
+    write_corrected(model, model.target, request.outputs[0], request.resampling, advance)
 
 
 @limit_threads()
-def correct_siblings(result: PairResult, request: CorrectionRequest) -> None:
+def correct_siblings(result: PairResult, request: CorrectionRequest, advance: Advance | None = None) -> None:
     """Write the corrected siblings of a request; see :func:`correct`."""
     model = _model(result)
-    for path, out in zip(request.siblings, request.outputs[1:], strict=True):
+    for number, (path, out) in enumerate(zip(request.siblings, request.outputs[1:], strict=True)):
+        if advance is not None:
+            advance(number / len(request.siblings))
         source = source_of(path, model, result.settings.read_options)
         write_corrected(model, source, out, request.resampling)
 
 
-def write_corrected(model: FileModel, source: Grid, out: Path, resampling: str | None) -> None:
+def write_corrected(
+    model: FileModel, source: Grid, out: Path, resampling: str | None, advance: Advance | None = None
+) -> None:
     """Write a file corrected: resampled, or with a moved georeference.
 
     Args:
@@ -119,13 +123,14 @@ def write_corrected(model: FileModel, source: Grid, out: Path, resampling: str |
         out: The file to write.
         resampling: One of :data:`s2match.resampling.kernels.RESAMPLINGS`; None keeps the pixels and moves the
             georeference.
+        advance: Called with the fraction done, 0 to 1.
     """
     if resampling is None:
         write_moved(model, source, out)
         return
     is_target = (source.scene.path.name, source.size) == (model.target.scene.path.name, model.target.size)
     output = output_grid(model, None if is_target else source)
-    write_resampled(PixelMap(model, source, output), out, resampling)
+    write_resampled(PixelMap(model, source, output), out, resampling, advance)
 
 
 def source_of(path: ImagePath, model: FileModel, options: ReadOptions = AS_FILES_SAY) -> Grid:

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +29,12 @@ from s2match.resampling.kernels import NEAREST, SamplePoints, sample
 
 # Side of the windows that are resampled at a time, output pixels; smaller where the source has more pixels.
 _SIDE_PX = 1024
+
+# Fraction of the time of a file in which it is resampled; in the rest it is compressed, and its overviews are made.
+_RESAMPLING_FRACTION = 0.7
+
+# Is told the fraction of a file that is written.
+Advance = Callable[[float], None]
 
 # Sources of a nodata value, rather than of a mask.
 _VALUE_SOURCES = (NodataSource.DECLARED, NodataSource.DETECTED, NodataSource.OPTION)
@@ -58,7 +65,7 @@ class _Source:
     resampling: str
 
 
-def write_resampled(pixel_map: PixelMap, out: Path, resampling: str) -> None:
+def write_resampled(pixel_map: PixelMap, out: Path, resampling: str, advance: Advance | None = None) -> None:
     """Write a corrected file, as a Cloud Optimized GeoTIFF; every pixel is resampled once, from the original.
 
     Pixels without data do not contribute to others. Pixels without data get the nodata value of the file. If it has
@@ -70,6 +77,7 @@ def write_resampled(pixel_map: PixelMap, out: Path, resampling: str) -> None:
         pixel_map: From the pixels to write to those of the file.
         out: The file to write.
         resampling: One of :data:`s2match.resampling.kernels.RESAMPLINGS`.
+        advance: Called with the fraction done, 0 to 1.
 
     Raises:
         UnreadableImageError: The file cannot be read.
@@ -86,7 +94,13 @@ def write_resampled(pixel_map: PixelMap, out: Path, resampling: str) -> None:
         grid = pixel_map.output.grid
         layout = Layout(grid.size, grid.transform, grid.crs, nodata, masked, classes)
         side = max(_SIDE_PX >> math.ceil(math.log2(max(pixel_map.stretch))), BLOCK_PX // 4)
-        write_cog(file, layout, lambda window: _resample_window(pixel_map, source, window), out, side)
+
+        def pixels(window: Window) -> Block:
+            if advance is not None:
+                advance(_RESAMPLING_FRACTION * window.y / grid.size[1])
+            return _resample_window(pixel_map, source, window)
+
+        write_cog(file, layout, pixels, out, side)
 
 
 def write_moved(model: FileModel, source: Grid, out: Path) -> None:

@@ -72,7 +72,14 @@ class Outputs:
     def stages(self) -> tuple[Stage, ...]:
         """The stages of writing them, in order."""
         tables = self.json is not None or self.tie_points
-        chosen = {Stage.FIGURE: self.figure is not None, Stage.TABLES: tables, Stage.REPORT: self.report is not None}
+        of_model = self.model_files is not None and self.model_files.paths
+        chosen = {
+            Stage.FIGURE: self.figure is not None,
+            Stage.TABLES: tables,
+            Stage.MODEL: of_model,
+            Stage.ANIMATION: self.blink is not None,
+            Stage.REPORT: self.report is not None,
+        }
         return tuple(stage for stage, needed in chosen.items() if needed)
 
 

@@ -52,7 +52,7 @@ def write_outputs(
             save_figure(drawn, outputs.figure)
     _write_tables(result, outputs, outcome, progress)
     request = outputs.correction
-    missing = (*_write_model_files(result, outputs), *_write_animation(result, outputs))
+    missing = (*_write_model_files(result, outputs, progress), *_write_animation(result, outputs, progress))
     corrected = () if request is None else request.outputs
     written = [path for path in outputs.files if path not in (*corrected, *missing)]
     if outputs.report is not None:
@@ -88,22 +88,25 @@ def _write_tables(result: PairResult, outputs: Outputs, outcome: CorrectionOutco
         write_json(result, outputs.json, more | options)
 
 
-def _write_model_files(result: PairResult, outputs: Outputs) -> tuple[Path, ...]:
+def _write_model_files(result: PairResult, outputs: Outputs, progress: Progress) -> tuple[Path, ...]:
     """Write the files of the model, and return those that are missing because there is no model."""
     if outputs.model_files is None:
         return ()
     if result.file_model is None:
         return outputs.model_files.paths
+    if Stage.MODEL in outputs.stages:
+        progress.begin(Stage.MODEL)
     outputs.model_files.write(result.file_model, result.file_model.target)
     return ()
 
 
-def _write_animation(result: PairResult, outputs: Outputs) -> tuple[Path, ...]:
+def _write_animation(result: PairResult, outputs: Outputs, progress: Progress) -> tuple[Path, ...]:
     """Write the animation of the pair, and return it if it is missing because there is no model."""
     if outputs.blink is None:
         return ()
     if result.registration is None:
         return (outputs.blink,)
+    progress.begin(Stage.ANIMATION)
     from s2match.outputs.figures.blink import write_blink
     from s2match.outputs.figures.blink_pair import pair_frames
 

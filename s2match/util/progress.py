@@ -30,6 +30,8 @@ class Stage(StrEnum):
     SIBLINGS = "Correcting other files"
     FIGURE = "Drawing the figure"
     TABLES = "Writing tables"
+    MODEL = "Writing files of the model"
+    ANIMATION = "Drawing the animation"
     REPORT = "Writing the report"
     QUICK_LOOKS = "Looking at images"
     PAIRS = "Matching pairs"
@@ -50,6 +52,8 @@ SECONDS: Mapping[Stage, float] = {
     Stage.SIBLINGS: 1.0,
     Stage.FIGURE: 0.6,
     Stage.TABLES: 0.3,
+    Stage.MODEL: 1.0,
+    Stage.ANIMATION: 1.0,
     Stage.REPORT: 3.3,
     Stage.QUICK_LOOKS: 2.0,
     Stage.PAIRS: 120.0,
@@ -71,6 +75,7 @@ class Progress:
         self._seconds = {stage: SECONDS[stage] for stage in stages}
         self._report = report
         self._stage: Stage | None = None
+        self._detail = ""
         self._done = 0.0
 
     def expect(self, stage: Stage, seconds: float) -> None:
@@ -88,14 +93,20 @@ class Progress:
         self._stage = stage
         self.advance(0.0, detail)
 
-    def advance(self, fraction: float, detail: str = "") -> None:
-        """Report the fraction of the stage that is done, 0 to 1."""
+    def advance(self, fraction: float, detail: str | None = None) -> None:
+        """Report the fraction of the stage that is done, 0 to 1.
+
+        Args:
+            fraction: The fraction.
+            detail: Words that follow the name of the stage; None for those before.
+        """
+        self._detail = self._detail if detail is None else detail
         stages = list(self._seconds)
         if self._stage in self._seconds:
             before = stages[: stages.index(self._stage)]
             seconds = sum(self._seconds[stage] for stage in before) + fraction * self._seconds[self._stage]
             self._done = max(self._done, seconds / sum(self._seconds.values()))
-        self._tell(" ".join(filter(None, [str(self._stage or ""), detail])))
+        self._tell(" ".join(filter(None, [str(self._stage or ""), self._detail])))
 
     def end(self) -> None:
         """Report that the run is done."""

@@ -1,5 +1,6 @@
 """Options in a file: TOML, and the JSON of a result, which repeats its run."""
 
+import argparse
 import json
 from pathlib import Path
 
@@ -8,7 +9,9 @@ from affine import Affine
 from conftest import GRID, UTM, texture, write_geotiff
 
 from s2match.cli.arguments import parse
+from s2match.cli.config import used_options
 from s2match.cli.main import main
+from s2match.cli.options.parsers import COMMANDS, command_parser
 from s2match.cli.pair import settings_of
 from s2match.errors import OptionError
 
@@ -123,9 +126,44 @@ def test_a_json_without_options_is_refused(tmp_path: Path, capsys: Capture) -> N
     assert "missing.toml: No such file" in capsys.readouterr().err
 
 
-def test_credentials_of_urls_are_not_recorded(tmp_path: Path) -> None:
-    from s2match.cli.config import used_options
+@pytest.mark.parametrize("nodata", ["0", "nan", "-9999"])
+def test_numbers_that_are_0_or_no_number_are_recorded(nodata: str, tmp_path: Path) -> None:
+    words = [
+        "match",
+        "--images",
+        "a.tif",
+        "b.tif",
+        "--nodata",
+        nodata,
+        "--offset",
+        "0",
+        "--aoi",
+        "-3",
+        "0",
+        "-1.5",
+        "2",
+    ]
+    arguments = parse(words, "s2match")
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps({"options": used_options(arguments)}, allow_nan=False))
+    again = parse(["match", "--config", str(path)], "s2match")
+    assert repr(settings_of(again)) == repr(settings_of(arguments)) and again.offset == 0
+    assert used_options(again) == used_options(arguments) and used_options(again)["seed"] == 0
 
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_where_results_are_written_is_not_recorded(command: str) -> None:
+    parser = command_parser(command)
+    groups = [group for group in parser._action_groups if group.title == "files to write"]
+    files = {action.dest for group in groups for action in group._group_actions if action.type is Path}
+    names = [action.dest for action in parser._actions]
+    values = {name: f"given/{name}" for name in names} | {"images": None, "indexes_of_images": None}
+    recorded = used_options(argparse.Namespace(names=names, **values))
+    assert not files & recorded.keys()
+    assert not {"out", "coregister", "overwrite", "quiet", "show", "preset", "config"} & recorded.keys()
+
+
+def test_credentials_of_urls_are_not_recorded(tmp_path: Path) -> None:
     images = ["https://me:secret@host/a.tif?sig=secret", "https://host/item.json?key=secret#visual"]
     arguments = parse(["match", "--images", *images, "--mask", "auto"], "s2match")
     options = used_options(arguments)

@@ -12,6 +12,7 @@ import pytest
 from affine import Affine
 from conftest import GRID, UTM, texture, write_geotiff
 
+import s2match
 from s2match.cli.exit_codes import ABOVE_LIMIT, NO_REGISTRATION
 from s2match.cli.main import main
 from s2match.errors import OptionError, OutputError
@@ -99,6 +100,16 @@ def test_every_stage_is_announced_in_order_and_the_fraction_rises_to_1(run: Run)
     # every stage moves the bar
     begun = [next(fraction for text, fraction in run.reports if is_stage(text, stage)) for stage in announced]
     assert begun == sorted(set(begun))
+
+
+def test_the_library_announces_the_stages_of_a_correction(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To a bar that is asked for."""
+    reports: list[tuple[str, float]] = []
+    monkeypatch.setattr("s2match.api.progress_bar", recorder(reports))
+    done = s2match.coregister(*run.images, run.folder / "library.tif", confidence=0.2, show_progress=True)
+    announced = list(dict.fromkeys(stage for text, _ in reports for stage in Stage if is_stage(text, stage)))
+    assert announced == [*MATCHED, *CORRECTED[:-1]] and len(done.files) == 1
+    assert [fraction for _, fraction in reports] == sorted(fraction for _, fraction in reports)
 
 
 def is_stage(text: str, stage: Stage) -> bool:

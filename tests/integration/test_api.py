@@ -143,7 +143,7 @@ def test_arrays_are_coregistered(pair: Pair, tmp_path: Path) -> None:
 
 
 def test_coregister_refuses_before_the_work(pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "match_files", None)
+    monkeypatch.setattr(api, "match_scenes", None)
     for out, words in (
         (pair[0], "an input or another output"),
         (tmp_path / "out.png", "suffix must be"),
