@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,14 +14,14 @@ from s2match.batch.rows import COLUMNS, PairRow, Status, row_of
 from s2match.batch.sources import ListedPair
 from s2match.core.grid import Grid
 from s2match.core.image_path import file_key, image_path, local_files
-from s2match.core.mask import Masking
 from s2match.core.raster import Raster
 from s2match.correction.decision import CorrectionOutcome
 from s2match.errors import OutputError, S2MatchError, sentence_of
 from s2match.io.file_stamp import file_stamp
+from s2match.io.masking import masking_of
 from s2match.io.pair_grid import read_pair
 from s2match.io.reader import read_whole
-from s2match.io.sources import open_pair
+from s2match.io.sources import is_stac_asset, open_pair
 from s2match.matching.caching_loader import LoadCachingMatcher, caching_loader, default_memory
 from s2match.outputs.csv_table import csv_text
 from s2match.outputs.report.names import report_files
@@ -52,13 +53,17 @@ class Batch:
 
     Attributes:
         settings: The options of each pair.
-        masking_of: Returns the masks of a pair.
         outputs_of: Returns the files of a pair, all of them in a folder.
+        masks: Masks of all pairs, besides those of each pair.
+        mask_values: Masked values of rasters, as in :func:`s2match.io.masking.masking_of`.
+        mask_clouds: Whether saturated cloud is masked.
     """
 
     settings: Settings
-    masking_of: Callable[[ListedPair], Masking]
     outputs_of: Callable[[ListedPair, Path], Outputs]
+    masks: tuple[str, ...] = ()
+    mask_values: tuple[int, ...] | None = None
+    mask_clouds: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class _Task:
     """A pair with its files."""
 
     pair: ListedPair
+    folder: Path
     outputs: Outputs
     files: PairFiles
 
@@ -142,20 +148,25 @@ def _task_of(pair: ListedPair, batch: Batch, folder: Path) -> _Task:
     # the journal knows which files may be replaced
     request = None if request is None else replace(request, overwrite=True)
     outputs = replace(outputs, correction=request, overwrite=True)
-    inputs = [pair.reference, pair.target, *pair.siblings, *(mask.path for mask in batch.masking_of(pair).masks)]
-    if isinstance(batch.settings.aoi, str):
-        inputs.append(batch.settings.aoi)
+    masks = (*batch.masks, *pair.masks)
+    area = [batch.settings.aoi] if isinstance(batch.settings.aoi, str) else []
     parts = {
         "version": __version__,
         "settings": repr(batch.settings),
         "weights": file_stamp(Path(batch.settings.weights)),
-        "aoi": None if batch.settings.aoi is None else file_stamp(Path(str(batch.settings.aoi))),
-        "masks": repr(batch.masking_of(pair)),
+        "masks": [*masks, batch.mask_values, batch.mask_clouds],
         "correction": None if request is None else (request.resampling, request.force),
-        "inputs": [(file_key(image_path(path)), file_stamp(image_path(path))) for path in inputs],
+        "inputs": [_input_text(text) for text in (pair.reference, pair.target, *pair.siblings, *masks, *area)],
     }
     fingerprint = hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
-    return _Task(pair, outputs, PairFiles(pair.name, fingerprint, (*outputs.files, *report)))
+    return _Task(pair, folder, outputs, PairFiles(pair.name, fingerprint, (*outputs.files, *report)))
+
+
+def _input_text(source: str) -> str:
+    """Text that changes with an input, by its name, and its size and time."""
+    # the key of an asset is no part of the name of the file
+    path = image_path(source.partition("#")[0] if is_stac_asset(source) else source)
+    return f"{source} {file_key(path)} {file_stamp(path)}"
 
 
 def _check_own(journal: Journal, tasks: Sequence[_Task], table: Path) -> None:
@@ -210,6 +221,9 @@ def _run(task: _Task, batch: Batch, journal: Journal, resources: _Resources, pro
     except Exception as error:
         seconds = time.perf_counter() - begun
         row = PairRow(*names, status=str(Status.FAILED), seconds=seconds, message=sentence_of(error))
+        # a folder without a file says nothing
+        with suppress(OSError):
+            task.folder.rmdir()
     journal.finish(task.files, row)
     return row
 
@@ -224,13 +238,13 @@ def _match_and_write(
     """
     pair, outputs = task.pair, task.outputs
     scenes = open_pair(pair.reference, pair.target, batch.settings.bands)
-    masking = batch.masking_of(pair)
+    masking = masking_of([*batch.masks, *pair.masks], batch.mask_values, batch.mask_clouds)
     inputs = [
         *(scene.path for scene in scenes),
         *(mask.path for mask in masking.masks),
         *map(image_path, pair.siblings),
     ]
-    create_folder(outputs.files[0].parent)
+    create_folder(task.folder)
     check_outputs(outputs, local_files(inputs), scenes[1])
     if outputs.model_files is not None:
         outputs.model_files.check(*read_pair(*scenes))

@@ -17,6 +17,9 @@ _NEEDED = "a list of pairs needs 'reference' and 'target'"
 # Endings of names that are no part of the name of a product or an image.
 _ENDINGS = (".safe", ".zip", ".jp2", ".tif", ".tiff", ".png", ".xml", ".json", ".vrt")
 
+# Words in place of files: the mask of each image's product, and the other bands of the target's product.
+_WORDS = ("auto", "product")
+
 # Between the names of reference and target.
 _SEPARATOR = "__"
 
@@ -86,7 +89,10 @@ def _pair_of(row: CsvRow, reference: str | None) -> ListedPair:
     name = row.text("name") or f"{_stem(first)}{_SEPARATOR}{_stem(second)}"
     if name in (".", "..") or Path(name).name != name or "\\" in name:
         raise DatasetError(f"{row.place}: {name!r} is not the name of a folder.")
-    masks, siblings = (tuple(map(row.source, row.texts(column))) for column in ("mask", "apply_to"))
+    masks, siblings = (
+        tuple(text if text in _WORDS else row.source(text) for text in row.texts(column))
+        for column in ("mask", "apply_to")
+    )
     return ListedPair(name, first, second, masks, siblings)
 
 
@@ -147,7 +153,9 @@ def _long_names(paths: Sequence[ImagePath]) -> list[str]:
 
 def _stem(source: str) -> str:
     """Name of a file or product without its ending."""
-    return _without_ending(image_path(source).name)
+    # an asset of a STAC Item is named by its key
+    name, _, asset = image_path(source).name.partition("#")
+    return "_".join(filter(None, (_without_ending(name), asset)))
 
 
 def _without_ending(name: str) -> str:

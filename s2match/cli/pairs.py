@@ -21,7 +21,6 @@ from s2match.util.progress import Stage, progress_bar
 if TYPE_CHECKING:
     from s2match.batch.rows import PairRow
     from s2match.batch.sources import ListedPair
-    from s2match.core.mask import Masking
     from s2match.outputs.targets import Outputs
 
 # Options of one pair.
@@ -62,8 +61,10 @@ def run_pairs_command(arguments: argparse.Namespace) -> int:
         raise OptionError("The column apply_to has no effect without a correction: give --coregister NAME.tif, too.")
     batch = Batch(
         settings_of(arguments),
-        lambda pair: _masking_of(arguments, pair),
         lambda pair, folder: _outputs_of(arguments, pair, folder),
+        tuple(map(str, arguments.mask)),
+        None if arguments.mask_values is None else tuple(arguments.mask_values),
+        arguments.mask_clouds,
     )
 
     matched = 0
@@ -96,12 +97,6 @@ def _check_names(arguments: argparse.Namespace) -> None:
     files = [path for path in arguments.apply_to if path != _PRODUCT]
     if files:
         raise OptionError(f"--apply_to {files[0]} belongs to one target: the CSV of pairs has a column apply_to.")
-
-
-def _masking_of(arguments: argparse.Namespace, pair: "ListedPair") -> "Masking":
-    from s2match.io.masking import masking_of
-
-    return masking_of([*arguments.mask, *pair.masks], arguments.mask_values, arguments.mask_clouds)
 
 
 def _outputs_of(arguments: argparse.Namespace, pair: "ListedPair", folder: Path) -> "Outputs":

@@ -37,6 +37,12 @@ def test_a_csv_of_pairs(tmp_path: Path) -> None:
     )
 
 
+def test_words_and_items(tmp_path: Path) -> None:
+    """``auto`` and ``product`` are no files; assets of a STAC Item are named by their keys."""
+    (pair,) = list_pairs(write_csv(tmp_path, "reference,target,mask,apply_to", "a.tif,b.json#visual,auto,product"))
+    assert (pair.masks, pair.siblings, pair.name) == (("auto",), ("product",), "a__b_visual")
+
+
 def test_a_csv_of_targets_with_a_reference(tmp_path: Path) -> None:
     pairs = list_pairs(write_csv(tmp_path, "target", "b.tif", "c.tif"), "a.tif")
     assert [(pair.reference, Path(pair.target).name) for pair in pairs] == [("a.tif", "b.tif"), ("a.tif", "c.tif")]

@@ -17,9 +17,7 @@ from s2match.batch.rows import COLUMNS, PairRow
 from s2match.batch.run import TABLE_NAME, Batch, run_pairs
 from s2match.batch.sources import ListedPair
 from s2match.core.grid import Grid
-from s2match.core.mask import Masking
 from s2match.errors import OutputError
-from s2match.io.masking import masking_of
 from s2match.io.reader import read_whole
 from s2match.outputs.targets import Outputs
 from s2match.settings import Settings
@@ -44,7 +42,6 @@ def batch_of(*more: str) -> Batch:
     """JSON of each pair, and more tie points."""
     return Batch(
         SETTINGS,
-        lambda pair: masking_of(pair.masks) if pair.masks else Masking(),
         lambda pair, folder: Outputs(None, folder / "r.json", tuple(folder / name for name in more)),
     )
 
@@ -101,7 +98,7 @@ def test_every_pair_has_its_row_and_its_files(
         assert row["message"].startswith("register with this")
         assert [path.name for path in (out / row["name"]).iterdir()] == ["r.json"]
         assert row["corrected"] == ""
-    assert not (out / "missing" / "r.json").exists()
+    assert not (out / "missing").exists()
 
 
 def test_what_has_not_changed_is_not_matched_again(pairs: list[ListedPair], tmp_path: Path) -> None:
