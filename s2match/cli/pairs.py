@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 # Options of one pair.
 _ONE_PAIR = frozenset({"dataset_path", "from_tie_points", "list", "show"})
 
-# Names of files in the folder of a pair.
-_NAMES = ("output", "json", "report", "coregister", "displacement", "gcps")
+# Options that are names of files or folders in the folder of a pair, and written only if they are given.
+OPTIONAL_NAMES = ("report", "blink", "coregister", "displacement", "gcps")
 
 # Other bands of the target's own product.
 _PRODUCT = "product"
@@ -90,8 +90,8 @@ def _check_names(arguments: argparse.Namespace) -> None:
     Raises:
         OptionError: The name of a file of each pair is a path, or an option is about one target.
     """
-    paths = [getattr(arguments, name) for name in _NAMES if name in arguments.given]
-    for path in [*paths, *arguments.tie_points]:
+    paths = [getattr(arguments, name) for name in ("output", "json", *OPTIONAL_NAMES)]
+    for path in [*filter(None, paths), *arguments.tie_points]:
         if path.name != str(path):
             raise OptionError(f"With --pairs, {path} must be a name: each pair has a folder of its own in --out.")
     files = [path for path in arguments.apply_to if path != _PRODUCT]
@@ -110,7 +110,7 @@ def _outputs_of(arguments: argparse.Namespace, pair: "ListedPair", folder: Path)
     own.figure = "output" in arguments.given
     own.output, own.json = folder / arguments.output, folder / (arguments.json or _JSON)
     own.tie_points = [folder / path for path in arguments.tie_points]
-    for name in ("report", "coregister", "displacement", "gcps"):
+    for name in OPTIONAL_NAMES:
         path = getattr(arguments, name)
         setattr(own, name, None if path is None else folder / path)
     return outputs_of(own, scene_of(pair.reference), scene_of(pair.target))

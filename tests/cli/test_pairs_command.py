@@ -13,6 +13,8 @@ from conftest import Writer, texture
 from s2match import errors
 from s2match.cli.exit_codes import ABOVE_LIMIT, NO_REGISTRATION, NOT_CORRECTED
 from s2match.cli.main import main
+from s2match.cli.options.parsers import command_parser
+from s2match.cli.pairs import OPTIONAL_NAMES
 
 Capture = pytest.CaptureFixture[str]
 SIDE = 160
@@ -42,7 +44,18 @@ def test_a_csv_of_pairs(images: Path, capsys: Capture) -> None:
     """A missing file is a line and an exit code, and all others are matched; nothing is matched twice."""
     source = images / "pairs.csv"
     source.write_text("reference,target,name\na.tif,b.tif,first\na.tif,gone.tif,\na.tif,c.tif,\n")
-    words = ("--pairs", source, "--tie_points", "points.gpkg", "--output", "figure.png", "--gcps", "gcps.sh")
+    words = (
+        "--pairs",
+        source,
+        "--tie_points",
+        "points.gpkg",
+        "--output",
+        "figure.png",
+        "--gcps",
+        "gcps.sh",
+        "--blink",
+        "a.gif",
+    )
     assert match(images, *words) == errors.PairsFailedError.exit_code
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
@@ -55,7 +68,7 @@ def test_a_csv_of_pairs(images: Path, capsys: Capture) -> None:
     for row, (right, down) in zip(table(images)[::2], (SHIFTS_PX["b"], SHIFTS_PX["c"]), strict=True):
         assert (float(row["dx_m"]), float(row["dy_m"])) == pytest.approx((10 * right, -10 * down), abs=3)
         names = {path.name for path in (images / "out" / row["name"]).iterdir()}
-        assert names == {"result.json", "points.gpkg", "figure.png", "gcps.sh"}
+        assert names == {"result.json", "points.gpkg", "figure.png", "gcps.sh", "a.gif"}
     # the missing file arrives
     (images / "c.tif").rename(images / "gone.tif")
     source.write_text("reference,target,name\na.tif,b.tif,first\na.tif,gone.tif,\n")
@@ -133,6 +146,17 @@ def test_the_list_itself_is_not_replaced(images: Path, capsys: Capture) -> None:
     source.write_text("reference,target\n../a.tif,../b.tif\n")
     assert match(images, "--pairs", source, "--overwrite") == errors.OutputError.exit_code
     assert "it is an input" in capsys.readouterr().err and source.read_text().startswith("reference,target\n..")
+
+
+def test_every_output_is_a_name_in_the_folder_of_a_pair() -> None:
+    groups = {group.title: group for group in command_parser("match")._action_groups}
+    names = {
+        action.dest
+        for title in ("files to write", "files of the model", "corrected files")
+        for action in groups[title]._group_actions
+        if action.type is Path
+    }
+    assert names == {"out", "output", "json", "tie_points", *OPTIONAL_NAMES}
 
 
 def test_results_need_a_folder(images: Path, capsys: Capture) -> None:

@@ -20,7 +20,12 @@ from s2match.registration.evidence import Reason
 from s2match.registration.refusal import LITTLE_CLEAR_GROUND, TOO_SMALL
 
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "training" / "README.md", ROOT / "dataset" / "README.md"]
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        ROOT / "training" / "README.md",
+        ROOT / "dataset" / "README.md",
+    ]
 )
 CLI = ROOT / "docs" / "cli.md"
 
