@@ -223,7 +223,7 @@ def coregister(  # noqa: PLR0913
     with as_files(reference, target) as files:
         _, scene = open_pair(*files, settings_with(settings, options).bands)
         inputs = (*files, *request.siblings, *as_paths(options.get("mask", ())))
-        check_outputs_apart(request.outputs, local_files(inputs))
+        check_outputs_apart(request.outputs, local_files(map(image_path, inputs)))
         for path in request.outputs:
             check_writable(path)
         check_request(request, scene)

@@ -72,7 +72,7 @@ def match_arrays(
 
 
 @contextmanager
-def as_files(reference: Image, target: Image) -> Iterator[tuple[Path, Path]]:
+def as_files(reference: Image, target: Image) -> Iterator[tuple[str | Path, str | Path]]:
     """Paths of two images; for arrays, paths of temporary files, which exist until the context ends.
 
     Raises:
@@ -80,11 +80,12 @@ def as_files(reference: Image, target: Image) -> Iterator[tuple[Path, Path]]:
         UnreadableImageError: An image is neither a path nor an array, or has another shape.
     """
     if isinstance(reference, str | Path) and isinstance(target, str | Path):
-        yield Path(reference), Path(target)
+        # as they are: a URL is text
+        yield reference, target
         return
     with TemporaryDirectory(prefix="s2match-") as folder:
         first, second = (
-            Path(image) if isinstance(image, str | Path) else _write(image, Path(folder) / name)
+            image if isinstance(image, str | Path) else _write(image, Path(folder) / name)
             for name, image in (("reference", reference), ("target", target))
         )
         yield first, second

@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-# The connection is closed in the middle of the body, or before any answer.
-CUT, DROP = "cut", "drop"
+# The connection is closed in the middle of the body, or before any answer; or all goes well.
+CUT, DROP, OK = "cut", "drop", "ok"
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Server:
     Attributes:
         folder: The files.
         url: URL of the folder, without a slash at the end.
-        faults: By the name of a file, what goes wrong with the next requests for it: statuses, CUT or DROP.
+        faults: By the name of a file, what goes wrong with the next requests for it: statuses, CUT, DROP or OK.
         always: By the name of a file, what goes wrong with every request.
         sent: Bytes of bodies that were sent, by the name of the file.
         requests: (method, name of the file, range, status) of each request.

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from s2match.core.footprint import outline
 from s2match.core.grid import Grid
-from s2match.core.image_path import gdal_name
+from s2match.core.image_path import gdal_name, without_credentials
 from s2match.core.point_maps import grid_points
 from s2match.core.projection import apply_transform, crs_text
 from s2match.correction.pixel_map import to_target
@@ -131,7 +131,7 @@ def _commands(model: FileModel, source: Grid, points: NDArray[np.float64]) -> st
     assert transform is not None
     translate = ["gdal_translate", "-of VRT", *(f"-a_srs {text}" for text in system)]
     translate += [f"-gcp {' '.join(f'{number:.10g}' for number in row)}" for row in points.tolist()]
-    translate += [shlex.quote(gdal_name(source.scene.path)), f"{name}_gcps.vrt"]
+    translate += [shlex.quote(without_credentials(gdal_name(source.scene.path))), f"{name}_gcps.vrt"]
     warp = ["gdalwarp", "-order 1" if is_affine(model) else "-tps", "-et 0.01 -r cubic"]
     warp += [f"-t_srs {text}" for text in system]
     if transform.b == transform.d == 0 < transform.a and transform.e < 0:

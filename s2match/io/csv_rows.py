@@ -114,6 +114,9 @@ def read_rows(path: Path) -> list[CsvRow]:
     Raises:
         DatasetError: The file cannot be read, or has no row.
     """
+    remote = image_path(path)
+    if isinstance(remote, VirtualFile) and remote.in_zip is None:
+        raise DatasetError(f"{remote} is a URL: a list is a file of this computer. The files in it may be URLs.")
     if not path.is_file():
         raise DatasetError(no_image_message(path))
     try:

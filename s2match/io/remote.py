@@ -49,6 +49,8 @@ _DELAYS_S = (0.5, 2.0)
 
 _STATUS = re.compile(r"HTTP (?:response|error) code\s*:?\s*(\d{3})")
 
+_NO_CREDENTIALS = re.compile(r"NO_SIGN_REQUEST|InvalidCredentials|configuration options? not defined", re.IGNORECASE)
+
 # Settings whose values are credentials, by a part of their name.
 _SECRET = re.compile(
     r"^(AWS|GS|AZURE|GOOGLE|OSS|SWIFT|GDAL_HTTP|CPL_GS|CPL_AZURE).*(KEY|SECRET|TOKEN|PASS|PWD|SAS|STRING|BEARER)"
@@ -112,7 +114,7 @@ def retried(
         try:
             return attempt()
         except errors as error:
-            if http_status(error) is not None:
+            if http_status(error) is not None or _lacks_credentials(error):
                 raise
             _LOG.info("%s: %s; again in %g s", path, read_failure(path, error), delay_s)
         time.sleep(delay_s)
@@ -150,6 +152,11 @@ def http_status(error: BaseException | None) -> int | None:
     return None
 
 
+def _lacks_credentials(error: BaseException) -> bool:
+    """Whether GDAL has not asked a bucket because it has no credentials."""
+    return _NO_CREDENTIALS.search(str(error)) is not None
+
+
 def read_failure(path: ImagePath, error: BaseException) -> str:
     """Why a file cannot be read and, if it is remote, what to do, without a full stop and without credentials."""
     if not is_remote(path):
@@ -166,6 +173,8 @@ def read_failure(path: ImagePath, error: BaseException) -> str:
         return (
             f"the server failed (HTTP status {status}), after {_GDAL_RETRIES} retries if it was busy: try again later"
         )
+    if _lacks_credentials(error):
+        return f"GDAL has no credentials for it: set them, or GDAL's setting for public buckets ({message})"
     if "CURL error" in message:
         return f"the server cannot be reached ({message.partition('CURL error: ')[2]}): check its name and your network"
     if "Read failed" in message or "IReadBlock" in message:

@@ -23,6 +23,7 @@ from s2match.timeseries.images import SeriesImage, series_image
 from s2match.timeseries.quick_looks import QuickLook
 from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.rows import DateStatus
+from s2match.util.atomic_write import create_folder
 from s2match.util.progress import Progress, Stage
 from s2match.util.threads import limit_threads
 
@@ -245,10 +246,7 @@ def _check_outputs(outputs: dict[ImagePath, Path], correction: SeriesCorrection)
     Raises:
         OutputError: There is one, or the folder cannot be created.
     """
-    try:
-        correction.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot create {correction.folder}: {error.strerror}.") from error
+    create_folder(correction.folder)
     names = [path.name for path in outputs.values()]
     for source, out in outputs.items():
         if names.count(out.name) > 1:

@@ -1,6 +1,7 @@
 """Write files atomically: a reader sees the old file or the complete new one."""
 
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -8,6 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from s2match.errors import OutputError
+
+# URLs and names of GDAL's virtual file systems, also as paths, which have one slash for two. Schemes of one letter are
+# drives of Windows.
+_REMOTE = re.compile(r"^(?P<scheme>[a-z][a-z0-9+.-]+):/+(?P<place>[^?#]*)|^/vsi[a-z0-9_]+[/?]", re.IGNORECASE)
 
 # Files that a message names.
 _MOST_NAMES = 3
@@ -89,6 +94,19 @@ def check_writable(path: str | Path) -> None:
     _create_partial(Path(path)).unlink()
 
 
+def check_local(path: str | Path) -> None:
+    """Check that an output is a file or folder of the file system.
+
+    Raises:
+        OutputError: It is a URL, or a name of GDAL's virtual file systems.
+    """
+    match = _REMOTE.match(str(path))
+    if match is not None:
+        host, slash, rest = (match["place"] or "").partition("/")
+        shown = f"{match['scheme']}://{host.rpartition('@')[2]}{slash}{rest}" if match["scheme"] else path
+        raise OutputError(f"Cannot write {shown}: results are files of this computer, not behind URLs.")
+
+
 def check_outputs_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     """Check that no output would overwrite an input or another output.
 
@@ -131,6 +149,7 @@ def create_folder(folder: Path) -> None:
     Raises:
         OutputError: It cannot be created, or is a file.
     """
+    check_local(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -147,6 +166,7 @@ def check_folder(path: str | Path) -> None:
         OutputError: Files cannot be written to it.
     """
     path = Path(path)
+    check_local(path)
     if path.exists() and not path.is_dir():
         raise OutputError(f"Cannot write to {path}: it is not a folder.")
     try:
@@ -157,6 +177,7 @@ def check_folder(path: str | Path) -> None:
 
 def _create_partial(path: Path) -> Path:
     """Create an empty temporary file beside ``path``."""
+    check_local(path)
     if path.is_dir():
         raise OutputError(f"Cannot write {path}: it is a folder.")
     while True:
