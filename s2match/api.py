@@ -19,7 +19,7 @@ from s2match.core.scene import Scene
 from s2match.correction.decision import CorrectionDecision
 from s2match.correction.evaluation import Improvement
 from s2match.correction.pixel_map import PixelMap, output_grid
-from s2match.correction.request import CUBIC, CorrectionRequest, check_request
+from s2match.correction.request import CUBIC, CorrectionRequest, check_request, with_product_files
 from s2match.correction.resample_array import resample_bands
 from s2match.correction.saved_model import SavedModel
 from s2match.errors import CorrectionError, NotCorrectedError, OptionError
@@ -122,7 +122,8 @@ def match(  # noqa: PLR0913
         target: The image that is matched with it.
         settings: Options as one value, to use for many pairs; None for the defaults.
         preset: ``"fast"`` or ``"thorough"``, as ``--preset``; only without ``settings``.
-        mask: Path or paths of rasters and polygons of ground that is matched in neither image.
+        mask: Path or paths of rasters and polygons of ground that is matched in neither image; ``"auto"`` for the mask
+            of each image's own product.
         mask_values: Values of the rasters that mask; None for :data:`s2match.core.mask.MASKED_CLASSES` in a Scene
             Classification and all but 0 in other rasters.
         mask_clouds: Mask thick cloud, detected as saturated white pixels.
@@ -187,7 +188,8 @@ def coregister(  # noqa: PLR0913
         target: The image that is corrected.
         out: The corrected target, a Cloud Optimized GeoTIFF (``.tif``).
         apply_to: Path or paths of files with the target's footprint (other bands, other pixel sizes, masks), which are
-            corrected with it: each is written beside ``out``, in its own pixel size, as ``NAME_coregistered.tif``.
+            corrected with it, or ``"product"`` for the bands and masks of the target's product: each is written beside
+            ``out``, in its own pixel size, as ``NAME_coregistered.tif``.
         settings: Options as one value, to use for many pairs; None for the defaults.
         resampling: ``"nearest"``, ``"bilinear"``, ``"cubic"`` or ``"lanczos"``; classes are always taken from the
             nearest pixel. None, as ``--no_resample``: the original pixels with a moved georeference, where the model is
@@ -222,6 +224,7 @@ def coregister(  # noqa: PLR0913
     load_matcher = cache(create_matcher)
     with as_files(reference, target) as files:
         _, scene = open_pair(*files, settings_with(settings, options).bands)
+        request = with_product_files(request, scene)
         inputs = (*files, *request.siblings, *as_paths(options.get("mask", ())))
         check_outputs_apart(request.outputs, local_files(map(image_path, inputs)))
         for path in request.outputs:

@@ -25,7 +25,7 @@ from s2match.io.sources import is_stac_asset, open_pair
 from s2match.matching.caching_loader import LoadCachingMatcher, caching_loader, default_memory
 from s2match.outputs.csv_table import csv_text
 from s2match.outputs.report.names import report_files
-from s2match.outputs.targets import Outputs, check_outputs
+from s2match.outputs.targets import Outputs, check_outputs, with_product_files
 from s2match.outputs.write import write_outputs
 from s2match.pipeline import (
     MATCHING_STAGES,
@@ -236,9 +236,10 @@ def _match_and_write(
     Raises:
         S2MatchError: Anything a user can cause or meet.
     """
-    pair, outputs = task.pair, task.outputs
+    pair = task.pair
     scenes = open_pair(pair.reference, pair.target, batch.settings.bands)
     masking = masking_of([*batch.masks, *pair.masks], batch.mask_values, batch.mask_clouds)
+    outputs = with_product_files(task.outputs, scenes[1])
     inputs = [
         *(scene.path for scene in scenes),
         *(mask.path for mask in masking.masks),

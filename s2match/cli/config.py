@@ -13,6 +13,7 @@ from s2match.cli.options.parsers import build_parser
 from s2match.core.image_path import image_path
 from s2match.core.scene import Scene
 from s2match.errors import OptionError
+from s2match.io.products import product_path
 from s2match.settings import PRESETS
 
 # Options that a file cannot have.
@@ -115,7 +116,7 @@ def used_options(arguments: argparse.Namespace, images: tuple[Scene, Scene] | No
     names = set(arguments.names) - _NOT_RECORDED
     values = {name: getattr(arguments, name) for name in arguments.names if name in names}
     if images is not None and "indexes_of_images" in values and values["images"] is None:
-        values["images"] = [scene.path for scene in images]
+        values["images"] = [product_path(scene) for scene in images]
     if values.get("images") is not None:
         values = {name: value for name, value in values.items() if name not in ("dataset_path", "indexes_of_images")}
     if "image_size" in values and values["image_size"] is None:

@@ -58,12 +58,12 @@ def run_pair(arguments: argparse.Namespace) -> int:
     Raises:
         S2MatchError: Any error that a user can cause or meet; see :mod:`s2match.errors`.
     """
-    from s2match.outputs.targets import check_outputs
+    from s2match.outputs.targets import check_outputs, with_product_files
 
     reference, target = choose_pair(arguments)
     _LOG.info("reference %s, target %s", reference.path, target.path)
     _LOG.debug("options %s", vars(arguments))
-    outputs = outputs_of(arguments, reference, target)
+    outputs = with_product_files(outputs_of(arguments, reference, target), target)
     inputs = local_files(map(image_path, (reference.path, target.path, *arguments.mask, *arguments.apply_to)))
     inputs += [path for path in (arguments.from_tie_points, arguments.config) if path is not None]
     if arguments.show:

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 MASKED_CLASSES = (0, 1, 3, 8, 9, 10)
 
 
+# Word of a user for the mask of each image's own product.
+AUTO = "auto"
+
+
 @dataclass(frozen=True)
 class Mask:
     """A mask file.
@@ -21,11 +25,13 @@ class Mask:
         path: A raster, or a vector file.
         values: Values of a raster that are masked; None: the defaults of :mod:`s2match.io.mask_raster`.
         polygons: Geometries of a vector file on an image, if they have been read already.
+        of_product: Whether it is the mask of the image's own product, which has no polygon where there is no cloud.
     """
 
     path: ImagePath
     values: tuple[int, ...] | None = None
     polygons: "Polygons | None" = field(default=None, compare=False, repr=False)
+    of_product: bool = False
 
     def __post_init__(self) -> None:
         """Accept a path or URL as text."""
@@ -40,15 +46,19 @@ class Masking:
         masks: Mask files.
         clouds: Whether saturated cloud in the image itself is masked.
         area: Polygons of the area of interest on the image, outside of which everything is masked; None for no area.
+        auto: Whether the mask of each image's own product (:mod:`s2match.io.product_masks`) is yet to be added.
+        auto_values: Masked values of its Scene Classification; None: :data:`MASKED_CLASSES`.
     """
 
     masks: tuple[Mask, ...] = ()
     clouds: bool = False
+    auto: bool = False
+    auto_values: tuple[int, ...] | None = None
     area: "Polygons | None" = field(default=None, compare=False, repr=False)
 
     def __bool__(self) -> bool:
         """Whether anything is masked."""
-        return bool(self.masks) or self.clouds or self.area is not None
+        return bool(self.masks) or self.clouds or self.auto or self.area is not None
 
 
 UNMASKED = Masking()

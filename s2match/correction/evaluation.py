@@ -16,6 +16,7 @@ from s2match.core.ground_errors import GroundErrors, ground_errors
 from s2match.core.image_size import ONE_PASS_PX, fit_size
 from s2match.core.mask import Masking
 from s2match.core.matches import Matches
+from s2match.core.radiometry import Radiometry
 from s2match.core.raster import Patch, Raster, grid_of
 from s2match.core.validity import valid_at
 from s2match.core.window import Window
@@ -195,8 +196,17 @@ def _corrected_grid(corrected: Path, before: Grid) -> Grid:
     grid = with_radiometry(read_grid(corrected))
     assert grid.radiometry is not None and before.radiometry is not None
     own = grid.radiometry
-    radiometry = replace(before.radiometry, nodata=own.nodata, nodata_from=own.nodata_from, overviews=own.overviews)
-    return replace(grid, radiometry=radiometry)
+    # the bands of several files are now bands of one
+    stack = tuple(
+        replace(_with_rule(band, own), bands=(index,)) for index, band in enumerate(before.radiometry.stack, 1)
+    )
+    scene = replace(grid.scene, band_files=(grid.scene.path,) * len(stack), bands=before.scene.bands)
+    return replace(grid, scene=scene, radiometry=replace(_with_rule(before.radiometry, own), stack=stack))
+
+
+def _with_rule(radiometry: Radiometry, own: Radiometry) -> Radiometry:
+    """A conversion to grey levels with the nodata and the overviews of another file."""
+    return replace(radiometry, nodata=own.nodata, nodata_from=own.nodata_from, overviews=own.overviews)
 
 
 def _previews(grids: tuple[Grid, Grid, Grid]) -> tuple[Raster, Raster, Raster]:

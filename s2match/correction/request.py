@@ -4,13 +4,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from s2match.core.grid import Grid
-from s2match.core.image_path import ImagePath
+from s2match.core.image_path import ImagePath, file_key
 from s2match.core.radiometry import AS_FILES_SAY, ReadOptions
-from s2match.core.scene import Scene
+from s2match.core.scene import Scene, scene_of
 from s2match.correction.pixel_map import PixelMap, output_grid, require_same_footprint
 from s2match.correction.resample_file import Advance, write_moved, write_resampled
 from s2match.errors import CorrectionError, OutputError
 from s2match.io.cog import check_cog
+from s2match.io.products import granule_of
 from s2match.io.reader import read_grid, with_radiometry
 from s2match.io.sources import source_path
 from s2match.registration.file_model import FileModel
@@ -20,6 +21,9 @@ from s2match.util.threads import limit_threads
 
 CUBIC = "cubic"
 
+# Word of a user for the other files of the target's product.
+PRODUCT = "product"
+
 
 @dataclass(frozen=True)
 class CorrectionRequest:
@@ -27,7 +31,8 @@ class CorrectionRequest:
 
     Attributes:
         out: The corrected target, a GeoTIFF.
-        siblings: Files with the target's footprint, which are corrected with it.
+        siblings: Files with the target's footprint, which are corrected with it; ``product`` for the files of the
+            target's product, see :func:`with_product_files`.
         resampling: One of :data:`s2match.resampling.kernels.RESAMPLINGS`; None keeps the pixels and moves the
             georeference.
         overwrite: Whether existing files may be replaced.
@@ -54,7 +59,46 @@ class CorrectionRequest:
     @property
     def outputs(self) -> tuple[Path, ...]:
         """The files to write: ``out``, and ``NAME_coregistered.tif`` beside it for each sibling ``NAME``."""
-        return self.out, *(self.out.parent / f"{path.stem}_coregistered.tif" for path in self.siblings)
+        return self.out, *(self.out.parent / corrected_name(path) for path in self.siblings if path != Path(PRODUCT))
+
+
+def corrected_name(path: ImagePath) -> str:
+    """Name of a corrected file; masks of a product, whose names are those of any product, get its tile and time."""
+    scene = scene_of(path)
+    prefix = ""
+    if path.name.upper().startswith("MSK_") and scene.sensed is not None:
+        prefix = f"{scene.tile}_{scene.sensed:%Y%m%dT%H%M%S}_"
+    return f"{prefix}{path.stem}_coregistered.tif"
+
+
+def with_product_files(request: CorrectionRequest, target: Scene) -> CorrectionRequest:
+    """A request with the files of the target's product, if it asks for ``product``.
+
+    Args:
+        request: The files to correct.
+        target: The image that is corrected; its own file is left out.
+
+    Raises:
+        CorrectionError: The target is not part of a product.
+    """
+    if Path(PRODUCT) not in request.siblings:
+        return request
+    others = tuple(path for path in request.siblings if path != Path(PRODUCT))
+    return replace(request, siblings=(*product_files(target), *others))
+
+
+def product_files(target: Scene) -> tuple[ImagePath, ...]:
+    """The files of an image's product that are corrected with it: each band at its finest resolution, and masks.
+
+    Raises:
+        CorrectionError: The image is not part of a product.
+    """
+    granule = granule_of(target.path)
+    if granule is None:
+        raise CorrectionError(f"--apply_to product: {target.path.name} is not part of a product of Sentinel-2.")
+    bands = (granule.tree.path(file.name) for file in granule.bands.values())
+    files = dict.fromkeys((*bands, *granule.classifications))
+    return tuple(path for path in files if target.is_stack or file_key(path) != file_key(target.path))
 
 
 def check_request(request: CorrectionRequest, target: Scene) -> None:

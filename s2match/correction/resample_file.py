@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from s2match.io.cog import BLOCK_PX, Block, Layout, has_own_mask, write_cog
 from s2match.io.nodata import band_validity, can_hold, declared_nodata, is_mixed, large_patches, zeros_are_nodata
 from s2match.io.open_file import opened, reading
 from s2match.io.radiometry import radiometry_of
+from s2match.io.reader import band_grids
 from s2match.registration.file_model import FileModel
 from s2match.resampling.kernels import NEAREST, SamplePoints, sample
 
@@ -41,6 +43,9 @@ _VALUE_SOURCES = (NodataSource.DECLARED, NodataSource.DETECTED, NodataSource.OPT
 
 # Names of Scene Classifications and masks.
 _CLASSES_NAME = re.compile(r"(^|[_-])(SCL|CLASSI|MSK|F?MASKS?|CLM|QA\d*)([_.-]|$)", re.IGNORECASE)
+
+# Names of ESA's masks with a band for each class.
+_FLAGS_NAME = re.compile(r"(^|_)MSK_CLASSI_B00", re.IGNORECASE)
 
 # Names of ESA's images and classifications: their format has no nodata value, and 0 means no data.
 _ESA_NAME = re.compile(r"_(TCI|SCL|AOT|WVP|B\d[\dA])(_\d0m)?\.jp2$", re.IGNORECASE)
@@ -71,7 +76,8 @@ def write_resampled(pixel_map: PixelMap, out: Path, resampling: str, advance: Ad
     Pixels without data do not contribute to others. Pixels without data get the nodata value of the file. If it has
     none, they get 0 in ESA's files, NaN in other floating-point files, and a mask in all others. Valid results that
     equal the nodata value are changed by the smallest step of their type. Files of classes (a colour table, or one
-    integer band and a name such as ``…_SCL_20m`` or ``…_mask``) are never averaged.
+    integer band and a name such as ``…_SCL_20m`` or ``…_mask``) are never averaged. An image whose bands are files
+    becomes one file; each band is resampled from its own pixels.
 
     Args:
         pixel_map: From the pixels to write to those of the file.
@@ -84,23 +90,45 @@ def write_resampled(pixel_map: PixelMap, out: Path, resampling: str, advance: Ad
         OutputError: ``out`` cannot be written.
         CorrectionError: Its bands do not have the same real data type.
     """
-    with opened(pixel_map.source.scene.path) as file:
-        _check_type(file)
-        classes = _has_classes(file)
-        radiometry = _radiometry(file, pixel_map.source)
-        nodata = _output_nodata(file, radiometry)
-        source = _Source(file, radiometry, classes, nodata, NEAREST if classes else resampling)
-        masked = nodata is None and ColorInterp.alpha not in file.colorinterp
-        grid = pixel_map.output.grid
-        layout = Layout(grid.size, grid.transform, grid.crs, nodata, masked, classes)
-        side = max(_SIDE_PX >> math.ceil(math.log2(max(pixel_map.stretch))), BLOCK_PX // 4)
+    maps = [replace(pixel_map, source=grid) for grid in band_grids(pixel_map.source)]
+    with ExitStack() as stack:
+        files = [stack.enter_context(opened(one.source.scene.path)) for one in maps]
+        _check_type(*files)
+        sources = [_source(file, one.source, resampling) for file, one in zip(files, maps, strict=True)]
+        first = sources[0]
+        masked = first.nodata is None and ColorInterp.alpha not in first.file.colorinterp
+        grid, names = pixel_map.output.grid, _band_names(pixel_map.source)
+        layout = Layout(grid.size, grid.transform, grid.crs, first.nodata, masked, first.classes, names)
+        stretch = max(max(one.stretch) for one in maps)
+        side = max(_SIDE_PX >> math.ceil(math.log2(stretch)), BLOCK_PX // 4)
 
         def pixels(window: Window) -> Block:
             if advance is not None:
                 advance(_RESAMPLING_FRACTION * window.y / grid.size[1])
-            return _resample_window(pixel_map, source, window)
+            pairs = zip(maps, sources, strict=True)
+            return _merged([_resample_window(one, source, window) for one, source in pairs])
 
-        write_cog(file, layout, pixels, out, side)
+        write_cog(files, layout, pixels, out, side)
+
+
+def _source(file: rasterio.DatasetReader, grid: Grid, resampling: str) -> _Source:
+    """A file to resample, which is open."""
+    classes, radiometry = _has_classes(file), _radiometry(file, grid)
+    nodata = _output_nodata(file, radiometry)
+    return _Source(file, radiometry, classes, nodata, NEAREST if classes else resampling)
+
+
+def _merged(blocks: list[Block]) -> Block:
+    """The bands of several files in one block, valid where any has data."""
+    if len(blocks) == 1:
+        return blocks[0]
+    valid = np.logical_or.reduce([block.valid for block in blocks])
+    return Block(blocks[0].window, np.concatenate([block.values for block in blocks]), valid)
+
+
+def _band_names(grid: Grid) -> tuple[str, ...]:
+    """Descriptions of the bands of an image whose bands are files; empty for those of its file."""
+    return grid.scene.bands if grid.scene.is_stack else ()
 
 
 def write_moved(model: FileModel, source: Grid, out: Path) -> None:
@@ -117,20 +145,32 @@ def write_moved(model: FileModel, source: Grid, out: Path) -> None:
         CorrectionError: The model is not a translation, or the reference has no georeference.
     """
     transform, crs = moved_transform(model, source), model.reference.crs
-    with opened(source.scene.path) as file:
-        _check_type(file)
-        masked = has_own_mask(file)
+    grids = band_grids(source)
+    if any(grid.size != source.size for grid in grids):
+        raise CorrectionError(
+            f"The bands {', '.join(source.scene.bands)} have pixels of different sizes, which --no_resample cannot "
+            "keep in one file: leave it out."
+        )
+    with ExitStack() as stack:
+        files = [stack.enter_context(opened(grid.scene.path)) for grid in grids]
+        _check_type(*files)
+        masked = has_own_mask(files[0])
 
         def pixels(window: Window) -> Block:
-            area = RasterioWindow(window.x, window.y, window.width, window.height)
-            with reading(source.scene.path):
-                values = file.read(window=area)
-                valid = file.dataset_mask(window=area) > 0 if masked else np.ones(values.shape[1:], np.bool_)
-            return Block(window, values, valid)
+            return _merged([_read_block(file, window, masked) for file in files])
 
-        nodata = _nodata_value(file, _radiometry(file, source))
-        layout = Layout(source.size, transform, crs, nodata, masked, _has_classes(file))
-        write_cog(file, layout, pixels, out, _SIDE_PX)
+        nodata = _nodata_value(files[0], _radiometry(files[0], grids[0]))
+        classes, names = _has_classes(files[0]), _band_names(source)
+        write_cog(files, Layout(source.size, transform, crs, nodata, masked, classes, names), pixels, out, _SIDE_PX)
+
+
+def _read_block(file: rasterio.DatasetReader, window: Window, masked: bool) -> Block:
+    """The pixels of a window of a file, and where its mask is valid."""
+    area = RasterioWindow(window.x, window.y, window.width, window.height)
+    with reading(image_path(file.name)):
+        values = file.read(window=area)
+        valid = file.dataset_mask(window=area) > 0 if masked else np.ones(values.shape[1:], np.bool_)
+    return Block(window, values, valid)
 
 
 def _resample_window(pixel_map: PixelMap, source: _Source, window: Window) -> Block:
@@ -165,7 +205,7 @@ def _read_valid(source: _Source, bands: NDArray[np.generic], area: Window) -> ND
     if source.classes:
         return valid
     if zeros_are_nodata(radiometry):
-        used = np.isin(file.indexes, used_bands(file))
+        used = np.isin(file.indexes, list(radiometry.bands) or used_bands(file))
         for group in (used, ~used):
             # other bands may have data where those of the image have none
             valid[group] &= ~large_patches(np.asarray(~bands[used | group].any(axis=0)))
@@ -206,17 +246,19 @@ def _has_classes(file: rasterio.DatasetReader) -> bool:
     """Whether the values of a file are classes, by its colour table or by its name."""
     if ColorInterp.palette in file.colorinterp:
         return True
-    integer = file.count == 1 and np.dtype(file.dtypes[0]).kind in "iu"
-    return integer and _CLASSES_NAME.search(image_path(file.name).stem) is not None
+    name, integer = image_path(file.name).stem, np.dtype(file.dtypes[0]).kind in "iu"
+    one_band = file.count == 1 and _CLASSES_NAME.search(name) is not None
+    return integer and (one_band or _FLAGS_NAME.search(name) is not None)
 
 
-def _check_type(file: rasterio.DatasetReader) -> None:
+def _check_type(*files: rasterio.DatasetReader) -> None:
     """Refuse complex numbers, and bands of different types.
 
     Raises:
         CorrectionError: The bands do not have the same real data type.
     """
-    if len(set(file.dtypes)) > 1 or np.dtype(file.dtypes[0]).kind not in "iuf":
+    types = {dtype for file in files for dtype in file.dtypes}
+    if len(types) > 1 or any(np.dtype(dtype).kind not in "iuf" for dtype in types):
         raise CorrectionError(
-            f"{image_path(file.name).name} cannot be corrected: its bands must have the same type, not complex."
+            f"{image_path(files[0].name).name} cannot be corrected: its bands must have the same type, not complex."
         )

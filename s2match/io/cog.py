@@ -1,7 +1,7 @@
 """Write Cloud Optimized GeoTIFFs block by block, in bounded memory."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class Layout:
         nodata: Nodata value; None for none.
         masked: Whether the file has an internal mask.
         classes: Whether the values are classes, which overviews must not average.
+        descriptions: Descriptions of the bands; empty for those of the templates.
     """
 
     size: tuple[int, int]
@@ -52,6 +53,7 @@ class Layout:
     nodata: float | None
     masked: bool
     classes: bool
+    descriptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,18 @@ def check_cog(path: str | Path) -> None:
 
 
 def write_cog(
-    template: rasterio.DatasetReader, layout: Layout, pixels: Callable[[Window], Block], path: Path, side: int
+    templates: Sequence[rasterio.DatasetReader],
+    layout: Layout,
+    pixels: Callable[[Window], Block],
+    path: Path,
+    side: int,
 ) -> None:
-    """Write a Cloud Optimized GeoTIFF with the bands of another file and new pixels.
+    """Write a Cloud Optimized GeoTIFF with the bands of other files and new pixels.
 
-    Type, count, descriptions, colours, units, scales, offsets and tags of the bands are those of the other file.
+    Type, count, descriptions, colours, units, scales, offsets and tags of the bands are those of the other files.
 
     Args:
-        template: The other file, open.
+        templates: The other files, open; one file in most cases.
         layout: Size, georeference and nodata.
         pixels: Function that gives the pixels of a window.
         path: The file to write.
@@ -103,7 +109,7 @@ def write_cog(
     ):
         raw = Path(folder) / "raw.tif"
         try:
-            write_tiles(template, layout, pixels, raw, side)
+            write_tiles(templates, layout, pixels, raw, side)
             rasterio.shutil.copy(
                 raw,
                 partial,
@@ -118,7 +124,7 @@ def write_cog(
 
 
 def write_tiles(
-    template: rasterio.DatasetReader,
+    templates: Sequence[rasterio.DatasetReader],
     layout: Layout,
     pixels: Callable[[Window], Block],
     path: Path,
@@ -128,7 +134,7 @@ def write_tiles(
     """Write a GeoTIFF in tiles, without overviews; see :func:`write_cog` for the arguments.
 
     Args:
-        template: The other file, open.
+        templates: The other files, open.
         layout: Size, georeference and nodata.
         pixels: Function that gives the pixels of a window.
         path: The file to write, within an Env of rasterio.
@@ -138,8 +144,8 @@ def write_tiles(
     Raises:
         RasterioError: The file cannot be written.
     """
-    with create_geotiff(path, **_profile(template, layout), **options) as file:
-        _describe(file, template)
+    with create_geotiff(path, **_profile(templates, layout), **options) as file:
+        _describe(file, templates, layout)
         for top in range(0, layout.size[1], side):
             for left in range(0, layout.size[0], side):
                 size = min(side, layout.size[0] - left), min(side, layout.size[1] - top)
@@ -150,11 +156,12 @@ def write_tiles(
                     file.write_mask(block.valid, window=where)
 
 
-def _profile(template: rasterio.DatasetReader, layout: Layout) -> dict[str, Any]:
+def _profile(templates: Sequence[rasterio.DatasetReader], layout: Layout) -> dict[str, Any]:
+    template = templates[0]
     profile = {
         "width": layout.size[0],
         "height": layout.size[1],
-        "count": template.count,
+        "count": sum(file.count for file in templates),
         "dtype": template.dtypes[0],
         "nodata": layout.nodata,
         "tiled": True,
@@ -172,18 +179,22 @@ def _profile(template: rasterio.DatasetReader, layout: Layout) -> dict[str, Any]
     return profile
 
 
-def _describe(file: Any, template: rasterio.DatasetReader) -> None:
-    file.update_tags(**_keep_tags(template.tags()))
-    if ColorInterp.palette in template.colorinterp:
-        file.write_colormap(1, template.colormap(1))
-    else:
-        file.colorinterp = template.colorinterp
-    file.descriptions = template.descriptions
-    file.units = [unit or "" for unit in template.units]
-    if any(scale != 1 for scale in template.scales) or any(template.offsets):
-        file.scales, file.offsets = template.scales, template.offsets
-    for band in template.indexes:
-        file.update_tags(band, **_keep_tags(template.tags(band)))
+def _describe(file: Any, templates: Sequence[rasterio.DatasetReader], layout: Layout) -> None:
+    first = templates[0]
+    file.update_tags(**_keep_tags(first.tags()))
+    if ColorInterp.palette in first.colorinterp:
+        file.write_colormap(1, first.colormap(1))
+    elif len(templates) == 1:
+        file.colorinterp = first.colorinterp
+    bands = [(template, band) for template in templates for band in template.indexes]
+    described = [template.descriptions[band - 1] for template, band in bands]
+    file.descriptions = list(layout.descriptions) or described
+    file.units = [template.units[band - 1] or "" for template, band in bands]
+    scales = [(template.scales[band - 1], template.offsets[band - 1]) for template, band in bands]
+    if any(scale != (1, 0) for scale in scales):
+        file.scales, file.offsets = zip(*scales, strict=True)
+    for number, (template, band) in enumerate(bands, 1):
+        file.update_tags(number, **_keep_tags(template.tags(band)))
 
 
 def _keep_tags(tags: dict[str, str]) -> dict[str, str]:

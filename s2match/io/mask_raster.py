@@ -27,6 +27,10 @@ from s2match.io.placement import placement_of
 from s2match.io.remote import is_remote, read_failure
 from s2match.util.gdal import FILE_ERRORS
 
+# File names of ESA's cloud masks with the bands opaque cloud, cirrus and snow; the first two mask.
+_CLOUD_MASK_NAME = re.compile(r"(^|_)MSK_CLASSI_B00\.", re.IGNORECASE)
+_CLOUD_BANDS = [1, 2]
+
 # File names of ESA's Scene Classifications.
 _SCENE_CLASSIFICATION_NAME = re.compile(r"(^|_)SCL[_.]", re.IGNORECASE)
 
@@ -155,14 +159,15 @@ def masked_pixels(file: rasterio.DatasetReader, mask: Mask, samples: Frame, pixe
 
 @contextmanager
 def opened_mask(path: ImagePath) -> Iterator[rasterio.DatasetReader]:
-    """Open a mask raster: one band, with or without alpha.
+    """Open a mask raster: one band, with or without alpha, or a cloud mask of ESA.
 
     Raises:
         MaskError: The file is missing, damaged, or has more bands.
     """
     try:
         with open_image(path) as file:
-            if sum(colour is not ColorInterp.alpha for colour in file.colorinterp) > 1:
+            colours = sum(colour is not ColorInterp.alpha for colour in file.colorinterp)
+            if colours > 1 and not _CLOUD_MASK_NAME.search(path.name):
                 raise MaskError(f"The mask {path} has {file.count} bands: a mask has one.")
             yield file
     except FILE_ERRORS as error:
@@ -220,6 +225,8 @@ def _read_blocks(file: rasterio.DatasetReader, mask: Mask, window: Window, step:
 
 def _read_masked(file: rasterio.DatasetReader, mask: Mask, window: RasterioWindow) -> NDArray[np.bool_]:
     """H×W bool, whether the samples of a window are masked: by the values of the mask, or, without values, if not 0."""
+    if _CLOUD_MASK_NAME.search(mask.path.name) and file.count > 1:
+        return np.asarray((file.read(_CLOUD_BANDS, window=window) != 0).any(axis=0))
     numbers = file.read(1, window=window)
     values = mask.values
     if values is None and _SCENE_CLASSIFICATION_NAME.search(mask.path.name):

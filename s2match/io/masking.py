@@ -6,9 +6,10 @@ from dataclasses import replace
 from s2match.core.file_pixels import whole_file
 from s2match.core.grid import Grid
 from s2match.core.image_path import ImagePath
-from s2match.core.mask import Mask, Masking, PairMasking
+from s2match.core.mask import AUTO, Mask, Masking, PairMasking
 from s2match.errors import OptionError
 from s2match.io.masks import is_vector, mask_on, misplaced_error, no_cloud_error
+from s2match.io.product_masks import with_product_mask
 from s2match.io.reader import with_radiometry
 from s2match.io.sources import source_path
 
@@ -17,7 +18,7 @@ def masking_of(paths: Sequence[str | ImagePath], values: Sequence[int] | None = 
     """Masks from the options of a user; no file is opened.
 
     Args:
-        paths: Mask files.
+        paths: Mask files; ``auto`` for the mask of each image's own product.
         values: Masked values of the rasters; None: the defaults of :mod:`s2match.io.mask_raster`.
         clouds: Whether saturated cloud is masked, too.
 
@@ -25,18 +26,20 @@ def masking_of(paths: Sequence[str | ImagePath], values: Sequence[int] | None = 
         OptionError: There are values and no raster.
         UnreadableImageError: A mask is a URL whose scheme is not read.
     """
-    files = [source_path(path) for path in paths]
-    if values is not None and all(map(is_vector, files)):
+    files = [source_path(path) for path in paths if str(path) != AUTO]
+    auto = len(files) < len(paths)
+    if values is not None and not auto and all(map(is_vector, files)):
         raise OptionError("Mask values have no effect without a raster mask.")
-    return Masking(tuple(Mask(path, None if values is None else tuple(values)) for path in files), clouds)
+    masked = None if values is None else tuple(values)
+    return Masking(tuple(Mask(path, masked) for path in files), clouds, auto, masked if auto else None)
 
 
 def masked_grids(reference: Grid, target: Grid, masking: Masking | PairMasking) -> tuple[Grid, Grid]:
     """Two grids, each with the masks that overlap it.
 
     Raises:
-        MaskError: A mask cannot be read or does not lie on its image (on either image, if it belongs to both), or the
-            cloud of an image cannot be masked.
+        MaskError: A mask cannot be read or does not lie on its image (on either image, if it belongs to both), the
+            product of an image has no mask, or the cloud of an image cannot be masked.
         UnreadableImageError: A file is missing or is not an image.
     """
     if isinstance(masking, PairMasking):
@@ -57,7 +60,7 @@ def masked_grids(reference: Grid, target: Grid, masking: Masking | PairMasking) 
         _check_clouds(reference)
         _check_clouds(target)
     first, second = (replace(grid, masking=replace(masking, masks=tuple(masks[grid]))) for grid in (reference, target))
-    return first, second
+    return _with_product_mask(first), _with_product_mask(second)
 
 
 def masked_grid(grid: Grid, common: Masking, own: Sequence[Mask] = ()) -> Grid:
@@ -77,11 +80,16 @@ def masked_grid(grid: Grid, common: Masking, own: Sequence[Mask] = ()) -> Grid:
         on_grid = mask_on(mask, grid)
         if on_grid is not None:
             masks.append(on_grid)
-        elif mask_on(mask, whole_file(grid)) is None:
+        elif not mask.of_product and mask_on(mask, whole_file(grid)) is None:
             raise misplaced_error(mask, grid)
     if common.clouds:
         _check_clouds(grid)
-    return replace(grid, masking=Masking(tuple(masks), common.clouds))
+    return _with_product_mask(replace(grid, masking=replace(common, masks=tuple(masks))))
+
+
+def _with_product_mask(grid: Grid) -> Grid:
+    """A grid with the mask of its product, if its masking asks for it."""
+    return with_product_mask(grid, grid.masking.auto_values) if grid.masking.auto else grid
 
 
 def _check_clouds(grid: Grid) -> None:

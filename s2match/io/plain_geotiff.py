@@ -102,6 +102,6 @@ def write_with_gcps(source: ImagePath, points: NDArray[np.float64], crs: CRS | N
         layout = Layout((file.width, file.height), None, crs, file.nodata, masked, classes=False)
         try:
             with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-                write_tiles(file, layout, pixels, partial, _SIDE_PX, gcps=gcps, crs=crs, compress="deflate")
+                write_tiles([file], layout, pixels, partial, _SIDE_PX, gcps=gcps, crs=crs, compress="deflate")
         except FILE_ERRORS as error:
             raise OutputError(f"Cannot write {path}: {gdal_message(error)}.") from error

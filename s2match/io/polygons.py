@@ -13,11 +13,12 @@ from s2match.core.image_path import ImagePath, gdal_name
 from s2match.core.polygons import Polygons
 from s2match.core.projection import crs_named, reproject, reproject_bounds, wrapped
 from s2match.errors import MaskError
+from s2match.io.cloud_polygons import GML_SUFFIX, read_clouds
 from s2match.io.quiet import without_warnings
 from s2match.io.remote import is_remote, read_failure, retried
 from s2match.io.remote_vectors import forget_vectors, vector_settings
 
-SUFFIXES = (".gpkg", ".geojson", ".json", ".shp")
+SUFFIXES = (".gpkg", ".geojson", ".json", ".shp", GML_SUFFIX)
 
 # Longest piece of a side before it is reprojected, and the margin around the box, relative to the longer side of the
 # box. Straight sides bend: on a full tile the middle of such a piece is 0.1 m off.
@@ -47,6 +48,8 @@ def read_geometries(path: ImagePath, bounds: Bounds, crs: CRS, what: str = "mask
     Raises:
         MaskError: The file cannot be read, or a layer has no CRS.
     """
+    if path.suffix.lower() == GML_SUFFIX:
+        return _clouds(path, bounds, crs)
     try:
         with vector_settings(path):
             geometries = retried(path, lambda: _read_layers(path, bounds, crs, what), _ERRORS, forget_vectors)
@@ -65,6 +68,16 @@ def _read_layers(path: ImagePath, bounds: Bounds, crs: CRS, what: str) -> list[A
 
     layers = [name for name, kind in pyogrio.list_layers(gdal_name(path)) if kind is not None]
     return [geometry for layer in layers for geometry in _read_layer(path, layer, bounds, crs, what)]
+
+
+def _clouds(path: ImagePath, bounds: Bounds, crs: CRS) -> list[Any]:
+    """The polygons of a cloud mask of a product in a box, reprojected to the CRS of the box."""
+    polygons, name = read_clouds(path)
+    if not polygons:
+        return []
+    valid = shapely.make_valid(np.array(polygons, object), method="structure", keep_collapsed=True)
+    clipped = clip_and_reproject(lambda outer: np.asarray(valid), _layer_crs(path, name, "mask"), bounds, crs)
+    return [geometry for geometry in clipped if shapely.intersects(geometry, shapely.box(*bounds))]
 
 
 def clip_and_reproject(

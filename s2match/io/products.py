@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from s2match.core.image_path import ImagePath, VirtualFile
-from s2match.core.scene import scene_of
+from s2match.core.scene import Scene, scene_of
 from s2match.io.file_tree import ZIP_SUFFIX, FileTree, folder_tree, zip_tree
 
 TRUE_COLOUR = "TCI"
@@ -174,6 +174,12 @@ def granule_of(path: ImagePath) -> Granule | None:
         return None
     tree, name = place
     return next((granule for granule in granules_in(tree) if name in [file.name for file in granule.files]), None)
+
+
+def product_path(scene: Scene) -> ImagePath:
+    """What a user names to choose the bands of an image again: its file, or the granule of its files of bands."""
+    granule = granule_of(scene.path) if scene.band_files else None
+    return scene.path if granule is None else granule.path
 
 
 def products_in(folder: Path) -> tuple[Path, ...]:

@@ -159,13 +159,15 @@ def band_grids(grid: Grid) -> tuple[Grid, ...]:
     """Grids of all pixels of the files of an image's bands, each with its radiometry; the grid itself of one file.
 
     Args:
-        grid: Every pixel of the image, with its radiometry.
+        grid: Every pixel of the image.
     """
-    if grid.radiometry is None or not grid.radiometry.stack:
+    if not grid.scene.is_stack:
         return (grid,)
+    radiometry = with_radiometry(grid).radiometry
+    assert radiometry is not None
     return tuple(
-        replace(read_grid(path), radiometry=radiometry)
-        for path, radiometry in zip(grid.scene.band_files, grid.radiometry.stack, strict=True)
+        replace(read_grid(path), radiometry=band)
+        for path, band in zip(grid.scene.band_files, radiometry.stack, strict=True)
     )
 
 

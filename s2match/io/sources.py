@@ -18,6 +18,8 @@ from s2match.io.products import (
     BandFile,
     Granule,
     band_name,
+    band_of,
+    granule_of,
     granules_in,
     in_order,
     is_metadata,
@@ -46,9 +48,9 @@ def open_source(source: Source, bands: Bands = None) -> Scene:
 
     Args:
         source: A path, a URL, a STAC Item with or without the key of an asset (``item.json#visual``), or a scene.
-        bands: One or three bands: names of bands of a product, or indexes or descriptions of bands of a file. None: of
-            a product the true-colour image, or bands 4, 3 and 2 if it has none; of a file those of
-            :func:`s2match.io.bands.used_bands`; of a scene its own.
+        bands: One or three bands: names of bands of a product, or indexes or descriptions of bands of a file. Of a file
+            that is a band of a product, they are those of the product. None: of a product the true-colour image, or
+            bands 4, 3 and 2 if it has none; of a file those of :func:`s2match.io.bands.used_bands`; of a scene its own.
 
     Raises:
         UnreadableImageError: It is neither a path nor a URL that is read, or has no image, or several.
@@ -64,7 +66,8 @@ def open_source(source: Source, bands: Bands = None) -> Scene:
     path = local_path(image_path(source))
     tree, folder = _container_of(path)
     if tree is None:
-        return _with_bands(scene_of(path), chosen)
+        granule = _granule_of_band(path, chosen)
+        return _with_bands(scene_of(path), chosen) if granule is None else granule_scene(granule, chosen)
     granules = granules_in(tree, folder)
     if len(granules) == 1:
         return granule_scene(granules[0], chosen)
@@ -93,7 +96,7 @@ def source_path(source: str | ImagePath) -> ImagePath:
     """
     if isinstance(source, str | os.PathLike) and is_stac_asset(os.fspath(source)):
         return open_source(source).path
-    return image_path(source)
+    return local_path(image_path(source))
 
 
 def open_pair(reference: Source, target: Source, bands: Bands = None) -> tuple[Scene, Scene]:
@@ -136,6 +139,14 @@ def granule_scene(granule: Granule, bands: tuple[str, ...] = ()) -> Scene:
         return scene
     notes = () if bands or names != RED_GREEN_BLUE else ("bands 4, 3 and 2, as the product has no true-colour image",)
     return replace(scene, bands=names, band_files=tuple(granule.tree.path(file.name) for file in chosen), notes=notes)
+
+
+def _granule_of_band(path: ImagePath, bands: tuple[str, ...]) -> Granule | None:
+    """The granule of a file of a band, where other bands are chosen; None if they are indexes of bands of the file."""
+    if not bands or band_of(path) is None or (band_of(path) == TRUE_COLOUR and all(map(str.isdecimal, bands))):
+        return None
+    granule = granule_of(path)
+    return None if granule is None or len(granule.files) == 1 else granule
 
 
 def _default_bands(files: Mapping[str, BandFile]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Output files of a result, and their checks before matching."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,20 @@ class Outputs:
             Stage.REPORT: self.report is not None,
         }
         return tuple(stage for stage, needed in chosen.items() if needed)
+
+
+def with_product_files(outputs: Outputs, target: Scene) -> Outputs:
+    """The outputs with the corrected files of the target's product, if they are asked for.
+
+    Raises:
+        CorrectionError: They are asked for, and the target is not part of a product.
+    """
+    if outputs.correction is None:
+        return outputs
+    # not imported by runs that correct nothing
+    from s2match.correction.request import with_product_files as resolved
+
+    return replace(outputs, correction=resolved(outputs.correction, target))
 
 
 def check_outputs(outputs: Outputs, inputs: Iterable[Path], target: Scene) -> None:

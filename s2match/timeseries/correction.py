@@ -13,8 +13,15 @@ from s2match.core.grid import Grid
 from s2match.core.ground_axes import map_step
 from s2match.core.image_path import ImagePath, file_key, image_path
 from s2match.core.projection import apply_transform
+from s2match.core.scene import Scene
 from s2match.correction.pixel_map import require_same_footprint
-from s2match.correction.request import CUBIC, write_corrected
+from s2match.correction.request import (
+    CUBIC,
+    PRODUCT,
+    corrected_name,
+    product_files,
+    write_corrected,
+)
 from s2match.errors import CorrectionError, OutputError, UnreadableImageError
 from s2match.io.reader import read_grid, with_radiometry
 from s2match.registration.file_model import FileModel, FrameModel
@@ -41,7 +48,8 @@ class SeriesCorrection:
         folder: Folder of the corrected files, ``NAME_coregistered.tif`` each.
         resampling: One of :data:`s2match.resampling.kernels.RESAMPLINGS`; None keeps the pixels of each file and moves
             its georeference.
-        siblings: Other files (bands, masks) that are corrected with the image of their tile and date.
+        siblings: Other files (bands, masks) that are corrected with the image of their tile and date; ``product`` for
+            the bands and masks of the product of each image.
         overwrite: Whether existing files may be replaced.
     """
 
@@ -127,7 +135,7 @@ def correct_series(
     progress.begin(Stage.CORRECT)
     for number, image in enumerate(placed):
         progress.advance(number / len(placed), f"{number + 1} of {len(placed)}")
-        sources = [image.scene.path, *siblings.get(image.index, [])]
+        sources = [image.scene, *siblings.get(image.index, [])]
         _correct_image(result, image, sources, outputs, correction.resampling)
     for path in outputs.values():
         _LOG.info("wrote %s", path)
@@ -137,8 +145,8 @@ def correct_series(
 def _correct_image(
     result: SeriesResult,
     image: SeriesImage,
-    sources: list[ImagePath],
-    outputs: dict[ImagePath, Path],
+    sources: list[Scene | ImagePath],
+    outputs: dict[Scene | ImagePath, Path],
     resampling: str | None,
 ) -> None:
     """Write an image and its siblings, which come after it in ``sources``."""
@@ -146,7 +154,7 @@ def _correct_image(
     onto = file if resampling is None else file_of(result, grid_image(result, image.index))
     model = model_of(result.adjustment.shifts[image.index], onto, file)
     for path in sources:
-        source = file if path == image.scene.path else _sibling(result, path, file)
+        source = file if isinstance(path, Scene) else _sibling(result, path, file)
         write_corrected(model, source, outputs[path], resampling)
 
 
@@ -214,6 +222,9 @@ def _siblings(images: tuple[SeriesImage, ...], paths: tuple[ImagePath, ...]) -> 
         CorrectionError: There is no such image, or there are several.
     """
     siblings: dict[int, list[ImagePath]] = {}
+    if Path(PRODUCT) in paths:
+        siblings = {image.index: list(product_files(image.scene)) for image in images}
+        paths = tuple(path for path in paths if path != Path(PRODUCT))
     for path in paths:
         named = series_image(0, path)
         owners = [
@@ -230,17 +241,21 @@ def _siblings(images: tuple[SeriesImage, ...], paths: tuple[ImagePath, ...]) -> 
 
 def _outputs(
     images: Iterable[SeriesImage], siblings: dict[int, list[ImagePath]], correction: SeriesCorrection
-) -> dict[ImagePath, Path]:
+) -> dict[Scene | ImagePath, Path]:
     """The corrected file of each image and of its siblings, by its source."""
-    sources = [path for image in images for path in (image.scene.path, *siblings.get(image.index, []))]
-    return {path: correction.folder / f"{path.stem}_coregistered.tif" for path in sources}
+    outputs: dict[Scene | ImagePath, Path] = {}
+    for image in images:
+        outputs[image.scene] = correction.folder / f"{image.scene.stem}_coregistered.tif"
+        for path in siblings.get(image.index, []):
+            outputs[path] = correction.folder / corrected_name(path)
+    return outputs
 
 
 def _lies_in(path: ImagePath, folder: Path) -> bool:
     return isinstance(path, Path) and path.resolve().parent == folder.resolve()
 
 
-def _check_outputs(outputs: dict[ImagePath, Path], correction: SeriesCorrection) -> None:
+def _check_outputs(outputs: dict[Scene | ImagePath, Path], correction: SeriesCorrection) -> None:
     """Refuse outputs that exist, that have one name, or that are inputs.
 
     Raises:
@@ -251,7 +266,7 @@ def _check_outputs(outputs: dict[ImagePath, Path], correction: SeriesCorrection)
     for source, out in outputs.items():
         if names.count(out.name) > 1:
             raise OutputError(f"Two files of the series would be written as {out.name}.")
-        if file_key(out) == file_key(source):
+        if file_key(out) == file_key(source.path if isinstance(source, Scene) else source):
             raise OutputError(f"{out} is a file of the series itself: choose another folder.")
         if out.exists() and not correction.overwrite:
             raise OutputError(f"{out} exists: --overwrite replaces it.")

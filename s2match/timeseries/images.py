@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from s2match.core.image_path import ImagePath, path_parts
+from s2match.core.mask import Mask
 from s2match.core.product_names import product_names
 from s2match.core.scene import Scene, scene_of
 
@@ -28,6 +29,7 @@ class SeriesImage:
         relative_orbit: 1 to 143; None if no name gives it.
         baseline: Processing baseline, such as ``"02.06"``; None if no name gives it.
         masks: Mask files of this image.
+        product_mask: The mask of its own product, if it is asked for.
     """
 
     index: int
@@ -38,6 +40,13 @@ class SeriesImage:
     relative_orbit: int | None = None
     baseline: str | None = None
     masks: tuple[ImagePath, ...] = ()
+    product_mask: Mask | None = None
+
+    @property
+    def own_masks(self) -> tuple[Mask, ...]:
+        """The masks of this image alone."""
+        masks = tuple(map(Mask, self.masks))
+        return masks if self.product_mask is None else (*masks, self.product_mask)
 
     @property
     def date(self) -> str | None:

@@ -158,7 +158,7 @@ def _key(image: SeriesImage) -> str:
 
 
 def _image_text(image: SeriesImage) -> str:
-    return f"{file_stamp(image.scene.path)} {_stamps(map(Mask, image.masks))}".strip()
+    return f"{file_stamp(image.scene.path)} {_stamps(image.own_masks)}".strip()
 
 
 def _stamps(masks: Iterable[Mask]) -> str:

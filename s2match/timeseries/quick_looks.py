@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from s2match.core.grid import Grid
 from s2match.core.image_size import fit_size
-from s2match.core.mask import Mask, Masking
+from s2match.core.mask import Masking
 from s2match.core.radiometry import AS_FILES_SAY, ReadOptions
 from s2match.errors import NoValidPixelsError, S2MatchError
 from s2match.io.reader import read_grid, read_whole, with_radiometry
@@ -57,7 +57,7 @@ def quick_look(image: SeriesImage, options: ReadOptions = AS_FILES_SAY) -> Quick
     grid = read_grid(image.scene)
     radiometry = with_radiometry(grid, options).radiometry
     clouds = radiometry is not None and radiometry.saturated is not None and grid.crs is not None
-    masking = Masking(tuple(map(Mask, image.masks)), clouds)
+    masking = Masking(image.own_masks, clouds)
     small = replace(grid, radiometry=radiometry, masking=masking)
     small = small.resized(fit_size(grid.size, min(_SIDE_PX, max(grid.size))))
     try:

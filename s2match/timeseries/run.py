@@ -7,9 +7,11 @@ from pathlib import Path
 
 from s2match.errors import DatasetError
 from s2match.io.area import check_touches_any
+from s2match.io.product_masks import no_product_mask_message, product_mask
 from s2match.timeseries.assemble import MatchedSeries, assemble
 from s2match.timeseries.execution_order import execution_order
 from s2match.timeseries.executor import Execution, run_tasks
+from s2match.timeseries.images import SeriesImage
 from s2match.timeseries.manifest import Manifest, fingerprint_of
 from s2match.timeseries.observations import PairObservation
 from s2match.timeseries.options import SeriesOptions
@@ -55,7 +57,8 @@ def run_series(  # noqa: PLR0913
             other options. An image or a pair that fails is no error.
     """
     begun = time.perf_counter()
-    images, progress = source.images, progress or Progress()
+    images, progress = _with_product_masks(source.images, options), progress or Progress()
+    options = replace(options, masking=replace(options.masking, auto=False, auto_values=None))
     progress.expect(Stage.QUICK_LOOKS, _LOOK_SECONDS * len(images))
     progress.begin(Stage.QUICK_LOOKS)
     looks = quick_looks(images, options.settings.read_options)
@@ -87,3 +90,16 @@ def run_series(  # noqa: PLR0913
     progress.begin(Stage.ADJUST)
     series = MatchedSeries(images, looks, plan, tuple(observations[pair.reference, pair.target] for pair in plan))
     return assemble(series, options, time.perf_counter() - begun)
+
+
+def _with_product_masks(images: tuple[SeriesImage, ...], options: SeriesOptions) -> tuple[SeriesImage, ...]:
+    """The images, each with the mask of its own product if the options ask for it; one without a mask is not masked."""
+    if not options.masking.auto:
+        return images
+    masked = []
+    for image in images:
+        mask = product_mask(image.scene, options.masking.auto_values)
+        if mask is None:
+            _LOG.warning("%s: it is matched without a mask.", no_product_mask_message(image.scene))
+        masked.append(replace(image, product_mask=mask))
+    return tuple(masked)

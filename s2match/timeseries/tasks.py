@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 
-from s2match.core.mask import UNMASKED_PAIR, Mask, PairMasking
+from s2match.core.mask import UNMASKED_PAIR, PairMasking
 from s2match.core.scene import Scene
 from s2match.errors import sentence_of
 from s2match.io.open_file import block_cache
@@ -40,7 +40,7 @@ class PairTask:
 
 def task_of(reference: SeriesImage, target: SeriesImage, options: SeriesOptions) -> PairTask:
     """The task of two images of a series."""
-    own = (tuple(map(Mask, reference.masks)), tuple(map(Mask, target.masks)))
+    own = (reference.own_masks, target.own_masks)
     masking = PairMasking(options.masking, *own)
     return PairTask(reference.index, target.index, (reference.scene, target.scene), options.settings, masking)
 

@@ -152,11 +152,15 @@ def test_bands_that_are_not_there_are_named(bands: str, message: str, archive: P
         open_source(safe(archive, L1C), bands)
 
 
-def test_bands_of_a_file_are_indexes(archive: Path) -> None:
-    image = safe(archive, L1C) / L1C.image("TCI")
+def test_bands_of_a_file_are_indexes(archive: Path, tmp_path: Path) -> None:
+    image = Path(shutil.copy(safe(archive, L1C) / L1C.image("TCI"), tmp_path))
     assert read_raster(open_source(image, "2")).radiometry.bands == (2,)  # type: ignore[union-attr]
     with pytest.raises(OptionError, match=r"_TCI\.jp2 has no band B08: choose of 1 to 3 by --bands"):
         read_raster(open_source(image, "B08"))
+    # one of a product has the bands of the product
+    for band in ("TCI", "B04"):
+        scene = open_source(safe(archive, L1C) / L1C.image(band), "B08")
+        assert scene.path == safe(archive, L1C) / L1C.image("B08")
 
 
 def test_an_old_product_without_colours_is_bands_4_3_2(archive: Path) -> None:

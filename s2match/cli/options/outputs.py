@@ -114,7 +114,8 @@ def add_apply_to(group: argparse._ActionsContainer, which: str) -> None:
         nargs="+",
         default=[],
         metavar="FILE",
-        help=f"also correct these files (other bands, other pixel sizes, masks), {which}; each is written beside the "
+        help=f"also correct these files (other bands, other pixel sizes, masks), {which}, or product: the bands and "
+        "masks of its own product; each is written beside the "
         "corrected image in its own pixel size, as NAME_coregistered.tif",
     )
 

@@ -45,7 +45,8 @@ def add_masks(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="FILE",
         help="rasters (Scene Classification, or any raster whose non-zero pixels are masked) and polygons "
-        "(GeoPackage, GeoJSON, Shapefile) of ground that is not matched in either image",
+        "(GeoPackage, GeoJSON, Shapefile) of ground that is not matched in either image; auto: each image is "
+        "masked by the Scene Classification or cloud mask of its own product",
     )
     group.add_argument(
         "--mask_values",
