@@ -16,12 +16,13 @@ from s2match.core.grid import Grid
 from s2match.core.image_path import file_key, image_path, local_files
 from s2match.core.raster import Raster
 from s2match.correction.decision import CorrectionOutcome
+from s2match.correction.request import PRODUCT
 from s2match.errors import OutputError, S2MatchError, sentence_of
 from s2match.io.file_stamp import file_stamp
 from s2match.io.masking import masking_of
 from s2match.io.pair_grid import read_pair
 from s2match.io.reader import read_whole
-from s2match.io.sources import is_stac_asset, open_pair
+from s2match.io.sources import is_stac_asset, open_pair, open_source
 from s2match.matching.caching_loader import LoadCachingMatcher, caching_loader, default_memory
 from s2match.outputs.csv_table import csv_text
 from s2match.outputs.report.names import report_files
@@ -147,7 +148,7 @@ def _task_of(pair: ListedPair, batch: Batch, folder: Path) -> _Task:
     request = outputs.correction
     # the journal knows which files may be replaced
     request = None if request is None else replace(request, overwrite=True)
-    outputs = replace(outputs, correction=request, overwrite=True)
+    outputs = _with_product_files(replace(outputs, correction=request, overwrite=True), pair, batch.settings)
     masks = (*batch.masks, *pair.masks)
     area = [batch.settings.aoi] if isinstance(batch.settings.aoi, str) else []
     parts = {
@@ -160,6 +161,19 @@ def _task_of(pair: ListedPair, batch: Batch, folder: Path) -> _Task:
     }
     fingerprint = hashlib.blake2b(json.dumps(parts).encode(), digest_size=16).hexdigest()
     return _Task(pair, folder, outputs, PairFiles(pair.name, fingerprint, (*outputs.files, *report)))
+
+
+def _with_product_files(outputs: Outputs, pair: ListedPair, settings: Settings) -> Outputs:
+    """Outputs with the corrected files of the target's product, if they are asked for.
+
+    Products that cannot be opened are left out here; their error is that of the pair.
+    """
+    if outputs.correction is None or Path(PRODUCT) not in outputs.correction.siblings:
+        return outputs
+    try:
+        return with_product_files(outputs, open_source(pair.target, settings.bands))
+    except S2MatchError:
+        return outputs
 
 
 def _input_text(source: str) -> str:
@@ -240,11 +254,9 @@ def _match_and_write(
     scenes = open_pair(pair.reference, pair.target, batch.settings.bands)
     masking = masking_of([*batch.masks, *pair.masks], batch.mask_values, batch.mask_clouds)
     outputs = with_product_files(task.outputs, scenes[1])
-    inputs = [
-        *(scene.path for scene in scenes),
-        *(mask.path for mask in masking.masks),
-        *map(image_path, pair.siblings),
-    ]
+    inputs = [file for scene in scenes for file in scene.files] + [mask.path for mask in masking.masks]
+    if outputs.correction is not None:
+        inputs += outputs.correction.siblings
     create_folder(task.folder)
     check_outputs(outputs, local_files(inputs), scenes[1])
     if outputs.model_files is not None:

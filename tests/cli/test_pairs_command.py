@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from conftest import Writer, texture
+from products import EAST_M, SOUTH_M, Product, write_product, zipped
 
 from s2match import errors
 from s2match.cli.exit_codes import ABOVE_LIMIT, NO_REGISTRATION, NOT_CORRECTED
@@ -163,3 +164,26 @@ def test_results_need_a_folder(images: Path, capsys: Capture) -> None:
     words = ["match", "--pairs", str(images / "b.tif"), "--reference", str(images / "a.tif")]
     assert main(words) == errors.OptionError.exit_code
     assert "give --out DIR" in capsys.readouterr().err
+
+
+def test_products_and_their_bands(tmp_path: Path, capsys: Capture) -> None:
+    """A folder against a zip; every band is corrected, and nothing is matched or written twice."""
+    reference = write_product(tmp_path, Product())
+    displaced = write_product(tmp_path / "targets", Product(sensed="20190606T083601", displaced=True))
+    zipped(displaced, tmp_path / "target.zip")
+    words = ["--pairs", tmp_path / "target.zip", "--reference", reference, "--mask", "auto"]
+    words += ["--coregister", "corrected.tif", "--apply_to", "product", "--image_size", 240, 240]
+    assert match(tmp_path, *words) == 0
+    capsys.readouterr()
+    (row,) = table(tmp_path)
+    # the ground lies where the georeference of the target does not say
+    assert (abs(float(row["dx_m"])), abs(float(row["dy_m"]))) == pytest.approx((EAST_M, SOUTH_M), abs=3)
+    names = [path.name for path in (tmp_path / "out" / "target").iterdir()]
+    assert {"corrected.tif", "result.json"} < set(names)
+    assert any("_B08_coregistered" in name for name in names)
+    assert match(tmp_path, *words) == 0
+    assert "unchanged since an earlier run" in capsys.readouterr().out
+    band = next((tmp_path / "out" / "target").glob("*_B08_coregistered.tif"))
+    band.write_text("mine")
+    assert match(tmp_path, *words) == errors.OutputError.exit_code
+    assert band.name in capsys.readouterr().err and band.read_text() == "mine"
