@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from s2match.cli.arguments import refuse, shows_progress
-from s2match.core.image_path import image_path, local_files
+from s2match.core.image_path import local_files
 from s2match.errors import OptionError
 from s2match.util.progress import Stage, progress_bar
 
@@ -25,7 +25,7 @@ def run_apply_command(arguments: argparse.Namespace) -> int:
         S2MatchError: Any error that a user can cause or meet; see :mod:`s2match.errors`.
     """
     _check_options(arguments)
-    from s2match.correction.apply import ApplyRequest, check_apply, gcp_source, run_apply
+    from s2match.correction.apply import ApplyRequest, check_apply, files_of, gcp_source, run_apply
     from s2match.correction.model_files import ModelFiles
     from s2match.correction.request import CUBIC
     from s2match.correction.saved_model import read_model
@@ -34,7 +34,7 @@ def run_apply_command(arguments: argparse.Namespace) -> int:
     model = read_model(arguments.model)
     outputs = ModelFiles(arguments.displacement, arguments.gcps)
     outputs.check(model.file_model.reference, model.file_model.target)
-    files = tuple(map(image_path, arguments.files))
+    files = tuple(path for name in arguments.files for path in files_of(name))
     source = gcp_source(model, files, outputs)
     request = None
     if arguments.out is not None:

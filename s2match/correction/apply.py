@@ -5,14 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s2match.core.grid import Grid
-from s2match.core.image_path import ImagePath, image_path, local_files
+from s2match.core.image_path import ImagePath, local_files
 from s2match.correction.gcps import PIXELS
 from s2match.correction.model_files import ModelFiles
 from s2match.correction.pixel_map import moved_transform
-from s2match.correction.request import CUBIC, source_of, write_corrected
+from s2match.correction.request import CUBIC, corrected_name, product_files, source_of, write_corrected
 from s2match.correction.saved_model import SavedModel, saved_model_of
 from s2match.correction.vectors import VECTORS, check_vector, is_vector, move_vector
 from s2match.errors import NotCorrectedError, OptionError
+from s2match.io.products import granule_of
+from s2match.io.sources import open_source, source_path
 from s2match.registration.verdict import Decision
 from s2match.resampling.kernels import check_resampling
 from s2match.result import PairResult
@@ -52,9 +54,33 @@ class ApplyRequest:
     @property
     def outputs(self) -> tuple[Path, ...]:
         """The corrected file of each file: ``NAME_coregistered`` with the suffix of its format."""
-        return tuple(
-            self.out / f"{path.stem}_coregistered{VECTORS.get(path.suffix.lower(), '.tif')}" for path in self.files
-        )
+        return tuple(self.out / _name_of(path) for path in self.files)
+
+
+def files_of(source: str | Path) -> tuple[ImagePath, ...]:
+    """The files to correct that a user names.
+
+    Args:
+        source: A raster or vector file, a URL, an asset of a STAC Item, or a product: its folder, zip or metadata.
+
+    Returns:
+        The file; of a product its true-colour image, each band at its finest resolution, and its masks.
+
+    Raises:
+        UnreadableImageError: It is neither of these.
+    """
+    path = source_path(source)
+    if is_vector(path):
+        return (path,)
+    scene = open_source(path)
+    if scene.path == path or granule_of(scene.path) is None:
+        return (scene.path,)
+    return tuple(dict.fromkeys((scene.path, *product_files(scene))))
+
+
+def _name_of(path: ImagePath) -> str:
+    suffix = VECTORS.get(path.suffix.lower())
+    return corrected_name(path) if suffix is None else f"{path.stem}_coregistered{suffix}"
 
 
 def apply_model(  # noqa: PLR0913
@@ -73,7 +99,8 @@ def apply_model(  # noqa: PLR0913
     Args:
         model: The model, from :func:`s2match.read_model`, or a matched pair.
         files: Path or paths of rasters with the target's footprint (the target, its other bands, other pixel sizes,
-            masks, later images), and of vector files (GeoPackage, GeoJSON) in the georeference of the target.
+            masks, later images), of products, whose bands and masks are corrected, and of vector files (GeoPackage,
+            GeoJSON) in the georeference of the target.
         out: Folder of the corrected files, ``NAME_coregistered`` with the suffix ``.tif``, ``.gpkg`` or ``.geojson``.
         resampling: ``"nearest"``, ``"bilinear"``, ``"cubic"`` or ``"lanczos"``; None: the original pixels with a moved
             georeference, where the model is a translation.
@@ -97,8 +124,9 @@ def apply_model(  # noqa: PLR0913
         ['SYNTHETIC-B_20220829T103641_TCI_coregistered.tif']
     """
     saved = saved_model_of(model)
-    paths = [files] if isinstance(files, str | Path) else files
-    request = ApplyRequest(tuple(map(image_path, paths)), Path(out), resampling, overwrite, force)
+    named = [files] if isinstance(files, str | Path) else files
+    paths = tuple(path for source in named for path in files_of(source))
+    request = ApplyRequest(paths, Path(out), resampling, overwrite, force)
     check_apply(saved, request)
     return run_apply(saved, request)
 

@@ -69,7 +69,7 @@ def write_gcps(model: FileModel, source: Grid, path: Path) -> None:
     points = np.hstack([source_xy, apply_transform(model.reference.transform, reference_xy)])
     suffix = path.suffix.lower()
     if suffix in PIXELS:
-        write_with_gcps(source.scene.path, points, model.reference.crs, path)
+        write_with_gcps(source.scene, points, model.reference.crs, path)
         return
     with atomic_write(path) as partial:
         if suffix in QGIS:
@@ -124,18 +124,23 @@ def _write_points(
 
 def _commands(model: FileModel, source: Grid, points: NDArray[np.float64]) -> str:
     """Commands of GDAL, as lines of a shell, that warp a file by ground control points."""
-    reference, name = model.reference, shlex.quote(source.scene.path.stem)
+    reference, name, lines = model.reference, shlex.quote(source.scene.stem), []
+    files = [shlex.quote(without_credentials(gdal_name(path))) for path in source.scene.files]
+    image = files[0]
+    if source.scene.is_stack:
+        image = f"{name}_bands.vrt"
+        lines.append(["gdalbuildvrt -separate", image, *files])
     crs = crs_text(reference.crs)
     system = [] if crs is None else [shlex.quote(crs)]
     transform, (width, height) = reference.transform, reference.size
     assert transform is not None
     translate = ["gdal_translate", "-of VRT", *(f"-a_srs {text}" for text in system)]
     translate += [f"-gcp {' '.join(f'{number:.10g}' for number in row)}" for row in points.tolist()]
-    translate += [shlex.quote(without_credentials(gdal_name(source.scene.path))), f"{name}_gcps.vrt"]
+    translate += [image, f"{name}_gcps.vrt"]
     warp = ["gdalwarp", "-order 1" if is_affine(model) else "-tps", "-et 0.01 -r cubic"]
     warp += [f"-t_srs {text}" for text in system]
     if transform.b == transform.d == 0 < transform.a and transform.e < 0:
         right, bottom = apply_transform(transform, np.array([[width, height]]))[0]
         warp.append(f"-te {transform.c:.12g} {bottom:.12g} {right:.12g} {transform.f:.12g} -ts {width} {height}")
     warp += [f"{name}_gcps.vrt", f"{name}_warped.tif"]
-    return " \\\n    ".join(translate) + "\n" + " \\\n    ".join(warp) + "\n"
+    return "".join(" \\\n    ".join(words) + "\n" for words in [*lines, translate, warp])

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s2match.core.grid import Grid
-from s2match.core.image_path import ImagePath, image_path
+from s2match.core.image_path import ImagePath
 from s2match.correction import displacement, gcps
 from s2match.correction.request import source_of
 from s2match.correction.saved_model import SavedModel, saved_model_of
 from s2match.io.cog import check_cog
+from s2match.io.sources import source_path
 from s2match.registration.file_model import FileModel
 from s2match.result import PairResult
 from s2match.util.threads import limit_threads
@@ -99,5 +100,5 @@ def write_gcps(model: SavedModel | PairResult, path: str | Path, source: str | I
     """
     files, saved = ModelFiles(gcps=Path(path)), saved_model_of(model)
     target = saved.file_model.target
-    grid = target if source is None else source_of(image_path(source), saved.file_model, saved.options)
+    grid = target if source is None else source_of(source_path(source), saved.file_model, saved.options)
     files.write(saved.file_model, grid)

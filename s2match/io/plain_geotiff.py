@@ -1,6 +1,7 @@
 """Write small arrays as GeoTIFFs, and the pixels of a file with ground control points."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 
-from s2match.core.image_path import ImagePath
+from s2match.core.scene import Scene
 from s2match.core.window import Window
-from s2match.errors import OutputError
+from s2match.errors import CorrectionError, OutputError
 from s2match.io.cog import Block, Layout, has_own_mask, write_tiles
 from s2match.io.open_file import opened, reading
 from s2match.io.quiet import create_geotiff
@@ -75,33 +76,42 @@ def write_bands(bands: Bands, path: Path) -> None:
             raise OutputError(f"Cannot write {path}: {gdal_message(error)}.") from error
 
 
-def write_with_gcps(source: ImagePath, points: NDArray[np.float64], crs: CRS | None, path: Path) -> None:
-    """Write the pixels of a file unchanged, with ground control points instead of its georeference.
+def write_with_gcps(scene: Scene, points: NDArray[np.float64], crs: CRS | None, path: Path) -> None:
+    """Write the pixels of an image unchanged, with ground control points instead of its georeference.
 
     Args:
-        source: The file.
-        points: (N, 4) pixels (x, y) of the file in the GDAL frame, and map coordinates (x, y).
+        scene: The image; its bands may be files of one size.
+        points: (N, 4) pixels (x, y) of the image in the GDAL frame, and map coordinates (x, y).
         crs: CRS of the map coordinates; None without one.
         path: The GeoTIFF to write.
 
     Raises:
-        UnreadableImageError: ``source`` cannot be read.
+        CorrectionError: Its bands are files of different sizes or types.
+        UnreadableImageError: A file cannot be read.
         OutputError: ``path`` cannot be written.
     """
     gcps = [GroundControlPoint(row=y, col=x, x=east, y=north) for x, y, east, north in points.tolist()]
-    with opened(source) as file, atomic_write(path) as partial:
-        masked = has_own_mask(file)
+    with ExitStack() as stack, atomic_write(path) as partial:
+        files = [stack.enter_context(opened(each)) for each in scene.files]
+        first = files[0]
+        if len({(file.width, file.height, *file.dtypes) for file in files}) > 1:
+            raise CorrectionError(
+                f"The bands {', '.join(scene.bands)} have pixels of different sizes or types, which one file with "
+                "ground control points cannot have: choose bands of one size."
+            )
+        masked = has_own_mask(first)
 
         def pixels(window: Window) -> Block:
             area = rasterio.windows.Window(window.x, window.y, window.width, window.height)
-            with reading(source):
-                values = file.read(window=area)
-                valid = file.dataset_mask(window=area) > 0 if masked else np.ones(values.shape[1:], np.bool_)
+            with reading(scene.path):
+                values = np.concatenate([file.read(window=area) for file in files])
+                valid = first.dataset_mask(window=area) > 0 if masked else np.ones(values.shape[1:], np.bool_)
             return Block(window, values, valid)
 
-        layout = Layout((file.width, file.height), None, crs, file.nodata, masked, classes=False)
+        names = scene.bands if scene.is_stack else ()
+        layout = Layout((first.width, first.height), None, crs, first.nodata, masked, classes=False, descriptions=names)
         try:
             with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-                write_tiles([file], layout, pixels, partial, _SIDE_PX, gcps=gcps, crs=crs, compress="deflate")
+                write_tiles(files, layout, pixels, partial, _SIDE_PX, gcps=gcps, crs=crs, compress="deflate")
         except FILE_ERRORS as error:
             raise OutputError(f"Cannot write {path}: {gdal_message(error)}.") from error

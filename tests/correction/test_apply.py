@@ -15,18 +15,20 @@ import shapely
 from affine import Affine
 from conftest import GRID, UTM, Writer, texture
 from numpy.typing import NDArray
+from products import Product, write_product, zipped
 from rasterio.crs import CRS
 from test_pixel_map import MOVES, SIZE, centres, ground, inverse, registration
 
-from s2match import apply_model, read_model, warp, write_json
+from s2match import apply_model, read_model, warp, write_gcps, write_json
 from s2match.core.matches import Matches, Provenance
 from s2match.core.projection import apply_transform, reproject
-from s2match.core.scene import scene_of
-from s2match.correction.request import CorrectionRequest, correct
+from s2match.core.scene import Scene, scene_of
+from s2match.correction.request import CorrectionRequest, correct, with_product_files
 from s2match.correction.saved_model import SavedModel
 from s2match.errors import CorrectionError, ModelFileError, NotCorrectedError, OutputError, UnreadableImageError
 from s2match.io.pair_grid import grids_of
 from s2match.io.reader import read_whole
+from s2match.io.sources import open_pair
 from s2match.registration.model import Registration
 from s2match.result import PairResult, assemble
 from s2match.settings import Settings
@@ -36,10 +38,11 @@ LOCAL = CRS.from_proj4("+proj=laea +lat_0=50.5 +lon_0=34 +x_0=1000 +ellps=GRS80 
 ZONE = CRS.from_epsg(32637)
 
 
-def result_of(reference: Path, target: Path, model: Registration, **settings: Any) -> PairResult:
+def result_of(reference: Path | Scene, target: Path | Scene, model: Registration, **settings: Any) -> PairResult:
     """A pair whose model is known, at a matched size that is not that of the files."""
     options = Settings(image_size=(200, 200), **settings)
-    grids = grids_of(scene_of(reference), scene_of(target), options.image_size, options=options.read_options)
+    scenes = [image if isinstance(image, Scene) else scene_of(image) for image in (reference, target)]
+    grids = grids_of(*scenes, options.image_size, options=options.read_options)
     xy = np.random.default_rng(0).uniform(20, 180, (len(model.inliers), 2))
     matches = Matches(xy, model.apply(xy), np.ones(len(xy)), Provenance("test", "cpu", 0.0))
     return assemble(*grids, (read_whole(grids[0]), read_whole(grids[1])), matches, model, options)
@@ -364,3 +367,43 @@ def test_layers_without_features_and_without_geometries(pair: Callable[..., tupl
     (tmp_path / "none.geojson").write_text('{"type": "FeatureCollection", "features": []}')
     (out,) = apply_model(result, tmp_path / "none.geojson", tmp_path, force=True)
     assert json.loads(out.read_text()) == {"type": "FeatureCollection", "features": []}
+
+
+def test_every_file_of_a_product_is_corrected(tmp_path: Path) -> None:
+    """Named by its folder, its metadata or its zip; with the bytes of ``--apply_to product``."""
+    first, second = Product(level="L2A"), Product(level="L2A", sensed="20190606T083601", displaced=True)
+    safes = [write_product(tmp_path, product) for product in (first, second)]
+    images = [safe / product.image("TCI") for safe, product in zip(safes, (first, second), strict=True)]
+    result = result_of(*images, registration("translation", lambda xy: xy + (4, -3), 200))
+    request = CorrectionRequest(
+        tmp_path / "now" / "T36UXA_20190606T083601_TCI_10m_coregistered.tif", (Path("product"),)
+    )
+    request.out.parent.mkdir()
+    request = with_product_files(request, result.target.scene)
+    correct(result, request)
+    expected = {path.name: path.read_bytes() for path in request.outputs}
+    assert len(expected) == 8 and "T36UXA_20190606T083601_B01_60m_coregistered.tif" in expected
+    write_json(result, tmp_path / "result.json")
+    model = read_model(tmp_path / "result.json")
+    for number, source in enumerate((safes[1], safes[1] / second.metadata, zipped(safes[1], tmp_path / "b.zip"))):
+        written = apply_model(model, source, tmp_path / str(number), force=True)
+        assert {path.name: path.read_bytes() for path in written} == expected
+
+
+def test_bands_that_are_files_share_control_points(tmp_path: Path) -> None:
+    first, second = Product(level="L2A"), Product(level="L2A", sensed="20190606T083601", displaced=True)
+    safes = [str(write_product(tmp_path, product)) for product in (first, second)]
+    bands = open_pair(*safes, ("B04", "B03", "B02"))
+    result = result_of(*bands, registration("translation", lambda xy: xy + (4, -3), 200))
+    write_gcps(result, tmp_path / "gcps.tif")
+    with rasterio.open(tmp_path / "gcps.tif") as file:
+        assert file.count == 3 and file.descriptions == ("B04", "B03", "B02") and len(file.gcps[0]) == 9
+        for band, path in zip(file.read(), bands[1].files, strict=True):
+            with rasterio.open(path) as single:
+                assert (single.read(1) == band).all()
+    write_gcps(result, tmp_path / "gcps.sh")
+    build, *_ = (tmp_path / "gcps.sh").read_text().replace("\\\n", "").splitlines()
+    assert build.split()[:2] == ["gdalbuildvrt", "-separate"] and build.split()[3:] == list(map(str, bands[1].files))
+    mixed = result_of(*open_pair(*safes, ("B04", "B11", "B01")), registration("translation", lambda xy: xy + 3, 200))
+    with pytest.raises(CorrectionError, match="choose bands of one size"):
+        write_gcps(mixed, tmp_path / "mixed.tif")

@@ -61,8 +61,8 @@ def add_apply_inputs(parser: argparse.ArgumentParser) -> None:
         "files",
         nargs="*",
         metavar="FILE",
-        help="with a JSON: files to correct by its model, rasters with the target's footprint, GeoPackages and "
-        "GeoJSONs; with tie points: the reference and the target",
+        help="with a JSON: files to correct by its model, rasters with the target's footprint, products, GeoPackages "
+        "and GeoJSONs; with tie points: the reference and the target",
     )
     add_bands(parser)
 
