@@ -115,7 +115,7 @@ def _choose_level(file: rasterio.DatasetReader, scale: float, sampling: Overview
     unusable = sampling is OverviewSampling.NEAREST and not is_remote(image_path(file.name))
     if sampling is None or sampling is OverviewSampling.UNKNOWN or unusable:
         return full
-    tiles = _jp2_tiles(file) if _in_codestream(file) else None
+    tiles = _jp2_tiles(file) if sampling is OverviewSampling.FIRST else None
     factors = list(takewhile(lambda f: f <= scale and _tiles_are_large(file, tiles, f), file.overviews(1)))
     if not factors:
         return full

@@ -10,6 +10,7 @@ import nbformat
 import numpy as np
 import pytest
 import rasterio
+from http_server import serve
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +31,7 @@ def files_below(folder: Path) -> list[str]:
 
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: str) -> Any:
     """Run a copy of the notebook in a folder of its own; return it with its outputs."""
-    for name in ("S2MATCH_SOURCE", "S2MATCH_DATASET"):
+    for name in ("S2MATCH_SOURCE", "S2MATCH_DATASET", "S2MATCH_CATALOGUE"):
         monkeypatch.delenv(name, raising=False)
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
@@ -75,6 +76,38 @@ def test_without_a_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert all(name in text for name in NAMES)
     assert len(images_of(notebook)) == 1
     assert files_below(folder) == sorted([*before, NOTEBOOK.name])
+
+
+def test_without_a_network_the_answer_is_a_recorded_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(folder / "dataset" / "sample" / NAMES[0], 0)
+    text = text_of(run(folder, monkeypatch, S2MATCH_CATALOGUE="http://127.0.0.1:9/v1"))
+    assert "Cannot read http://127.0.0.1:9/v1/search: the server cannot be reached" in text
+    assert "This answer was recorded from a local server with the bundled synthetic images instead." in text
+    assert "2023-01-26         dataset/sample/SYNTHETIC-B_20230126T104251_TCI.jp2" in text
+
+
+def test_the_images_of_a_catalogue(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(folder / "dataset" / "sample" / NAMES[0], 0)
+    with serve(tmp_path) as server:
+        items = [
+            {
+                "id": f"S2A_36UXA_{day}",
+                "properties": {"datetime": f"2018-08-{day}T08:36:01Z", "eo:cloud_cover": 3.2},
+                "links": [{"rel": "self", "href": f"{server.url}/items/{day}"}],
+                "assets": {"visual": {"href": f"{day}.tif"}},
+            }
+            for day in ("20", "10")
+        ]
+        server.answers["/search"] = json.dumps({"features": items}).encode()
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        text = text_of(run(folder, monkeypatch, S2MATCH_CATALOGUE=server.url))
+        (asked,) = server.posted
+    assert f"{server.url} has 2 images of 36UXA:" in text and "recorded" not in text
+    assert f"2018-08-10     3%  {server.url}/items/10#visual" in text
+    assert f'--images "{server.url}/items/10#visual" "{server.url}/items/20#visual"' in text
+    query = json.loads(asked)
+    assert query["datetime"] == "2018-07-01T00:00:00Z/2018-09-30T23:59:59Z"
+    assert query["query"] == {"grid:code": {"eq": "MGRS-36UXA"}, "eo:cloud_cover": {"lte": 20}}
 
 
 def test_with_a_folder(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
