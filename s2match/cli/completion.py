@@ -19,8 +19,8 @@ VALUES = {
 # Names of weights, which may also be files.
 WEIGHTS = ("sentinel2", "outdoor", "indoor", "indoor_new")
 
-# Options that take a folder.
-_FOLDERS = ("dataset_path", "report", "out")
+# Options that take a folder, and those that take neither a file nor one of a few values.
+_FOLDERS, _FREE = ("dataset_path", "report", "out"), ("bands", "fail_above", "aoi_crs", "scheduler", "pattern")
 
 
 def complete() -> None:
@@ -64,7 +64,7 @@ def _set_completer(action: argparse.Action, completers: Any) -> None:
         completer = completers.DirectoriesCompleter()
     elif action.dest == "model_pretrained":
         completer = weights
-    elif action.type in (int, float):
+    elif action.type in (int, float) or action.dest in _FREE:
         completer = completers.SuppressCompleter()
     if completer is not None:
         action.completer = completer  # type: ignore[attr-defined]

@@ -52,7 +52,8 @@ def test_commands_options_choices_and_files(tmp_path: Path) -> None:
     assert completions("s2match --geometry tr", tmp_path) == ["translation"]
     assert set(completions("s2match match --model_pretrained in", tmp_path)) == {"indoor", "indoor_new"}
     assert completions("s2match match --dataset_path ", tmp_path) == ["dates/"]
-    assert completions("s2match list --j", tmp_path, "fish") != []
+    assert completions("s2match match --fail_above ", tmp_path) == []
+    assert [line.split("\t")[0] for line in completions("s2match list --j", tmp_path, "fish")] == ["--json"]
 
 
 def test_the_values_are_those_of_the_library() -> None:
