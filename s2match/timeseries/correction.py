@@ -36,8 +36,8 @@ from s2match.util.threads import limit_threads
 
 _LOG = logging.getLogger(__name__)
 
-# Seconds that the correction of an image is expected to take.
-_IMAGE_SECONDS = 1.0
+# Seconds of the correction of an image of 1098 x 1098 px, as those of the stages of a pair.
+_IMAGE_SECONDS = 0.85
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A whole series: quick looks, plan, pairs, adjustment."""
 
 import logging
+import math
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -27,8 +28,11 @@ _LOG = logging.getLogger(__name__)
 # Stages of a series, in order.
 SERIES_STAGES = (Stage.QUICK_LOOKS, Stage.PAIRS, Stage.ADJUST)
 
-# Seconds that the quick look of an image, and a pair at the default size, are expected to take.
-_LOOK_SECONDS, _PAIR_SECONDS = 0.2, 3.0
+# Seconds of the quick look of an image, and of a pair of 1098 x 1098 px, as those of the stages of a pair.
+_LOOK_SECONDS, _PAIR_SECONDS = 0.1, 6.0
+
+# Pixels of such an image.
+_MEASURED_PX = 1098 * 1098
 
 
 def run_series(  # noqa: PLR0913
@@ -66,9 +70,10 @@ def run_series(  # noqa: PLR0913
     if len(readable) < 2:
         reasons = " ".join(look for look in looks if isinstance(look, str))
         raise DatasetError(f"A series needs two images that can be read, and {len(readable)} can: {reasons}")
+    grids = [look.grid for look in looks if not isinstance(look, str)]
     area = options.settings.area
     if area is not None:
-        check_touches_any(area, (look.grid for look in looks if not isinstance(look, str)))
+        check_touches_any(area, grids)
     options = replace(options, reference=reference_of(looks, options.reference))
     plan = plan_pairs(images, looks, options) if source.pairs is None else given_pairs(images, looks, source.pairs)
     manifest = Manifest(folder, fingerprint_of(images, options), restart)
@@ -77,7 +82,8 @@ def run_series(  # noqa: PLR0913
     order = [plan[number] for number in execution_order(plan)]
     remaining = [pair for pair in order if (pair.reference, pair.target) not in observations]
     _LOG.info("%d images, %d pairs, of which %d are finished", len(images), len(plan), len(observations))
-    progress.expect(Stage.PAIRS, _PAIR_SECONDS * len(remaining))
+    pixels = math.prod(options.settings.image_size or grids[0].size)
+    progress.expect(Stage.PAIRS, _PAIR_SECONDS * len(remaining) * pixels / _MEASURED_PX)
     progress.begin(Stage.PAIRS, f"{len(observations)} of {len(plan)}")
 
     def done(observation: PairObservation) -> None:

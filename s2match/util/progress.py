@@ -39,26 +39,26 @@ class Stage(StrEnum):
     CHARTS = "Drawing figures"
 
 
-# Seconds of each stage on two cores: of a pair of 1098 x 1098 px with its correction and its report, and of a series of
-# 18 such images. Their ratios count: the bar scales them by the time that has passed.
+# Seconds of each stage on two cores: of a pair of the bundled sample, 1098 x 1098 px, with every output, and of the
+# sample as a series. Only their ratios count: the bar scales them by the time that has passed.
 SECONDS: Mapping[Stage, float] = {
     Stage.WEIGHTS: 1.8,
     Stage.READ: 0.1,
-    Stage.MATCH: 8.0,
+    Stage.MATCH: 7.8,
     Stage.FIT: 0.6,
-    Stage.CORRECT: 1.0,
-    Stage.COMPARE: 0.5,
-    Stage.REMATCH: 8.0,
+    Stage.CORRECT: 0.8,
+    Stage.COMPARE: 0.4,
+    Stage.REMATCH: 8.2,
     Stage.SIBLINGS: 1.0,
-    Stage.FIGURE: 0.6,
-    Stage.TABLES: 0.3,
-    Stage.MODEL: 1.0,
-    Stage.ANIMATION: 1.0,
-    Stage.REPORT: 3.3,
-    Stage.QUICK_LOOKS: 2.0,
-    Stage.PAIRS: 120.0,
-    Stage.ADJUST: 0.5,
-    Stage.CHARTS: 4.0,
+    Stage.FIGURE: 1.4,
+    Stage.TABLES: 0.5,
+    Stage.MODEL: 0.2,
+    Stage.ANIMATION: 0.5,
+    Stage.REPORT: 5.0,
+    Stage.QUICK_LOOKS: 1.5,
+    Stage.PAIRS: 100.0,
+    Stage.ADJUST: 0.1,
+    Stage.CHARTS: 1.9,
 }
 
 

@@ -237,6 +237,8 @@ def test_the_bar_names_the_stage_and_shows_the_time_that_is_left(monkeypatch: py
     moments = iter([0.0, 6.0, *[8.0] * 50])
     monkeypatch.setattr("s2match.util.progress.time.monotonic", lambda: next(moments))
     with progress_bar([Stage.MATCH, Stage.REMATCH]) as progress:
+        progress.expect(Stage.MATCH, 3.0)
+        progress.expect(Stage.REMATCH, 3.0)
         progress.begin(Stage.MATCH, "on cpu")
         progress.advance(1.0, "on cpu")
         progress.begin(Stage.REMATCH)

@@ -23,7 +23,7 @@ def run(
             *("--dataset_path", str(UKRAINE), "--indexes_of_images", str(first), str(second)),
             *("--image_size", str(size), str(size), "--confidence", str(confidence), "--no-show"),
             *options,
-            *("--output", str(tmp_path / "result.png"), "--json", str(tmp_path / "facts.json")),
+            *("--overwrite", "--output", str(tmp_path / "result.png"), "--json", str(tmp_path / "facts.json")),
         ]
     )
     assert (tmp_path / "result.png").stat().st_size > 500_000
@@ -113,7 +113,7 @@ def test_a_half_swath_matches_on_its_own_half(tmp_path: Path) -> None:
 
 def command(tmp_path: Path, first: Path, second: Path, *options: str) -> tuple[int, dict[str, Any]]:
     facts = tmp_path / "facts.json"
-    written = ["--output", str(tmp_path / "result.png"), "--json", str(facts), "--no-show"]
+    written = ["--output", str(tmp_path / "result.png"), "--json", str(facts), "--no-show", "--overwrite"]
     code = model_inference.main(["--images", str(first), str(second), *options, *written])
     return code, json.loads(facts.read_text())
 

@@ -20,6 +20,9 @@ from s2match.util.progress import Progress, Stage
 # Names of the files.
 JSON_NAME, REPORT_NAME, BLINK_NAME, STAC_NAME = "series.json", "index.html", "blink.gif", "stac"
 
+# Seconds of its report, which has fewer figures than that of a pair.
+_REPORT_SECONDS = 1.4
+
 # Fewest dates of an animation.
 _FEWEST_FRAMES = 2
 
@@ -67,6 +70,7 @@ def write_series(result: SeriesResult, outputs: SeriesOutputs, progress: Progres
         OutputError: A file cannot be written.
     """
     folder, progress = outputs.folder, progress or Progress()
+    progress.expect(Stage.REPORT, _REPORT_SECONDS)
     progress.begin(Stage.TABLES)
     write_dates(result, outputs.table("dates"))
     write_pairs(result, outputs.table("pairs"))
