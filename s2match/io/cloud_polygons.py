@@ -4,15 +4,17 @@ GDAL reads neither a mask without clouds nor the reference system, which is name
 """
 
 import re
-import xml.etree.ElementTree as ElementTree
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
 
 from s2match.core.image_path import ImagePath
 from s2match.errors import MaskError, UnreadableImageError
-from s2match.io.file_tree import open_stream
+from s2match.io.file_tree import read_xml
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 GML_SUFFIX = ".gml"
 
@@ -35,13 +37,11 @@ def read_clouds(path: ImagePath) -> tuple[list[Any], str | None]:
         MaskError: The file cannot be read, or is no such mask.
     """
     try:
-        stream = open_stream(path)
-        if stream is None:
-            raise MaskError(f"The mask {path} is remote: download it, and give that file.")
-        with stream:
-            root = ElementTree.parse(stream).getroot()
-    except (ElementTree.ParseError, UnreadableImageError, OSError, ValueError) as error:
-        raise MaskError(f"Cannot read the mask {path}: {' '.join(str(error).split()).rstrip('.')}.") from error
+        root = read_xml(path)
+    except UnreadableImageError as error:
+        raise MaskError(f"The mask {path} is damaged. {error}") from error
+    if root is None:
+        raise MaskError(f"The mask {path} is remote: download it, and give that file.")
     if root.tag != f"{_EOP}Mask":
         raise MaskError(f"The mask {path} is not a cloud mask of Sentinel-2: write its polygons to a GeoPackage.")
     polygons = [_polygon(element) for element in root.iter(f"{_GML}Polygon")]
@@ -52,12 +52,12 @@ def read_clouds(path: ImagePath) -> tuple[list[Any], str | None]:
     return polygons, None if match is None else f"EPSG:{match[1]}"
 
 
-def _polygon(element: ElementTree.Element) -> Any:
+def _polygon(element: "Element") -> Any:
     exterior = _ring(element.find(f"{_GML}exterior"))
     return shapely.Polygon(exterior, [_ring(hole) for hole in element.findall(f"{_GML}interior")])
 
 
-def _ring(element: ElementTree.Element | None) -> Any:
+def _ring(element: "Element | None") -> Any:
     """(N, 2) corners of a ring."""
     positions = None if element is None else element.find(f".//{_GML}posList")
     numbers = np.array((positions.text or "").split() if positions is not None else [], float)

@@ -3,10 +3,13 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from s2match.core.image_path import ImagePath, VirtualFile, zip_member
 from s2match.errors import UnreadableImageError
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 ZIP_SUFFIX = ".zip"
 
@@ -85,6 +88,25 @@ def open_stream(path: ImagePath) -> BinaryIO | None:
             return cast(BinaryIO, file.open(member))
     # RuntimeError: a password; NotImplementedError: an unknown compression
     except (zipfile.BadZipFile, OSError, KeyError, RuntimeError, NotImplementedError) as error:
+        raise UnreadableImageError(f"Cannot read {path}: {_reason(error)}.") from error
+
+
+def read_xml(path: ImagePath) -> "Element | None":
+    """The root element of an XML file in the file system or in a zip; None for a remote file.
+
+    Raises:
+        UnreadableImageError: It cannot be read.
+    """
+    stream = open_stream(path)
+    if stream is None:
+        return None
+    # most runs read no XML
+    from xml.etree import ElementTree
+
+    try:
+        with stream:
+            return ElementTree.parse(stream).getroot()
+    except (ElementTree.ParseError, OSError, ValueError) as error:
         raise UnreadableImageError(f"Cannot read {path}: {_reason(error)}.") from error
 
 

@@ -1,13 +1,16 @@
 """Scale of reflectance in the metadata of Sentinel-2 products."""
 
-import xml.etree.ElementTree as ElementTree
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from s2match.core.image_path import ImagePath
 from s2match.core.radiometry import ReflectanceScale
 from s2match.errors import UnreadableImageError
-from s2match.io.file_tree import FileTree, open_stream
+from s2match.io.file_tree import FileTree, read_xml
 from s2match.io.products import Granule, band_name, band_of, metadata_names, product_tree
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 # Elements of Level-1C and of Level-2A: the divisor, and the offset of each band that is added to a pixel value.
 _DIVISORS = ("QUANTIFICATION_VALUE", "BOA_QUANTIFICATION_VALUE", "L2A_BOA_QUANTIFICATION_VALUE")
@@ -52,18 +55,14 @@ def sensing_time(granule: Granule) -> datetime | None:
         return None
 
 
-def _read(tree: FileTree, name: str) -> ElementTree.Element | None:
+def _read(tree: FileTree, name: str) -> "Element | None":
     try:
-        stream = open_stream(tree.path(name))
-        if stream is None:
-            return None
-        with stream:
-            return ElementTree.parse(stream).getroot()
-    except (ElementTree.ParseError, UnreadableImageError, OSError, ValueError):
+        return read_xml(tree.path(name))
+    except UnreadableImageError:
         return None
 
 
-def _scale(root: ElementTree.Element, band: str | None) -> ReflectanceScale | None:
+def _scale(root: "Element", band: str | None) -> ReflectanceScale | None:
     other = _OTHER_DIVISORS.get(band or "")
     text = next((text for name in other or _DIVISORS if (text := root.findtext(f".//{name}"))), "")
     try:
@@ -75,7 +74,7 @@ def _scale(root: ElementTree.Element, band: str | None) -> ReflectanceScale | No
     return ReflectanceScale(offset, quantification_value) if quantification_value > 0 else None
 
 
-def _added(root: ElementTree.Element, band: str | None) -> float:
+def _added(root: "Element", band: str | None) -> float:
     """The offset that is added to the pixel values of a band; of a band without its own, that of the first one."""
     elements = [element for name in _ADDED for element in root.iterfind(f".//{name}")]
     offsets = {_named(root, element.get("band_id", "")): float(element.text or 0) for element in elements}
@@ -84,7 +83,7 @@ def _added(root: ElementTree.Element, band: str | None) -> float:
     return next(iter(offsets.values()), 0.0)
 
 
-def _named(root: ElementTree.Element, identifier: str) -> str | None:
+def _named(root: "Element", identifier: str) -> str | None:
     """The band of an identifier, by the metadata or else by the order of the bands."""
     for element in root.iterfind(".//Spectral_Information"):
         if element.get("bandId") == identifier and element.get("physicalBand"):
