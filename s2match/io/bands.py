@@ -9,7 +9,7 @@ from rasterio.enums import ColorInterp
 
 from s2match.core.image_path import image_path
 from s2match.errors import OptionError
-from s2match.io.products import band_name
+from s2match.io.band_files import band_name
 
 
 def used_bands(file: rasterio.DatasetReader, names: Sequence[str] = ()) -> list[int]:

@@ -6,10 +6,11 @@ from s2match.core.grid import Grid
 from s2match.core.mask import Mask
 from s2match.core.scene import Scene
 from s2match.errors import MaskError
+from s2match.io.band_files import band_of
 from s2match.io.mask_raster import frame_of
 from s2match.io.masks import is_vector, mask_on, misplaced_error
 from s2match.io.polygons import read_polygons
-from s2match.io.products import SCENE_CLASSIFICATION, band_of, granule_of
+from s2match.io.products import SCENE_CLASSIFICATION, granule_of
 
 
 def product_mask(scene: Scene, values: tuple[int, ...] | None = None) -> Mask | None:

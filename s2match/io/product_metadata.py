@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 from s2match.core.image_path import ImagePath
 from s2match.core.radiometry import ReflectanceScale
 from s2match.errors import UnreadableImageError
+from s2match.io.band_files import band_name, band_of
 from s2match.io.file_tree import FileTree, read_xml
-from s2match.io.products import Granule, band_name, band_of, metadata_names, product_tree
+from s2match.io.products import Granule, metadata_names, product_of
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -33,7 +34,7 @@ def product_scale(image: ImagePath) -> ReflectanceScale | None:
     contain an offset: it is 0.
     """
     try:
-        place = product_tree(image)
+        place = product_of(image)
     except UnreadableImageError:
         return None
     if place is None:

@@ -5,31 +5,17 @@ https://sentiwiki.copernicus.eu/web/s2-products.
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from s2match.core.image_path import ImagePath, VirtualFile
 from s2match.core.scene import Scene, scene_of
+from s2match.io.band_files import IMAGES, QUALITY, BandFile, band_order, parse_band_file
 from s2match.io.file_tree import ZIP_SUFFIX, FileTree, folder_tree, zip_tree
 
 TRUE_COLOUR = "TCI"
 RED_GREEN_BLUE = ("B04", "B03", "B02")
 SCENE_CLASSIFICATION = "SCL"
-
-# Files of bands: T36UXA_20180820T083601_B04.jp2, L2A_T36UXA_20180820T083601_B04_10m.jp2,
-# S2A_OPER_MSI_L1C_TL_EPA__20160605T113933_A000734_T31TCJ_B04.jp2, and B04.jp2 of the archive of AWS.
-_BAND_FILE = re.compile(
-    r"(?P<stem>.*?)(?:^|_)(?P<band>B0[1-9]|B1[0-2]|B8A|TCI|SCL|AOT|WVP)(?:_(?P<pixel_m>10|20|60)m)?\.jp2$",
-    re.IGNORECASE,
-)
-# The classifications of the first products of Level-2A:
-# S2A_USER_SCL_L2A_TL_MPS__20160624T154312_A005252_T31TCJ_20m.jp2.
-_LONG_BAND_FILE = re.compile(
-    r"(?P<stem>S2[A-D]_(?:OPER|USER)_)(?P<band>SCL|AOT|WVP)_L2A_TL_.*_(?P<pixel_m>10|20|60)m\.jp2$", re.IGNORECASE
-)
-# Masks have the names of bands, too, such as MSK_DETFOO_B04.jp2.
-_NOT_A_BAND = re.compile(r"MSK_|S2[A-D]_(?:OPER|USER)_MSK_", re.IGNORECASE)
 
 # Cloud masks since processing baseline 04.00, with the bands opaque cloud, cirrus and snow, and before.
 _CLOUD_MASKS = (
@@ -40,29 +26,8 @@ _CLOUD_MASKS = (
 _METADATA = re.compile(r"(?:MTD_MSIL(?:1C|2A)|S2[A-D]_(?:OPER|USER)_MTD_SAFL(?:1C|2A)_.*)\.xml$", re.IGNORECASE)
 _GRANULE_METADATA = re.compile(r"(?:MTD_TL|S2[A-D]_(?:OPER|USER)_MTD_L(?:1C|2A)_TL_.*)\.xml$", re.IGNORECASE)
 
-_PIXEL_M = {"B02": 10, "B03": 10, "B04": 10, "B08": 10, "TCI": 10, "B01": 60, "B09": 60, "B10": 60}
-_OTHER_PIXEL_M = 20
-
-_IMAGES, _QUALITY = "IMG_DATA", "QI_DATA"
-_RESOLUTIONS = ("R10m", "R20m", "R60m")
-
 # Levels of folders from a product to its files: GRANULE/…/IMG_DATA/R10m. A folder without metadata may be a part of it.
 _PRODUCT_DEPTH, _PART_DEPTH = 4, 2
-
-
-@dataclass(frozen=True)
-class BandFile:
-    """The file of a band.
-
-    Attributes:
-        band: Such as ``B04``, ``TCI`` or ``SCL``.
-        pixel_m: Side of a pixel in metres.
-        name: Its name in the tree.
-    """
-
-    band: str
-    pixel_m: int
-    name: str
 
 
 @dataclass(frozen=True)
@@ -98,7 +63,7 @@ class Granule:
     def bands(self) -> dict[str, BandFile]:
         """The file of each band at its finest resolution, by the name of the band, in order."""
         finest: dict[str, BandFile] = {}
-        for file in sorted(self.files, key=lambda file: (_order(file.band), file.pixel_m, file.name)):
+        for file in sorted(self.files, key=lambda file: (band_order(file.band), file.pixel_m, file.name)):
             finest.setdefault(file.band, file)
         return finest
 
@@ -106,7 +71,7 @@ class Granule:
     def cloud_masks(self) -> tuple[ImagePath, ...]:
         """Masks of cloud beside the images, the best first: Scene Classification, then masks of Level-1C."""
         names = [self.bands[SCENE_CLASSIFICATION].name] if SCENE_CLASSIFICATION in self.bands else []
-        inside = [name for name in self.tree.names if _is_in(name, self.folder) and _QUALITY in name.split("/")]
+        inside = [name for name in self.tree.names if _is_in(name, self.folder) and QUALITY in name.split("/")]
         for pattern in _CLOUD_MASKS:
             names += [name for name in inside if pattern.search(PurePosixPath(name).name)]
         return tuple(map(self.tree.path, names))
@@ -132,19 +97,17 @@ def granules_in(tree: FileTree, folder: str = "") -> tuple[Granule, ...]:
     """
     files: dict[tuple[str, str], list[BandFile]] = {}
     for name in tree.names:
-        if _is_in(name, folder) and (parsed := _band_file(name)) is not None:
+        if _is_in(name, folder) and (parsed := parse_band_file(name)) is not None:
             granule, file = parsed
             files.setdefault(granule, []).append(file)
     return tuple(Granule(tree, granule, tuple(bands)) for (granule, _), bands in sorted(files.items()))
 
 
-def product_tree(path: ImagePath) -> tuple[FileTree, str] | None:
+def product_of(path: ImagePath) -> tuple[FileTree, str] | None:
     """The files of the product that a file or folder belongs to, and its name in them.
 
-    Without a product around it, the files of the folder that it lies in.
-
     Returns:
-        The tree and the name, empty for the tree itself; None for a remote file.
+        The tree and the name, empty for the tree itself; None without a product, and for a remote file.
 
     Raises:
         UnreadableImageError: A zip cannot be read.
@@ -158,6 +121,24 @@ def product_tree(path: ImagePath) -> tuple[FileTree, str] | None:
         for folder in [place, *list(place.parents)[: _PRODUCT_DEPTH + 1]]:
             if is_product(folder):
                 return folder_tree(folder, _PRODUCT_DEPTH), _relative(place, folder)
+    return None
+
+
+def product_tree(path: ImagePath) -> tuple[FileTree, str] | None:
+    """The files of a product as :func:`product_of`; without a product, those of a granule, or of a folder.
+
+    Returns:
+        The tree and the name; None for a remote file.
+
+    Raises:
+        UnreadableImageError: A zip cannot be read.
+    """
+    place = product_of(path)
+    if place is not None or isinstance(path, VirtualFile):
+        return place
+    images = next((folder for folder in (path, *path.absolute().parents[:2]) if folder.name == IMAGES), None)
+    if images is not None and images.is_dir():
+        return folder_tree(images.absolute().parent, _PART_DEPTH), _relative(path.absolute(), images.absolute().parent)
     if path.is_dir():
         return folder_tree(path, _PART_DEPTH), ""
     return folder_tree(path.parent, 0), path.name
@@ -217,47 +198,6 @@ def metadata_names(tree: FileTree, name: str) -> list[str]:
     metadata = [other for other in tree.names if _METADATA.match(PurePosixPath(other).name)]
     above = [other for other in metadata if str(PurePosixPath(other).parent) in folders]
     return sorted(above, key=len, reverse=True)
-
-
-def band_name(text: str) -> str:
-    """The name of a band as ESA writes it in names of files: ``B04`` for 4, ``b4`` and ``B04``, ``B8A`` for ``8a``."""
-    name = text.strip().upper()
-    match = re.fullmatch(r"B?0*(\d{1,2}A?)", name)
-    return name if match is None else f"B{match[1]:0>2}"
-
-
-def band_of(path: ImagePath) -> str | None:
-    """The band of a file by its name; None if it is not named as a band of a product."""
-    parsed = _band_file(path.name)
-    return None if parsed is None else parsed[1].band
-
-
-def in_order(bands: Iterable[str]) -> list[str]:
-    """Names of bands by wavelength, and then the others."""
-    return sorted(bands, key=_order)
-
-
-def _order(band: str) -> tuple[bool, float, str]:
-    if not band.startswith("B"):
-        return True, 0.0, band
-    return False, 8.5 if band == "B8A" else float(band[1:]), band
-
-
-def _band_file(name: str) -> tuple[tuple[str, str], BandFile] | None:
-    """The granule (folder and, where a folder has several, name) and the band of a file; None for another file."""
-    path = PurePosixPath(name)
-    match = None if _NOT_A_BAND.match(path.name) else _BAND_FILE.match(path.name) or _LONG_BAND_FILE.match(path.name)
-    folders = path.parts[:-1]
-    if match is None or {_QUALITY, "AUX_DATA", "HTML"} & set(folders):
-        return None
-    band = match["band"].upper()
-    pixel_m = int(match["pixel_m"] or _PIXEL_M.get(band, _OTHER_PIXEL_M))
-    file = BandFile(band, pixel_m, name)
-    if folders and folders[-1] in _RESOLUTIONS:
-        folders = folders[:-1]
-    if folders and folders[-1] == _IMAGES:
-        return ("/".join(folders[:-1]), ""), file
-    return ("/".join(folders), match["stem"]), file
 
 
 def _is_in(name: str, folder: str) -> bool:

@@ -13,12 +13,12 @@ from s2match.core.grid import Grid
 from s2match.core.image_path import ImagePath
 from s2match.core.image_size import MAX_SIDE_PX, check_size, fit_size
 from s2match.core.mask import UNMASKED, Masking
-from s2match.core.projection import apply_transform
 from s2match.core.radiometry import AS_FILES_SAY, Radiometry, ReadOptions
 from s2match.core.raster import Patch, Raster
 from s2match.core.scene import Scene
 from s2match.core.window import Window
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
+from s2match.io.band_footprints import check_band_footprints
 from s2match.io.level_reader import LevelReader, axis_window
 from s2match.io.mask_raster import opened_mask
 from s2match.io.masks import is_vector, with_margin, without_masked
@@ -151,7 +151,7 @@ def read_grid(source: str | ImagePath | Scene, size: tuple[int, int] | None = No
         placement = placement_of(file)
         notes = (*scene.notes, *placement.notes)
         grid = Grid(native, placement.transform, placement.crs, native, scene, notes=notes)
-    _check_bands(grid)
+    check_band_footprints(grid)
     return grid if size is None else grid.resized(size)
 
 
@@ -169,25 +169,6 @@ def band_grids(grid: Grid) -> tuple[Grid, ...]:
         replace(read_grid(path), radiometry=band)
         for path, band in zip(grid.scene.band_files, radiometry.stack, strict=True)
     )
-
-
-def _check_bands(grid: Grid) -> None:
-    """Check that the files of bands have the footprint of the image.
-
-    Raises:
-        UnreadableImageError: One of them is missing, or has another footprint.
-    """
-    for path in grid.scene.band_files if grid.scene.is_stack else ():
-        with opened(path) as file:
-            size, transform = (file.width, file.height), placement_of(file).transform
-        if transform is None or grid.transform is None:
-            same = transform is grid.transform and size[0] * grid.size[1] == size[1] * grid.size[0]
-        else:
-            corners = np.array([[0.0, 0.0], [1.0, 1.0]])
-            off = apply_transform(~grid.transform @ transform, corners * size) - corners * grid.size
-            same = bool(np.abs(off).max() < 1)
-        if not same:
-            raise UnreadableImageError(f"{path} does not have the footprint of {grid.scene.path.name}.")
 
 
 def read_window(grid: Grid, window: Window) -> Patch:

@@ -9,19 +9,16 @@ from pathlib import PurePosixPath
 from s2match.core.image_path import ImagePath, VirtualFile, file_key, image_path, zip_member
 from s2match.core.scene import Scene, check_bands, scene_of
 from s2match.errors import OptionError, SameImageError, UnreadableImageError
+from s2match.io.band_files import BandFile, band_name, band_of, in_order
 from s2match.io.file_tree import ZIP_SUFFIX, FileTree, local_path
 from s2match.io.missing_paths import no_image_message, several_images_message
 from s2match.io.product_metadata import sensing_time
 from s2match.io.products import (
     RED_GREEN_BLUE,
     TRUE_COLOUR,
-    BandFile,
     Granule,
-    band_name,
-    band_of,
     granule_of,
     granules_in,
-    in_order,
     is_metadata,
     product_tree,
     products_in,

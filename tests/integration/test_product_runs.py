@@ -15,7 +15,7 @@ from products import EAST_M, SIDE_PX, SOUTH_M, Product, write_product, zipped
 import match_series
 from s2match.cli.main import main
 from s2match.core.mask import Masking
-from s2match.errors import MaskError
+from s2match.errors import MaskError, OptionError
 from s2match.io.masking import masked_grids, masking_of
 from s2match.io.reader import read_grid, read_whole, with_radiometry
 from s2match.io.sources import open_source
@@ -96,6 +96,20 @@ def test_an_image_without_a_product_has_no_mask(tmp_path: Path) -> None:
     # a classification beside the image is its own, too
     shutil.copy(safe / CLEAR.image("SCL"), tmp_path)
     assert masked_shares((image, safe), masking_of(["auto"]))[0] == [0.0, 0.0]
+
+
+def test_a_granule_without_its_product_has_bands_and_masks(tmp_path: Path) -> None:
+    safe = write_product(tmp_path, CLOUDY)
+    granule = Path(shutil.move(safe / "GRANULE" / CLOUDY.granule, tmp_path / "granule"))
+    shutil.rmtree(safe)
+    for place in (granule, granule / "IMG_DATA", granule / "MTD_TL.xml", granule / "IMG_DATA" / "R10m"):
+        scene = open_source(place, "B08")
+        assert (scene.path.name, scene.tile) == ("T36UXA_20190606T083601_B08_10m.jp2", "T36UXA")
+        grid = with_radiometry(read_grid(scene))
+        assert grid.radiometry is not None and grid.radiometry.offset_from == "minimum"
+        assert read_whole(masked_grids(grid, grid, masking_of(["auto"]))[0]).masked_share == pytest.approx(0.25)
+    with pytest.raises(OptionError, match=r"granule has no band B11: choose of B02, B03, B04, B08, TCI by --bands"):
+        open_source(granule / "IMG_DATA" / "R10m", "B11")
 
 
 def read(path: Path) -> NDArray[Any]:

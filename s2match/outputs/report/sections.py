@@ -36,6 +36,7 @@ _IMAGE_ROWS = {
     "crs": "reference system",
     "transform": "transform",
     "nodata_share": "no data",
+    "bands": "bands",
     "masked_share": "masked",
     "masks": "masks",
 }
@@ -217,6 +218,8 @@ def _image_cell(image: dict[str, Any], key: str) -> str:
         case "masks":
             named = [*image["masks"], *(["clouds"] if image["mask_clouds"] else [])]
             return ", ".join(named) or "none"
+        case "bands":
+            return " ".join(image[key]) or "unknown"
         case "transform":
             return "none" if image[key] is None else ", ".join(f"{value:.10g}" for value in image[key])
     return "unknown" if image[key] is None else str(image[key])
