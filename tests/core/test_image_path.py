@@ -26,12 +26,12 @@ CASES = {
 
 @pytest.mark.parametrize("source", CASES)
 def test_a_remote_file_has_gdal_s_name_and_its_own(source: str) -> None:
-    """GDAL gets every character; messages get neither user nor query; the name gives tile and date."""
+    """GDAL gets every character; messages and keys get neither user nor signature; the name gives tile and date."""
     dataset, text = CASES[source]
     path = image_path(source)
     assert isinstance(path, VirtualFile)
     assert (gdal_name(path), str(path), path.name, path.suffix) == (dataset, text, TCI, ".tif")
-    assert image_path(dataset) == path and file_key(path) == dataset
+    assert image_path(dataset) == path and file_key(path) == text
     scene = scene_of(source)
     assert (scene.path, scene.tile, scene.date) == (path, "T36UXA", "2018-08-20")
 
