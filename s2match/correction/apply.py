@@ -105,7 +105,8 @@ def apply_model(  # noqa: PLR0913
         resampling: ``"nearest"``, ``"bilinear"``, ``"cubic"`` or ``"lanczos"``; None: the original pixels with a moved
             georeference, where the model is a translation.
         overwrite: Replace files that exist.
-        force: Correct files even if the verdict on the pair is not *register*.
+        force: Correct files even if the verdict on the pair is not *register*, or if the pair was corrected and did
+            not agree better.
 
     Returns:
         The corrected files, in the order of ``files``.
@@ -162,7 +163,7 @@ def check_apply(model: SavedModel, request: ApplyRequest) -> None:
     """Refuse files that cannot be corrected, before any is written.
 
     Raises:
-        NotCorrectedError: The verdict on the pair is not *register*.
+        NotCorrectedError: The verdict on the pair is not *register*, or the correction of the target was not better.
         CorrectionError: A raster does not have the target's footprint, a vector file cannot be placed, or pixels must
             stay and the model is not a translation.
         OutputError: A file exists and must not be replaced, is an input, or cannot be written.
@@ -170,6 +171,10 @@ def check_apply(model: SavedModel, request: ApplyRequest) -> None:
     """
     if model.verdict is not Decision.REGISTER and not request.force:
         raise NotCorrectedError(f'The verdict on the pair is "{model.verdict}": --force corrects files anyway.')
+    if model.not_better and not request.force:
+        raise NotCorrectedError(
+            "The corrected target did not agree better with the reference: --force corrects files anyway."
+        )
     if request.out.exists():
         check_folder(request.out)
     check_outputs_apart(request.outputs, local_files(request.files))

@@ -14,6 +14,7 @@ from s2match.core.grid import Grid
 from s2match.core.projection import crs_named, crs_text
 from s2match.core.radiometry import AS_FILES_SAY, NodataSource, ReadOptions
 from s2match.core.scene import scene_of
+from s2match.correction.decision import DecisionCode
 from s2match.errors import CorrectionError, ModelFileError
 from s2match.registration.file_model import ControlPoints, FileModel, FrameModel
 from s2match.registration.options import MODELS
@@ -35,11 +36,13 @@ class SavedModel:
         file_model: The model in pixels of the two files, and on the map.
         verdict: The verdict on the pair.
         options: How the pixel values of the files are interpreted.
+        not_better: Whether the target was corrected, and did not agree better with the reference.
     """
 
     file_model: FileModel
     verdict: Decision
     options: ReadOptions = AS_FILES_SAY
+    not_better: bool = False
 
     @property
     def name(self) -> str:
@@ -127,7 +130,7 @@ def read_model(path: str | Path) -> SavedModel:
         raise ModelFileError(f"{path} has no model: no registration was accepted.")
     try:
         return _saved_model(content)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
         raise ModelFileError(f"{path} is damaged: {what}.") from error
 
@@ -154,10 +157,10 @@ def _saved_model(content: dict[str, Any]) -> SavedModel:
     file_px, on_map = (_frame_of(registration, frame) for frame in (_FILE_PX, _ON_MAP))
     if file_px is None and (on_map is None or None in (reference.transform, target.transform)):
         raise ValueError("its model has no frame")
-    nodata = _nodata_option(content["target"])
-    return SavedModel(
-        FileModel(name, reference, target, file_px, on_map), Decision(content["verdict"]), ReadOptions(nodata)
-    )
+    model = FileModel(name, reference, target, file_px, on_map)
+    options = ReadOptions(_nodata_option(content["target"]))
+    not_better = content.get("correction", {}).get("code") == DecisionCode.NOT_BETTER
+    return SavedModel(model, Decision(content["verdict"]), options, not_better)
 
 
 def _file_of(image: dict[str, Any]) -> Grid:

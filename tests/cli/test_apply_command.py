@@ -129,6 +129,7 @@ def test_what_cannot_be_applied(matched: Path, tmp_path: Path, capsys: Capture) 
         ({"registration": None}, [target, "--out", out], errors.ModelFileError, "no registration was accepted"),
         ({"schema": "other"}, [target, "--out", out], errors.ModelFileError, "not a JSON of a result"),
         ({"verdict": "already registered"}, [target, "--out", out], errors.NotCorrectedError, "--force corrects"),
+        ({"correction": {"code": "not_better"}}, [target, "--out", out], errors.NotCorrectedError, "not agree better"),
     ]
     for values, words, error, message in cases:
         source = matched / "r.json"
