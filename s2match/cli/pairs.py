@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from s2match.cli.arguments import refuse, shows_progress
 from s2match.cli.exit_codes import ABOVE_LIMIT, NO_REGISTRATION, NOT_CORRECTED
 from s2match.cli.limits import METRES
-from s2match.cli.pair import outputs_of, settings_of
+from s2match.cli.pair import settings_of
+from s2match.cli.pair_outputs import outputs_of
 from s2match.core.image_path import image_path, local_files
 from s2match.core.scene import scene_of
 from s2match.errors import OptionError, PairsFailedError
