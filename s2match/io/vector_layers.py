@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from s2match.errors import OutputError, UnreadableImageError
 from s2match.io.missing_paths import no_image_message
+from s2match.io.quiet import without_warnings
 from s2match.util.optional import import_optional
 
 # GDAL's option for the date is one for the whole process.
@@ -76,7 +77,8 @@ def write_layers(path: Path, layers: list[Layer]) -> None:
     """
     pyogrio = _pyogrio()
     try:
-        with fixed_date():
+        # a map may have no reference system
+        with fixed_date(), without_warnings(UserWarning, "'crs' was not provided"):
             for number, layer in enumerate(layers):
                 pyogrio.raw.write(
                     path,

@@ -269,6 +269,7 @@ def test_arrays_are_warped_by_a_model_that_was_kept(pair: Callable[..., tuple[Pa
         assert (now == later).all() and (now.mask == later.mask).all() and now.shape == (side, side)
 
 
+@pytest.mark.filterwarnings("ignore:'crs' was not provided:UserWarning")
 def test_files_that_cannot_be_corrected(
     pair: Callable[..., tuple[Path, Path]], write_image: Writer, tmp_path: Path
 ) -> None:
@@ -407,3 +408,20 @@ def test_bands_that_are_files_share_control_points(tmp_path: Path) -> None:
     mixed = result_of(*open_pair(*safes, ("B04", "B11", "B01")), registration("translation", lambda xy: xy + 3, 200))
     with pytest.raises(CorrectionError, match="choose bands of one size"):
         write_gcps(mixed, tmp_path / "mixed.tif")
+
+
+def test_maps_without_reference_system_are_moved(
+    write_image: Writer, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """As both images and the layer name none, they are on one map."""
+    image = np.stack([texture(SIZE, SIZE)] * 3)
+    pair = write_image("a.tif", image, GRID, None), write_image("b.tif", image, GRID, None)
+    result = result_of(*pair, matched_model("affine"))
+    layer = tmp_path / "points.gpkg"
+    with pytest.warns(UserWarning, match="'crs' was not provided"):
+        geopandas.GeoDataFrame(geometry=shapely.points(some_points())).to_file(layer)
+    recwarn.clear()
+    (out,) = apply_model(result, layer, tmp_path, force=True)
+    assert not recwarn.list
+    told = shapely.get_coordinates(geopandas.read_file(out).geometry)
+    assert np.abs(told - moved_truth(result, some_points())).max() < 1e-4
