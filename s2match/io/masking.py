@@ -40,6 +40,7 @@ def masked_grids(reference: Grid, target: Grid, masking: Masking | PairMasking) 
     Raises:
         MaskError: A mask cannot be read or does not lie on its image (on either image, if it belongs to both), the
             product of an image has no mask, or the cloud of an image cannot be masked.
+        OptionError: Masked values are given, and no mask has values.
         UnreadableImageError: A file is missing or is not an image.
     """
     if isinstance(masking, PairMasking):
@@ -60,7 +61,22 @@ def masked_grids(reference: Grid, target: Grid, masking: Masking | PairMasking) 
         _check_clouds(reference)
         _check_clouds(target)
     first, second = (replace(grid, masking=replace(masking, masks=tuple(masks[grid]))) for grid in (reference, target))
-    return _with_product_mask(first), _with_product_mask(second)
+    first, second = _with_product_mask(first), _with_product_mask(second)
+    if masking.auto_values is not None:
+        _check_values(first, second)
+    return first, second
+
+
+def _check_values(*grids: Grid) -> None:
+    """Check that masked values apply to one of the masks.
+
+    Raises:
+        OptionError: All masks are polygons or the cloud masks of Level-1C, which have no such values.
+    """
+    if all(mask.values is None or is_vector(mask.path) for grid in grids for mask in grid.masking.masks):
+        raise OptionError(
+            "Mask values have no effect: they choose classes of a Scene Classification, and the products have none."
+        )
 
 
 def masked_grid(grid: Grid, common: Masking, own: Sequence[Mask] = ()) -> Grid:

@@ -30,6 +30,14 @@ def several_images_message(path: ImagePath, granules: Sequence[Granule]) -> str:
     )
 
 
+def several_products_message(folder: Path, products: Sequence[Path]) -> str:
+    """Error message for a folder of products that is given as an image."""
+    return (
+        f"{folder} is a folder of {len(products)} products, not an image: give one of them, such as {products[0]}, or "
+        "choose two by --dataset_path and --indexes_of_images."
+    )
+
+
 def no_dataset_message(folder: Path) -> str:
     """Error message for a folder that is not a dataset."""
     path = image_path(folder)

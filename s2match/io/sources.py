@@ -11,7 +11,7 @@ from s2match.core.scene import Scene, check_bands, scene_of
 from s2match.errors import OptionError, SameImageError, UnreadableImageError
 from s2match.io.band_files import BandFile, band_name, band_of, in_order
 from s2match.io.file_tree import ZIP_SUFFIX, FileTree, local_path
-from s2match.io.missing_paths import no_image_message, several_images_message
+from s2match.io.missing_paths import no_image_message, several_images_message, several_products_message
 from s2match.io.product_metadata import sensing_time
 from s2match.io.products import (
     RED_GREEN_BLUE,
@@ -20,6 +20,7 @@ from s2match.io.products import (
     granule_of,
     granules_in,
     is_metadata,
+    is_product,
     product_tree,
     products_in,
 )
@@ -169,7 +170,7 @@ def _container_of(path: ImagePath) -> tuple[FileTree | None, str]:
     """The files in which an image is searched, and the folder of them; None if the path is the image itself.
 
     Raises:
-        UnreadableImageError: A zip cannot be read.
+        UnreadableImageError: A zip cannot be read, or a folder has several products.
     """
     if is_metadata(path):
         path = _parent(path)
@@ -179,9 +180,11 @@ def _container_of(path: ImagePath) -> tuple[FileTree | None, str]:
             return None, ""
         return place
     if path.is_dir():
-        inside = [entry for entry in products_in(path) if entry.is_dir()]
         # archives of products unpack to a folder of the product's name, in which the product lies
+        inside = () if is_product(path) else products_in(path)
         place = product_tree(inside[0] if len(inside) == 1 else path)
+        if len(inside) > 1 and place is not None and not granules_in(*place):
+            raise UnreadableImageError(several_products_message(path, inside))
     elif path.suffix.lower() == ZIP_SUFFIX and path.is_file():
         place = product_tree(path)
     else:

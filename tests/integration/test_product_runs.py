@@ -73,6 +73,9 @@ def test_values_choose_the_classes_of_the_product(tmp_path: Path) -> None:
     paths = (write_product(tmp_path, CLEAR), write_product(tmp_path, CLOUDY))
     assert masked_shares(paths, masking_of(["auto"], [9]))[0] == [0.0, pytest.approx(0.25)]
     assert masked_shares(paths, masking_of(["auto"], [5]))[0] == [0.0, 0.0]
+    others = tuple(write_product(tmp_path, replace(product, level="L1C")) for product in (CLEAR, CLOUDY))
+    with pytest.raises(OptionError, match="Mask values have no effect"):
+        masked_shares(others, masking_of(["auto"], [9]))
 
 
 def test_a_cloud_mask_of_a_product_may_be_named(tmp_path: Path) -> None:

@@ -198,8 +198,16 @@ def test_what_holds_no_image_says_so(tmp_path: Path) -> None:
         file.writestr("readme.txt", "x")
     with pytest.raises(UnreadableImageError, match=r"b\.zip holds no image"):
         open_source(tmp_path / "b.zip")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(UnreadableImageError, match="is a folder, not an image"):
+        open_source(tmp_path / "empty")
+    with pytest.raises(UnreadableImageError, match=r"is a folder of 2 products, .* such as .*a\.zip, or choose two by"):
         open_source(tmp_path)
+
+
+def test_a_folder_around_a_product_is_that_product(archive: Path, tmp_path: Path) -> None:
+    shutil.copytree(safe(archive, L1C), tmp_path / "unpacked" / L1C.name)
+    assert open_source(tmp_path / "unpacked").path == tmp_path / "unpacked" / L1C.name / L1C.image("TCI")
 
 
 def test_a_zip_of_one_image_is_that_image(archive: Path, tmp_path: Path) -> None:
