@@ -1,10 +1,13 @@
 """A local HTTP server with range requests, which counts the bytes that it sends and fails on demand."""
 
+import json
 import re
+import subprocess
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -65,6 +68,11 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     served: Server
 
+    def handle(self) -> None:
+        # GDAL leaves connections as it likes
+        with suppress(ConnectionError):
+            super().handle()
+
     def log_message(self, format: str, *args: object) -> None:
         pass
 
@@ -123,3 +131,31 @@ def serve(folder: Path) -> Iterator[Server]:
         http.shutdown()
         http.server_close()
         thread.join()
+
+
+@contextmanager
+def serve_apart(folder: Path, faults: dict[str, list[int | str]]) -> Iterator[str]:
+    """URL of a server in another process within the block: pyogrio keeps this one from answering.
+
+    Args:
+        folder: The files.
+        faults: See :class:`Server`; a file whose list has one status only always fails.
+    """
+    command = [sys.executable, __file__, str(folder), json.dumps(faults)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+
+
+if __name__ == "__main__":
+    with serve(Path(sys.argv[1])) as apart:
+        for file, chosen in json.loads(sys.argv[2]).items():
+            if len(chosen) == 1:
+                apart.always[file] = chosen[0]
+            else:
+                apart.faults[file] = chosen
+        print(apart.url, flush=True)
+        threading.Event().wait()

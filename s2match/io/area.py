@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from s2match.core.area import DEGREES, AreaOfInterest
 from s2match.core.bounds import Bounds
 from s2match.core.footprint import share_ground
 from s2match.core.grid import Grid
+from s2match.core.image_path import ImagePath, image_path
 from s2match.core.polygons import Polygons
 from s2match.core.projection import apply_transform, crs_named
 from s2match.core.window import Window
@@ -99,7 +99,7 @@ def _polygons(area: AreaOfInterest, bounds: Bounds, crs: CRS) -> list[Any]:
     """The polygons of an area in a box of map coordinates, clipped to a somewhat larger one."""
     box = area.box
     if box is None:
-        geometries = _read(Path(str(area.where)), area, bounds, crs)
+        geometries = _read(image_path(str(area.where)), area, bounds, crs)
     else:
         box_crs = crs_named(area.crs or DEGREES)
         if box_crs is None:
@@ -110,7 +110,7 @@ def _polygons(area: AreaOfInterest, bounds: Bounds, crs: CRS) -> list[Any]:
     return [part for part in parts if part.geom_type == "Polygon"]
 
 
-def _read(path: Path, area: AreaOfInterest, bounds: Bounds, crs: CRS) -> list[Any]:
+def _read(path: ImagePath, area: AreaOfInterest, bounds: Bounds, crs: CRS) -> list[Any]:
     """The geometries of a file of polygons in a box.
 
     Raises:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import rasterio
 from conftest import GRID, ROOT, UTM, texture
-from http_server import CUT, OK, Server, serve
+from http_server import CUT, OK, Server, serve, serve_apart
 from numpy.typing import NDArray
 
 import s2match
@@ -174,6 +174,35 @@ def test_no_output_has_credentials(server: Server, tmp_path: Path) -> None:
     for secret in ("SECRET", "password", "alice"):
         assert secret not in done.stdout + done.stderr
         assert not [content for content in written if secret.encode() in content]
+
+
+def test_a_series_of_signed_urls_keeps_no_signature(server: Server, tmp_path: Path) -> None:
+    """Nor does it match a pair again under a new one."""
+    write_pair(server.folder)
+    table, folder = tmp_path / "series.csv", tmp_path / "pairs"
+    for signature in ("SECRET1", "SECRET2"):
+        rows = [f"{server.url}/{name}.tif?X-Amz-Signature={signature}" for name in "ab"]
+        table.write_text(f"path,date\n{rows[0]},2018-08-20\n{rows[1]},2018-08-25\n")
+        server.requests.clear()
+        result = s2match.series(table, folder=folder, **OPTIONS)
+        first, second = result.dates
+        assert (first.dx_m, first.dy_m, second.dx_m, second.dy_m) == pytest.approx((20, -30, -20, 30), abs=3)
+    finished = [path.read_text() for path in folder.iterdir()]
+    assert len(finished) == 2 and not [text for text in finished if "SECRET" in text]
+    assert len((folder / "pairs.jsonl").read_text().splitlines()) == 1
+
+
+def test_an_area_of_interest_behind_a_url(tmp_path: Path) -> None:
+    import geopandas
+    import shapely
+
+    reference, target = write_pair(tmp_path)
+    box = shapely.box(GRID.c + 400, GRID.f - 2400, GRID.c + 2400, GRID.f - 400)
+    geopandas.GeoDataFrame(geometry=[box], crs=UTM).to_file(tmp_path / "area.gpkg")
+    with serve_apart(tmp_path, {}) as url:
+        result = s2match.match(reference, target, aoi=f"{url}/area.gpkg", **OPTIONS)
+    assert_right(result)
+    assert result.reference.size == (200, 200)
 
 
 def test_results_stay_on_this_computer() -> None:

@@ -13,7 +13,7 @@ import rasterio
 import rasterio.shutil
 from affine import Affine
 from conftest import GRID, ROOT, UTM, texture
-from http_server import CUT, DROP, Server, serve
+from http_server import CUT, DROP, Server, serve, serve_apart
 from numpy.typing import NDArray
 
 from s2match.core.image_path import file_key, image_path
@@ -176,25 +176,24 @@ def test_keys_of_files_have_no_credentials_and_outlive_signatures() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["gpkg", "geojson", "shp"])
-def test_vector_masks(server: Server, suffix: str) -> None:
+def test_vector_masks(tmp_path: Path, suffix: str) -> None:
     import geopandas
     import shapely
 
     left, top = GRID.c, GRID.f
     box = geopandas.GeoDataFrame(geometry=[shapely.box(left + 100, top - 300, left + 200, top - 200)], crs=UTM)
-    box.to_file(server.folder / f"mask.{suffix}")
-    grid = read_grid(write_cog(server.folder / "a.tif", PIXELS))
+    box.to_file(tmp_path / f"mask.{suffix}")
+    grid = read_grid(write_cog(tmp_path / "a.tif", PIXELS))
     # GDAL finds the files of a Shapefile by the end of its name
     query = "" if suffix == "shp" else "?sig=SECRET"
-    server.faults[f"mask.{suffix}"] = [503, DROP]
-    mask = mask_on(Mask(image_path(f"{server.url}/mask.{suffix}{query}")), grid)
-    assert mask is not None and mask.polygons is not None
-    (geometry,) = mask.polygons.geometries_in((left, top - 600, left + 600, top))
-    assert geometry.area == pytest.approx(10_000, rel=1e-6)
-    server.always["other.gpkg"] = 403
-    with pytest.raises(MaskError) as raised:
-        mask_on(Mask(image_path(f"{server.url}/other.gpkg?sig=SECRET")), grid)
-    assert "SECRET" not in str(raised.value) and f"{server.url}/other.gpkg" in str(raised.value)
+    with serve_apart(tmp_path, {f"mask.{suffix}": [503, DROP], "other.gpkg": [403]}) as url:
+        mask = mask_on(Mask(image_path(f"{url}/mask.{suffix}{query}")), grid)
+        assert mask is not None and mask.polygons is not None
+        (geometry,) = mask.polygons.geometries_in((left, top - 600, left + 600, top))
+        assert geometry.area == pytest.approx(10_000, rel=1e-6)
+        with pytest.raises(MaskError) as raised:
+            mask_on(Mask(image_path(f"{url}/other.gpkg?sig=SECRET")), grid)
+    assert "SECRET" not in str(raised.value) and f"{url}/other.gpkg" in str(raised.value)
 
 
 def test_raster_masks(server: Server, url: str) -> None:
@@ -223,10 +222,18 @@ def test_file_urls_are_local_files(tmp_path: Path) -> None:
     assert image_path(path.as_uri()) == path
 
 
-@pytest.mark.parametrize("compress", ["DEFLATE", "JPEG"])
 @pytest.mark.parametrize(
-    ("method", "from_overview"),
-    [("AVERAGE", True), ("BILINEAR", True), ("CUBIC", True), ("LANCZOS", True), ("NEAREST", False), ("GAUSS", False)],
+    ("method", "from_overview", "compress"),
+    [
+        ("AVERAGE", True, "JPEG"),
+        ("BILINEAR", True, "DEFLATE"),
+        ("CUBIC", True, "DEFLATE"),
+        ("CUBIC", True, "JPEG"),
+        ("LANCZOS", True, "DEFLATE"),
+        ("NEAREST", False, "DEFLATE"),
+        ("NEAREST", False, "JPEG"),
+        ("GAUSS", False, "DEFLATE"),
+    ],
 )
 def test_overviews_of_any_maker_keep_positions(
     tmp_path: Path, server: Server, method: str, from_overview: bool, compress: str
