@@ -15,6 +15,7 @@ from typing import Any
 import websocket
 
 _PATIENCE_S = 60.0
+_AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 
 
 def find_chromium() -> str | None:
@@ -82,6 +83,40 @@ class Page:
         clip = {"x": 0, "y": 0, "width": size[0], "height": size[1], "scale": 1}
         more = {"clip": clip, "captureBeyondViewport": True} if whole else {}
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png", **more)["data"]))
+
+    def media(self, kind: str = "", scheme: str = "light") -> None:
+        """Show the page as on "screen" or in "print", in a "light" or "dark" colour scheme."""
+        self.call(
+            "Emulation.setEmulatedMedia", media=kind, features=[{"name": "prefers-color-scheme", "value": scheme}]
+        )
+
+    def pdf(self) -> bytes:
+        """The page as printed on its own paper."""
+        printed = self.call("Page.printToPDF", preferCSSPageSize=True, printBackground=True)
+        return base64.b64decode(printed["data"])
+
+    def wider_than(self, width: float, selector: str = "body *") -> list[str]:
+        """Elements that end right of a width, but those in boxes that scroll by themselves and in the map."""
+        scrolls = "getComputedStyle(box).overflowX === 'auto'"
+        inside = f"one.closest('.stage') || ((box) => box && {scrolls})(one.parentElement.closest('.wide'))"
+        name = "`${one.tagName} ${one.id} ${one.className}`"
+        return list(
+            self.run(
+                f"[...document.querySelectorAll({selector!r})].filter((one) => !({inside}) && "
+                f"one.getBoundingClientRect().right > {width} + 0.5).map((one) => {name})"
+            )
+        )
+
+    def faults(self) -> list[str]:
+        """Serious and critical faults of accessibility by axe-core."""
+        self.run(f"(() => {{ {_AXE.read_text(encoding='utf-8')} ; return 1; }})()")
+        serious = "['serious', 'critical'].includes(fault.impact)"
+        told = "`${fault.id}: ${fault.nodes.map((node) => node.html.slice(0, 120)).join(' | ')}`"
+        script = (
+            "axe.run({resultTypes: ['violations']}).then((done) => "
+            f"done.violations.filter((fault) => {serious}).map((fault) => {told}))"
+        )
+        return list(self.run(script))
 
     @property
     def complaints(self) -> list[str]:

@@ -55,14 +55,17 @@ def write_outputs(
     missing = (*_write_model_files(result, outputs, progress), *_write_animation(result, outputs, progress))
     corrected = () if request is None else request.outputs
     written = [path for path in outputs.files if path not in (*corrected, *missing)]
+    kept = corrected if outcome is not None and outcome.decision.kept else ()
     if outputs.report is not None:
         # only a report needs its templates
+        from s2match.outputs.report.run import Run
         from s2match.outputs.report.writing import write_report
 
-        written.append(write_report(result, outputs.report, outputs.command, outcome, progress))
+        run = Run(outputs.command, (*written, *kept))
+        written.append(write_report(result, outputs.report, run, outcome, progress))
+    written += kept
     lines = [summary(result)]
     if request is not None and outcome is not None:
-        written += corrected if outcome.decision.kept else ()
         lines = [*filter(None, [warning_line(outcome)]), *lines, *correction_lines(request, outcome)]
     if written:
         lines.append(f"{'written':<14}{', '.join(map(str, written))}")

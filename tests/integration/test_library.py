@@ -108,6 +108,7 @@ def test_paths_may_be_text_everywhere(tmp_path: Path, dataset: Path, monkeypatch
     from s2match.correction.request import CorrectionRequest
     from s2match.io.masking import masking_of
     from s2match.io.reader import read_raster
+    from s2match.outputs.report.run import Run
     from s2match.outputs.report.writing import write_report
     from s2match.outputs.targets import Outputs
     from s2match.outputs.write import write_outputs
@@ -130,7 +131,7 @@ def test_paths_may_be_text_everywhere(tmp_path: Path, dataset: Path, monkeypatch
         assert again.registration is not None
     s2match.write_json(result, "r.json")
     s2match.save_figure(s2match.plot_matches(result), "r.png")
-    write_report(result, "report", ["command"])
+    write_report(result, "report", Run(["command"]))
     # the pair is registered already
     order = CorrectionRequest("c.tif", resampling=None, force=True)  # type: ignore[arg-type]
     outcome = correct_and_evaluate(result, order)

@@ -36,6 +36,7 @@ from s2match.io.pair_grid import grids_of
 from s2match.io.reader import read_grid, read_whole
 from s2match.outputs.correction_text import correction_lines
 from s2match.outputs.facts import correction_facts, facts
+from s2match.outputs.report.run import Run
 from s2match.outputs.report.writing import write_report
 from s2match.outputs.summary import summary
 from s2match.pipeline import register
@@ -82,7 +83,7 @@ def test_maps_without_a_reference_system_are_compared_in_their_units(write_image
     assert known["reference"]["notes"] == ["its geotransform names no reference system"]
     for text in (told, json.dumps(known["ground_errors"]), json.dumps(known["displacement"])):
         assert " m " not in text and '_m"' not in text and "east" not in text
-    page = write_report(result, tmp_path / "report", ("python",)).read_text(encoding="utf-8")
+    page = write_report(result, tmp_path / "report", Run(("python",))).read_text(encoding="utf-8")
     assert "40.0 map units (4.00 px)" in page and re.search(r"\d m\b", page.split("<script")[0]) is None
 
 
@@ -267,7 +268,7 @@ def test_points_off_earth_have_no_error_and_do_not_count(tmp_path: Path) -> None
     with (tmp_path / "t.csv").open(newline="") as table:
         rows = list(csv.DictReader(table))
     assert rows[210]["X_SHIFT_M"] == "" and float(rows[10]["X_SHIFT_M"]) < -20_000
-    page = write_report(result, tmp_path / "report", ("python",)).read_text(encoding="utf-8")
+    page = write_report(result, tmp_path / "report", Run(("python",))).read_text(encoding="utf-8")
     assert re.search(r"\bnan\b", re.sub(r'base64,[^"]*', "", page.split("<script")[0])) is None
 
 

@@ -16,7 +16,7 @@ from pairs import corrected, shifted_pair
 from s2match.core.ground_axes import MAP_UNITS, GroundAxes
 from s2match.correction.evaluation import Agreement
 from s2match.outputs.figures.before_after import detail, plot_checkerboard, plot_overlay, plot_swipe
-from s2match.outputs.figures.charts import charts
+from s2match.outputs.figures.charts import charts, match_chart
 from s2match.outputs.figures.confidence import plot_confidence
 from s2match.outputs.figures.errors import plot_errors
 from s2match.outputs.figures.saving import save_figure
@@ -38,7 +38,7 @@ def test_which_figures_there_are() -> None:
     assert names(shifted_pair()) == {"vectors", "errors", "shifts", "residuals"}
     registered = shifted_pair(shift=(0, 0))
     assert names(registered) == {"vectors", "errors", "shifts", "residuals", "confidence"}
-    assert names(registered, corrected(registered)) == set(FIGURES)
+    assert names(registered, corrected(registered)) | {match_chart(registered).name} == set(FIGURES)
     assert names(shifted_pair(georeferenced=False)) == {"vectors", "residuals"}
     assert names(shifted_pair(right=5, wrong=5)) == {"errors", "shifts"}
     assert names(shifted_pair(right=0, wrong=0)) == set()

@@ -38,7 +38,7 @@ def test_page_needs_no_other_file(tmp_path: Path) -> None:
     reader = Reader(path)
     assert all(address.startswith("data:") for address in reader.loads)
     kinds = [address[:15] for address in reader.loads]
-    assert kinds.count("data:image/png;") == 4 and kinds.count("data:image/gif;") == 1
+    assert kinds.count("data:image/webp") == 4 and kinds.count("data:image/gif;") == 1
     assert not re.search(r"url\(|@import|fetch\(", path.read_text(encoding="utf-8"))
     assert path.stat().st_size < 3e6
 

@@ -10,6 +10,7 @@ from s2match.correction.evaluation import Improvement
 from s2match.outputs.figures.before_after import plot_checkerboard, plot_overlay, plot_swipe
 from s2match.outputs.figures.confidence import plot_confidence
 from s2match.outputs.figures.errors import plot_errors
+from s2match.outputs.figures.matches import plot_matches
 from s2match.outputs.figures.residuals import plot_residuals
 from s2match.outputs.figures.shifts import plot_shifts
 from s2match.outputs.figures.vectors import plot_vectors
@@ -38,8 +39,13 @@ class Chart:
     figure: Figure
 
 
+def match_chart(result: PairResult) -> Chart:
+    """Draw the picture of the matches, the first one of a report."""
+    return _MATCHES.chart(result)
+
+
 def charts(result: PairResult, improvement: Improvement | None = None) -> Iterator[Chart]:
-    """Draw the figures of a result, one after the other.
+    """Draw the figures of a result, one after the other, without :func:`match_chart`.
 
     Figures in metres need a georeference and figures of residuals a registration.
 
@@ -99,6 +105,14 @@ def _has_ground_truth(measured: _Measured) -> bool:
     """Whether the georeference can serve as ground truth: the pair is registered already."""
     return measured.result.verdict.decision is Decision.REGISTERED and _has_errors(measured)
 
+
+_MATCHES: _Spec[PairResult] = _Spec(
+    "matches",
+    "Matches",
+    "Common ground of the two images with some of the matches, spread evenly, and three of them enlarged.",
+    True,
+    plot_matches,
+)
 
 _CORRECTION_CHARTS: tuple[_Spec[Improvement], ...] = (
     _Spec(

@@ -7,36 +7,31 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-# Longest side and JPEG quality of a satellite image.
-_LONGEST_PX = 1400
-_QUALITY = 78
-# Width and number of colours of a figure; curves and letters need few colours.
-_WIDTH_PX = 1600
-_COLOURS = 96
+# Quality of WebP, of satellite images and of diagrams, and effort of its encoder.
+_QUALITY, _DIAGRAM_QUALITY, _EFFORT = 72, 85, 4
+# Largest width of a figure.
+_WIDTH_PX = 1400
 
 
 def photo(image: NDArray[np.uint8]) -> str:
-    """Data URI of an H×W×3 satellite image as JPEG, reduced to at most 1400 px."""
-    picture = Image.fromarray(image)
-    picture.thumbnail((_LONGEST_PX, _LONGEST_PX), Image.Resampling.BOX)
-    return _uri(picture, "jpeg", quality=_QUALITY, optimize=True)
+    """Data URI of an H×W×3 satellite image, or an H×W×4 one with transparency, as WebP."""
+    return _uri(Image.fromarray(image), "webp", quality=_QUALITY, method=_EFFORT)
 
 
 def figure(png: bytes, is_photo: bool) -> tuple[str, tuple[int, int]]:
-    """Data URI of a figure, reduced to at most 1600 px of width.
+    """Data URI of a figure as WebP, reduced to at most 1400 px of width.
 
     Args:
         png: The figure as a PNG file.
-        is_photo: Whether it shows satellite images: JPEG, else PNG with 96 colours.
+        is_photo: Whether it shows satellite images; others are encoded with less loss.
 
     Returns:
         The data URI, and the (width, height) in pixels.
     """
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     picture.thumbnail((_WIDTH_PX, 10 * _WIDTH_PX), Image.Resampling.LANCZOS)
-    if is_photo:
-        return _uri(picture, "jpeg", quality=_QUALITY, optimize=True), picture.size
-    return _uri(picture.quantize(_COLOURS, dither=Image.Dither.NONE), "png", optimize=True), picture.size
+    quality = _QUALITY if is_photo else _DIAGRAM_QUALITY
+    return _uri(picture, "webp", quality=quality, method=_EFFORT), picture.size
 
 
 def animation(gif: bytes) -> tuple[str, tuple[int, int]]:

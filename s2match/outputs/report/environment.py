@@ -1,5 +1,6 @@
 """Templates of pages; autoescape keeps every text from being markup."""
 
+import re
 from importlib.resources import files
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
@@ -7,6 +8,9 @@ from markupsafe import Markup
 
 # The package of the templates, style and scripts that all pages share.
 _SHARED = "s2match.outputs.report"
+
+# Images and source maps beside the style or script of a library.
+_REFERENCE = re.compile(r"^[ \t]*[\w-]+:\s*url\([^)]*\);?$|^//# sourceMappingURL=.*$", re.MULTILINE)
 
 
 def environment(package: str) -> Environment:
@@ -24,5 +28,6 @@ def environment(package: str) -> Environment:
 
 
 def _source(name: str) -> Markup:
-    """A style or script of the shared package as it is."""
-    return Markup(files(_SHARED).joinpath(name).read_text(encoding="utf-8"))
+    """A style or script of the shared package, without references to other files, which browsers would ask for."""
+    text = files(_SHARED).joinpath(*name.split("/")).read_text(encoding="utf-8")
+    return Markup(_REFERENCE.sub("", text))

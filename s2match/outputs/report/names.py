@@ -5,7 +5,17 @@ from pathlib import Path
 PAGE = "index.html"
 
 # Names of all figures, see s2match.outputs.figures.charts.
-FIGURES = ("overlay", "checkerboard", "swipe", "vectors", "shifts", "errors", "residuals", "confidence")
+FIGURES = (
+    "matches",
+    "overlay",
+    "checkerboard",
+    "swipe",
+    "vectors",
+    "shifts",
+    "errors",
+    "residuals",
+    "confidence",
+)
 
 
 def report_files(directory: Path) -> tuple[Path, ...]:

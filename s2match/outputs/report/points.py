@@ -1,19 +1,20 @@
-"""The matches of a result as data of the page's map."""
+"""The images and matches of a result as data of the page's map."""
 
 import base64
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import LinearSegmentedColormap, to_hex
 from numpy.typing import NDArray
 
-from s2match.core.georeference import predict
-from s2match.core.ground_axes import ground_axes, pixel_m
-from s2match.core.projection import crs_text
-from s2match.core.raster import HasGrid, Raster
+from s2match.core.file_pixels import file_affine, to_file
+from s2match.core.ground_axes import GroundAxes, ground_axes, pixel_m
+from s2match.core.raster import HasGrid
 from s2match.matching.thinning import thin_mask
-from s2match.outputs.figures.style import BLUE, SKY, VERMILION, YELLOW, inliers_of, stretched
+from s2match.outputs.figures.style import inliers_of
+from s2match.outputs.report.colouring import colourings, colours
 from s2match.outputs.report.embedding import photo
+from s2match.outputs.report.layers import MapImages
 from s2match.result import PairResult
 
 # Most points on the map; more make the page large and the map slow.
@@ -21,97 +22,134 @@ MOST_POINTS = 30_000
 
 # Columns of the points, float32, NaN where there is no value.
 FIELDS = (
-    # pixels of the matched size, GDAL frame
-    "reference_x",
-    "reference_y",
+    # pixels of the reference at the matched size, GDAL frame
+    "x",
+    "y",
+    # pixels of the target's file
     "target_x",
     "target_y",
     "confidence",
     # 1 or 0
     "inlier",
-    # from the position by the model to the matched one, target pixels
-    "residual_x",
-    "residual_y",
-    # from the position by the georeference (without one, from the same pixel) to the matched one, reference pixels
+    # distance from the position by the model to the matched one, target pixels
+    "residual",
+    # from the position by the georeference (without one, the same pixel) to the matched one, in the unit of "shift"
     "shift_x",
     "shift_y",
-    # that shift on the ground, metres
-    "east",
-    "north",
 )
 
-# From dark to light, readable by colour-blind people and over a grey image.
-_RAMP = LinearSegmentedColormap.from_list("points", [BLUE, SKY, YELLOW])
-_COLOURS = 48
+# Maps in degrees need more decimals than maps in metres.
+_DEGREES_PER_PIXEL = 0.01
 
 
-def map_data(result: PairResult) -> dict[str, Any]:
+def map_data(result: PairResult, images: MapImages) -> dict[str, Any]:
     """Images and points of the map as JSON types.
 
     Args:
         result: The result.
+        images: The images.
 
     Returns:
-        The data that ``map.js`` reads. Points are base64 of little-endian float32, one column of :data:`FIELDS` after
-        the other.
+        The data that ``report.js`` reads. Points are base64 of little-endian float32, one column of :data:`FIELDS`
+        after the other. Corners and points are in pixels of the reference; corners are (y, x).
     """
     drawn = thin_mask(result.matches, MOST_POINTS)
     columns = np.ascontiguousarray(_columns(result)[:, drawn], "<f4")
-    registration, errors = result.registration, result.errors
+    shift = _shift_data(result)
+    ways = colourings(result, _residual_px(result), np.linalg.norm(_shifts(result), axis=1), shift["unit"])
     return {
         "fields": FIELDS,
         "count": int(drawn.sum()),
-        "total": len(result.matches),
         "points": base64.b64encode(columns.tobytes()).decode(),
-        "reference": _image(result.reference, result.previews[0]),
-        "target": _image(result.target, result.previews[1]),
-        "model_accepted": registration is not None,
-        "least_confidence": result.matches.origin.confidence,
-        "native_pixel_m": errors.native_pixel_m if errors is not None and errors.axes.in_metres else None,
-        "colours": [to_hex(colour) for colour in _RAMP(np.linspace(0, 1, _COLOURS))],
-        "outlier_colour": VERMILION,
+        "layers": [{"name": layer.name, "title": layer.title, "image": photo(layer.image)} for layer in images.layers],
+        "bounds": _corners(images.low, images.high),
+        "focus": _corners(*_focus(result, images)),
+        **_place_data(result.reference),
+        "target_pixel_m": _pixel_m(result.target),
+        "shift": shift,
+        "model_accepted": result.registration is not None,
+        "colours": colours(),
+        "colourings": {way.name: replace(way, steps=way.steps[drawn]).facts for way in ways},
     }
+
+
+def count_text(result: PairResult) -> str:
+    """Number of points on the map."""
+    total = len(result.matches)
+    drawn = int(thin_mask(result.matches, MOST_POINTS).sum())
+    return f"{drawn} points" if drawn == total else f"{drawn} points of {total}, spread evenly"
+
+
+def _corners(low: NDArray[np.float64], high: NDArray[np.float64]) -> list[list[float]]:
+    return [[float(y), float(x)] for x, y in (low, high)]
+
+
+def _focus(result: PairResult, images: MapImages) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Corners of the inliers; of all points without a model, and of the images without points."""
+    xy = result.matches.xy0
+    inliers = inliers_of(result)
+    xy = xy[inliers] if inliers.any() else xy
+    return (xy.min(axis=0), xy.max(axis=0)) if len(xy) > 1 else (images.low, images.high)
 
 
 def _columns(result: PairResult) -> NDArray[np.float64]:
     """(F, N) values of :data:`FIELDS`."""
-    matches, errors = result.matches, result.errors
-    residual = ground = np.full((len(matches), 2), np.nan)
-    if result.registration is not None:
-        residual = matches.xy1 - result.registration.apply(matches.xy0)
-    if errors is not None and errors.axes.in_metres:
-        ground = np.stack([errors.east_m, errors.north_m], axis=1)
+    matches = result.matches
     return np.vstack(
         [
             matches.xy0.T,
-            matches.xy1.T,
+            to_file(result.target, matches.xy1).T,
             matches.confidence[None],
             inliers_of(result)[None],
-            residual.T,
-            _shift_px(result).T,
-            ground.T,
+            _residual_px(result)[None],
+            _shifts(result).T,
         ]
     )
 
 
-def _shift_px(result: PairResult) -> NDArray[np.float64]:
+def _residual_px(result: PairResult) -> NDArray[np.float64]:
+    """(N,) distances from the position by the model to the matched one; NaN without a model."""
+    matches, registration = result.matches, result.registration
+    if registration is None:
+        return np.full(len(matches), np.nan)
+    return np.asarray(np.linalg.norm(matches.xy1 - registration.apply(matches.xy0), axis=1))
+
+
+def _shifts(result: PairResult) -> NDArray[np.float64]:
     """(N, 2) shift against the georeference; without one against the same pixel, if both images have the same size."""
-    matches, reference, target = result.matches, result.reference, result.target
-    if result.errors is not None:
-        return predict(matches.xy1, target, reference) - matches.xy0
-    if (reference.size, reference.native_size) == (target.size, target.native_size):
-        return matches.xy1 - matches.xy0
-    return np.full((len(matches), 2), np.nan)
+    matches, errors = result.matches, result.errors
+    if errors is not None:
+        return np.stack([errors.east_m, errors.north_m], axis=1)
+    return matches.xy1 - matches.xy0 if _same_size(result) else np.full((len(matches), 2), np.nan)
 
 
-def _image(image: HasGrid, preview: Raster) -> dict[str, Any]:
-    located = image.georeferenced
-    metric = located and ground_axes(image).in_metres
+def _same_size(result: PairResult) -> bool:
+    reference, target = result.reference, result.target
+    return (reference.size, reference.native_size) == (target.size, target.native_size)
+
+
+def _shift_data(result: PairResult) -> dict[str, Any]:
+    """Unit of the shifts, their directions along both axes, and a native pixel in that unit."""
+    errors = result.errors
+    if errors is None:
+        return {"unit": "px", "names": [["right", "left"], ["down", "up"]], "native_pixel": None, "decimals": 2}
+    names = [["east", "west"], ["north", "south"]] if errors.axes.in_metres else [["in x", "in −x"], ["in y", "in −y"]]
+    return {"unit": errors.axes.unit, "names": names, "native_pixel": errors.native_pixel_m, "decimals": 1}
+
+
+def _place_data(image: HasGrid) -> dict[str, Any]:
+    """Maps from pixels of an image to its file and to its map, and the size of a pixel."""
+    file, transform = file_affine(image), image.transform
+    fine = transform is not None and abs(transform.a) < _DEGREES_PER_PIXEL
     return {
-        "title": image.scene.title,
-        "size": image.size,
-        "image": photo(stretched(preview)),
-        "pixel_m": pixel_m(image) if metric else None,
-        "crs": crs_text(image.crs) if located else None,
-        "transform": list(image.transform)[:6] if located and image.transform is not None else None,
+        "pixel_m": _pixel_m(image),
+        "file": None if file is None else list(file)[:6],
+        "transform": None if transform is None else list(transform)[:6],
+        "crs": GroundAxes(image.crs).title,
+        "decimals": 6 if fine else 1,
     }
+
+
+def _pixel_m(image: HasGrid) -> float | None:
+    """Side of a pixel in metres; None where the unit is another one."""
+    return pixel_m(image) if image.georeferenced and ground_axes(image).in_metres else None

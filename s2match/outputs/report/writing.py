@@ -1,16 +1,16 @@
 """Write a report: one page that works from a file without a network, and its figures beside it."""
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 from s2match.correction.decision import CorrectionOutcome
 from s2match.errors import OutputError
-from s2match.outputs.figures.charts import Chart, charts
+from s2match.outputs.figures.charts import Chart, charts, match_chart
 from s2match.outputs.figures.saving import save_figure
 from s2match.outputs.report import embedding
 from s2match.outputs.report.names import FIGURES, PAGE, figure_file
 from s2match.outputs.report.page import EmbeddedFigure, render_page
+from s2match.outputs.report.run import Run, link_to
 from s2match.result import PairResult
 from s2match.util.atomic_write import atomic_write
 from s2match.util.progress import Progress, Stage
@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 def write_report(
     result: PairResult,
     directory: str | Path,
-    command: Sequence[str],
+    run: Run | None = None,
     outcome: CorrectionOutcome | None = None,
     progress: Progress | None = None,
 ) -> Path:
@@ -34,7 +34,7 @@ def write_report(
     Args:
         result: The result.
         directory: Folder to write to; created if it is missing.
-        command: The words of the command line that made the result.
+        run: The command that made the result, the files that it wrote and the time; None for now and no command.
         outcome: The outcome of its correction; None without one.
         progress: Is told the stage; None for nobody.
 
@@ -52,15 +52,17 @@ def write_report(
     improvement = None if outcome is None else outcome.improvement
     progress = progress or Progress()
     progress.begin(Stage.REPORT)
-    figures = []
+    figures = [_write_figure(match_chart(result), directory)]
     for chart in charts(result, improvement):
         figures.append(_write_figure(chart, directory))
         progress.advance(len(figures) / (len(FIGURES) + 1))
     for name in set(FIGURES) - {figure.name for figure in figures}:
         figure_file(directory, name).unlink(missing_ok=True)
+    run = run or Run()
+    files = [link_to(path, directory) for path in run.files]
     page = directory / PAGE
     with atomic_write(page) as partial:
-        partial.write_text(render_page(result, figures, command, outcome), encoding="utf-8")
+        partial.write_text(render_page(result, figures, outcome, run, files), encoding="utf-8")
     _LOG.info("Wrote %s", page)
     return page
 
@@ -69,4 +71,4 @@ def _write_figure(chart: Chart, directory: Path) -> EmbeddedFigure:
     path = figure_file(directory, chart.name)
     save_figure(chart.figure, path)
     uri, size = embedding.figure(path.read_bytes(), chart.photo)
-    return EmbeddedFigure(chart.name, chart.title, chart.caption, uri, size)
+    return EmbeddedFigure(chart.name, chart.title, chart.caption, uri, size, link_to(path, directory))

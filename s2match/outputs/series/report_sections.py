@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from s2match.outputs.report.cards import Card
 from s2match.outputs.report.sections import Header, Table, sentence
 from s2match.outputs.series.statistics import (
     Lengths,
@@ -28,21 +28,6 @@ _STATUS_TEXT = {
     DateStatus.NOT_SEEN: "not seen",
     DateStatus.UNREADABLE: "unreadable",
 }
-
-
-@dataclass(frozen=True)
-class Card:
-    """A number that matters.
-
-    Attributes:
-        name: What it is.
-        value: The number with its unit.
-        more: A second line in small letters.
-    """
-
-    name: str
-    value: str
-    more: str
 
 
 def series_name(result: SeriesResult) -> str:
