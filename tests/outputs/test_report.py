@@ -23,6 +23,8 @@ from s2match.correction.evaluation import Agreement, Improvement
 from s2match.errors import OutputError
 from s2match.outputs.correction_text import warning_line
 from s2match.outputs.figures.before_after import plot_swipe
+from s2match.outputs.figures.style import inliers_of
+from s2match.outputs.report.colouring import colourings, colours
 from s2match.outputs.report.coverage import covered_share
 from s2match.outputs.report.layers import map_images
 from s2match.outputs.report.names import FIGURES, report_files
@@ -235,6 +237,25 @@ def test_map_images_lie_on_the_pixels_of_the_reference() -> None:
     reference, target, moved = (layer.image[20:160, 20:220, :3].astype(float) for layer in images.layers)
     assert np.abs(moved - reference).mean() < 2 < np.abs(target - reference).mean()
     assert [layer.name for layer in map_images(shifted_pair(shift=(0, 0)), None).layers] == ["reference", "target"]
+
+
+def test_colours_of_points_span_their_values() -> None:
+    """Residuals begin at 0, shifts at the smallest but for 2 %; outliers have a colour of their own."""
+    result = shifted_pair()
+    inliers = inliers_of(result)
+    shift = np.where(inliers, np.linspace(40, 42, len(inliers)), 500)
+    ways = {way.name: way for way in colourings(result, np.linspace(0, 1, len(inliers)), shift, "m")}
+    assert list(ways) == ["residual", "confidence", "shift"]
+    for way in ways.values():
+        assert (way.steps[~inliers] == len(colours()) - 1).all() and (way.steps[inliers] < len(colours()) - 1).all()
+    steps = ways["residual"].steps[inliers].astype(int)
+    assert steps.min() == 0 and (np.diff(steps) >= 0).all() and steps.max() >= len(colours()) * 0.9
+    assert ways["residual"].labels == ("0", "0.49", "≥ 0.98 px") and ways["shift"].labels[0] == "≤ 40"
+    # without a model nothing has a residual, and nothing is an outlier
+    lone = shifted_pair(right=5, wrong=5)
+    nothing = np.full(10, np.nan)
+    (way,) = colourings(lone, nothing, nothing, "m")
+    assert way.name == "confidence" and (way.steps < len(colours()) - 1).all()
 
 
 def test_page_names_its_time_and_links_every_file(tmp_path: Path) -> None:

@@ -88,10 +88,10 @@ def _accuracy_card(result: PairResult, improvement: Improvement | None) -> Card:
 def _inlier_card(result: PairResult) -> Card:
     registration, matches = result.registration, len(result.matches)
     if registration is None:
-        return Card("Inliers", "none", f"of {matches:,} matches")
+        return Card("Inliers", "none", f"of {matches} matches")
     inliers = int(registration.inliers.sum())
     threshold = f"{result.settings.ransac_threshold_px:g} px"
-    return Card("Inliers", f"{inliers:,}", f"{inliers / matches:.1%} of the matches, within {threshold} of the model")
+    return Card("Inliers", f"{inliers}", f"{inliers / matches:.1%} of the matches, within {threshold} of the model")
 
 
 def _coverage_card(result: PairResult) -> Card:

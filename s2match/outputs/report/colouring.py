@@ -18,7 +18,7 @@ _STEPS = 48
 # Highest confidence of the ramp, and least number of nines that the ramp spans.
 _MOST_CONFIDENT, _LEAST_SPAN = 0.9999, 0.1
 
-# Lengths above this quantile have the last colour.
+# Lengths above this quantile have the last colour; shifts below the opposite one the first.
 _QUANTILE = 0.98
 
 
@@ -69,9 +69,9 @@ def colourings(
     high = max(_nines(_MOST_CONFIDENT), low + _LEAST_SPAN)
     middle = 1 - 10 ** (-(low + high) / 2)
     shares = {
-        "residual": _share_of_length(residual_px, "px"),
+        "residual": _share_of_length(residual_px, "px", from_zero=True),
         "confidence": ((_nines(confidence) - low) / (high - low), (f"{least:.2f}", f"{middle:.3f}", "0.9999")),
-        "shift": _share_of_length(shift, unit),
+        "shift": _share_of_length(shift, unit, from_zero=False),
     }
     outliers = ~inliers_of(result) if result.registration is not None else np.zeros(len(confidence), np.bool_)
     return tuple(
@@ -86,14 +86,16 @@ def _nines(confidence: Any) -> Any:
 
 
 def _share_of_length(
-    lengths: NDArray[np.float64], unit: str
+    lengths: NDArray[np.float64], unit: str, from_zero: bool
 ) -> tuple[NDArray[np.float64], tuple[str, str, str]] | None:
-    """Lengths relative to the end of the ramp, and its labels; None without a length."""
+    """Places of lengths on the ramp, 0 to 1, and its labels; None without a length."""
     finite = lengths[np.isfinite(lengths)]
     if not len(finite):
         return None
-    high = max(float(np.quantile(finite, _QUANTILE)), 1e-6)
-    return lengths / high, ("0", f"{high / 2:.2g}", f"≥ {high:.2g} {unit}")
+    low = 0.0 if from_zero else float(np.quantile(finite, 1 - _QUANTILE))
+    high = max(float(np.quantile(finite, _QUANTILE)), low + 1e-6)
+    first = "0" if from_zero else f"≤ {low:.3g}"
+    return (lengths - low) / (high - low), (first, f"{(low + high) / 2:.3g}", f"≥ {high:.3g} {unit}")
 
 
 def _steps(share: NDArray[np.float64]) -> NDArray[np.intp]:

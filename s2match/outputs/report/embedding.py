@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 # Quality of WebP, of satellite images and of diagrams, and effort of its encoder.
-_QUALITY, _DIAGRAM_QUALITY, _EFFORT = 72, 85, 4
+_QUALITY, _DIAGRAM_QUALITY, _EFFORT = 66, 80, 4
 # Largest width of a figure.
 _WIDTH_PX = 1400
 

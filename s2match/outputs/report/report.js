@@ -39,7 +39,8 @@ class PointMap {
   }
 
   createPoints() {
-    this.points = L.featureGroup().bindPopup((marker) => this.popup(marker.index), { maxWidth: 280 });
+    const room = { maxWidth: 280, autoPanPaddingTopLeft: [5, 50] };
+    this.points = L.featureGroup().bindPopup((marker) => this.popup(marker.index), room);
     this.markers = Array.from({ length: this.data.count }, (_, index) => {
       const marker = L.circleMarker([this.y[index], this.x[index]], { color: "#000", weight: 0.7, fillOpacity: 1 });
       return Object.assign(marker, { index }).addTo(this.points);
