@@ -18,7 +18,7 @@ _STEPS = 48
 # Highest confidence of the ramp, and least number of nines that the ramp spans.
 _MOST_CONFIDENT, _LEAST_SPAN = 0.9999, 0.1
 
-# Lengths above this quantile have the last colour; shifts below the opposite one the first.
+# Lengths above this quantile of the inliers have the last colour; shifts below the opposite one the first.
 _QUANTILE = 0.98
 
 
@@ -68,12 +68,12 @@ def colourings(
     low = _nines(least)
     high = max(_nines(_MOST_CONFIDENT), low + _LEAST_SPAN)
     middle = 1 - 10 ** (-(low + high) / 2)
-    shares = {
-        "residual": _share_of_length(residual_px, "px", from_zero=True),
-        "confidence": ((_nines(confidence) - low) / (high - low), (f"{least:.2f}", f"{middle:.3f}", "0.9999")),
-        "shift": _share_of_length(shift, unit, from_zero=False),
-    }
     outliers = ~inliers_of(result) if result.registration is not None else np.zeros(len(confidence), np.bool_)
+    shares = {
+        "residual": _share_of_length(residual_px, ~outliers, "px", from_zero=True),
+        "confidence": ((_nines(confidence) - low) / (high - low), (f"{least:.2f}", f"{middle:.3f}", "0.9999")),
+        "shift": _share_of_length(shift, ~outliers, unit, from_zero=False),
+    }
     return tuple(
         Colouring(name, np.where(outliers, _STEPS, _steps(share[0])).astype(np.uint8), share[1])
         for name, share in shares.items()
@@ -86,10 +86,10 @@ def _nines(confidence: Any) -> Any:
 
 
 def _share_of_length(
-    lengths: NDArray[np.float64], unit: str, from_zero: bool
+    lengths: NDArray[np.float64], counted: NDArray[np.bool_], unit: str, from_zero: bool
 ) -> tuple[NDArray[np.float64], tuple[str, str, str]] | None:
-    """Places of lengths on the ramp, 0 to 1, and its labels; None without a length."""
-    finite = lengths[np.isfinite(lengths)]
+    """Places of lengths on the ramp, 0 to 1, and its labels by the lengths that count; None without one."""
+    finite = lengths[counted & np.isfinite(lengths)]
     if not len(finite):
         return None
     low = 0.0 if from_zero else float(np.quantile(finite, 1 - _QUANTILE))
