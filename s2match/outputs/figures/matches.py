@@ -207,8 +207,8 @@ def _draw_view(axes: Axes, panel: _Panel, role: str, other: NDArray[np.float64] 
     image.set_clip_path(frame)
     axes.set(aspect="equal")
     # narrow images have no room for one line
-    separator = ": " if panel.size[0] > panel.size[1] / _WIDE else "\n"
-    title = f"{role}{separator}{panel.view.image.scene.title}"
+    words = [role, *panel.view.image.scene.title.split(" ")]
+    title = f"{role}: {' '.join(words[1:])}" if panel.size[0] > panel.size[1] / _WIDE else "\n".join(words)
     x, y = panel.corner + panel.size * (0.5, 0.0)
     above = axes.annotate(title, (x, y), (0, 5), textcoords="offset points", ha="center", va="bottom", fontsize=17)
     above.set_parse_math(False)
