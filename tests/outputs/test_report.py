@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from browser import Page, browser, find_chromium
+from conftest import GRID, make_raster
 from html_page import Reader
 from matplotlib.text import Text
 from pairs import corrected, shifted_pair
@@ -237,6 +238,18 @@ def test_map_images_lie_on_the_pixels_of_the_reference() -> None:
     reference, target, moved = (layer.image[20:160, 20:220, :3].astype(float) for layer in images.layers)
     assert np.abs(moved - reference).mean() < 2 < np.abs(target - reference).mean()
     assert [layer.name for layer in map_images(shifted_pair(shift=(0, 0)), None).layers] == ["reference", "target"]
+
+
+def test_large_images_are_averaged_for_the_map() -> None:
+    """A chessboard of single pixels becomes grey; every other pixel of it would be black or white."""
+    result = shifted_pair()
+    board = (np.indices((2400, 2400)).sum(axis=0) % 2 * 200 + 20).astype(np.uint8)
+    large = make_raster(board, transform=GRID)
+    whole = replace(result, reference=large, target=large, previews=(large, large))
+    (layer, *_) = map_images(whole, None).layers
+    assert max(layer.image.shape) <= 1100
+    middle = layer.image[100:-100, 100:-100, 0].astype(float)
+    assert middle.std() < 35 and 90 < middle.mean() < 190
 
 
 def test_colours_of_points_span_their_values() -> None:

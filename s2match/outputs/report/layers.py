@@ -72,7 +72,7 @@ def map_images(result: PairResult, improvement: Improvement | None) -> MapImages
     xy = grid_points(low[0] + (np.arange(columns) + 0.5) * step[0], low[1] + (np.arange(rows) + 0.5) * step[1])
 
     def layer(name: str, title: str, view: View, place: PointMap) -> Layer:
-        return Layer(name, title, _sampled(view, place(xy), (rows, columns)))
+        return Layer(name, title, _sampled(view, place(xy), (rows, columns), per_pixel))
 
     layers = [layer("reference", "reference", views[0], _same)]
     placed = _georeferenced_place(result)
@@ -109,12 +109,24 @@ def _georeferenced_place(result: PairResult) -> PointMap | None:
     return _same if (reference.size, reference.native_size) == (target.size, target.native_size) else None
 
 
-def _sampled(view: View, xy: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """H×W×4 pixels of a view at positions (H · W, 2) in its image, bilinear."""
-    # in OpenCV the centre of the first pixel is (0, 0)
-    pixels = np.nan_to_num(xy * view.per_pixel - 0.5, nan=-1e6).astype(np.float32).reshape(*shape, 2)
-    pixels = np.clip(pixels, -1e4, 3e4)
+def _sampled(
+    view: View, xy: NDArray[np.float64], shape: tuple[int, int], per_pixel: NDArray[np.float64]
+) -> NDArray[np.uint8]:
+    """H×W×4 pixels of a view at positions (H · W, 2) in its image, bilinear.
+
+    Args:
+        view: The view.
+        xy: The positions, in pixels of the matched size.
+        shape: Rows and columns of the result.
+        per_pixel: (2,) columns and rows of the result per pixel of the matched size.
+    """
     drawn = apply_contrast(view.contrast, view.preview.image, view.preview.valid)
+    # averaged first where the result is smaller: single samples would alias
+    size = np.minimum(np.array(view.preview.size), np.ceil(np.array(view.image.size) * per_pixel)).astype(int)
+    drawn = cv2.resize(drawn, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
+    # in OpenCV the centre of the first pixel is (0, 0)
+    pixels = np.nan_to_num(xy * (size / view.image.size) - 0.5, nan=-1e6).reshape(*shape, 2)
+    pixels = np.clip(pixels, -1e4, 3e4).astype(np.float32)
     image = cv2.remap(drawn, pixels[..., 0], pixels[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     valid = valid_at(view.preview.valid, xy, view.image.size).reshape(shape)
     return np.dstack([image, np.where(valid, _OPAQUE, 0).astype(np.uint8)])
