@@ -7,9 +7,11 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import geopandas
 import numpy as np
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 from conftest import ROOT
 
@@ -93,13 +95,19 @@ def test_the_readme_s_ten_lines_do_the_whole_job(
 def test_the_examples_of_the_pages_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sample_in(tmp_path)
     displace(tmp_path / "b_TCI.jp2")
-    (tmp_path / "b_B11_20m.jp2").symlink_to(tmp_path / "b_TCI.jp2")
+    for name in ("b_B11_20m.jp2", "b_SCL_20m.jp2"):
+        (tmp_path / name).symlink_to(tmp_path / "b_TCI.jp2")
+    with rasterio.open(tmp_path / "b_TCI.jp2") as target:
+        roads = geopandas.GeoDataFrame({"name": ["a"]}, geometry=[shapely.box(*target.bounds).boundary], crs=target.crs)
+    roads.to_file(tmp_path / "roads.gpkg")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for block in examples("docs/python.md") + examples("docs/report.md"):
         exec(compile(block, "docs/python.md", "exec"), names)
     files = {"tie_points.gpkg", "result.json", "result.png", "report", "b_corrected.tif", "b_B11_20m_coregistered.tif"}
     assert files <= {path.name for path in tmp_path.iterdir()}
+    moved = {"b_B11_20m_coregistered.tif", "b_SCL_20m_coregistered.tif", "roads_coregistered.gpkg"}
+    assert moved <= {path.name for path in (tmp_path / "corrected").iterdir()}
 
 
 def test_paths_may_be_text_everywhere(tmp_path: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
