@@ -137,8 +137,9 @@ def table(months: list[str], results: list[Offsets]) -> str:
     difference = [np.linalg.norm(np.subtract(o.offset_px, results[0].offset_px), axis=1).max() for o in results[1:]]
     lines.append(row(["**largest difference**", "–", *(f"{px:.2f} px" for px in difference)]))
     lines.append(row(["**RMS residual of a pair**", *(f"{o.left_px:.2f} px" for o in results)]))
-    inside = ["–" if o.inside is None else f"{o.inside / o.registered:.0%}" for o in results]
-    lines.append(row(["**residuals in their 95 % region**", *inside]))
+    if all(o.inside is not None for o in results):
+        shares = [f"{(o.inside or 0) / o.registered:.0%}" for o in results]
+        lines.append(row(["**residuals in their 95 % region**", *shares]))
     lines.append(row(["**pairs with a model**", *(f"{o.registered} of {o.pairs}" for o in results)]))
     return "\n".join(lines)
 

@@ -176,11 +176,12 @@ def without_georeference(raster: Raster) -> Raster:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Markdown table with a line for each turn and scale."""
+    """Markdown table with a line for each turn and scale; results without regions have no column of them."""
+    regions = any(one.corners_inside is not None for one in rows)
     lines = [
-        "| turn | scale | scenes | model within 0.5 px | worst corner, median | largest | corners in the 95 % region "
-        "| median error of a point |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| turn | scale | scenes | model within 0.5 px | worst corner, median | largest | median error of a point |"
+        + " corners in the 95 % region |" * regions,
+        "|---:|---:|---:|---:|---:|---:|---:|" + "---:|" * regions,
     ]
     for turn_deg, scale in dict.fromkeys((one.turn_deg, one.scale) for one in rows):
         chosen = [one for one in rows if (one.turn_deg, one.scale) == (turn_deg, scale)]
@@ -190,10 +191,10 @@ def table(rows: Sequence[Row]) -> str:
         largest = f"{max(corners):.2f} px" if len(corners) == len(chosen) else "none"
         lines.append(
             f"| {turn_deg:g}° | {scale:g} | {len(chosen)} | {found} | {np.median(corners):.2f} px | {largest} "
-            f"| {_inside(chosen)} | {np.median(medians):.2f} px |"
+            f"| {np.median(medians):.2f} px |" + f" {_inside(chosen)} |" * regions
         )
     found = sum(one.corner_px is not None and one.corner_px <= FOUND_PX for one in rows)
-    lines.append(f"| **all** | | {len(rows)} | {found} | | | {_inside(rows)} | |")
+    lines.append(f"| **all** | | {len(rows)} | {found} | | | |" + f" {_inside(rows)} |" * regions)
     return "\n".join(lines)
 
 

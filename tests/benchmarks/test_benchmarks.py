@@ -128,9 +128,9 @@ def test_warps_are_counted_by_turn_and_scale() -> None:
     rows += [warps.Row("a", 0, 2.0, 5, 0, None, None), warps.Row("b", 0, 2.0, 100, 90, 0.3, 0.5)]
     lines = warps.table(rows).splitlines()
     assert lines[2:] == [
-        "| 90° | 1 | 2 | 1 | 0.40 px | 0.60 px | 87.5% | 0.20 px |",
-        "| 0° | 2 | 2 | 1 | 0.50 px | none | – | 0.30 px |",
-        "| **all** | | 4 | 2 | | | 87.5% | |",
+        "| 90° | 1 | 2 | 1 | 0.40 px | 0.60 px | 0.20 px | 87.5% |",
+        "| 0° | 2 | 2 | 1 | 0.50 px | none | 0.30 px | – |",
+        "| **all** | | 4 | 2 | | | | 87.5% |",
     ]
 
 
