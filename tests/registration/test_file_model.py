@@ -19,13 +19,17 @@ from s2match.core.raster import HasGrid
 from s2match.io.pair_grid import grids_of
 from s2match.io.sources import open_pair
 from s2match.outputs.facts import facts, write_json
-from s2match.outputs.report.page import render_page
+from s2match.outputs.report.page import EmbeddedFigure, render_page
+from s2match.outputs.report.run import Link, Run
 from s2match.registration.bspline_field import Field
 from s2match.registration.model import Registration
 from s2match.result import assemble
 from s2match.settings import Settings
 
 WIDTH, HEIGHT = 240, 180
+
+# The first figure of a page, here without an image.
+FIGURE = EmbeddedFigure("matches", "Matches", "", "data:,", (1, 1), Link("matches.png", "matches.png"))
 NEXT_ZONE, DEGREES = CRS.from_epsg(32637), CRS.from_epsg(4326)
 
 # 40.3 px further east, 20.6 px further south, and pixels of 8 m by 12 m
@@ -114,7 +118,7 @@ def test_the_file_model_maps_points_as_the_registration_does(
     told = json.loads((tmp_path / "a.json").read_text())["registration"]
 
     other_system = crs in (NEXT_ZONE, DEGREES)
-    page = unescape(render_page(result, (), (), None))
+    page = unescape(render_page(result, (FIGURE,), None, Run(), ()))
     if other_system:
         assert told["matrix_reference_file_px_to_target_file_px"] is None
         assert "another reference system" in page and "EPSG:32636, to those of the target, EPSG:32636" in page
