@@ -8,9 +8,9 @@ from typing import Any, Self, TypedDict, Unpack
 
 # Nothing here may import NumPy or PyTorch: the command reads its defaults from the class
 from s2match.core.area import AreaOfInterest, area_of
+from s2match.core.band_choice import check_bands
 from s2match.core.image_size import REDUCED_SIDE_PX, check_size
 from s2match.core.radiometry import ReadOptions
-from s2match.core.scene import check_bands
 from s2match.errors import OptionError
 from s2match.registration.options import DEFAULT_FIT, FitOptions
 

@@ -1,19 +1,14 @@
 """Images: a file or the files of its bands, with the tile and the sensing time that their names give."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from s2match.core.image_path import ImagePath, image_path, path_parts
 from s2match.core.product_names import ProductNames, product_names
 from s2match.core.radiometry import ReflectanceScale
-from s2match.errors import OptionError
 
 _NAME = re.compile(r"^(?P<tile>[A-Za-z0-9-]+)_(?P<sensed>\d{8}T\d{6})_")
-
-# Grey and colour images.
-_BAND_COUNTS = (1, 3)
 
 
 @dataclass(frozen=True)
@@ -87,19 +82,3 @@ def scene_of(source: str | ImagePath) -> Scene:
             return Scene(path, None, None)
     names = product_names(path_parts(path))
     return Scene(path, None, None) if names is None else Scene(path, names.tile, names.sensed)
-
-
-def check_bands(bands: Sequence[str | int] | str | None) -> tuple[str, ...]:
-    """Names of bands as text; empty for None.
-
-    Raises:
-        OptionError: They are not one or three.
-    """
-    if bands is None:
-        return ()
-    names = (bands,) if isinstance(bands, str | int) else tuple(bands)
-    if len(names) not in _BAND_COUNTS:
-        raise OptionError(
-            f"An image is made of one band or of three, and {len(names)} are chosen: {', '.join(map(str, names))}."
-        )
-    return tuple(str(name).strip() for name in names)

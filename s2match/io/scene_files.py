@@ -4,7 +4,8 @@ import logging
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from s2match.core.scene import Scene, check_bands
+from s2match.core.band_choice import check_bands
+from s2match.core.scene import Scene
 from s2match.errors import DatasetError, UnreadableImageError
 from s2match.io.missing_paths import no_dataset_message
 from s2match.io.products import Granule, granules_in, is_product, product_tree, products_in

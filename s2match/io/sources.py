@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from s2match.core.band_choice import check_bands
 from s2match.core.image_path import ImagePath, VirtualFile, file_key, image_path, zip_member
-from s2match.core.scene import Scene, check_bands, scene_of
+from s2match.core.scene import Scene, scene_of
 from s2match.errors import OptionError, SameImageError, UnreadableImageError
 from s2match.io.band_files import BandFile, band_name, band_of, in_order
 from s2match.io.file_tree import ZIP_SUFFIX, FileTree, local_path
