@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from s2match.correction.decision import CorrectionOutcome
 from s2match.outputs.csv_table import Column
-from s2match.registration.verdict import in_words
+from s2match.registration.verdict import Displacement, in_words
 from s2match.result import PairResult
 
 _LENGTH = "unit"
@@ -92,15 +93,22 @@ def row_of(
         model="" if registration is None else registration.model,
         matches=len(result.matches),
         inliers=None if registration is None else int(registration.inliers.sum()),
-        dx_m=None if shift is None else float(shift.shift[0]),
-        dy_m=None if shift is None else float(shift.shift[1]),
-        shift_95_m=None if shift is None else float(shift.shift_error),
-        largest_m=None if shift is None else float(shift.largest),
         rmse_m=None if errors is None else float(errors.rmse_m),
         ce90_m=None if errors is None else float(errors.ce90_m),
-        unit="" if shift is None else shift.unit,
-        pixel_m=None if shift is None else float(shift.native_pixel),
         corrected=None if outcome is None else outcome.decision.kept,
         seconds=seconds,
         message=in_words(result.verdict) if refusal is None else refusal.cause,
+        **({} if shift is None else _lengths(shift)),
     )
+
+
+def _lengths(shift: Displacement) -> dict[str, Any]:
+    """Columns of the displacement, by their names."""
+    return {
+        "dx_m": float(shift.shift[0]),
+        "dy_m": float(shift.shift[1]),
+        "shift_95_m": float(shift.shift_error),
+        "largest_m": float(shift.largest),
+        "unit": shift.unit,
+        "pixel_m": float(shift.native_pixel),
+    }

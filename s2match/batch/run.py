@@ -9,28 +9,26 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
+from s2match.batch.correct_and_write import correct_and_write
 from s2match.batch.journal import Journal, PairFiles, text_of
 from s2match.batch.rows import COLUMNS, PairRow, Status, row_of
 from s2match.batch.sources import ListedPair
 from s2match.core.grid import Grid
 from s2match.core.image_path import file_key, image_path, local_files
+from s2match.core.product_names import PRODUCT
 from s2match.core.raster import Raster
 from s2match.correction.decision import CorrectionOutcome
-from s2match.correction.request import PRODUCT
 from s2match.errors import OutputError, S2MatchError, sentence_of
 from s2match.io.file_stamp import file_stamp
 from s2match.io.masking import masking_of
-from s2match.io.pair_grid import read_pair
 from s2match.io.reader import read_whole
 from s2match.io.sources import is_stac_asset, open_pair, open_source
 from s2match.matching.caching_loader import LoadCachingMatcher, caching_loader, default_memory
 from s2match.outputs.csv_table import csv_text
 from s2match.outputs.report.names import report_files
 from s2match.outputs.targets import Outputs, check_outputs, with_product_files
-from s2match.outputs.write import write_outputs
 from s2match.pipeline import (
     MATCHING_STAGES,
-    correct_and_evaluate,
     correction_stages,
     create_matcher,
     match_pair,
@@ -258,21 +256,13 @@ def _match_and_write(
     if outputs.correction is not None:
         inputs += outputs.correction.siblings
     create_folder(task.folder)
-    check_outputs(outputs, local_files(inputs), scenes[1])
-    if outputs.model_files is not None:
-        outputs.model_files.check(*read_pair(*scenes))
+    check_outputs(outputs, local_files(inputs), *scenes)
     grids = pair_grids(*scenes, batch.settings, masking)
     result = match_pair(grids, batch.settings, progress, resources.load_matcher, resources.read)
-    outcome = None
-    if outputs.correction is not None:
-        try:
-            outcome = correct_and_evaluate(result, outputs.correction, resources.load_matcher, progress)
-        except S2MatchError:
-            # the matches are worth keeping
-            write_outputs(result, replace(outputs, correction=None), progress=progress)
-            raise
-    write_outputs(result, outputs, None, outcome, progress)
-    return result, outcome
+    written = correct_and_write(result, outputs, resources.load_matcher, progress)
+    if written.error is not None:
+        raise written.error
+    return result, written.outcome
 
 
 def _inputs(task: _Task) -> list[Path]:

@@ -9,6 +9,8 @@ from itertools import takewhile
 from pathlib import Path
 
 from s2match.core.image_path import ImagePath, VirtualFile, file_key, image_path
+from s2match.core.mask import AUTO
+from s2match.core.product_names import PRODUCT
 from s2match.errors import DatasetError, OptionError
 from s2match.io.csv_rows import CsvRow, read_rows
 
@@ -18,7 +20,7 @@ _NEEDED = "a list of pairs needs 'reference' and 'target'"
 _ENDINGS = (".safe", ".zip", ".jp2", ".tif", ".tiff", ".png", ".xml", ".json", ".vrt")
 
 # Words in place of files: the mask of each image's product, and the other bands of the target's product.
-_WORDS = ("auto", "product")
+_WORDS = (AUTO, PRODUCT)
 
 # Between the names of reference and target.
 _SEPARATOR = "__"

@@ -3,7 +3,6 @@
 import argparse
 import logging
 import math
-from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -14,13 +13,12 @@ from s2match.cli.limits import METRES, Limit
 from s2match.cli.pair_outputs import MATCHING, outputs_of
 from s2match.core.image_path import image_path, local_files
 from s2match.core.scene import Scene
-from s2match.errors import OutputError, S2MatchError
+from s2match.errors import OutputError
 from s2match.settings import Settings
 from s2match.util.progress import Progress, Stage, progress_bar
 
 if TYPE_CHECKING:
     from s2match.core.grid import Grid
-    from s2match.correction.decision import CorrectionOutcome
     from s2match.outputs.targets import Outputs
     from s2match.pipeline import LoadMatcher
     from s2match.result import PairResult
@@ -47,11 +45,7 @@ def run_pair(arguments: argparse.Namespace) -> int:
     inputs += [path for path in (arguments.from_tie_points, arguments.config) if path is not None]
     if arguments.show:
         _require_screen()
-    check_outputs(outputs, inputs, target)
-    if outputs.model_files is not None:
-        from s2match.io.pair_grid import read_pair
-
-        outputs.model_files.check(*read_pair(reference, target))
+    check_outputs(outputs, inputs, reference, target)
     return match_and_write(reference, target, arguments, outputs)
 
 
@@ -62,29 +56,23 @@ def match_and_write(reference: Scene, target: Scene, arguments: argparse.Namespa
         S2MatchError: Any error that a user can cause or meet; see :mod:`s2match.errors`.
     """
     load_matcher = _load_once() if outputs.correction is not None else None
-    error: S2MatchError | None = None
-    outcome = None
     with progress_bar(_stages(arguments, outputs), shows_progress(arguments)) as progress:
         result = _result(reference, target, arguments, load_matcher, progress)
-        if outputs.correction is not None:
-            from s2match.pipeline import correct_and_evaluate
+        # not imported before the images are matched: it needs matplotlib
+        from s2match.batch.correct_and_write import correct_and_write
 
-            try:
-                outcome = correct_and_evaluate(result, outputs.correction, load_matcher, progress)
-            except S2MatchError as met:
-                # the matches are worth keeping
-                error, outputs = met, replace(outputs, correction=None)
-        summary = _write(result, arguments, outputs, outcome, progress)
+        written = correct_and_write(result, outputs, load_matcher, progress, on_screen=_has_windows(arguments))
     failure = _failure(result, arguments)
     if not arguments.quiet:
-        print("\n".join(filter(None, [summary, failure])))
+        print("\n".join(filter(None, [written.summary, failure])))
     _show(result, arguments)
-    if error is not None:
-        raise error
+    if written.error is not None:
+        raise written.error
     if result.registration is None:
         return NO_REGISTRATION
     if failure is not None:
         return ABOVE_LIMIT
+    outcome = written.outcome
     return NOT_CORRECTED if outcome is not None and not outcome.decision.kept else 0
 
 
@@ -191,20 +179,6 @@ def _require_screen() -> None:
 
     if not has_screen():
         raise OutputError("There is no screen to show figures on: leave --show out.")
-
-
-def _write(
-    result: "PairResult",
-    arguments: argparse.Namespace,
-    outputs: "Outputs",
-    outcome: "CorrectionOutcome | None",
-    progress: Progress,
-) -> str:
-    """Write the outputs, draw the figure of the matches for the screen, and return the summary."""
-    from s2match.outputs.screen import screen_figure
-    from s2match.outputs.write import write_outputs
-
-    return write_outputs(result, outputs, screen_figure() if _has_windows(arguments) else None, outcome, progress)
 
 
 def _show(result: "PairResult", arguments: argparse.Namespace) -> None:

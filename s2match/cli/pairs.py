@@ -14,6 +14,7 @@ from s2match.cli.limits import METRES
 from s2match.cli.pair import settings_of
 from s2match.cli.pair_outputs import outputs_of
 from s2match.core.image_path import image_path, local_files
+from s2match.core.product_names import PRODUCT
 from s2match.core.scene import scene_of
 from s2match.errors import OptionError, PairsFailedError
 from s2match.util.atomic_write import check_outputs_apart, create_folder
@@ -29,9 +30,6 @@ _ONE_PAIR = frozenset({"dataset_path", "from_tie_points", "list", "show"})
 
 # Options that are names of files or folders in the folder of a pair, and written only if they are given.
 OPTIONAL_NAMES = ("report", "blink", "coregister", "displacement", "gcps")
-
-# Other bands of the target's own product.
-_PRODUCT = "product"
 
 # Name of the JSON of a pair.
 _JSON = Path("result.json")
@@ -95,7 +93,7 @@ def _check_names(arguments: argparse.Namespace) -> None:
     for path in [*filter(None, paths), *arguments.tie_points]:
         if path.name != str(path):
             raise OptionError(f"With --pairs, {path} must be a name: each pair has a folder of its own in --out.")
-    files = [path for path in arguments.apply_to if path != _PRODUCT]
+    files = [path for path in arguments.apply_to if path != PRODUCT]
     if files:
         raise OptionError(f"--apply_to {files[0]} belongs to one target: the CSV of pairs has a column apply_to.")
 

@@ -44,6 +44,11 @@ def comparable(reference: HasGrid, target: HasGrid) -> bool:
     return reference.georeferenced and target.georeferenced and (reference.crs is None) == (target.crs is None)
 
 
+def same_pixels(reference: HasGrid, target: HasGrid) -> bool:
+    """Whether two images have the same size, matched and in their files, so that equal pixels can be compared."""
+    return (reference.size, reference.native_size) == (target.size, target.native_size)
+
+
 def expected_linear(reference: HasGrid, target: HasGrid) -> NDArray[np.float64]:
     """2×2 linear part of the map from reference to target pixels in the middle of the reference.
 

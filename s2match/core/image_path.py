@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from s2match.errors import UnreadableImageError
+from s2match.util.urls import shown_url
 
 # Prefix of GDAL's name of a URL, by its scheme; a prefix ending in "/vsicurl/" is followed by the whole URL.
 _PREFIXES = {
@@ -95,11 +96,11 @@ class VirtualFile:
         for scheme, prefix in _PREFIXES.items():
             if self.dataset.startswith(prefix):
                 rest = self.dataset.removeprefix(prefix)
-                return _without_credentials(rest if "://" in rest else f"{scheme}://{rest}")
+                return shown_url(rest if "://" in rest else f"{scheme}://{rest}")
         if self.dataset.startswith(_CURL_WITH_OPTIONS):
-            return _without_credentials(dict(parse_qsl(self.dataset.removeprefix(_CURL_WITH_OPTIONS))).get("url", ""))
+            return shown_url(dict(parse_qsl(self.dataset.removeprefix(_CURL_WITH_OPTIONS))).get("url", ""))
         _, _, inner = self.dataset.removeprefix("/").partition("/")
-        return _without_credentials(inner.replace("{", "").replace("}", ""))
+        return shown_url(inner.replace("{", "").replace("}", ""))
 
 
 # A file to read: an image, a band, a mask.
@@ -135,7 +136,7 @@ def image_path(source: "str | os.PathLike[str] | VirtualFile") -> ImagePath:
         return Path(url2pathname(urlsplit(text).path))
     if scheme not in _PREFIXES:
         raise UnreadableImageError(
-            f"{_without_credentials(url)} cannot be read: a URL begins with {', '.join(_PREFIXES)} or file."
+            f"{shown_url(url)} cannot be read: a URL begins with {', '.join(_PREFIXES)} or file."
         )
     prefix = _PREFIXES[scheme]
     return VirtualFile(prefix + (url if prefix == "/vsicurl/" else rest))
@@ -223,13 +224,3 @@ def _end_of_archive(inner: str) -> int:
 def without_credentials(text: str) -> str:
     """A text whose URLs have no user, query and fragment."""
     return _QUERY.sub("", _URL_IN_TEXT.sub(lambda match: match["scheme"] + match["place"], text))
-
-
-def _without_credentials(url: str) -> str:
-    """A URL or path without user, query and fragment."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return url
-    place = re.split(r"[?#]", rest, maxsplit=1)[0]
-    host, slash, path = place.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+# Word of a user for the other files of the target's product.
+PRODUCT = "product"
+
 # A product since December 2016, such as S2A_MSIL1C_20180820T083601_N0206_R064_T36UXA_20180820T104205.
 _COMPACT = re.compile(
     r"(?P<platform>S2[A-D])_MSI(?:L1C|L2A)_(?P<sensed>\d{8}T\d{6})_N(?P<baseline>\d{4})_R(?P<orbit>\d{3})_T(?P<tile>\d{2}[A-Z]{3})"

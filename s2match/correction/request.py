@@ -5,11 +5,12 @@ from pathlib import Path
 
 from s2match.core.grid import Grid
 from s2match.core.image_path import ImagePath, file_key
+from s2match.core.product_names import PRODUCT
 from s2match.core.radiometry import AS_FILES_SAY, ReadOptions
 from s2match.core.scene import Scene, scene_of
 from s2match.correction.pixel_map import PixelMap, output_grid, require_same_footprint
 from s2match.correction.resample_file import Advance, write_moved, write_resampled
-from s2match.errors import CorrectionError, OutputError
+from s2match.errors import CorrectionError
 from s2match.io.cog import check_cog
 from s2match.io.products import granule_of
 from s2match.io.reader import read_grid, with_radiometry
@@ -17,12 +18,10 @@ from s2match.io.sources import source_path
 from s2match.registration.file_model import FileModel
 from s2match.resampling.kernels import check_resampling
 from s2match.result import PairResult
+from s2match.util.atomic_write import check_absent
 from s2match.util.threads import limit_threads
 
 CUBIC = "cubic"
-
-# Word of a user for the other files of the target's product.
-PRODUCT = "product"
 
 
 @dataclass(frozen=True)
@@ -114,11 +113,12 @@ def check_request(request: CorrectionRequest, target: Scene) -> None:
         UnreadableImageError: A sibling or the target is missing or is not an image.
     """
     check_cog(request.out)
-    for path in request.outputs:
-        if path.exists() and not request.overwrite:
-            raise OutputError(f"{path} exists: --overwrite replaces it.")
+    check_absent(request.outputs, request.overwrite)
+    if not request.siblings:
+        return
+    grid = read_grid(target)
     for sibling in request.siblings:
-        require_same_footprint(read_grid(sibling), read_grid(target))
+        require_same_footprint(read_grid(sibling), grid)
 
 
 def correct(result: PairResult, request: CorrectionRequest) -> None:

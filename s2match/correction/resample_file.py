@@ -21,7 +21,7 @@ from s2match.correction.pixel_map import PixelMap, moved_transform
 from s2match.correction.resample_array import area_to_read, as_type
 from s2match.errors import CorrectionError
 from s2match.io.bands import used_bands
-from s2match.io.cog import BLOCK_PX, Block, Layout, has_own_mask, write_cog
+from s2match.io.cog import BLOCK_PX, Block, Layout, has_own_mask, read_block, write_cog
 from s2match.io.nodata import band_validity, can_hold, declared_nodata, is_mixed, large_patches, zeros_are_nodata
 from s2match.io.open_file import opened, reading
 from s2match.io.radiometry import radiometry_of
@@ -157,20 +157,11 @@ def write_moved(model: FileModel, source: Grid, out: Path) -> None:
         masked = has_own_mask(files[0])
 
         def pixels(window: Window) -> Block:
-            return _merged([_read_block(file, window, masked) for file in files])
+            return _merged([read_block(file, window, masked) for file in files])
 
         nodata = _nodata_value(files[0], _radiometry(files[0], grids[0]))
         classes, names = _has_classes(files[0]), _band_names(source)
         write_cog(files, Layout(source.size, transform, crs, nodata, masked, classes, names), pixels, out, _SIDE_PX)
-
-
-def _read_block(file: rasterio.DatasetReader, window: Window, masked: bool) -> Block:
-    """The pixels of a window of a file, and where its mask is valid."""
-    area = RasterioWindow(window.x, window.y, window.width, window.height)
-    with reading(image_path(file.name)):
-        values = file.read(window=area)
-        valid = file.dataset_mask(window=area) > 0 if masked else np.ones(values.shape[1:], np.bool_)
-    return Block(window, values, valid)
 
 
 def _resample_window(pixel_map: PixelMap, source: _Source, window: Window) -> Block:

@@ -15,8 +15,10 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.windows import Window as RasterioWindow
 
+from s2match.core.image_path import image_path
 from s2match.core.window import Window
 from s2match.errors import OutputError
+from s2match.io.open_file import reading
 from s2match.io.quiet import create_geotiff
 from s2match.util.atomic_write import atomic_write
 from s2match.util.gdal import FILE_ERRORS, gdal_message
@@ -69,6 +71,24 @@ class Block:
     window: Window
     values: NDArray[np.generic]
     valid: NDArray[np.bool_]
+
+
+def read_block(file: rasterio.DatasetReader, window: Window, masked: bool) -> Block:
+    """The pixels of a window of a file, unchanged.
+
+    Args:
+        file: The file.
+        window: The window.
+        masked: Whether the mask of the file is read; all pixels are valid without it.
+
+    Raises:
+        UnreadableImageError: The file is damaged.
+    """
+    area = RasterioWindow(window.x, window.y, window.width, window.height)
+    with reading(image_path(file.name)):
+        values = file.read(window=area)
+        valid = file.dataset_mask(window=area) > 0 if masked else np.ones(values.shape[1:], np.bool_)
+    return Block(window, values, valid)
 
 
 def check_cog(path: str | Path) -> None:

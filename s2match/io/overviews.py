@@ -53,7 +53,7 @@ class FileAxes:
     pixels: tuple[float, float]
 
 
-def file_axes(file: rasterio.DatasetReader, grid: Grid) -> FileAxes:
+def _file_axes(file: rasterio.DatasetReader, grid: Grid) -> FileAxes:
     """The place of a grid in a file, which may be that of a band with other pixels than the image.
 
     Args:
@@ -68,8 +68,8 @@ def file_axes(file: rasterio.DatasetReader, grid: Grid) -> FileAxes:
     )
 
 
-def level_of(path: ImagePath, grid: Grid, sampling: OverviewSampling | None) -> StoredLevel:
-    """The stored resolution from which windows of a grid along the file's axes are read.
+def level_of(path: ImagePath, grid: Grid, sampling: OverviewSampling | None) -> tuple[StoredLevel, FileAxes]:
+    """The stored resolution from which windows of a grid along the file's axes are read, and the grid in the file.
 
     Args:
         path: The file, or the file of a band.
@@ -77,10 +77,11 @@ def level_of(path: ImagePath, grid: Grid, sampling: OverviewSampling | None) -> 
         sampling: Positions of the samples of its overviews; None if it has none.
     """
     with opened(path) as file:
-        level = _choose_level(file, min(file_axes(file, grid).pixels), sampling)
+        axes = _file_axes(file, grid)
+        level = _choose_level(file, min(axes.pixels), sampling)
     name = "full resolution" if level.overview is None else f"overview {level.overview}"
     _LOG.debug("%s is read from %s at %d x %d px", path.name, name, *grid.size)
-    return level
+    return level, axes
 
 
 def overview_sampling(file: rasterio.DatasetReader) -> OverviewSampling | None:

@@ -15,8 +15,8 @@ from rasterio.crs import CRS
 from s2match.core.scene import Scene
 from s2match.core.window import Window
 from s2match.errors import CorrectionError, OutputError
-from s2match.io.cog import Block, Layout, has_own_mask, write_tiles
-from s2match.io.open_file import opened, reading
+from s2match.io.cog import Block, Layout, has_own_mask, read_block, write_tiles
+from s2match.io.open_file import opened
 from s2match.io.quiet import create_geotiff
 from s2match.util.atomic_write import atomic_write
 from s2match.util.gdal import FILE_ERRORS, gdal_message
@@ -102,11 +102,8 @@ def write_with_gcps(scene: Scene, points: NDArray[np.float64], crs: CRS | None, 
         masked = has_own_mask(first)
 
         def pixels(window: Window) -> Block:
-            area = rasterio.windows.Window(window.x, window.y, window.width, window.height)
-            with reading(scene.path):
-                values = np.concatenate([file.read(window=area) for file in files])
-                valid = first.dataset_mask(window=area) > 0 if masked else np.ones(values.shape[1:], np.bool_)
-            return Block(window, values, valid)
+            blocks = [read_block(file, window, masked and file is first) for file in files]
+            return Block(window, np.concatenate([block.values for block in blocks]), blocks[0].valid)
 
         names = scene.bands if scene.is_stack else ()
         layout = Layout((first.width, first.height), None, crs, first.nodata, masked, classes=False, descriptions=names)

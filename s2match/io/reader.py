@@ -23,7 +23,7 @@ from s2match.io.level_reader import LevelReader, axis_window
 from s2match.io.mask_raster import opened_mask
 from s2match.io.masks import is_vector, with_margin, without_masked
 from s2match.io.open_file import block_cache, opened
-from s2match.io.overviews import file_axes, level_of
+from s2match.io.overviews import level_of
 from s2match.io.placement import placement_of
 from s2match.io.radiometry import radiometry_of, stacked
 from s2match.io.sources import open_source
@@ -211,9 +211,7 @@ def _read_unmasked(grid: Grid, window: Window) -> Patch:
 def _read_file(path: ImagePath, grid: Grid, radiometry: Radiometry, window: Window) -> Patch:
     """Read a window of a grid along the axes of a file, which is the image or one of its bands."""
     _LOG.debug("%s: %s of %d x %d px", path.name, window, *grid.size)
-    level = level_of(path, grid, radiometry.overviews)
-    with opened(path) as file:
-        axes = file_axes(file, grid)
+    level, axes = level_of(path, grid, radiometry.overviews)
     (across, down), (left, top) = axes.pixels, axes.corner
     left, top = left + across * window.x, top + down * window.y
     with opened(path, level.overview) as file:
@@ -270,7 +268,7 @@ def keep_open(*grids: Grid) -> Iterator[None]:
                 source.scene.files, source.radiometry.stack or (source.radiometry,), strict=True
             ):
                 files.enter_context(opened(path))
-                files.enter_context(opened(path, level_of(path, source, radiometry.overviews).overview))
+                files.enter_context(opened(path, level_of(path, source, radiometry.overviews)[0].overview))
             for mask in grid.masking.masks:
                 if not is_vector(mask.path):
                     files.enter_context(opened_mask(mask.path))

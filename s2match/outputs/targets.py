@@ -97,18 +97,20 @@ def with_product_files(outputs: Outputs, target: Scene) -> Outputs:
     return replace(outputs, correction=resolved(outputs.correction, target))
 
 
-def check_outputs(outputs: Outputs, inputs: Iterable[Path], target: Scene) -> None:
+def check_outputs(outputs: Outputs, inputs: Iterable[Path], reference: Scene, target: Scene) -> None:
     """Check that every output can be written.
 
     Args:
         outputs: The outputs.
         inputs: Files that are read and must not be overwritten.
+        reference: The image that the target is corrected onto.
         target: The image that is corrected.
 
     Raises:
         OutputError: A file is an input or another output, exists and must not be replaced, has no folder, has an
             unknown format or is write-protected.
-        CorrectionError: A file to correct does not cover the target's ground.
+        CorrectionError: A file to correct does not cover the target's ground, or an image lacks a georeference that a
+            file of the model needs.
         UnreadableImageError: A file to correct is missing or is not an image.
     """
     report = () if outputs.report is None else report_files(outputs.report)
@@ -129,3 +131,7 @@ def check_outputs(outputs: Outputs, inputs: Iterable[Path], target: Scene) -> No
         from s2match.correction.request import check_request
 
         check_request(outputs.correction, target)
+    if outputs.model_files is not None:
+        from s2match.io.pair_grid import read_pair
+
+        outputs.model_files.check(*read_pair(reference, target))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.core.footprint import common_corners
-from s2match.core.georeference import comparable
+from s2match.core.georeference import comparable, same_pixels
 from s2match.core.ground_axes import MAP_UNITS, METRES, file_pixel_m, pixel_m
 from s2match.core.ground_errors import ground_errors
 from s2match.core.matches import Matches
@@ -212,7 +212,7 @@ def displacement_over(
         file_m = max(matched_m, file_pixel_m(reference), file_pixel_m(target))
         variance = variance_px2 * matched_m**2 + _extra_variance(matches, file_m, matched_m)
         return _displacement_of(shifts, variance[np.append(finite, True)], errors.native_pixel_m, errors.axes.unit)
-    if (reference.size, reference.native_size) != (target.size, target.native_size):
+    if not same_pixels(reference, target):
         return None
     scale = np.array(target.native_size) / target.size
     native = math.sqrt(math.prod(scale))

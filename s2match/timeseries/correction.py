@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from s2match.core.grid import Grid
 from s2match.core.ground_axes import map_step
 from s2match.core.image_path import ImagePath, file_key, image_path
+from s2match.core.product_names import PRODUCT
 from s2match.core.projection import apply_transform
 from s2match.core.scene import Scene
 from s2match.correction.pixel_map import require_same_footprint
 from s2match.correction.request import (
     CUBIC,
-    PRODUCT,
     corrected_name,
     product_files,
     write_corrected,

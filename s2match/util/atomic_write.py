@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from s2match.errors import OutputError
+from s2match.util.urls import shown_url
 
 # URLs and names of GDAL's virtual file systems, also as paths, which have one slash for two. Schemes of one letter are
 # drives of Windows.
-_REMOTE = re.compile(r"^(?P<scheme>[a-z][a-z0-9+.-]+):/+(?P<place>[^?#]*)|^/vsi[a-z0-9_]+[/?]", re.IGNORECASE)
+_REMOTE = re.compile(r"^(?P<scheme>[a-z][a-z0-9+.-]+):/+(?P<rest>.*)|^/vsi[a-z0-9_]+[/?]", re.IGNORECASE)
 
 # Files that a message names.
 _MOST_NAMES = 3
@@ -102,8 +103,8 @@ def check_local(path: str | Path) -> None:
     """
     match = _REMOTE.match(str(path))
     if match is not None:
-        host, slash, rest = (match["place"] or "").partition("/")
-        shown = f"{match['scheme']}://{host.rpartition('@')[2]}{slash}{rest}" if match["scheme"] else path
+        # a path has one slash of the two behind the scheme
+        shown = shown_url(f"{match['scheme']}://{match['rest']}") if match["scheme"] else path
         raise OutputError(f"Cannot write {shown}: results are files of this computer, not behind URLs.")
 
 

@@ -11,7 +11,7 @@ from conftest import Writer, texture
 
 import s2match
 from s2match import pipeline
-from s2match.batch import run
+from s2match.batch import correct_and_write, run
 from s2match.batch.journal import JOURNAL_NAME
 from s2match.batch.rows import COLUMNS, PairRow
 from s2match.batch.run import TABLE_NAME, Batch, run_pairs
@@ -160,7 +160,7 @@ def test_a_run_that_was_killed_goes_on(
     pairs: list[ListedPair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Half-written files of the pair that was being written are its own, and the finished pair is kept."""
-    out, write = tmp_path / "out", run.write_outputs
+    out, write = tmp_path / "out", correct_and_write.write_outputs
 
     class KilledError(BaseException):
         pass
@@ -171,7 +171,7 @@ def test_a_run_that_was_killed_goes_on(
             raise KilledError
         return text
 
-    monkeypatch.setattr(run, "write_outputs", killed)
+    monkeypatch.setattr(correct_and_write, "write_outputs", killed)
     with pytest.raises(KilledError):
         Run(pairs[::2], out)
     assert [row["name"] for row in table(out)] == ["b"] and (out / "c" / "r.json").exists()
@@ -179,7 +179,7 @@ def test_a_run_that_was_killed_goes_on(
     (out / TABLE_NAME).unlink()
     with (out / JOURNAL_NAME).open("a") as file:
         file.write('0123456789abcdef {"name": "c"')
-    monkeypatch.setattr(run, "write_outputs", write)
+    monkeypatch.setattr(correct_and_write, "write_outputs", write)
     done = Run(pairs[::2], out)
     assert done.matched == ["c"] and [row["status"] for row in table(out)] == ["matched", "matched"]
 

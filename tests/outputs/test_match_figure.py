@@ -169,7 +169,7 @@ def test_an_animation_shows_the_target_jump_before_and_stand_after(tmp_path: Pat
     assert f"not written   {tmp_path / 'c.gif'}: there is no registration" in text
     assert not (tmp_path / "c.gif").exists()
     with pytest.raises(OutputError, match=r"suffix must be \.gif"):
-        check_outputs(Outputs(None, blink=tmp_path / "b.png"), [], result.target.scene)
+        check_outputs(Outputs(None, blink=tmp_path / "b.png"), [], result.reference.scene, result.target.scene)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from s2match.core.georeference import comparable, expected_linear, predict
 from s2match.outputs.figures.patches import linear_maps, matched_pixels, sampled
 from s2match.outputs.figures.style import inliers_of, spread_evenly
 from s2match.outputs.figures.views import common_views
-from s2match.outputs.figures.zooms import zooms_of
+from s2match.outputs.figures.zooms import clearest_matches
 from s2match.result import PairResult
 
 # Inliers among which the place is chosen.
@@ -44,8 +44,7 @@ def clearest_place(result: PairResult, side_px: int, samples: int) -> ClearestPl
     views = common_views(result)
     inliers = np.flatnonzero(inliers_of(result))
     inliers = inliers[spread_evenly(result.matches.xy0[inliers], _CANDIDATES)]
-    zooms = zooms_of(result, views, inliers, 1)
-    xy = result.matches.xy0[zooms[0].index if zooms else inliers[0]]
+    xy = result.matches.xy0[(clearest_matches(result, views, inliers, 1) or inliers)[0]]
     before_xy, before_linear = xy, np.eye(2)
     if comparable(result.reference, result.target):
         before_xy = predict(xy[None], result.reference, result.target)[0]

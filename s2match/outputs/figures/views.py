@@ -63,8 +63,7 @@ class View:
 
     def pixels(self) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]:
         """The pixels of the part: H×W×3, and their corners (2,) and (2,) in pixels of the matched size."""
-        first = np.floor(self.low * self.per_pixel).astype(int)
-        after = np.maximum(np.ceil(self.high * self.per_pixel).astype(int), first + 1)
+        first, after = _preview_window(self.low, self.high, self.per_pixel)
         inside = np.s_[first[1] : after[1], first[0] : after[0]]
         return self.drawn[inside], first / self.per_pixel, after / self.per_pixel
 
@@ -76,27 +75,25 @@ def common_views(result: PairResult) -> tuple[View, View]:
     """
     reference, target = result.reference, result.target
     whole = [(np.zeros(2), np.array(image.size, float)) for image in (reference, target)]
-    boxes = _common_boxes(result)
-    parts = (
-        whole
-        if boxes is None
-        else [_padded(*box, image) for box, image in zip(boxes, (reference, target), strict=True)]
-    )
-    first, second = (
-        _view(image, preview, *part)
-        for image, preview, part in zip((reference, target), result.previews, parts, strict=True)
-    )
-    return first, second
+    first, second = _common_boxes(result) or whole
+    return _view(reference, result.previews[0], *first), _view(target, result.previews[1], *second)
 
 
 def _view(image: HasGrid, preview: Raster, low: NDArray[np.float64], high: NDArray[np.float64]) -> View:
-    per_pixel = np.array(preview.size) / image.size
-    (left, top), (right, bottom) = np.floor(low * per_pixel).astype(int), np.ceil(high * per_pixel).astype(int)
+    (left, top), (right, bottom) = _preview_window(low, high, np.array(preview.size) / image.size)
     inside = np.s_[top:bottom, left:right]
     valid = preview.valid[inside]
     # a part without data has the contrast of the whole image
     values = preview.image[inside][valid] if valid.any() else preview.image[preview.valid]
     return View(image, preview, low, high, contrast_table(values))
+
+
+def _preview_window(
+    low: NDArray[np.float64], high: NDArray[np.float64], per_pixel: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """(2,) first pixel (x, y) of a preview that a part touches, and (2,) the pixel after the last one."""
+    first = np.floor(low * per_pixel).astype(int)
+    return first, np.maximum(np.ceil(high * per_pixel).astype(int), first + 1)
 
 
 _Box = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -127,11 +124,13 @@ def _maps(result: PairResult) -> tuple[PointMap, PointMap] | None:
 
 
 def _common_boxes(result: PairResult) -> tuple[_Box, _Box] | None:
-    """Lowest and highest (x, y) of the common ground in the reference and in the target; None if it is unknown."""
+    """Boxes of the common ground and its margin in the reference and in the target; None if they are unknown."""
     edges = outlines(result)
     boxes = (_box_of(edge, image) for edge, image in zip(edges, (result.reference, result.target), strict=True))
     first, second = boxes
-    return None if first is None or second is None else (first, second)
+    if first is None or second is None:
+        return None
+    return _padded(*first, result.reference), _padded(*second, result.target)
 
 
 def _box_of(edge: NDArray[np.float64] | None, image: HasGrid) -> _Box | None:

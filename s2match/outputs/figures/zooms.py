@@ -41,7 +41,16 @@ class Zoom:
 
 
 def zooms_of(result: PairResult, views: tuple[View, View], candidates: NDArray[np.intp], count: int) -> list[Zoom]:
-    """The surroundings of matches that lie apart, where both images show the ground most clearly.
+    """The surroundings of :func:`clearest_matches`, whose parameters it has."""
+    chosen = clearest_matches(result, views, candidates, count)
+    linear = linear_maps(result, result.matches.xy0[chosen])
+    return [_zoom(result, views, index, to_target) for index, to_target in zip(chosen, linear, strict=True)]
+
+
+def clearest_matches(
+    result: PairResult, views: tuple[View, View], candidates: NDArray[np.intp], count: int
+) -> list[int]:
+    """Indexes of matches that lie apart, where both images show the ground most clearly.
 
     Args:
         result: The pair.
@@ -56,8 +65,7 @@ def zooms_of(result: PairResult, views: tuple[View, View], candidates: NDArray[n
     candidates = candidates[inside]
     linear = linear_maps(result, result.matches.xy0[candidates])
     clarity = np.array([_clarity(result, views, *each) for each in zip(candidates, linear, strict=True)])
-    chosen = _apart(result.matches.xy0[candidates], clarity, count)
-    return [_zoom(result, views, int(candidates[number]), linear[number]) for number in chosen]
+    return [int(candidates[number]) for number in _apart(result.matches.xy0[candidates], clarity, count)]
 
 
 def draw_zoom(axes: Axes, zoom: Zoom, label: str, caption: str) -> None:

@@ -54,17 +54,15 @@ def _shift_cards(displacement: Displacement | None, improvement: Improvement | N
         east, north = (Card(f"Shift {name}", "unknown", "no model, or nothing to compare it with") for name in _GROUND)
         return east, north
     axes = {METRES: _GROUND, MAP_UNITS: _MAP}.get(displacement.unit, _PIXELS)
-    after = (None, None) if improvement is None else (improvement.after, improvement.after)
     cards = []
     for axis, name in enumerate(axes):
         shift, unit = displacement.shift[axis], displacement.unit
         more = "95 % interval"
         if displacement.on_ground:
             more = f"95 % interval; {shift / displacement.native_pixel:+z.2f} native px"
-        agreement = after[axis]
-        if agreement is not None and improvement is not None:
+        if improvement is not None:
             measure = ("east_m", "north_m")[axis]
-            more = f"after the correction {measure_text(agreement, measure, improvement.axes)}"
+            more = f"after the correction {measure_text(improvement.after, measure, improvement.axes)}"
         value = f"{shift:+z.1f} ± {displacement.shift_error:.1f} {unit}".replace("-", "−")
         cards.append(Card(f"Shift {name}", value, more.replace("-", "−")))
     return cards[0], cards[1]

@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.core.georeference import comparable, predict
+from s2match.core.georeference import comparable, predict, same_pixels
 from s2match.core.point_maps import PointMap, grid_points
 from s2match.core.validity import valid_at
 from s2match.correction.evaluation import Improvement
-from s2match.outputs.figures.style import apply_contrast
 from s2match.outputs.figures.views import View, common_views
 from s2match.registration.verdict import Decision
 from s2match.result import PairResult
@@ -106,7 +105,7 @@ def _georeferenced_place(result: PairResult) -> PointMap | None:
     reference, target = result.reference, result.target
     if comparable(reference, target):
         return lambda xy: predict(xy, reference, target)
-    return _same if (reference.size, reference.native_size) == (target.size, target.native_size) else None
+    return _same if same_pixels(reference, target) else None
 
 
 def _sampled(
@@ -120,10 +119,9 @@ def _sampled(
         shape: Rows and columns of the result.
         per_pixel: (2,) columns and rows of the result per pixel of the matched size.
     """
-    drawn = apply_contrast(view.contrast, view.preview.image, view.preview.valid)
     # averaged first where the result is smaller: single samples would alias
     size = np.minimum(np.array(view.preview.size), np.ceil(np.array(view.image.size) * per_pixel)).astype(int)
-    drawn = cv2.resize(drawn, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
+    drawn = cv2.resize(view.drawn, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
     # in OpenCV the centre of the first pixel is (0, 0)
     pixels = np.nan_to_num(xy * (size / view.image.size) - 0.5, nan=-1e6).reshape(*shape, 2)
     pixels = np.clip(pixels, -1e4, 3e4).astype(np.float32)

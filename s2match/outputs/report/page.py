@@ -109,7 +109,7 @@ def render_page(
             refusal=result.refusal,
             figures=list(figures[1:]),
             layers=images.layers,
-            points=count_text(result),
+            points=count_text(data["count"], len(result.matches)),
             outliers=0 if result.registration is None else int((~result.registration.inliers).sum()),
             ramp=ramp(),
             swipe=_swipe(result, images.layers),

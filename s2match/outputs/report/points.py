@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.core.file_pixels import file_affine, to_file
+from s2match.core.georeference import same_pixels
 from s2match.core.ground_axes import GroundAxes, ground_axes, pixel_m
 from s2match.core.raster import HasGrid
 from s2match.matching.thinning import thin_mask
@@ -54,9 +55,9 @@ def map_data(result: PairResult, images: MapImages) -> dict[str, Any]:
         after the other. Corners and points are in pixels of the reference; corners are (y, x).
     """
     drawn = thin_mask(result.matches, MOST_POINTS)
-    columns = np.ascontiguousarray(_columns(result)[:, drawn], "<f4")
-    shift = _shift_data(result)
-    ways = colourings(result, _residual_px(result), np.linalg.norm(_shifts(result), axis=1), shift["unit"])
+    residual_px, shifts, shift = _residual_px(result), _shifts(result), _shift_data(result)
+    columns = np.ascontiguousarray(_columns(result, residual_px, shifts)[:, drawn], "<f4")
+    ways = colourings(result, residual_px, np.linalg.norm(shifts, axis=1), shift["unit"])
     return {
         "fields": FIELDS,
         "count": int(drawn.sum()),
@@ -73,10 +74,8 @@ def map_data(result: PairResult, images: MapImages) -> dict[str, Any]:
     }
 
 
-def count_text(result: PairResult) -> str:
-    """Number of points on the map."""
-    total = len(result.matches)
-    drawn = int(thin_mask(result.matches, MOST_POINTS).sum())
+def count_text(drawn: int, total: int) -> str:
+    """Number of points on the map, and of all matches."""
     return f"{drawn} points" if drawn == total else f"{drawn} points of {total}, spread evenly"
 
 
@@ -92,7 +91,7 @@ def _focus(result: PairResult, images: MapImages) -> tuple[NDArray[np.float64], 
     return (xy.min(axis=0), xy.max(axis=0)) if len(xy) > 1 else (images.low, images.high)
 
 
-def _columns(result: PairResult) -> NDArray[np.float64]:
+def _columns(result: PairResult, residual_px: NDArray[np.float64], shifts: NDArray[np.float64]) -> NDArray[np.float64]:
     """(F, N) values of :data:`FIELDS`."""
     matches = result.matches
     return np.vstack(
@@ -101,18 +100,16 @@ def _columns(result: PairResult) -> NDArray[np.float64]:
             to_file(result.target, matches.xy1).T,
             matches.confidence[None],
             inliers_of(result)[None],
-            _residual_px(result)[None],
-            _shifts(result).T,
+            residual_px[None],
+            shifts.T,
         ]
     )
 
 
 def _residual_px(result: PairResult) -> NDArray[np.float64]:
     """(N,) distances from the position by the model to the matched one; NaN without a model."""
-    matches, registration = result.matches, result.registration
-    if registration is None:
-        return np.full(len(matches), np.nan)
-    return np.asarray(np.linalg.norm(matches.xy1 - registration.apply(matches.xy0), axis=1))
+    registration = result.registration
+    return np.full(len(result.matches), np.nan) if registration is None else registration.residual_px
 
 
 def _shifts(result: PairResult) -> NDArray[np.float64]:
@@ -120,12 +117,8 @@ def _shifts(result: PairResult) -> NDArray[np.float64]:
     matches, errors = result.matches, result.errors
     if errors is not None:
         return np.stack([errors.east_m, errors.north_m], axis=1)
-    return matches.xy1 - matches.xy0 if _same_size(result) else np.full((len(matches), 2), np.nan)
-
-
-def _same_size(result: PairResult) -> bool:
-    reference, target = result.reference, result.target
-    return (reference.size, reference.native_size) == (target.size, target.native_size)
+    same = same_pixels(result.reference, result.target)
+    return matches.xy1 - matches.xy0 if same else np.full((len(matches), 2), np.nan)
 
 
 def _shift_data(result: PairResult) -> dict[str, Any]:
