@@ -140,7 +140,7 @@ def match(  # noqa: PLR0913
     Raises:
         S2MatchError: An image, a mask or an option cannot be used; see :mod:`s2match.errors`.
 
-    Example:
+    Examples:
         >>> import s2match
         >>> result = s2match.match(
         ...     "dataset/sample/SYNTHETIC-B_20240510T103621_TCI.jp2",
@@ -206,7 +206,7 @@ def coregister(  # noqa: PLR0913
     Raises:
         S2MatchError: An image, an output or an option cannot be used; see :mod:`s2match.errors`.
 
-    Example:
+    Examples:
         >>> import s2match
         >>> done = s2match.coregister(
         ...     "dataset/sample/SYNTHETIC-B_20240510T103621_TCI.jp2",
@@ -289,7 +289,7 @@ def warp(
         OptionError: The resampling is unknown.
         UnreadableImageError: The array is not an image.
 
-    Example:
+    Examples:
         >>> import rasterio, s2match
         >>> reference = "dataset/sample/SYNTHETIC-B_20240510T103621_TCI.jp2"
         >>> target = "dataset/sample/SYNTHETIC-B_20220829T103641_TCI.jp2"
@@ -352,7 +352,7 @@ def series(  # noqa: PLR0913
         S2MatchError: The images or an option cannot be used; see :mod:`s2match.errors`. An image or a pair that fails
             is no error.
 
-    Example:
+    Examples:
         >>> import s2match
         >>> result = s2match.series("dataset/sample", image_size=(256, 256))
         >>> len(result.dates)
@@ -386,7 +386,7 @@ def series(  # noqa: PLR0913
 def show_versions() -> None:
     """Print the versions that a report of a problem needs: s2match, Python, the platform and the libraries.
 
-    Example:
+    Examples:
         >>> import s2match
         >>> s2match.show_versions()  # doctest: +ELLIPSIS
         s2match        ...

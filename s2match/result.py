@@ -75,7 +75,7 @@ class PairResult:
         ``matrix @ (x, y, 1)`` is the target's pixel, up to scale. None without a registration, if the model is a field,
         and if the files have different reference systems: no single matrix then maps one to the other.
 
-        Example:
+        Examples:
             >>> import numpy as np, s2match
             >>> reference = "dataset/sample/SYNTHETIC-B_20240510T103621_TCI.jp2"
             >>> target = "dataset/sample/SYNTHETIC-B_20220829T103641_TCI.jp2"
@@ -118,7 +118,7 @@ class PairResult:
         Raises:
             MissingExtraError: geopandas is not installed.
 
-        Example:
+        Examples:
             >>> import s2match
             >>> reference = "dataset/sample/SYNTHETIC-B_20240510T103621_TCI.jp2"
             >>> target = "dataset/sample/SYNTHETIC-B_20220829T103641_TCI.jp2"

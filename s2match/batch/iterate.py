@@ -55,7 +55,7 @@ def match_pairs(
     Raises:
         S2MatchError: The CSV, the weights or an option cannot be used.
 
-    Example:
+    Examples:
         >>> import s2match
         >>> folder = "dataset/sample/SYNTHETIC-B_"
         >>> pairs = [(f"{folder}20240510T103621_TCI.jp2", f"{folder}20220829T103641_TCI.jp2")]

@@ -114,7 +114,7 @@ def apply_model(  # noqa: PLR0913
     Raises:
         S2MatchError: A file cannot be read, corrected or written; see :mod:`s2match.errors`.
 
-    Example:
+    Examples:
         >>> import s2match
         >>> reference = "dataset/sample/SYNTHETIC-B_20240510T103621_TCI.jp2"
         >>> target = "dataset/sample/SYNTHETIC-B_20220829T103641_TCI.jp2"

@@ -105,7 +105,7 @@ def read_model(path: str | Path) -> SavedModel:
     Raises:
         ModelFileError: The file cannot be read, is not such a JSON, has another schema version, or has no model.
 
-    Example:
+    Examples:
         >>> import s2match
         >>> reference = "dataset/sample/SYNTHETIC-B_20240510T103621_TCI.jp2"
         >>> target = "dataset/sample/SYNTHETIC-B_20220829T103641_TCI.jp2"
