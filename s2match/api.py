@@ -354,9 +354,9 @@ def series(  # noqa: PLR0913
 
     Examples:
         >>> import s2match
-        >>> result = s2match.series("dataset/sample", image_size=(256, 256))
+        >>> result = s2match.series("dataset/sample", pattern="SYNTHETIC-A_*.jp2", image_size=(256, 256))
         >>> len(result.dates)
-        18
+        5
     """
     from s2match.timeseries.executor import Execution
     from s2match.timeseries.options import SeriesOptions

@@ -58,6 +58,9 @@ def match_arrays(
         masking: Ground that is not matched, by :func:`s2match.io.masking.masking_of`.
         **choices: Attributes of :class:`s2match.settings.Settings` that replace those of ``settings``.
 
+    Returns:
+        The matched pair; its ``registration`` is None if no model is accepted.
+
     Raises:
         MissingExtraError: rioxarray is not installed, and an image is not a NumPy array.
         UnreadableImageError: An image is neither kind of array, or has another shape.

@@ -84,6 +84,9 @@ def match_files(  # noqa: PLR0913
         load_matcher: See :func:`match_scenes`.
         **choices: Attributes of :class:`s2match.settings.Settings` that replace those of ``settings``.
 
+    Returns:
+        The matched pair; its ``registration`` is None if no model is accepted.
+
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.
     """
@@ -198,6 +201,9 @@ def fit_tie_points(
             ``overlap_only`` and ``enlarge``. ``aoi`` has no effect: every enabled point is used. None for the defaults.
         progress: Is told the stages; None for nobody.
         **choices: Attributes of :class:`s2match.settings.Settings` that replace those of ``settings``.
+
+    Returns:
+        The pair with the points as its matches; its ``registration`` is None if no model is accepted.
 
     Raises:
         S2MatchError: Anything a user can cause or meet; see :mod:`s2match.errors`.

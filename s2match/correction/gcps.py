@@ -83,6 +83,9 @@ def control_points(model: FileModel) -> tuple[NDArray[np.float64], NDArray[np.fl
 
     Returns:
         (N, 2) pixels (x, y) of the target's file, and (N, 2) pixels of the reference's file.
+
+    Raises:
+        CorrectionError: By the model the images share no ground.
     """
     edge = model.apply(outline(model.reference))
     edge = edge[np.isfinite(edge).all(axis=1)]

@@ -44,6 +44,12 @@ def facts(result: PairResult) -> dict[str, Any]:
     """The result as JSON types: images, settings, verdict, model, residuals and ground errors.
 
     Equal results give equal facts.
+
+    Args:
+        result: The matched pair.
+
+    Returns:
+        The content of the JSON by its keys; docs/json.md explains them.
     """
     settings, registration, origin = result.settings, result.registration, result.matches.origin
     verdict, refusal = result.verdict, result.refusal

@@ -19,7 +19,14 @@ _OBLONG = 0.02
 
 
 def summary(result: PairResult) -> str:
-    """Summary of a result as lines with aligned names, without a final newline."""
+    """Summary of a result as lines with aligned names, without a final newline.
+
+    Args:
+        result: The matched pair.
+
+    Returns:
+        The text that the command prints; docs/results.md explains every line.
+    """
     lines = [f"{name:<14}{value}" for name, value in summary_rows(result)]
     return "\n".join([*lines, *_error_lines(result)])
 

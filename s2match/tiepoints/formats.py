@@ -70,6 +70,9 @@ def read_tie_points(path: str | Path, reference: Grid, target: Grid) -> TiePoint
         reference: Every pixel of the reference's file.
         target: Every pixel of the target's file.
 
+    Returns:
+        The enabled points.
+
     Raises:
         TiePointError: The file cannot be read, lacks columns, has too few points, or points that are not on the images.
         MissingExtraError: The library that the format needs is not installed.

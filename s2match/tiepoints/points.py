@@ -112,7 +112,14 @@ class TiePoints:
 
 
 def tie_points_of(result: MatchedPair) -> TiePoints:
-    """All matches of a pair as tie points, outliers included; the files are not opened."""
+    """All matches of a pair as tie points, outliers included; the files are not opened.
+
+    Args:
+        result: A matched pair.
+
+    Returns:
+        A point for each match, in the order of the matches.
+    """
     matches, registration = result.matches, result.registration
     xy1_px = to_file(result.target, matches.xy1)
     residual_xy_px = None
