@@ -7,7 +7,7 @@ import logging
 import math
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -33,7 +33,7 @@ from s2match.matching.tiled import in_one_pass, match_grids, previews_of
 from s2match.registration.evidence import common_ground
 from s2match.registration.fit import fit
 from s2match.result import PairResult, assemble
-from s2match.settings import Choices, Settings
+from s2match.settings import DOWNLOADED, Choices, Settings
 from s2match.tiepoints.formats import read_tie_points
 from s2match.tiepoints.points import as_matches
 from s2match.util.atomic_write import publish, staging_folder
@@ -172,7 +172,7 @@ def match_pair(
     progress = progress or Progress()
     _expect(progress, grids, settings)
     with run_in_background(lambda: previews_of(*grids, read)) as reader:
-        progress.begin(Stage.WEIGHTS)
+        fetch_weights(settings, progress)
         matcher = (load_matcher or create_matcher)(settings)
         progress.begin(Stage.READ)
         previews = reader.result()
@@ -239,6 +239,23 @@ def _expect(progress: Progress, grids: tuple[Grid, Grid], settings: Settings) ->
     progress.expect(Stage.CORRECT, SECONDS[Stage.CORRECT] * math.prod(whole_file(grids[0]).size) / _MEASURED_PX)
 
 
+def fetch_weights(settings: Settings, progress: Progress) -> None:
+    """Begin the loading of weights, and download them if they are known by a name and not in the cache.
+
+    Args:
+        settings: The options.
+        progress: Is told the stage, and the megabytes of the download.
+
+    Raises:
+        WeightsDownloadError: They cannot be downloaded.
+    """
+    progress.begin(Stage.WEIGHTS)
+    if settings.weights in DOWNLOADED:
+        with _large_imports():
+            from s2match.loftr.named_weights import cached_weights
+        cached_weights(settings.weights, progress.advance)
+
+
 def create_matcher(settings: Settings) -> Matcher[Any]:
     """Load LoFTR weights and put them on a device, once for any number of pairs.
 
@@ -248,13 +265,17 @@ def create_matcher(settings: Settings) -> Matcher[Any]:
         WeightsDownloadError: Named weights could not be downloaded.
         CorruptWeightsError: The file of the weights is not a LoFTR checkpoint.
     """
-    # PyTorch and kornia take seconds to import
-    with nullcontext() if "torch" in sys.modules else without_garbage_collection():
+    with _large_imports():
         from s2match.loftr.checkpoints import load_network
         from s2match.loftr.matcher import LoftrMatcher
         from s2match.util.devices import pick_device, precision_named
     device = pick_device(settings.device)
     return LoftrMatcher(load_network(settings.weights), device, precision_named(settings.precision))
+
+
+def _large_imports() -> AbstractContextManager[None]:
+    """Context in which PyTorch and kornia are imported, which takes seconds."""
+    return nullcontext() if "torch" in sys.modules else without_garbage_collection()
 
 
 def check_device(name: str) -> None:

@@ -17,6 +17,9 @@ from s2match.registration.options import DEFAULT_FIT, FitOptions
 # Name of the weights that come with the package.
 BUNDLED = "sentinel2"
 
+# Weights that are downloaded when they are first used.
+DOWNLOADED = ("outdoor", "indoor", "indoor_new")
+
 # Default width and height to match at.
 IMAGE_SIZE = (REDUCED_SIDE_PX, REDUCED_SIDE_PX)
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import ssl
 import subprocess
 import sys
 import threading
@@ -13,8 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-# The connection is closed in the middle of the body, or before any answer; or all goes well.
-CUT, DROP, OK = "cut", "drop", "ok"
+# The connection is closed in the middle of the body, or before any answer; the server sends nothing, or a byte now and
+# then, of the headers or of the body; or all goes well.
+CUT, DROP, SILENT, SLOW_HEADERS, SLOW_BODY, OK = "cut", "drop", "silent", "slow headers", "slow body", "ok"
+
+# Seconds between two bytes of a slow server.
+_SLOW_S = 0.02
 
 
 @dataclass
@@ -24,11 +29,15 @@ class Server:
     Attributes:
         folder: The files.
         url: URL of the folder, without a slash at the end.
-        faults: By the name of a file, what goes wrong with the next requests for it: statuses, CUT, DROP or OK.
+        faults: By the name of a file, what goes wrong with the next requests for it: statuses, or the words above.
         always: By the name of a file, what goes wrong with every request.
         sent: Bytes of bodies that were sent, by the name of the file.
         requests: (method, name of the file, range, status) of each request.
         answers: Bodies of POST requests and of further GET requests, by path.
+        headers: Further headers of answers, by the name of the file. With ``ETag``, ``If-Range`` has an effect.
+        redirects: By the name of a file, the URL that it has moved to.
+        authorized: Names of the files that were asked for with credentials.
+        ended: Is set when the server ends.
     """
 
     folder: Path
@@ -39,6 +48,10 @@ class Server:
     requests: list[tuple[str, str, str | None, int | str]] = field(default_factory=list)
     answers: dict[str, bytes] = field(default_factory=dict)
     posted: list[bytes] = field(default_factory=list)
+    headers: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    redirects: dict[str, str] = field(default_factory=dict)
+    authorized: list[str] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
 
     def next_fault(self, name: str) -> int | str | None:
         """What goes wrong with a request for a file; None for nothing."""
@@ -90,18 +103,37 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         name, asked = path.rpartition("/")[2], self.headers.get("Range")
         fault = self.served.next_fault(name)
-        status, headers, part = _part(self.served.read(path), asked)
+        self.served.authorized += [name] if "Authorization" in self.headers else []
+        same = self.headers.get("If-Range") in (None, self.served.headers[name].get("ETag"))
+        status, headers, part = _part(self.served.read(path), asked if same else None)
+        headers = headers | self.served.headers[name]
+        if name in self.served.redirects:
+            status, headers, part = 302, headers | {"Location": self.served.redirects[name]}, b""
         if isinstance(fault, int):
             status, headers, part = fault, {}, b""
         self.served.requests.append((self.command, name, asked, fault or status))
-        if fault == DROP:
+        if fault == SILENT:
+            self.served.ended.wait()
+        if fault in (DROP, SILENT):
             self.close_connection = True
             return
         count = len(part) // (2 if fault == CUT else 1) * body
         self.served.sent[name] += count
+        if fault in (SLOW_HEADERS, SLOW_BODY):
+            self.close_connection = True
+            self._trickle(b"HTTP/1.1 200 OK\r\n" + (b"\r\n" if fault == SLOW_BODY else b""))
+            return
         self._send(status, part, headers, count)
         if fault == CUT:
             self.close_connection = True
+
+    def _trickle(self, begin: bytes) -> None:
+        """Send the begin of an answer, and then a byte of the headers or of the body now and then."""
+        with suppress(OSError):
+            self.wfile.write(begin)
+            while not self.served.ended.wait(_SLOW_S):
+                self.wfile.write(b"x")
+                self.wfile.flush()
 
     def _send(self, status: int, part: bytes, headers: dict[str, str], count: int) -> None:
         self.send_response(status)
@@ -117,17 +149,20 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[Server]:
-    """Serve the files of a folder within the block."""
+def serve(folder: Path, encryption: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """Serve the files of a folder within the block, by https if there is a context."""
     server = Server(folder)
     http = ThreadingHTTPServer(("127.0.0.1", 0), type("_Handler", (_Handler,), {"served": server}))
     http.daemon_threads = True
-    server.url = f"http://127.0.0.1:{http.server_address[1]}"
+    if encryption is not None:
+        http.socket = encryption.wrap_socket(http.socket, server_side=True, do_handshake_on_connect=False)
+    server.url = f"{'http' if encryption is None else 'https'}://127.0.0.1:{http.server_address[1]}"
     thread = threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield server
     finally:
+        server.ended.set()
         http.shutdown()
         http.server_close()
         thread.join()

@@ -31,6 +31,7 @@ from s2match.pipeline import (
     MATCHING_STAGES,
     correction_stages,
     create_matcher,
+    fetch_weights,
     match_pair,
     pair_grids,
 )
@@ -223,6 +224,7 @@ def _run(task: _Task, batch: Batch, journal: Journal, resources: _Resources, pro
     """
     pair = task.pair
     names = pair.name, str(image_path(pair.reference)), str(image_path(pair.target))
+    fetch_weights(batch.settings, progress)
     resources.load_matcher(batch.settings)
     journal.begin(task.files)
     begun = time.perf_counter()

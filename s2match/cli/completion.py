@@ -6,6 +6,7 @@ from typing import Any
 
 from s2match.cli.options.parsers import COMMANDS, PROGRAM, build_parser, command_parser
 from s2match.registration.options import AUTO, MODELS
+from s2match.settings import BUNDLED, DOWNLOADED
 from s2match.util.optional import import_optional
 
 # Values of options that argparse does not restrict: the library checks them. A test compares them with the library.
@@ -15,9 +16,6 @@ VALUES = {
     "device": ("auto", "cpu", "cuda", "mps"),
     "image_size": ("native",),
 }
-
-# Names of weights, which may also be files.
-WEIGHTS = ("sentinel2", "outdoor", "indoor", "indoor_new")
 
 # Options that take a folder, and those that take neither a file nor one of a few values.
 _FOLDERS, _FREE = ("dataset_path", "report", "out"), ("bands", "fail_above", "aoi_crs", "scheduler", "pattern")
@@ -55,7 +53,7 @@ def _set_completer(action: argparse.Action, completers: Any) -> None:
     files = completers.FilesCompleter()
 
     def weights(prefix: str, **_: object) -> Iterable[str]:
-        return [*(name for name in WEIGHTS if name.startswith(prefix)), *files(prefix)]
+        return [*(name for name in (BUNDLED, *DOWNLOADED) if name.startswith(prefix)), *files(prefix)]
 
     completer: Any = None
     if action.dest in VALUES:

@@ -1,16 +1,17 @@
 """Load and save LoFTR weights with their configuration and pixel frame.
 
 Weights are chosen by name or path. ``sentinel2`` is bundled. ``outdoor``, ``indoor`` and ``indoor_new`` are downloaded
-to PyTorch's cache by kornia. A path names a ``.safetensors`` file written by :func:`save_weights`, or a LoFTR
-checkpoint (``.ckpt``, ``.pt``, ``.pth`` or ``.safetensors``) of kornia or of the original authors.
+to PyTorch's cache. A path names a ``.safetensors`` file written by :func:`save_weights`, or a LoFTR checkpoint
+(``.ckpt``, ``.pt``, ``.pth`` or ``.safetensors``) of kornia or of the original authors.
+
+A file is not trusted: no code in it runs, and its configuration and tensors are checked before they are used.
 """
 
 import copy
 import json
 import logging
-import pickle
-import re
-import struct
+import os
+import zipfile
 from dataclasses import asdict, dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -19,23 +20,25 @@ from typing import Any
 import torch
 from kornia.feature import LoFTR
 from kornia.feature.loftr.loftr import default_cfg
-from kornia.feature.loftr.loftr import urls as kornia_urls
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 
-from s2match.errors import CorruptWeightsError, UnknownWeightsError, WeightsDownloadError
+from s2match.errors import CorruptWeightsError, UnknownWeightsError
 from s2match.io.quiet import without_warnings
 from s2match.loftr.config import KORNIA, MatchingConfig
-from s2match.settings import BUNDLED
+from s2match.loftr.named_weights import cached_weights
+from s2match.loftr.weights_schema import architecture_problem, flattened, matching_problem, pixel_centre_problem, shown
+from s2match.loftr.weights_tensors import feature_problem, size_problem, sizes, structure_problem, value_problem
+from s2match.settings import BUNDLED, DOWNLOADED
 from s2match.util.atomic_write import atomic_write
 
 _LOG = logging.getLogger(__name__)
 
-# Names that kornia downloads.
-DOWNLOADED = ("outdoor", "indoor", "indoor_new")
-
 # kornia documents that its pretrained weights put the centre of the first pixel at (0.5, 0.5).
 _KORNIA_PIXEL_CENTRE = 0.5
+
+# Largest file of weights, packed or unpacked, and largest JSON in its metadata; those of LoFTR have 46 MB and 1 kB.
+_MOST_BYTES, _MOST_JSON = 1 << 30, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def load_network(name: str) -> Network:
     if name in DOWNLOADED:
         return _load_named(name)
     path = Path(name)
-    if path.is_file():
+    # a name that is too long or contains NUL is no file
+    if os.path.isfile(name):  # noqa: PTH113
         return _load_file(path, path.name)
     raise UnknownWeightsError(
         f"Unknown weights {name!r}: choose {BUNDLED}, {', '.join(DOWNLOADED)}, or the path of a LoFTR checkpoint."
@@ -103,29 +107,12 @@ def save_weights(net: LoFTR, pixel_centre: float, path: str | Path, config: Matc
 
 
 def _load_named(name: str) -> Network:
-    """Load weights that kornia downloads."""
-    cached = Path(torch.hub.get_dir()) / "checkpoints" / f"{Path(_urls(name)[0]).name}"
-    was_cached = cached.is_file()
-    _LOG.debug("loading the weights %s %s", name, f"from {cached}" if was_cached else f"to {cached}")
+    """Load weights from PyTorch's cache; they are downloaded to it first if they are not there."""
+    path = cached_weights(name)
     try:
-        # kornia warns at every failed attempt; the error below reports them once
-        with without_warnings(UserWarning):
-            return Network(LoFTR(pretrained=name), _KORNIA_PIXEL_CENTRE, name)
-    except (RuntimeError, OSError, KeyError, pickle.UnpicklingError) as error:
-        if was_cached:
-            raise CorruptWeightsError(
-                f"The cached weights {cached} cannot be loaded: delete the file and retry."
-            ) from error
-        raise WeightsDownloadError(
-            f"Cannot download the weights {name!r}: tried {' and '.join(_urls(name))}. "
-            f"Put the file at {cached}, or use --model_pretrained {BUNDLED}, which needs no download."
-        ) from error
-
-
-def _urls(name: str) -> list[str]:
-    """The addresses that kornia tries for some weights."""
-    urls = kornia_urls[name]
-    return [urls] if isinstance(urls, str) else urls
+        return _load_file(path, name)
+    except CorruptWeightsError as error:
+        raise CorruptWeightsError(f"{error} It was downloaded: delete the file and retry.") from error
 
 
 def _load_file(path: Path, title: str) -> Network:
@@ -133,59 +120,117 @@ def _load_file(path: Path, title: str) -> Network:
     _LOG.debug("loading the weights %s", path)
     try:
         state, metadata = _read_checkpoint(path)
-        config = json.loads(metadata["config"]) if "config" in metadata else _infer_config(state, path.name)
-        config["resolution"] = tuple(config["resolution"])
-        net = LoFTR(None, config)
-        net.load_state_dict({key: value.float() for key, value in state.items()})
-        centre = float(metadata.get("pixel_centre", _KORNIA_PIXEL_CENTRE))
-        matching_config = _matching_config(metadata)
+        _require(structure_problem(state))
+        return _network(state, metadata, path.name, title)
     except OSError as error:
         raise CorruptWeightsError(f"Cannot read the weights {path}: {error.strerror or error}.") from error
-    except (
-        RuntimeError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        struct.error,
-        pickle.UnpicklingError,
-        SafetensorError,
-    ) as error:
-        raise CorruptWeightsError(f"{path} is not a LoFTR checkpoint that can be loaded.") from error
-    return Network(net.eval(), centre, title, matching_config)
+    except _UnfitError as error:
+        raise CorruptWeightsError(f"{path} is not a LoFTR checkpoint that can be used: {error}.") from error
+
+
+class _UnfitError(Exception):
+    """Why a checkpoint cannot be used, without a full stop."""
+
+
+def _require(problem: str | None) -> None:
+    if problem is not None:
+        raise _UnfitError(problem)
+
+
+def _network(state: dict[str, torch.Tensor], metadata: dict[str, str], file_name: str, title: str) -> Network:
+    """Network of a checkpoint that has the structure of one.
+
+    Raises:
+        _UnfitError: It cannot be used.
+    """
+    centre, matching = _pixel_centre(metadata), _matching_config(metadata)
+    config = _json(metadata["config"]) if "config" in metadata else _infer_config(state, file_name)
+    _require(architecture_problem(config))
+    _require(size_problem(state, flattened(config)))
+    _require(value_problem(state))
+    net = LoFTR(None, {**config, "resolution": tuple(config["resolution"])})
+    try:
+        net.load_state_dict({key: value.float() for key, value in state.items()})
+    except RuntimeError as error:
+        raise _UnfitError("its tensors are not those of its configuration") from error
+    _require(feature_problem(net.eval()))
+    return Network(net, centre, title, matching)
+
+
+def _pixel_centre(metadata: dict[str, str]) -> float:
+    text = metadata.get("pixel_centre", str(_KORNIA_PIXEL_CENTRE))
+    try:
+        centre = float(text)
+    except ValueError as error:
+        raise _UnfitError(f"its pixel_centre {shown(text)} is no number") from error
+    _require(pixel_centre_problem(centre))
+    return centre
 
 
 def _matching_config(metadata: dict[str, str]) -> MatchingConfig:
     """Matching parameters from the metadata of a checkpoint; weights of version 0.1 have them under other names."""
-    fields: dict[str, Any] = json.loads(metadata.get("matching_config", metadata.get("reading", "{}")))
-    if "looks" in fields:
+    fields = _json(metadata.get("matching_config", metadata.get("reading", "{}")))
+    if isinstance(fields, dict) and "looks" in fields:
         fields["fine_iterations"] = fields.pop("looks")
-    calibration = fields.get("calibration")
-    if calibration is not None:
-        constant, precision, inlier_fraction = map(float, calibration)
+    _require(matching_problem(fields))
+    if fields.get("calibration") is not None:
+        constant, precision, inlier_fraction = map(float, fields["calibration"])
         fields["calibration"] = (constant, precision, inlier_fraction)
     return MatchingConfig(**fields)
 
 
+def _json(text: str) -> Any:
+    """JSON of the metadata of a checkpoint."""
+    _require("its metadata are too long" if len(text) > _MOST_JSON else None)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _UnfitError("its metadata are not JSON") from error
+
+
 def _read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """State dict and metadata of a checkpoint; code in the file is not executed."""
-    if path.suffix == ".safetensors":
-        with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
-    state = loaded.get("state_dict", loaded)
-    return {key.removeprefix("matcher."): value for key, value in state.items()}, {}
+    """State dict and metadata of a checkpoint; code in the file is not executed.
+
+    Raises:
+        OSError: The file cannot be read.
+        _UnfitError: It is no checkpoint.
+    """
+    _require("it is larger than 1 GB" if path.stat().st_size > _MOST_BYTES else None)
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as file:
+                return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+        _require("it unpacks to more than 1 GB" if _unpacked_bytes(path) > _MOST_BYTES else None)
+        # PyTorch warns of old formats
+        with without_warnings(Warning):
+            loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, _UnfitError):
+        raise
+    except Exception as error:
+        # the libraries raise many unrelated classes for damaged files
+        raise _UnfitError("it is damaged, or contains more than tensors") from error
+    state = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else {}
+    _require(None if isinstance(state, dict) else "its state_dict is no table of tensors")
+    return {str(key).removeprefix("matcher."): value for key, value in state.items()}, {}
+
+
+def _unpacked_bytes(path: Path) -> int:
+    """Bytes of the members of a zip, the format of PyTorch since 1.6; 0 for other files."""
+    if not zipfile.is_zipfile(path):
+        return 0
+    with zipfile.ZipFile(path) as archive:
+        return sum(member.file_size for member in archive.infolist())
 
 
 def _infer_config(state: dict[str, torch.Tensor], file_name: str) -> dict[str, Any]:
     """Configuration of a checkpoint without one: kornia's default with the sizes of the tensors."""
     config: dict[str, Any] = copy.deepcopy(default_cfg)
-    dims = [state[f"backbone.layer{level}.0.conv1.weight"].shape[0] for level in (1, 2, 3)]
-    layers = {int(match[1]) for key in state if (match := re.match(r"loftr_coarse\.layers\.(\d+)\.", key))}
-    config["resnetfpn"] = {"initial_dim": state["backbone.conv1.weight"].shape[0], "block_dims": dims}
-    config["coarse"].update(d_model=dims[2], d_ffn=dims[2], layer_names=["self", "cross"] * (len(layers) // 2))
-    config["fine"].update(d_model=dims[0], d_ffn=dims[0])
+    found = sizes(state)
+    config["resolution"] = list(config["resolution"])
+    config["resnetfpn"] = {name: found[f"resnetfpn.{name}"] for name in ("initial_dim", "block_dims")}
+    for stage in ("coarse", "fine"):
+        width, layers = found[f"{stage}.d_model"], found[f"{stage}.layers"]
+        config[stage].update(d_model=width, d_ffn=width, layer_names=["self", "cross"] * (layers // 2))
     # the positional encoding of this one released checkpoint differs, which its tensors do not show
     config["coarse"]["temp_bug_fix"] = Path(file_name).stem.endswith("indoor_ds_new")
     return config

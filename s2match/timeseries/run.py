@@ -9,6 +9,7 @@ from pathlib import Path
 from s2match.errors import DatasetError
 from s2match.io.area import check_touches_any
 from s2match.io.product_masks import no_product_mask_message, product_mask
+from s2match.pipeline import fetch_weights
 from s2match.timeseries.assemble import MatchedSeries, assemble
 from s2match.timeseries.execution_order import execution_order
 from s2match.timeseries.executor import Execution, run_tasks
@@ -83,6 +84,9 @@ def run_series(  # noqa: PLR0913
     remaining = [pair for pair in order if (pair.reference, pair.target) not in observations]
     _LOG.info("%d images, %d pairs, of which %d are finished", len(images), len(plan), len(observations))
     pixels = math.prod(options.settings.image_size or grids[0].size)
+    if remaining and execution.scheduler is None:
+        # the machines of a cluster have caches of their own
+        fetch_weights(options.settings, progress)
     progress.expect(Stage.PAIRS, _PAIR_SECONDS * len(remaining) * pixels / _MEASURED_PX)
     progress.begin(Stage.PAIRS, f"{len(observations)} of {len(plan)}")
 

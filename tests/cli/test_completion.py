@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 
-from s2match.cli.completion import VALUES, WEIGHTS
+from s2match.cli.completion import VALUES
 from s2match.cli.options.parsers import COMMANDS
 from s2match.resampling.kernels import RESAMPLINGS
-from s2match.settings import BUNDLED
 
 pytest.importorskip("argcomplete")
 
@@ -57,4 +56,4 @@ def test_commands_options_choices_and_files(tmp_path: Path) -> None:
 
 
 def test_the_values_are_those_of_the_library() -> None:
-    assert VALUES["resampling"] == RESAMPLINGS and BUNDLED in WEIGHTS
+    assert VALUES["resampling"] == RESAMPLINGS

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from s2match.errors import CorruptWeightsError, UnknownWeightsError, WeightsDownloadError
 from s2match.loftr.checkpoints import load_network, save_weights
 from s2match.loftr.config import KORNIA, MatchingConfig
+from s2match.loftr.named_weights import cached_weights
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +77,32 @@ def test_a_download_that_fails_says_what_to_do(cache: Path, server: list[str]) -
     assert str(cache / "missing.ckpt") in message
     assert "sentinel2" in message
     assert server
+
+
+def test_a_download_tells_its_megabytes(outdoor: Path, cache: Path, server: list[str]) -> None:
+    told: list[tuple[float, str]] = []
+    path = cached_weights("outdoor", lambda *progress: told.append(progress))
+    assert path == cache / "loftr_outdoor.ckpt" and path.read_bytes() == outdoor.read_bytes()
+    megabytes = f"{outdoor.stat().st_size / 1e6:.1f}"
+    assert told[-1] == (1.0, f"outdoor, {megabytes} of {megabytes} MB") and len(told) > 10
+
+
+def test_a_page_in_place_of_the_weights_is_not_kept(
+    cache: Path, server: list[str], outdoor: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (outdoor.parent / "page.ckpt").write_text("<html>Please log in</html>")
+    url = kornia_loftr.urls["outdoor"][1].replace("loftr_outdoor", "page")
+    monkeypatch.setitem(kornia_loftr.urls, "outdoor", [url])
+    with pytest.raises(WeightsDownloadError, match="what the server sent is no checkpoint"):
+        load_network("outdoor")
+    assert list(cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path, server: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path / "file" / "hub"))
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(WeightsDownloadError, match="Cannot create the folder"):
+        load_network("outdoor")
 
 
 def test_addresses_that_fail_are_no_warnings_and_the_filters_of_the_process_stay(
