@@ -6,15 +6,16 @@ python match_series.py dataset --workers 2
 import sys
 from collections.abc import Sequence
 
-from s2match.cli.main import main as _main
-from s2match.cli.main import run_and_exit
-from s2match.cli.options.parsers import SERIES_PROGRAM
+from s2match.cli.process import run_and_exit
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    return _main(["series", *(sys.argv[1:] if argv is None else argv)], SERIES_PROGRAM)
+    from s2match.cli.main import main as run
+    from s2match.cli.options.parsers import SERIES_PROGRAM
+
+    return run(["series", *(sys.argv[1:] if argv is None else argv)], SERIES_PROGRAM)
 
 
 if __name__ == "__main__":
-    run_and_exit(SERIES_PROGRAM, main)
+    run_and_exit(main)

@@ -4,28 +4,41 @@ python model_inference.py --dataset_path ./dataset --confidence 0.8 --image_size
     --indexes_of_images 15 5 --model_pretrained outdoor
 """
 
-from functools import partial
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from s2match.cli.exit_codes import INTERRUPTED, NO_REGISTRATION, NOT_CORRECTED
-from s2match.cli.main import main as _main
-from s2match.cli.main import run_and_exit
-from s2match.cli.options.parsers import build_parser
-from s2match.core.scene import Scene
-from s2match.settings import Settings
+from s2match.cli.process import run_and_exit
 
 if TYPE_CHECKING:
+    # imported later on: until the command runs, Ctrl-C ends in a traceback
+    from argparse import ArgumentParser
+
     from matplotlib.figure import Figure
 
     from s2match.core.mask import Masking
     from s2match.core.raster import Raster
+    from s2match.core.scene import Scene
     from s2match.result import PairResult
+    from s2match.settings import Settings
 
 __all__ = ["INTERRUPTED", "NOT_CORRECTED", "NO_REGISTRATION", "build_parser", "main", "make_prediction", "plot_images"]
 
 _PROGRAM = "model_inference.py"
 
-main = partial(_main, program=_PROGRAM)
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line, and return its exit code: :func:`s2match.cli.main.main`."""
+    from s2match.cli.main import main as run
+
+    return run(argv, _PROGRAM)
+
+
+def build_parser() -> "ArgumentParser":
+    """Parser of the options: :func:`s2match.cli.options.parsers.build_parser`."""
+    from s2match.cli.options.parsers import build_parser as build
+
+    return build(_PROGRAM)
 
 
 def plot_images(reference: "Raster", target: "Raster", figure: "Figure | None" = None) -> "Figure":
@@ -36,9 +49,9 @@ def plot_images(reference: "Raster", target: "Raster", figure: "Figure | None" =
 
 
 def make_prediction(
-    reference: Scene,
-    target: Scene,
-    settings: Settings,
+    reference: "Scene",
+    target: "Scene",
+    settings: "Settings",
     show_progress: bool = True,
     masking: "Masking | None" = None,
 ) -> "PairResult":
@@ -56,4 +69,4 @@ def make_prediction(
 
 
 if __name__ == "__main__":
-    run_and_exit(_PROGRAM)
+    run_and_exit(main)

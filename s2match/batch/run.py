@@ -37,7 +37,7 @@ from s2match.pipeline import (
 )
 from s2match.result import PairResult
 from s2match.settings import Settings
-from s2match.util.atomic_write import atomic_write, check_outputs_apart, create_folder
+from s2match.util.atomic_write import check_outputs_apart, create_folder, write_text
 from s2match.util.progress import Progress, Stage
 from s2match.version import __version__
 
@@ -136,8 +136,7 @@ def run_pairs(  # noqa: PLR0913
             on_done(index, row)
     finally:
         finished = [row for row in rows if row is not None]
-        with atomic_write(table) as partial:
-            partial.write_text(csv_text(COLUMNS, finished), encoding="utf-8", newline="")
+        write_text(table, csv_text(COLUMNS, finished))
     return tuple(row for row in rows if row is not None)
 
 

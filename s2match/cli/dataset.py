@@ -43,7 +43,7 @@ def run_list(arguments: argparse.Namespace) -> None:
     scenes = _scenes(arguments)
     if arguments.json is not None:
         check_outputs_apart([arguments.json], local_files(scene.path for scene in scenes))
-        check_writable(arguments.json)
+        check_writable(arguments.json, to_stream=True)
         check_absent([arguments.json], arguments.overwrite)
     images = list_images(scenes, show_progress=not arguments.quiet)
     print(image_table(images))

@@ -12,3 +12,6 @@ NOT_CORRECTED = NotCorrectedError.exit_code
 ABOVE_LIMIT = 5
 
 INTERRUPTED = 130
+
+# The reader of standard output has gone before the end: 128 and the number of SIGPIPE, as in a shell.
+NO_READER = 141

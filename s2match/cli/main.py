@@ -3,20 +3,17 @@
 import argparse
 import io
 import logging
-import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
 
 from s2match.cli.arguments import parse, words_of
-from s2match.cli.exit_codes import INTERRUPTED
+from s2match.cli.exit_codes import INTERRUPTED, NO_READER
 from s2match.cli.options.parsers import PROGRAM
 from s2match.core.image_path import without_credentials
 from s2match.errors import S2MatchError
-
-# Set by the shell when it asks for completions.
-_COMPLETION = "_ARGCOMPLETE"
+from s2match.util.signals import Ended, end_by_exception
+from s2match.util.standard_streams import discard_output
 
 
 def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
@@ -37,43 +34,29 @@ def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
             # a terminal that cannot spell a file's name is no reason to lose the result
             stream.reconfigure(errors="replace")
     try:
-        code = _run(words_of(argv), program)
-        # a reader that has gone shows here
-        sys.stdout.flush()
-        return code
+        end_by_exception()
+        return _run_and_flush(words_of(argv), program)
     except S2MatchError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
-        # nobody reads the output any more, and Python's own flush at exit must not complain
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return INTERRUPTED
-    except KeyboardInterrupt:
+        # Python's own flush at exit must not complain
+        discard_output()
+        return NO_READER
+    except KeyboardInterrupt as interrupt:
         print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return interrupt.exit_code if isinstance(interrupt, Ended) else INTERRUPTED
 
 
-def run_and_exit(program: str = PROGRAM, command: Callable[[], int] | None = None) -> NoReturn:
-    """Run the command line of the process and end the process.
-
-    Args:
-        program: Name of the program in help and messages.
-        command: Runs the command line and returns the exit code; None for :func:`main`.
-    """
-    sys.unraisablehook = _unless_garbled
-    if _COMPLETION in os.environ:
-        command = _complete
-    code = main(program=program) if command is None else command()
-    sys.stderr.flush()
-    # everything is written, and unloading PyTorch would take a third of a second
-    os._exit(code)
-
-
-def _complete() -> int:
-    from s2match.cli.completion import complete
-
-    complete()
-    return 0
+def _run_and_flush(words: Sequence[str], program: str) -> int:
+    """Run a command line, and meet a reader that has gone, or a full disk, before the process ends."""
+    try:
+        code = _run(words, program)
+    except SystemExit:
+        sys.stdout.flush()
+        raise
+    sys.stdout.flush()
+    return code
 
 
 def _run(words: Sequence[str], program: str) -> int:
@@ -130,9 +113,3 @@ def _logging(level: int) -> Iterator[None]:
     finally:
         logger.removeHandler(handler)
         logger.setLevel(previous)
-
-
-def _unless_garbled(raised: "sys.UnraisableHookArgs") -> None:
-    """Hide GDAL's messages about damaged files that are not text: an error follows."""
-    if not isinstance(raised.exc_value, UnicodeDecodeError):
-        sys.__unraisablehook__(raised)

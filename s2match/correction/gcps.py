@@ -17,7 +17,7 @@ from s2match.io.plain_geotiff import write_with_gcps
 from s2match.registration.file_model import FileModel
 from s2match.tiepoints.points import TiePoints
 from s2match.tiepoints.qgis_points import write_qgis_points
-from s2match.util.atomic_write import atomic_write
+from s2match.util.atomic_write import write_text
 
 # Formats of ground control points, by suffix.
 PIXELS, QGIS, COMMANDS = (".tif", ".tiff"), (".points",), (".sh", ".txt")
@@ -71,11 +71,10 @@ def write_gcps(model: FileModel, source: Grid, path: Path) -> None:
     if suffix in PIXELS:
         write_with_gcps(source.scene, points, model.reference.crs, path)
         return
-    with atomic_write(path) as partial:
-        if suffix in QGIS:
-            _write_points(model, source, source_xy, reference_xy, partial)
-        else:
-            partial.write_text(_commands(model, source, points), encoding="utf-8")
+    if suffix in QGIS:
+        _write_points(model, source, source_xy, reference_xy, path)
+    else:
+        write_text(path, _commands(model, source, points))
 
 
 def control_points(model: FileModel) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

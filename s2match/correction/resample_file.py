@@ -20,8 +20,8 @@ from s2match.core.window import Window
 from s2match.correction.pixel_map import PixelMap, moved_transform
 from s2match.correction.resample_array import area_to_read, as_type
 from s2match.errors import CorrectionError
-from s2match.io.bands import used_bands
-from s2match.io.cog import BLOCK_PX, Block, Layout, has_own_mask, read_block, write_cog
+from s2match.io.bands import has_own_mask, used_bands
+from s2match.io.cog import BLOCK_PX, Block, Layout, read_block, write_cog
 from s2match.io.nodata import band_validity, can_hold, declared_nodata, is_mixed, large_patches, zeros_are_nodata
 from s2match.io.open_file import opened, reading
 from s2match.io.radiometry import radiometry_of

@@ -19,7 +19,7 @@ from s2match.errors import CorrectionError, UnreadableImageError
 from s2match.io.missing_paths import no_image_message
 from s2match.io.vector_layers import Layer, layer_systems, read_layers, write_layers
 from s2match.registration.file_model import FileModel
-from s2match.util.atomic_write import atomic_write
+from s2match.util.atomic_write import write_text
 
 # Vector files that are moved, and the suffix of the moved file.
 VECTORS = {".gpkg": ".gpkg", ".geojson": ".geojson", ".json": ".geojson"}
@@ -91,10 +91,7 @@ def move_vector(model: FileModel, path: ImagePath, out: Path) -> None:
     local = _local(path)
     if _is_geopackage(local):
         layers = [_moved_layer(model, layer, path.name) for layer in read_layers(local)]
-        with atomic_write(out) as partial:
-            # GDAL creates files, and does not fill empty ones
-            partial.unlink()
-            write_layers(partial, layers)
+        write_layers(out, layers)
         return
     document = _read_geojson(local)
     move = _mover(model, _system(model, _geojson_crs(local, document), path.name), path.name)
@@ -102,8 +99,7 @@ def move_vector(model: FileModel, path: ImagePath, out: Path) -> None:
     moved = move(xy) if positions else xy
     for position, place in zip(positions, np.round(moved, _DECIMALS).tolist(), strict=True):
         position[:2] = place
-    with atomic_write(out) as partial:
-        partial.write_text(json.dumps(document, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(out, json.dumps(document, ensure_ascii=False) + "\n")
 
 
 def _moved_layer(model: FileModel, layer: Layer, name: str) -> Layer:

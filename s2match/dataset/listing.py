@@ -11,7 +11,7 @@ from tqdm import tqdm
 from s2match.core.scene import Scene
 from s2match.errors import S2MatchError
 from s2match.io.reader import nodata_share, read_grid
-from s2match.util.atomic_write import atomic_write
+from s2match.util.atomic_write import write_text
 
 _HEAD = ("index", "tile", "date", "size", "nodata", "file")
 # Alignment of each column: numbers to the right.
@@ -89,8 +89,7 @@ def write_list(images: Sequence[ListedImage], path: Path) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    with atomic_write(path) as partial:
-        partial.write_text(json.dumps([asdict(image) for image in images], indent=2) + "\n", encoding="utf-8")
+    write_text(path, json.dumps([asdict(image) for image in images], indent=2) + "\n")
 
 
 def _describe(index: int, scene: Scene) -> ListedImage:

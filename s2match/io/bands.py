@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp
+from rasterio.enums import ColorInterp, MaskFlags
 
 from s2match.core.image_path import image_path
 from s2match.errors import OptionError
@@ -74,3 +74,8 @@ def read_numbers(
     out_shape = None if shape is None else (len(indexes), *shape)
     numbers: NDArray[np.generic] = file.read(indexes, window=window, out_shape=out_shape)
     return numbers
+
+
+def has_own_mask(file: rasterio.DatasetReader) -> bool:
+    """Whether a file has a mask outside its bands."""
+    return any(MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags for flags in file.mask_flag_enums)

@@ -1,8 +1,8 @@
 """Write Cloud Optimized GeoTIFFs block by block, in bounded memory."""
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import rasterio.shutil
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.enums import ColorInterp
 from rasterio.windows import Window as RasterioWindow
 
 from s2match.core.image_path import image_path
@@ -20,8 +20,10 @@ from s2match.core.window import Window
 from s2match.errors import OutputError
 from s2match.io.open_file import reading
 from s2match.io.quiet import create_geotiff
+from s2match.io.written_raster import check_geotiff, check_segments
 from s2match.util.atomic_write import atomic_write
 from s2match.util.gdal import FILE_ERRORS, gdal_message
+from s2match.util.output_place import write_failure
 
 SUFFIXES = (".tif", ".tiff")
 BLOCK_PX = 512
@@ -123,16 +125,17 @@ def write_cog(
         OutputError: The file cannot be written.
     """
     with (
-        atomic_write(path) as partial,
-        tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder,
+        atomic_write(path, partial(check_geotiff, size=layout.size, is_cog=True)) as file,
         rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES, GDAL_TIFF_INTERNAL_MASK=True),
     ):
-        raw = Path(folder) / "raw.tif"
+        raw = file.with_name("raw.tif")
         try:
             write_tiles(templates, layout, pixels, raw, side)
+            # a tile that was lost at its close would be copied as nodata
+            check_segments(raw)
             rasterio.shutil.copy(
                 raw,
-                partial,
+                file,
                 driver="COG",
                 COMPRESS="DEFLATE",
                 PREDICTOR="YES",
@@ -140,7 +143,7 @@ def write_cog(
                 OVERVIEW_RESAMPLING="NEAREST" if layout.classes else "AVERAGE",
             )
         except FILE_ERRORS as error:
-            raise OutputError(f"Cannot write {path}: {gdal_message(error)}.") from error
+            raise write_failure(path, gdal_message(error)) from error
 
 
 def write_tiles(
@@ -219,8 +222,3 @@ def _describe(file: Any, templates: Sequence[rasterio.DatasetReader], layout: La
 
 def _keep_tags(tags: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in tags.items() if name != _ANCHOR and not name.startswith(_STATISTICS)}
-
-
-def has_own_mask(file: rasterio.DatasetReader) -> bool:
-    """Whether a file has a mask outside its bands."""
-    return any(MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags for flags in file.mask_flag_enums)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ from rasterio.crs import CRS
 
 from s2match.core.scene import Scene
 from s2match.core.window import Window
-from s2match.errors import CorrectionError, OutputError
-from s2match.io.cog import Block, Layout, has_own_mask, read_block, write_tiles
+from s2match.errors import CorrectionError
+from s2match.io.bands import has_own_mask
+from s2match.io.cog import Block, Layout, read_block, write_tiles
 from s2match.io.open_file import opened
 from s2match.io.quiet import create_geotiff
+from s2match.io.written_raster import check_geotiff
 from s2match.util.atomic_write import atomic_write
 from s2match.util.gdal import FILE_ERRORS, gdal_message
+from s2match.util.output_place import write_failure
 
 # Side of the windows that are copied at a time, pixels.
 _SIDE_PX = 2048
@@ -53,10 +57,10 @@ def write_bands(bands: Bands, path: Path) -> None:
         OutputError: The file cannot be written.
     """
     count, height, width = bands.values.shape
-    with atomic_write(path) as partial, rasterio.Env():
+    with atomic_write(path, partial(check_geotiff, size=(width, height))) as file_path, rasterio.Env():
         try:
             with create_geotiff(
-                partial,
+                file_path,
                 width=width,
                 height=height,
                 count=count,
@@ -73,7 +77,7 @@ def write_bands(bands: Bands, path: Path) -> None:
                 file.units = (bands.unit,) * count
                 file.update_tags(**bands.tags)
         except FILE_ERRORS as error:
-            raise OutputError(f"Cannot write {path}: {gdal_message(error)}.") from error
+            raise write_failure(path, gdal_message(error)) from error
 
 
 def write_with_gcps(scene: Scene, points: NDArray[np.float64], crs: CRS | None, path: Path) -> None:
@@ -91,7 +95,7 @@ def write_with_gcps(scene: Scene, points: NDArray[np.float64], crs: CRS | None, 
         OutputError: ``path`` cannot be written.
     """
     gcps = [GroundControlPoint(row=y, col=x, x=east, y=north) for x, y, east, north in points.tolist()]
-    with ExitStack() as stack, atomic_write(path) as partial:
+    with ExitStack() as stack:
         files = [stack.enter_context(opened(each)) for each in scene.files]
         first = files[0]
         if len({(file.width, file.height, *file.dtypes) for file in files}) > 1:
@@ -108,7 +112,10 @@ def write_with_gcps(scene: Scene, points: NDArray[np.float64], crs: CRS | None, 
         names = scene.bands if scene.is_stack else ()
         layout = Layout((first.width, first.height), None, crs, first.nodata, masked, classes=False, descriptions=names)
         try:
-            with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-                write_tiles(files, layout, pixels, partial, _SIDE_PX, gcps=gcps, crs=crs, compress="deflate")
+            with (
+                atomic_write(path, partial(check_geotiff, size=layout.size)) as file_path,
+                rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+            ):
+                write_tiles(files, layout, pixels, file_path, _SIDE_PX, gcps=gcps, crs=crs, compress="deflate")
         except FILE_ERRORS as error:
-            raise OutputError(f"Cannot write {path}: {gdal_message(error)}.") from error
+            raise write_failure(path, gdal_message(error)) from error

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from s2match.errors import OutputError, UnreadableImageError
 from s2match.io.missing_paths import no_image_message
 from s2match.io.quiet import without_warnings
+from s2match.io.written_layers import check_geopackage
+from s2match.util.atomic_write import atomic_write
 from s2match.util.optional import import_optional
 
 # GDAL's option for the date is one for the whole process.
@@ -41,6 +44,11 @@ class Layer:
     values: list[NDArray[Any]]
     missing: list[NDArray[np.bool_] | None]
 
+    @property
+    def rows(self) -> int:
+        """Number of features."""
+        return len(self.values[0] if self.wkb is None else self.wkb)
+
 
 def layer_systems(path: Path) -> dict[str, str | None]:
     """The CRS of every layer with geometries of a GeoPackage, as text by the name of the layer.
@@ -66,22 +74,25 @@ def read_layers(path: Path) -> list[Layer]:
 
 
 def write_layers(path: Path, layers: list[Layer]) -> None:
-    """Write a GeoPackage.
+    """Write a GeoPackage atomically.
 
     Args:
-        path: The file, which must not exist.
+        path: The file.
         layers: Its layers.
 
     Raises:
         OutputError: The file cannot be written.
     """
     pyogrio = _pyogrio()
-    try:
+    rows = {layer.name: layer.rows for layer in layers}
+    with atomic_write(path, partial(check_geopackage, rows=rows)) as file:
+        # GDAL creates files, and does not fill empty ones
+        file.unlink()
         # a map may have no reference system
-        with fixed_date(), without_warnings(UserWarning, "'crs' was not provided"):
+        with writing_layers(path), fixed_date(), without_warnings(UserWarning, "'crs' was not provided"):
             for number, layer in enumerate(layers):
                 pyogrio.raw.write(
-                    path,
+                    file,
                     layer.wkb,
                     layer.values,
                     np.array(layer.columns, object),
@@ -92,9 +103,20 @@ def write_layers(path: Path, layers: list[Layer]) -> None:
                     crs=layer.crs,
                     append=number > 0,
                 )
-    # the base class of pyogrio's errors
-    except RuntimeError as error:
-        raise OutputError(f"Cannot write {path}: {str(error).rstrip('.')}.") from error
+
+
+@contextmanager
+def writing_layers(path: Path) -> Iterator[None]:
+    """Turn errors of pyogrio within the block into the error of an output.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    try:
+        yield
+    # the base class of pyogrio's errors, and Python's for names that are no text
+    except (RuntimeError, UnicodeError) as error:
+        raise OutputError(f"Cannot write {path}: {' '.join(str(error).split()).rstrip('.')}.") from error
 
 
 @contextmanager

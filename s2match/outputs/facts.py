@@ -24,7 +24,7 @@ from s2match.registration.model import Registration
 from s2match.registration.residual_profiles import Profile, profiles
 from s2match.registration.verdict import Displacement
 from s2match.result import PairResult
-from s2match.util.atomic_write import atomic_write
+from s2match.util.atomic_write import write_text
 from s2match.version import __version__
 
 _LOG = logging.getLogger(__name__)
@@ -103,9 +103,7 @@ def write_json_content(content: Mapping[str, Any], path: str | Path) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    with atomic_write(path) as partial:
-        text = json.dumps(without_nan(content), indent=2, allow_nan=False)
-        partial.write_text(text + "\n", encoding="utf-8")
+    write_text(path, json.dumps(without_nan(content), indent=2, allow_nan=False) + "\n")
     _LOG.info("Wrote %s", path)
 
 

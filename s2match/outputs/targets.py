@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from s2match.core.scene import Scene
 from s2match.outputs.figures.formats import check_animation_format, check_format
 from s2match.outputs.report.names import report_files
-from s2match.tiepoints.formats import check_tie_point_format
+from s2match.tiepoints.formats import check_tie_point_format, needs_file
 from s2match.util.atomic_write import check_absent, check_folder, check_outputs_apart, check_writable
 from s2match.util.progress import Stage
 
@@ -60,6 +60,12 @@ class Outputs:
         corrected = () if self.correction is None else self.correction.outputs
         of_model = () if self.model_files is None else self.model_files.paths
         return *filter(None, [self.figure, self.blink, self.json]), *self.tie_points, *of_model, *corrected
+
+    @property
+    def streamable(self) -> tuple[Path, ...]:
+        """The files that may be a device or a pipe."""
+        points = [path for path in self.tie_points if not needs_file(path)]
+        return *filter(None, [self.figure, self.blink, self.json]), *points
 
     @property
     def guarded(self) -> tuple[Path, ...]:
@@ -114,8 +120,13 @@ def check_outputs(outputs: Outputs, inputs: Iterable[Path], reference: Scene, ta
         UnreadableImageError: A file to correct is missing or is not an image.
     """
     report = () if outputs.report is None else report_files(outputs.report)
+    if outputs.report is not None:
+        check_folder(outputs.report)
     check_outputs_apart((*outputs.files, *report), inputs)
     for path in outputs.files:
+        check_writable(path, to_stream=path in outputs.streamable)
+    # a folder may have the name of a figure
+    for path in (path for path in report if path.exists()):
         check_writable(path)
     if outputs.figure is not None:
         check_format(outputs.figure)
@@ -123,8 +134,6 @@ def check_outputs(outputs: Outputs, inputs: Iterable[Path], reference: Scene, ta
         check_animation_format(outputs.blink)
     for path in outputs.tie_points:
         check_tie_point_format(path)
-    if outputs.report is not None:
-        check_folder(outputs.report)
     check_absent(outputs.guarded, outputs.overwrite)
     if outputs.correction is not None:
         # not imported by runs that correct nothing

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.util.atomic_write import write_text
+
 # Columns by name, (N,) numbers each; unknown ones are not a number.
 Table = dict[str, NDArray[np.float64]]
 
@@ -24,9 +26,12 @@ def csv_lines(columns: Iterable[NDArray[Any]]) -> list[str]:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write lines of text, in UTF-8 and with the same line ends on every system."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(f"{line}\n" for line in lines)
+    """Write lines of text, in UTF-8 and with the same line ends on every system.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    write_text(path, "".join(f"{line}\n" for line in lines))
 
 
 def table_of(names: Sequence[str], rows: Sequence[Sequence[Any]], wanted: Sequence[str]) -> Table:

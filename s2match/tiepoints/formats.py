@@ -5,9 +5,11 @@ takes half a second.
 """
 
 import csv
+import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,20 +20,21 @@ from rasterio.crs import CRS
 from s2match.core.grid import Grid
 from s2match.core.projection import reproject, wrapped
 from s2match.errors import MissingExtraError, OutputError, TiePointError
-from s2match.io.vector_layers import fixed_date
+from s2match.io.vector_layers import fixed_date, writing_layers
+from s2match.io.written_layers import check_geopackage
 from s2match.tiepoints.cells import Table, cells, csv_lines, numbers, table_of, write_lines
 from s2match.tiepoints.geodataframe import geodataframe_of, map_position
 from s2match.tiepoints.points import TiePoints
 from s2match.tiepoints.qgis_points import read_qgis_points, write_qgis_points
 from s2match.tiepoints.qgis_style import style_table
 from s2match.tiepoints.table import READ, columns_of, points_of
-from s2match.util.atomic_write import atomic_write
+from s2match.util.atomic_write import atomic_write, write_bytes
 from s2match.util.optional import import_optional
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_LAYER, _GEOMETRY = "tie_points", "geom"
+_LAYER, _STYLES, _GEOMETRY = "tie_points", "layer_styles", "geom"
 _GEOMETRY_OPTION = {"GEOMETRY_NAME": _GEOMETRY}
 _WGS84 = CRS.from_epsg(4326)
 
@@ -58,8 +61,7 @@ def write_tie_points(points: TiePoints, path: str | Path) -> None:
     """
     check_tie_point_format(path)
     path = Path(path)
-    with atomic_write(path) as partial:
-        _FORMATS[path.suffix.lower()].write(points, partial)
+    _FORMATS[path.suffix.lower()].write(points, path)
 
 
 def read_tie_points(path: str | Path, reference: Grid, target: Grid) -> TiePoints:
@@ -103,6 +105,11 @@ def check_tie_point_format(path: str | Path) -> None:
     if path.suffix.lower() not in _FORMATS:
         raise OutputError(f"Cannot write tie points to {path}: its suffix must be one of {', '.join(_FORMATS)}.")
     _FORMATS[path.suffix.lower()].require_libraries()
+
+
+def needs_file(path: Path) -> bool:
+    """Whether the format of a suffix cannot be written to a pipe."""
+    return path.suffix.lower() == ".gpkg"
 
 
 def _write_csv(points: TiePoints, path: Path) -> None:
@@ -149,18 +156,15 @@ def _write_gpkg(points: TiePoints, path: Path) -> None:
     frame = geodataframe_of(points)
     if frame.crs is None:
         frame = frame.set_crs(_NOWHERE)
-    # GDAL creates files, and does not fill empty ones
-    path.unlink()
-    try:
-        with fixed_date():
-            frame.to_file(path, layer=_LAYER, driver="GPKG", geometry_type="Point", layer_options=_GEOMETRY_OPTION)
+    with atomic_write(path, partial(check_geopackage, rows={_LAYER: len(points), _STYLES: 1})) as file:
+        # GDAL creates files, and does not fill empty ones
+        file.unlink()
+        with fixed_date(), writing_layers(path):
+            frame.to_file(file, layer=_LAYER, driver="GPKG", geometry_type="Point", layer_options=_GEOMETRY_OPTION)
             # QGIS reads the default style of a layer from this table
             _import("pyogrio").write_dataframe(
-                style_table(points, _LAYER, _GEOMETRY), path, layer="layer_styles", driver="GPKG", append=True
+                style_table(points, _LAYER, _GEOMETRY), file, layer=_STYLES, driver="GPKG", append=True
             )
-    # the base class of pyogrio's errors
-    except RuntimeError as error:
-        raise OutputError(f"Cannot write tie points: {str(error).rstrip('.')}.") from error
 
 
 def _read_gpkg(path: Path, reference: Grid, target: Grid) -> Table:
@@ -177,7 +181,9 @@ def _read_gpkg(path: Path, reference: Grid, target: Grid) -> Table:
 
 
 def _write_parquet(points: TiePoints, path: Path) -> None:
-    geodataframe_of(points).to_parquet(path, index=False)
+    buffer = io.BytesIO()
+    geodataframe_of(points).to_parquet(buffer, index=False)
+    write_bytes(path, buffer.getvalue())
 
 
 def _read_parquet(path: Path, reference: Grid, target: Grid) -> Table:
@@ -196,7 +202,7 @@ class _Format:
     """A format of tie points.
 
     Attributes:
-        write: Writes tie points to a file.
+        write: Writes tie points to a file, atomically.
         read: Reads the columns of a file, given every pixel of the reference's and of the target's file.
         require_libraries: Raises :class:`MissingExtraError` where a library that writes the format is not installed.
     """

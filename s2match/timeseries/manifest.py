@@ -13,7 +13,7 @@ from s2match.io.file_stamp import file_stamp
 from s2match.timeseries.images import SeriesImage
 from s2match.timeseries.observations import PairObservation, PairStatus
 from s2match.timeseries.options import SeriesOptions
-from s2match.util.atomic_write import atomic_write
+from s2match.util.atomic_write import write_text
 from s2match.util.json_lines import JsonLines
 from s2match.version import __version__
 
@@ -136,8 +136,7 @@ class Manifest:
         images = dict(self._fingerprint.images)
         if (self._folder / PAIRS_NAME).exists() and path.exists():
             images = {**json.loads(path.read_text(encoding="utf-8"))["images"], **images}
-        with atomic_write(path) as partial:
-            partial.write_text(json.dumps(asdict(replace(self._fingerprint, images=images)), indent=1))
+        write_text(path, json.dumps(asdict(replace(self._fingerprint, images=images)), indent=1))
 
 
 def _observation(fields: dict[str, Any]) -> PairObservation:

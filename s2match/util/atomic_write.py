@@ -1,45 +1,85 @@
 """Write files atomically: a reader sees the old file or the complete new one."""
 
 import os
-import re
-import secrets
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from s2match.errors import OutputError
-from s2match.util.urls import shown_url
-
-# URLs and names of GDAL's virtual file systems, also as paths, which have one slash for two. Schemes of one letter are
-# drives of Windows.
-_REMOTE = re.compile(r"^(?P<scheme>[a-z][a-z0-9+.-]+):/+(?P<rest>.*)|^/vsi[a-z0-9_]+[/?]", re.IGNORECASE)
+from s2match.util.output_place import check_local, opened_stream, place_of, writing
+from s2match.util.partial_files import partial_folder
 
 # Files that a message names.
 _MOST_NAMES = 3
 
+# Longest suffix that a temporary file takes over; the formats of s2match have shorter ones.
+_LONGEST_SUFFIX = 16
+
 
 @contextmanager
-def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Temporary path beside ``path`` to write to; it replaces ``path`` at the end of the block.
+def atomic_write(path: str | Path, check: Callable[[Path], None] | None = None) -> Iterator[Path]:
+    """Temporary path to write to; the file replaces ``path`` at the end of the block, when it is safe on the disk.
 
-    If the block raises, the temporary file is removed and ``path`` stays as it was.
+    If the block or the check raises, the temporary file is removed and ``path`` stays as it was. A link stays, and the
+    file that it leads to is replaced.
 
     Args:
-        path: File to write. The temporary file has its suffix, because writers choose their format by it.
+        path: File to write. The temporary file lies in a folder beside it, and has its suffix, because writers choose
+            their format by it.
+        check: Opens the written file and raises OutputError if it is not whole; None if the block does so.
 
     Raises:
-        OutputError: The folder does not exist or cannot be written to, or ``path`` is a folder.
+        OutputError: The folder does not exist or cannot be written to, the disk is full, or ``path`` is a folder, a
+            device or a pipe.
     """
     path = Path(path)
-    partial = _create_partial(path)
-    try:
-        yield partial
-        partial.replace(path)
-    except OSError as error:
-        raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    file = _file_of(path)
+    with writing(path), partial_folder(file.parent) as folder:
+        partial = folder / f"file{file.suffix if len(file.suffix) <= _LONGEST_SUFFIX else ''}"
+        partial.touch()
+        try:
+            yield partial
+            if check is not None:
+                check(partial)
+        except OutputError as error:
+            # the user knows the file by its place
+            raise OutputError(str(error).replace(str(partial), str(path))) from error
+        _replace(partial, file)
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a file atomically, and compare what the disk has with what was to be written.
+
+    Args:
+        path: The file. A device or a pipe is written to as it is.
+        data: Its content.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    path = Path(path)
+    place = place_of(path)
+    if place.is_stream:
+        with writing(path), opened_stream(place) as stream:
+            stream.write(data)
+        return
+    with atomic_write(path) as partial:
+        partial.write_bytes(data)
+        _sync(partial)
+        if partial.read_bytes() != data:
+            raise OutputError(f"Cannot write {path}: the disk does not keep what is written.")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    r"""Write text in UTF-8 atomically, see :func:`write_bytes`; line ends are written as they are.
+
+    Bytes of file names that are no UTF-8 are written as escapes such as ``\udcff``, which JSON has for them.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
 
 
 @contextmanager
@@ -54,16 +94,12 @@ def staging_folder(path: str | Path) -> Iterator[Path]:
             the temporary folder as if they lay beside ``path``.
     """
     path = Path(path)
-    try:
-        folder = tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-")
-    except OSError as error:
-        raise OutputError(f"Cannot write {path}: {error.strerror}.") from error
-    with folder as name:
+    with writing(path), partial_folder(_file_of(path).parent) as folder:
         try:
-            yield Path(name)
+            yield folder
         except OutputError as error:
             # the user knows the files by their places
-            raise OutputError(str(error).replace(name, str(path.parent))) from error
+            raise OutputError(str(error).replace(str(folder), str(path.parent))) from error
 
 
 def publish(staged: Iterable[Path], paths: Iterable[Path]) -> None:
@@ -71,41 +107,40 @@ def publish(staged: Iterable[Path], paths: Iterable[Path]) -> None:
 
     Args:
         staged: The files, complete and closed.
-        paths: Their places, in the same file system.
+        paths: Their places; a link stays, and the file that it leads to is replaced.
 
     Raises:
         OutputError: A file cannot be moved.
     """
     for source, path in zip(staged, paths, strict=True):
-        try:
-            source.replace(path)
-        except OSError as error:
-            raise OutputError(f"Cannot write {path}: {error.strerror}.") from error
+        file = _file_of(path)
+        if source.stat().st_dev == file.parent.stat().st_dev:
+            with writing(path):
+                _replace(source, file)
+            continue
+        # a link that leads to another file system
+        with atomic_write(file) as partial:
+            shutil.copyfile(source, partial)
 
 
-def check_writable(path: str | Path) -> None:
+def check_writable(path: str | Path, to_stream: bool = False) -> None:
     """Check that a file can be written, before the work on its content starts.
 
     Args:
         path: The file; if it exists, it stays as it is.
+        to_stream: Whether it may be a device or a pipe.
 
     Raises:
         OutputError: It cannot be written.
     """
-    _create_partial(Path(path)).unlink()
-
-
-def check_local(path: str | Path) -> None:
-    """Check that an output is a file or folder of the file system.
-
-    Raises:
-        OutputError: It is a URL, or a name of GDAL's virtual file systems.
-    """
-    match = _REMOTE.match(str(path))
-    if match is not None:
-        # a path has one slash of the two behind the scheme
-        shown = shown_url(f"{match['scheme']}://{match['rest']}") if match["scheme"] else path
-        raise OutputError(f"Cannot write {shown}: results are files of this computer, not behind URLs.")
+    path = Path(path)
+    place = place_of(path)
+    if to_stream and place.is_stream:
+        if place.descriptor is None and not os.access(path, os.W_OK):
+            raise OutputError(f"Cannot write {path}: Permission denied.")
+        return
+    with writing(path), partial_folder(_file_of(path).parent):
+        pass
 
 
 def check_outputs_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
@@ -118,24 +153,26 @@ def check_outputs_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None
     Raises:
         OutputError: An output is an input or another output.
     """
-    taken = {path.resolve() for path in inputs}
+    # links that lead to themselves are errors of Path.resolve
+    taken = {os.path.realpath(path) for path in inputs}
     for path in outputs:
-        if path.resolve() in taken:
+        place = os.path.realpath(path)
+        if place in taken:
             raise OutputError(f"Cannot write {path}: it is an input or another output.")
-        taken.add(path.resolve())
+        taken.add(place)
 
 
 def check_absent(paths: Iterable[Path], overwrite: bool) -> None:
     """Check that no output exists already, unless outputs may be replaced.
 
     Args:
-        paths: Files to write.
+        paths: Files to write. Devices and pipes are no files that could be lost.
         overwrite: Whether existing files may be replaced.
 
     Raises:
         OutputError: There are some; the message names the first ones.
     """
-    existing = [] if overwrite else [str(path) for path in paths if path.exists()]
+    existing = [] if overwrite else [str(path) for path in paths if _would_be_lost(path)]
     if len(existing) == 1:
         raise OutputError(f"{existing[0]} exists: --overwrite replaces it.")
     if existing:
@@ -152,9 +189,11 @@ def create_folder(folder: Path) -> None:
     """
     check_local(folder)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot create the folder {folder}: {error.strerror}.") from error
+        # a link may lead to a folder that does not exist
+        Path(os.path.realpath(folder)).mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name is not one of the file system"
+        raise OutputError(f"Cannot create the folder {folder}: {reason}.") from error
 
 
 def check_folder(path: str | Path) -> None:
@@ -168,26 +207,56 @@ def check_folder(path: str | Path) -> None:
     """
     path = Path(path)
     check_local(path)
-    if path.exists() and not path.is_dir():
-        raise OutputError(f"Cannot write to {path}: it is not a folder.")
     try:
-        Path(tempfile.mkdtemp(dir=path if path.is_dir() else path.parent, prefix=".s2match-")).rmdir()
-    except OSError as error:
-        raise OutputError(f"Cannot write to {path}: {error.strerror}.") from error
+        folder = Path(os.path.realpath(path))
+        if folder.exists() and not folder.is_dir():
+            raise OutputError(f"Cannot write to {path}: it is not a folder.")
+        with partial_folder(folder if folder.is_dir() else folder.parent):
+            pass
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name is not one of the file system"
+        raise OutputError(f"Cannot write to {path}: {reason}.") from error
 
 
-def _create_partial(path: Path) -> Path:
-    """Create an empty temporary file beside ``path``."""
-    check_local(path)
-    if path.is_dir():
-        raise OutputError(f"Cannot write {path}: it is a folder.")
-    while True:
-        partial = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+def _file_of(path: Path) -> Path:
+    """The file that an output leads to.
+
+    Raises:
+        OutputError: It is no file.
+    """
+    place = place_of(path)
+    if place.is_stream:
+        raise OutputError(f"Cannot write {path}: its format needs a file, not a device or a pipe.")
+    return place.file
+
+
+def _would_be_lost(path: Path) -> bool:
+    """Whether a path is something that writing to it would replace."""
+    try:
+        return path.is_dir() or (path.exists() and not place_of(path).is_stream)
+    except (OSError, ValueError):
+        # a name that the file system cannot have
+        return False
+
+
+def _replace(partial: Path, file: Path) -> None:
+    """Give a file its name, when it is on the disk, so that a failure of the power leaves the old or the new file."""
+    _sync(partial)
+    partial.replace(file)
+    # Windows has no handles of folders
+    with suppress(OSError):
+        number = os.open(file.parent, os.O_RDONLY)
         try:
-            # as any new file by the umask; tempfile creates files that only their owner may read
-            os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise OutputError(f"Cannot write {path}: {error.strerror}.") from error
-        return partial
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file is on the disk.
+
+    Raises:
+        OSError: The disk cannot take it.
+    """
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

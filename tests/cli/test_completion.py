@@ -14,7 +14,7 @@ from s2match.resampling.kernels import RESAMPLINGS
 
 pytest.importorskip("argcomplete")
 
-RUN = "from s2match.cli.main import run_and_exit; run_and_exit()"
+RUN = "from s2match.cli.process import run_and_exit; run_and_exit()"
 
 
 def completions(line: str, folder: Path, shell: str = "bash") -> list[str]:

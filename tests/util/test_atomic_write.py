@@ -71,9 +71,14 @@ def test_staging_where_nothing_can_be_written(tmp_path: Path) -> None:
     ):
         pass
     (tmp_path / "folder").mkdir()
-    with staging_folder(tmp_path / "folder") as folder:
+    with (
+        pytest.raises(OutputError, match=r"Cannot write .*folder: it is a folder"),
+        staging_folder(tmp_path / "folder"),
+    ):
+        pass
+    with staging_folder(tmp_path / "a") as folder:
         (folder / "a").touch()
-        with pytest.raises(OutputError, match=r"Cannot write .*folder"):
+        with pytest.raises(OutputError, match=r"Cannot write .*folder: it is a folder"):
             publish([folder / "a"], [tmp_path / "folder"])
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 

@@ -1,5 +1,6 @@
 """Animation of images before and after their correction."""
 
+import io
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from s2match.outputs.figures.formats import check_animation_format
 from s2match.timeseries.frames import Frame
-from s2match.util.atomic_write import atomic_write
+from s2match.util.atomic_write import write_bytes
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,8 +53,9 @@ def write_blink(frames: Sequence[Frame], path: str | Path) -> None:
     check_animation_format(path)
     _check(frames)
     pictures = [_picture(frame) for frame in frames]
-    with atomic_write(path) as partial:
-        pictures[0].save(partial, save_all=True, append_images=pictures[1:], duration=_FRAME_MS, loop=0, optimize=False)
+    buffer, more = io.BytesIO(), pictures[1:]
+    pictures[0].save(buffer, "GIF", save_all=True, append_images=more, duration=_FRAME_MS, loop=0, optimize=False)
+    write_bytes(path, buffer.getvalue())
     _LOG.info("Wrote %s", path)
 
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from s2match.outputs.figures.formats import check_format
 from s2match.outputs.figures.style import DPI
-from s2match.util.atomic_write import atomic_write
+from s2match.util.atomic_write import write_bytes
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,10 +32,16 @@ def save_figure(figure: Figure, path: str | Path) -> None:
         OutputError: The file cannot be written, or its suffix is not an image format.
     """
     check_format(path)
-    suffix = Path(path).suffix.lower()
-    with atomic_write(path) as partial, _laid_out(figure), matplotlib.rc_context(_CONSTANT_NAMES):
-        figure.savefig(partial, dpi=DPI, **_options(suffix))
+    write_bytes(path, encoded(figure, Path(path).suffix.lower()))
     _LOG.info("Wrote %s", path)
+
+
+def encoded(figure: Figure, suffix: str) -> bytes:
+    """The file of a figure in the format of a suffix, such as ``.png``."""
+    buffer = io.BytesIO()
+    with _laid_out(figure), matplotlib.rc_context(_CONSTANT_NAMES):
+        figure.savefig(buffer, format=suffix.removeprefix("."), dpi=DPI, **_options(suffix))
+    return buffer.getvalue()
 
 
 def _options(suffix: str) -> dict[str, Any]:

@@ -1,18 +1,19 @@
 """Write a report: one page that works from a file without a network, and its figures beside it."""
 
 import logging
+import os
 from pathlib import Path
 
 from s2match.correction.decision import CorrectionOutcome
-from s2match.errors import OutputError
 from s2match.outputs.figures.charts import Chart, charts, match_chart
-from s2match.outputs.figures.saving import save_figure
+from s2match.outputs.figures.saving import encoded
 from s2match.outputs.report import embedding
 from s2match.outputs.report.names import FIGURES, PAGE, figure_file
 from s2match.outputs.report.page import EmbeddedFigure, render_page
 from s2match.outputs.report.run import Run, link_to
 from s2match.result import PairResult
-from s2match.util.atomic_write import atomic_write
+from s2match.util.atomic_write import write_bytes, write_text
+from s2match.util.output_place import writing
 from s2match.util.progress import Progress, Stage
 from s2match.util.threads import limit_threads
 
@@ -29,7 +30,7 @@ def write_report(
 ) -> Path:
     """Write ``index.html``, which needs no other file, and every figure as a PNG.
 
-    Figures of an earlier report in the folder that this result does not have are removed.
+    Figures of an earlier report in the folder that this result does not have are removed. Other files stay.
 
     Args:
         result: The result.
@@ -45,10 +46,11 @@ def write_report(
         OutputError: The folder or a file in it cannot be written.
     """
     directory = Path(directory)
-    try:
-        directory.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"Cannot write {directory}: {error.strerror}.") from error
+    with writing(directory):
+        # a link may lead to a folder that does not exist
+        Path(os.path.realpath(directory)).mkdir(exist_ok=True)
+    page = directory / PAGE
+    earlier = _figures_of(page)
     improvement = None if outcome is None else outcome.improvement
     progress = progress or Progress()
     progress.begin(Stage.REPORT)
@@ -56,19 +58,27 @@ def write_report(
     for chart in charts(result, improvement):
         figures.append(_write_figure(chart, directory))
         progress.advance(len(figures) / (len(FIGURES) + 1))
-    for name in set(FIGURES) - {figure.name for figure in figures}:
+    for name in earlier - {figure.name for figure in figures}:
         figure_file(directory, name).unlink(missing_ok=True)
     run = run or Run()
     files = [link_to(path, directory) for path in run.files]
-    page = directory / PAGE
-    with atomic_write(page) as partial:
-        partial.write_text(render_page(result, figures, outcome, run, files), encoding="utf-8")
+    write_text(page, render_page(result, figures, outcome, run, files))
     _LOG.info("Wrote %s", page)
     return page
 
 
+def _figures_of(page: Path) -> set[str]:
+    """Names of the figures of an earlier report; a picture of the user may have the name of another."""
+    try:
+        text = page.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return set()
+    return {name for name in FIGURES if f'<figure id="{name}"' in text}
+
+
 def _write_figure(chart: Chart, directory: Path) -> EmbeddedFigure:
     path = figure_file(directory, chart.name)
-    save_figure(chart.figure, path)
-    uri, size = embedding.figure(path.read_bytes(), chart.photo)
+    png = encoded(chart.figure, path.suffix)
+    write_bytes(path, png)
+    uri, size = embedding.figure(png, chart.photo)
     return EmbeddedFigure(chart.name, chart.title, chart.caption, uri, size, link_to(path, directory))

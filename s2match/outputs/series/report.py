@@ -14,7 +14,7 @@ from s2match.outputs.report.sections import settings_table
 from s2match.outputs.series import report_sections as sections
 from s2match.outputs.series.charts import series_charts
 from s2match.timeseries.result import SeriesResult
-from s2match.util.atomic_write import atomic_write
+from s2match.util.atomic_write import write_text
 from s2match.util.threads import limit_threads
 
 _LOG = logging.getLogger(__name__)
@@ -38,8 +38,7 @@ def write_series_report(
         OutputError: The file cannot be written.
     """
     page = render_series_page(result, None if blink is None else blink.read_bytes(), command)
-    with atomic_write(path) as partial:
-        partial.write_text(page, encoding="utf-8")
+    write_text(path, page)
     _LOG.info("Wrote %s", path)
 
 

@@ -17,7 +17,7 @@ from s2match.outputs.series.wording import datum_text
 from s2match.timeseries.images import SeriesImage
 from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.rows import DateRow, DateStatus
-from s2match.util.atomic_write import atomic_write
+from s2match.util.atomic_write import write_text
 from s2match.version import __version__
 
 _LOG = logging.getLogger(__name__)
@@ -61,8 +61,7 @@ def write_stac(result: SeriesResult, folder: str | Path) -> tuple[Path, ...]:
             _LOG.warning("%s has no STAC Item: its date or its place on Earth is unknown.", row.file)
             continue
         path = folder / f"{item['id']}.json"
-        with atomic_write(path) as partial:
-            partial.write_text(json.dumps(item, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(item, indent=2, allow_nan=False) + "\n")
         written.append(path)
     return tuple(written)
 

@@ -1,5 +1,6 @@
 """Tables of dates and of pairs as CSV or GeoParquet."""
 
+import io
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from s2match.outputs.series.columns import DATE_COLUMNS, PAIR_COLUMNS
 from s2match.outputs.series.footprints import centre_line, footprint_of
 from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.rows import DateRow, PairRow
-from s2match.util.atomic_write import atomic_write
+from s2match.util.atomic_write import write_bytes, write_text
 from s2match.util.optional import import_optional
 
 _LOG = logging.getLogger(__name__)
@@ -87,13 +88,12 @@ def check_table_format(path: str | Path) -> None:
 
 def _write(table: _Table, path: Path) -> None:
     check_table_format(path)
-    with atomic_write(path) as partial:
-        _WRITERS[path.suffix.lower()](table, partial)
+    _WRITERS[path.suffix.lower()](table, path)
     _LOG.info("Wrote %s", path)
 
 
 def _write_csv(table: _Table, path: Path) -> None:
-    path.write_text(csv_text(table.columns, table.rows), encoding="utf-8", newline="")
+    write_text(path, csv_text(table.columns, table.rows))
 
 
 def _write_parquet(table: _Table, path: Path) -> None:
@@ -104,7 +104,9 @@ def _write_parquet(table: _Table, path: Path) -> None:
         name: pandas.array([cell(getattr(row, name)) for row in table.rows], dtype=_pandas_type(types[name]))
         for name in table.columns
     }
-    geopandas.GeoDataFrame(columns, geometry=table.geometries(), crs="EPSG:4326").to_parquet(path, index=False)
+    buffer = io.BytesIO()
+    geopandas.GeoDataFrame(columns, geometry=table.geometries(), crs="EPSG:4326").to_parquet(buffer, index=False)
+    write_bytes(path, buffer.getvalue())
 
 
 def _pandas_type(hint: Any) -> str:
