@@ -193,7 +193,7 @@ def _prepare(inputs: Path) -> None:
     import rasterio
 
     (inputs / "disk").mkdir()
-    for name, date in zip(_IMAGES, ("2024", "20220829"), strict=True):
+    for name, date in zip(_IMAGES, ("20240510", "20220829"), strict=True):
         (path,) = (ROOT / "dataset" / "sample").glob(f"SYNTHETIC-B_{date}*_TCI.jp2")
         with rasterio.open(path) as file:
             pixels = file.read(window=((0, _SIDE_PX), (0, _SIDE_PX)))
