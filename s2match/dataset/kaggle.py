@@ -1,19 +1,35 @@
 """The Kaggle dataset: list its images, download one of them or all."""
 
 import logging
+import os
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import TypeVar
 
 from s2match.errors import PreparationError
+from s2match.io.http_requests import LIMITS, Limits, Pace, RequestError
 from s2match.io.scene_files import FINEST_PATTERNS, is_finest
 
 KAGGLE_HANDLE = "isaienkov/deforestation-in-ukraine"
 KAGGLE_PAGE = f"https://www.kaggle.com/datasets/{KAGGLE_HANDLE}"
 _PAGE_SIZE = 200
+
+_CHUNK_BYTES = 1 << 20
+
+# Looks at what has been received, in each window of the limits.
+_LOOKS = 30
+
+# How much longer the whole dataset may seem to rest: kagglehub checks 30 GB before it goes on with them.
+_SET_PATIENCE = 20
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 
@@ -66,6 +82,13 @@ def fetch_kaggle_set() -> Path:
     return Path(kagglehub.dataset_download(KAGGLE_HANDLE))
 
 
+def kaggle_cache() -> Path:
+    """The folder of kagglehub's cache."""
+    from kagglehub.config import get_cache_folder
+
+    return Path(get_cache_folder())
+
+
 @dataclass(frozen=True)
 class Kaggle:
     """The calls to Kaggle, which tests replace.
@@ -74,11 +97,15 @@ class Kaggle:
         list_page: Fetches a page of the file listing by its token.
         fetch_file: Downloads a file, by its path inside the dataset, into a folder; returns the file.
         fetch_set: Downloads the whole dataset; returns the folder.
+        set_folder: Returns the folder in which the whole dataset grows while it is downloaded.
+        limits: Limits on the time of each call.
     """
 
     list_page: Callable[[str], KagglePage] = fetch_kaggle_page
     fetch_file: Callable[[str, Path], Path] = fetch_kaggle_file
     fetch_set: Callable[[], Path] = fetch_kaggle_set
+    set_folder: Callable[[], Path] = kaggle_cache
+    limits: Limits = LIMITS
 
 
 def list_kaggle_images(kaggle: Kaggle) -> tuple[str, ...]:
@@ -101,9 +128,8 @@ def list_kaggle_images(kaggle: Kaggle) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (PurePosixPath(name).name, name)))
 
 
-@contextmanager
-def opened_kaggle_image(name: str, folder: Path, kaggle: Kaggle) -> Iterator[BinaryIO]:
-    """Download an image into a temporary folder and open it; the temporary folder is removed afterwards.
+def read_kaggle_image(name: str, folder: Path, kaggle: Kaggle) -> Iterator[bytes]:
+    """Download an image into a temporary folder and read it in pieces; the folder is removed afterwards.
 
     Args:
         name: Path inside the dataset.
@@ -111,16 +137,19 @@ def opened_kaggle_image(name: str, folder: Path, kaggle: Kaggle) -> Iterator[Bin
         kaggle: The calls to Kaggle.
 
     Yields:
-        The opened image.
+        The bytes of the image.
 
     Raises:
         KaggleError: The download failed.
     """
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".kaggle-") as staging:
+    # a download that was left may still write
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".kaggle-", ignore_cleanup_errors=True) as staging:
+        place = Path(staging)
         with _attempt(f"download {name} of {KAGGLE_HANDLE}"):
-            path = kaggle.fetch_file(name, Path(staging))
+            path = _limited(partial(kaggle.fetch_file, name, place), kaggle.limits, lambda: _bytes_in(place))
         with path.open("rb") as stream:
-            yield stream
+            while chunk := stream.read(_CHUNK_BYTES):
+                yield chunk
 
 
 def download_kaggle_set(kaggle: Kaggle) -> Path:
@@ -129,20 +158,64 @@ def download_kaggle_set(kaggle: Kaggle) -> Path:
     Raises:
         KaggleError: The download failed.
     """
+    limits = replace(kaggle.limits, window_s=_SET_PATIENCE * kaggle.limits.window_s)
+    limits = replace(limits, patience_s=_SET_PATIENCE * kaggle.limits.patience_s)
     with _attempt(f"download the whole of {KAGGLE_HANDLE}"):
-        return kaggle.fetch_set()
+        return _limited(kaggle.fetch_set, limits, lambda: _bytes_in(kaggle.set_folder()))
 
 
 def _pages(kaggle: Kaggle) -> Iterator[KagglePage]:
     token = ""
     while True:
         with _attempt(f"list the files of {KAGGLE_HANDLE}"):
-            page = kaggle.list_page(token)
+            page = _limited(partial(kaggle.list_page, token), kaggle.limits)
         yield page
         # a repeated token would never end
         if page.next_token in ("", token):
             return
         token = page.next_token
+
+
+def _limited(call: Callable[[], T], limits: Limits, received: Callable[[], int] = lambda: 0) -> T:
+    """Result of a call, which is left when it receives too little; kagglehub has no limits on the time.
+
+    Args:
+        call: The call; it runs in a thread of its own, which is left alone if it does not end.
+        limits: The limits.
+        received: Bytes that have been received.
+
+    Raises:
+        RequestError: The call does not end and receives too little.
+    """
+    done: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            done.set_result(call())
+        except BaseException as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    pace, before = Pace(limits, time.monotonic() + limits.patience_s), received()
+    while True:
+        try:
+            return done.result(min(limits.window_s / _LOOKS, pace.seconds_left()))
+        except TimeoutError:
+            if done.done():
+                return done.result()
+        # archives are removed once they are unpacked
+        pace.add(max(0, received() - before))
+        before = received()
+
+
+def _bytes_in(folder: Path) -> int:
+    """Bytes of the files below a folder; files that vanish meanwhile count nothing."""
+    count = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                count += (Path(place) / name).stat().st_size
+    return count
 
 
 @contextmanager
@@ -152,6 +225,8 @@ def _attempt(action: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise _failure(action, "kagglehub is not installed; run: pip install kagglehub") from error
+    except RequestError as error:
+        raise _failure(action, str(error)) from error
     except Exception as error:
         # kagglehub and its transport raise many unrelated classes, even Exception itself
         detail = (str(error).splitlines() or [""])[0][:200]

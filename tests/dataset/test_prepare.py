@@ -2,7 +2,6 @@
 
 import functools
 import http.server
-import io
 import json
 import shutil
 import sys
@@ -14,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -22,7 +20,9 @@ import rasterio
 
 from s2match.dataset.kaggle import KAGGLE_HANDLE, KAGGLE_PAGE, Kaggle, KagglePage, list_kaggle_images
 from s2match.dataset.listing import image_table, list_images
-from s2match.dataset.prepare import Offer, find_offers, place_offers, prepare
+from s2match.dataset.offers import Offer, Offers
+from s2match.dataset.placing import place_offers
+from s2match.dataset.prepare import found_offers, prepare
 from s2match.errors import OutputError, PreparationError
 from s2match.io.jp2_integrity import image_damage, is_complete
 from s2match.io.scene_files import list_scenes
@@ -139,21 +139,16 @@ def test_a_truncated_file_in_the_dataset_is_replaced(tmp_path: Path, dataset: Pa
 
 
 def test_interrupted_copy_leaves_nothing_and_goes_on_later(tmp_path: Path, dataset: Path) -> None:
-    class Interrupted(io.BytesIO):
-        def read(self, size: int | None = -1) -> bytes:
-            if self.tell():
-                raise KeyboardInterrupt
-            return super().read(100)
-
-    @contextmanager
-    def interrupted() -> Iterator[BinaryIO]:
-        yield Interrupted(jp2(1))
+    def interrupted() -> Iterator[bytes]:
+        yield jp2(1)[:100]
+        raise KeyboardInterrupt
 
     source = write(tmp_path / "source", products())
-    offers = find_offers(source, dataset)
-    broken = Offer(offers[1].name, offers[1].origin, offers[1].size, interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        place_offers((offers[0], broken, offers[2]), dataset, progress=False)
+    with found_offers(source, dataset) as offers:
+        first, second, third = offers.images
+        broken = Offer(second.name, second.origin, second.size, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            place_offers(Offers((first, broken, third)), dataset, progress=False)
     assert files_in(dataset) == [NAMES[0]]
     result = prepare(source, dataset, progress=False)
     assert (result.copied, result.skipped) == (NAMES[1:], NAMES[:1])
