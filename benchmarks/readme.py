@@ -21,6 +21,7 @@ from benchmarks.correction import Rates
 from benchmarks.correction import table as correction_table
 from benchmarks.deformations import field
 from benchmarks.figures import plot_accuracy, plot_series
+from benchmarks.losses import losses
 from benchmarks.months import DEFAULT_JSON as MONTHS_JSON
 from benchmarks.months import Offsets
 from benchmarks.months import table as months_table
@@ -35,7 +36,7 @@ from benchmarks.series import DEFAULT_JSON as SERIES_JSON
 from benchmarks.series import archive_table
 from benchmarks.series import table as series_table
 from benchmarks.speed_tables import table
-from benchmarks.tables import offsets_of, per_pair, totals, verdicts
+from benchmarks.tables import calibration, offsets_of, per_pair, totals, verdicts
 from benchmarks.warps import DEFAULT_JSON as WARPS_JSON
 from benchmarks.warps import Row
 from benchmarks.warps import table as warps_table
@@ -85,6 +86,16 @@ def accuracy_tables() -> str:
 def verdict_tables() -> str:
     """Sentence and Markdown table on intervals and verdicts on the 16 test pairs, as last measured."""
     return verdicts(json.loads(DEFAULT_JSON.read_text()))
+
+
+def calibration_sentences() -> str:
+    """Markdown list of the share of right matches by confidence, as last measured."""
+    return calibration(json.loads(DEFAULT_JSON.read_text()))
+
+
+def losses_table() -> str:
+    """Sentence and Markdown table of the cases that another method wins, as last measured."""
+    return losses(_outcomes())
 
 
 def all_tables() -> str:
@@ -176,10 +187,12 @@ def sample_summary(picture: Path) -> str:
 TABLES: Mapping[str, Callable[[], str]] = {
     "accuracy": accuracy_tables,
     "verdicts": verdict_tables,
+    "calibration": calibration_sentences,
     "speed": speed_tables,
     "speed_gpu": gpu_tables,
     "native": native_tables,
     "registration": registration_tables,
+    "losses": losses_table,
     "months": months_tables,
     "chips": chips_tables,
     "warps": warps_tables,

@@ -54,6 +54,7 @@ _CLOSE_PX = 0.5
 
 # Name of the baseline that does nothing.
 IDENTITY = "identity"
+REFINED = "LoFTR, refined"
 
 Method = Callable[[Raster, Raster], Matches]
 
@@ -109,7 +110,7 @@ def methods(weights: str, arosics: Path | None = None) -> dict[str, Method]:
         "phase correlation": lambda a, b: match_phase(prepare(a), prepare(b)),
         "OpenCV SIFT": lambda a, b: match_sift(prepare(a), prepare(b)),
         "LoFTR": lambda a, b: match_rasters(matcher, a, b, network),
-        "LoFTR, refined": lambda a, b: match_rasters(matcher, a, b, refined),
+        REFINED: lambda a, b: match_rasters(matcher, a, b, refined),
     }
     if arosics is not None:
         by_name["AROSICS local"] = partial(match_arosics, arosics)

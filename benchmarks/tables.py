@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.markdown import row
-from benchmarks.scoring import Score
+from benchmarks.scoring import CONFIDENCE_STEPS, Score
 from benchmarks.trust import Trust, interval_sentence, verdict_table
 
 Run = dict[str, Any]
@@ -66,6 +66,24 @@ def verdicts(result: dict[str, Any]) -> str:
     runs = [run for run in result["runs"] if str(run["matcher"]).endswith("refined")]
     trusts = [score.trust for run in runs for score in scores_of(run) if score.trust is not None]
     return f"{interval_sentence(trusts)}\n\n{verdict_table(trusts)}"
+
+
+def calibration(result: dict[str, Any]) -> str:
+    """Sentences on the share of right matches by confidence, over all offsets and pairs."""
+    runs = [run for run in result["runs"] if has_confidence(run)]
+    refined = [run for run in runs if str(run["matcher"]).endswith("refined")]
+    lines = []
+    for who, of in (("the network", [run for run in runs if run not in refined]), ("refinement", refined)):
+        matches, right = np.sum([s.by_confidence for run in of for s in scores_of(run)], axis=0)
+        parts = [
+            f"{100 * right[i] / matches[i]:.0f} % of those from {CONFIDENCE_STEPS[i]:g} to {CONFIDENCE_STEPS[i + 1]:g}"
+            for i in (2, 4, 6)
+            if matches[i]
+        ]
+        parts.append(f"{100 * right[9] / matches[9]:.2f} % of those above {CONFIDENCE_STEPS[9]:g}")
+        above = f"{100 * matches[9] / matches.sum():.1f} % of the points"
+        lines.append(f"- Points of {who}: {', '.join(parts)} are right. {above} are above {CONFIDENCE_STEPS[9]:g}.")
+    return "\n".join(lines)
 
 
 def has_confidence(run: Run) -> bool:
