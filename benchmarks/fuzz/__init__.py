@@ -1,0 +1,1 @@
+"""Mutated inputs at every reader: each is read or refused, in bounded time and memory."""
