@@ -7,6 +7,7 @@ from typing import Any
 
 from s2match.batch.rows import PairRow, Status
 from s2match.io.file_stamp import file_stamp
+from s2match.util.flat_records import flat_record
 from s2match.util.json_lines import JsonLines
 
 JOURNAL_NAME = "pairs.jsonl"
@@ -42,7 +43,9 @@ class Journal:
         """
         self._folder, self._lines = folder, JsonLines(folder / JOURNAL_NAME)
         # the last record of a pair counts
-        self._records: dict[str, Mapping[str, Any]] = {record["name"]: record for record in self._lines}
+        self._records: dict[str, Mapping[str, Any]] = {
+            record["name"]: record for record in self._lines if _is_complete(record)
+        }
 
     @property
     def empty(self) -> bool:
@@ -57,7 +60,10 @@ class Journal:
         record = self._records.get(pair.name)
         if record is None or record["row"] is None or record["fingerprint"] != pair.fingerprint:
             return None
-        row = PairRow(**record["row"])
+        try:
+            row = flat_record(PairRow, record["row"])
+        except ValueError:
+            return None
         if row.status == Status.FAILED or any(not self._unchanged(record, path) for path in pair.outputs):
             return None
         return row
@@ -92,6 +98,12 @@ class Journal:
         if record["fingerprint"] != pair.fingerprint or self._key(path) not in record["files"]:
             return False
         return record["row"] is None or self._unchanged(record, path)
+
+
+def _is_complete(record: Mapping[str, Any]) -> bool:
+    """Whether a record has what :meth:`Journal.begin` and :meth:`Journal.finish` write; one edited by hand may not."""
+    kinds = {"name": str, "fingerprint": str, "files": dict, "row": dict | None}
+    return all(name in record and isinstance(record[name], kind) for name, kind in kinds.items())
 
 
 def text_of(paths: Iterable[Path], most: int = 3) -> str:

@@ -60,6 +60,8 @@ def read_options(path: Path) -> dict[str, Any]:
         content = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except OSError as error:
         raise OptionError(f"Cannot read the options {path}: {error.strerror}.") from error
+    except RecursionError as error:
+        raise OptionError(f"Cannot read the options {path}: its brackets are nested too deeply.") from error
     except ValueError as error:
         raise OptionError(f"Cannot read the options {path}: {error}.") from error
     if path.suffix.lower() != ".json":

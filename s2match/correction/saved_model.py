@@ -130,7 +130,8 @@ def read_model(path: str | Path) -> SavedModel:
         raise ModelFileError(f"{path} has no model: no registration was accepted.")
     try:
         return _saved_model(content)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    # a whole number that is too large for a float is the third
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         what = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
         raise ModelFileError(f"{path} is damaged: {what}.") from error
 
@@ -155,7 +156,7 @@ def _saved_model(content: dict[str, Any]) -> SavedModel:
         raise ValueError(f"the model {name} is unknown")
     reference, target = (_file_of(content[role]) for role in ("reference", "target"))
     file_px, on_map = (_frame_of(registration, frame) for frame in (_FILE_PX, _ON_MAP))
-    if file_px is None and (on_map is None or None in (reference.transform, target.transform)):
+    if (on_map is None) != (None in (reference.transform, target.transform)) or (file_px is None and on_map is None):
         raise ValueError("its model has no frame")
     model = FileModel(name, reference, target, file_px, on_map)
     options = ReadOptions(_nodata_option(content["target"]))

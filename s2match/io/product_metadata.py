@@ -1,5 +1,6 @@
 """Scale of reflectance in the metadata of Sentinel-2 products."""
 
+import math
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,8 @@ def _scale(root: "Element", band: str | None) -> ReflectanceScale | None:
         offset = 0.0 if other else 0.0 - _added(root, band)
     except ValueError:
         return None
-    return ReflectanceScale(offset, quantification_value) if quantification_value > 0 else None
+    usable = 0 < quantification_value < math.inf and math.isfinite(offset)
+    return ReflectanceScale(offset, quantification_value) if usable else None
 
 
 def _added(root: "Element", band: str | None) -> float:

@@ -1,6 +1,7 @@
 """Images of STAC Items: https://github.com/radiantearth/stac-spec. pystac is an extra, requirements-stac.txt."""
 
 import json
+import math
 import re
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -67,10 +68,26 @@ def _read_item(href: str) -> "Item":
     href, text = _read_text(href)
     try:
         item = pystac.Item.from_dict(json.loads(text), preserve_dict=False)
+        _check_assets(item)
+    except RecursionError as error:
+        raise UnreadableImageError(f"{shown} is not a STAC Item: it is nested too deeply.") from error
     except (ValueError, KeyError, TypeError, AttributeError, pystac.STACError, pystac.STACTypeError) as error:
         raise UnreadableImageError(f"{shown} is not a STAC Item: {str(error).rstrip('.')}.") from error
     item.set_self_href(href)
     return item
+
+
+def _check_assets(item: "Item") -> None:
+    """Check the types that pystac takes from the JSON as they are.
+
+    Raises:
+        TypeError: One is not that of a STAC Item.
+    """
+    for key, asset in item.assets.items():
+        roles = asset.roles or []
+        texts = [asset.href, asset.media_type or "", *(roles if isinstance(roles, list) else [roles])]
+        if not isinstance(roles, list) or not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"the asset {key!r} has a value of a wrong type")
 
 
 def _read_text(href: str) -> tuple[str, str]:
@@ -135,7 +152,7 @@ def _tile(properties: dict[str, Any]) -> str | None:
     if "s2:mgrs_tile" in properties:
         return f"T{str(properties['s2:mgrs_tile']).removeprefix('T')}"
     parts = [properties.get(f"mgrs:{name}") for name in ("utm_zone", "latitude_band", "grid_square")]
-    return None if None in parts else f"T{int(str(parts[0])):02d}{parts[1]}{parts[2]}"
+    return None if None in parts else f"T{str(parts[0]).zfill(2)}{parts[1]}{parts[2]}"
 
 
 def _product(item: "Item") -> ProductNames:
@@ -149,7 +166,7 @@ def _product(item: "Item") -> ProductNames:
         None if platform is None else f"S2{platform[1].upper()}",
         _tile(properties),
         None if sensed is None else _utc(sensed),
-        int(orbit) if isinstance(orbit, int | float) else None,
+        int(orbit) if isinstance(orbit, int | float) and math.isfinite(orbit) else None,
         None if baseline is None else str(baseline),
     )
 
@@ -161,10 +178,16 @@ def _reflectance_scale(asset: "Asset", properties: dict[str, Any]) -> Reflectanc
     ``bands`` or in the asset. Earth Search states the offset even of images that it has subtracted it from already.
     """
     fields = asset.extra_fields
-    first = (fields.get("raster:bands") or fields.get("bands") or [{}])[0]
+    bands = fields.get("raster:bands") or fields.get("bands")
+    first = bands[0] if isinstance(bands, list) and bands and isinstance(bands[0], dict) else {}
     merged = {f"raster:{name}": first[name] for name in ("scale", "offset") if name in first} | {**fields, **first}
     scale, offset = merged.get("raster:scale"), merged.get("raster:offset", 0)
     if not isinstance(scale, int | float) or scale <= 0 or not isinstance(offset, int | float):
         return None
     applied = properties.get("earthsearch:boa_offset_applied") is True
-    return ReflectanceScale(0.0 if applied else 0.0 - offset / scale, 1 / scale)
+    try:
+        zero, one = 0.0 if applied else 0.0 - offset / scale, 1 / scale
+    # whole numbers that are too large for a float
+    except OverflowError:
+        return None
+    return ReflectanceScale(zero, one) if math.isfinite(zero) and 0 < one < math.inf else None

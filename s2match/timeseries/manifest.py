@@ -1,6 +1,7 @@
 """Observations on disk, so that a run that was ended goes on where it was."""
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,8 +15,11 @@ from s2match.timeseries.images import SeriesImage
 from s2match.timeseries.observations import PairObservation, PairStatus
 from s2match.timeseries.options import SeriesOptions
 from s2match.util.atomic_write import write_text
+from s2match.util.flat_records import flat_record
 from s2match.util.json_lines import JsonLines
 from s2match.version import __version__
+
+_LOG = logging.getLogger(__name__)
 
 # Names of the files in the folder.
 FINGERPRINT_NAME, PAIRS_NAME = "fingerprint.json", "pairs.jsonl"
@@ -91,8 +95,11 @@ class Manifest:
         indexes = {path: index for index, path in enumerate(self._paths)}
         finished = {}
         for line in self._lines:
-            files = line["reference"], line["target"]
-            observation = _observation(line["observation"])
+            try:
+                files, observation = _files(line), _observation(line)
+            except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+                _LOG.info("a record of %s is damaged, and is ignored: %s", self._folder, error)
+                continue
             if observation.status is PairStatus.FAILED or not indexes.keys() >= set(files):
                 continue
             reference, target = (indexes[file] for file in files)
@@ -113,10 +120,9 @@ class Manifest:
         path = self._folder / FINGERPRINT_NAME
         if not (self._folder / PAIRS_NAME).exists() or not path.exists():
             return
-        try:
-            before = Fingerprint(**json.loads(path.read_text(encoding="utf-8")))
-        except (ValueError, TypeError):
-            raise self._refusal("its fingerprint is damaged") from None
+        before = _read_fingerprint(path)
+        if before is None:
+            raise self._refusal("its fingerprint is damaged")
         for name, text in self._fingerprint.options.items():
             if before.options.get(name) != text:
                 raise self._refusal(f"the {name} differ{'' if name.endswith('s') else 's'}")
@@ -134,22 +140,51 @@ class Manifest:
         """Write the fingerprint; images of former runs stay in it."""
         path = self._folder / FINGERPRINT_NAME
         images = dict(self._fingerprint.images)
-        if (self._folder / PAIRS_NAME).exists() and path.exists():
-            images = {**json.loads(path.read_text(encoding="utf-8"))["images"], **images}
+        before = _read_fingerprint(path) if (self._folder / PAIRS_NAME).exists() and path.exists() else None
+        if before is not None:
+            images = {**before.images, **images}
         write_text(path, json.dumps(asdict(replace(self._fingerprint, images=images)), indent=1))
 
 
-def _observation(fields: dict[str, Any]) -> PairObservation:
-    """An observation of the fields in JSON."""
-    first, second = fields["covariance"]
-    return PairObservation(
-        **{
-            **fields,
-            "status": PairStatus(fields["status"]),
-            "shift": tuple(fields["shift"]),
-            "covariance": (tuple(first), tuple(second)),
-        }
-    )
+def _read_fingerprint(path: Path) -> Fingerprint | None:
+    """The fingerprint in a file; None if it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        parts = [content["options"], content["images"]]
+    except (ValueError, RecursionError, LookupError, TypeError):
+        return None
+    if len(content) > len(parts) or not all(isinstance(part, dict) for part in parts):
+        return None
+    if not all(isinstance(text, str) for part in parts for text in part.values()):
+        return None
+    return Fingerprint(*parts)
+
+
+def _files(record: Mapping[str, Any]) -> tuple[str, str]:
+    """The files of a record.
+
+    Raises:
+        KeyError: One is missing.
+    """
+    return str(record["reference"]), str(record["target"])
+
+
+def _observation(record: Mapping[str, Any]) -> PairObservation:
+    """The observation of a record.
+
+    Raises:
+        AttributeError, KeyError, OverflowError, TypeError, ValueError: It is not one.
+    """
+    fields = dict(record["observation"])
+    shift = _pair(fields.pop("shift"))
+    first, second = fields.pop("covariance")
+    fields["status"] = PairStatus(fields["status"])
+    return replace(flat_record(PairObservation, fields), shift=shift, covariance=(_pair(first), _pair(second)))
+
+
+def _pair(numbers: Sequence[Any]) -> tuple[float, float]:
+    first, second = numbers
+    return float(first), float(second)
 
 
 def _key(image: SeriesImage) -> str:

@@ -55,8 +55,9 @@ class JsonLines:
             return
         for number, line in enumerate(self._path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
             checksum, _, text = line.partition(" ")
-            if checksum == _checksum(text):
-                yield json.loads(text)
+            record = _object_of(text) if checksum == _checksum(text) else None
+            if record is not None:
+                yield record
             elif line:
                 _LOG.info("line %d of %s is damaged: it is ignored", number, self._path)
 
@@ -65,6 +66,16 @@ class JsonLines:
         if self._path.exists() and not self._path.read_bytes().endswith(b"\n"):
             with self._path.open("a", encoding="utf-8") as file:
                 file.write("\n")
+
+
+def _object_of(text: str) -> dict[str, Any] | None:
+    """The object of a line of JSON; None if it is none, as in a line that was edited by hand."""
+    try:
+        record = json.loads(text)
+    # brackets that are nested too deeply are the second
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
 
 
 def _checksum(text: str) -> str:
