@@ -38,10 +38,18 @@ SETTINGS = {
     "GDAL_HTTP_MERGE_CONSECUTIVE_RANGES": "YES",
     "GDAL_HTTP_MAX_RETRY": str(_GDAL_RETRIES),
     "GDAL_HTTP_RETRY_DELAY": str(_GDAL_DELAY_S),
-    "GDAL_HTTP_CONNECTTIMEOUT": "20",
-    # a connection that stalls: less than 1 kB/s for 30 s; a limit of the whole time would end slow downloads
+    "GDAL_HTTP_CONNECTTIMEOUT": "8",
+    # a connection that stalls: less than 1 kB/s for 15 s, which GDAL waits up to three times before it gives up; a limit
+    # of the whole time would end slow downloads
     "GDAL_HTTP_LOW_SPEED_LIMIT": "1000",
-    "GDAL_HTTP_LOW_SPEED_TIME": "30",
+    "GDAL_HTTP_LOW_SPEED_TIME": "15",
+}
+
+# Whether a server answers at all is asked with shorter limits, before a file is read again.
+_PROBE_S = 4
+PROBE_SETTINGS = {
+    "GDAL_HTTP_CONNECTTIMEOUT": str(_PROBE_S),
+    "GDAL_HTTP_LOW_SPEED_TIME": str(_PROBE_S),
 }
 
 # Delays before a file is read again that GDAL did not repeat itself: connections that are refused or cut off.
@@ -50,6 +58,8 @@ _DELAYS_S = (0.5, 2.0)
 _STATUS = re.compile(r"HTTP (?:response|error) code\s*:?\s*(\d{3})")
 
 _NO_CREDENTIALS = re.compile(r"NO_SIGN_REQUEST|InvalidCredentials|configuration options? not defined", re.IGNORECASE)
+
+_STALLED = re.compile(r"too slow|timed? ?out", re.IGNORECASE)
 
 # Settings whose values are credentials, by a part of their name.
 _SECRET = re.compile(
@@ -95,7 +105,7 @@ def retried(
     """Result of reading from a remote file, tried again where GDAL does not: after connections refused or cut off.
 
     GDAL keeps the bytes of a connection that was cut off, and the absence of a file that it could not reach. They are
-    discarded before each further attempt.
+    discarded before each further attempt. A server that stalls is not tried again: it would cost the same time.
 
     Args:
         path: The file; a local one is read once.
@@ -114,11 +124,14 @@ def retried(
         try:
             return attempt()
         except errors as error:
-            if http_status(error) is not None or _lacks_credentials(error):
+            if http_status(error) is not None or _lacks_credentials(error) or _STALLED.search(str(error)):
                 raise
             _LOG.info("%s: %s; again in %g s", path, read_failure(path, error), delay_s)
-        time.sleep(delay_s)
-        (forget or _forget)(path)
+            time.sleep(delay_s)
+            asked = time.monotonic()
+            (forget or _forget)(path)
+            if time.monotonic() - asked >= _PROBE_S:
+                raise
     return attempt()
 
 
@@ -136,7 +149,7 @@ def _forget(path: ImagePath) -> None:
     """
     try:
         # GDAL discards the cache of a file when it is closed
-        with rasterio.Env(CPL_VSIL_CURL_NON_CACHED="/vsi"):
+        with rasterio.Env(CPL_VSIL_CURL_NON_CACHED="/vsi", **PROBE_SETTINGS):
             QuietReader(gdal_name(path), sharing=False).close()
     except FILE_ERRORS as error:
         if http_status(error) is not None:
@@ -178,7 +191,7 @@ def read_failure(path: ImagePath, error: BaseException) -> str:
     if "CURL error" in message:
         return f"the server cannot be reached ({message.partition('CURL error: ')[2]}): check its name and your network"
     if "Read failed" in message or "IReadBlock" in message:
-        return f"the connection was cut off {len(_DELAYS_S) + 1} times, or the file is damaged ({message})"
+        return f"the connection is cut off or stalls, also after retries, or the file is damaged ({message})"
     return message
 
 

@@ -8,7 +8,7 @@ from rasterio.env import getenv, hasenv
 
 from s2match.core.image_path import ImagePath, gdal_name
 from s2match.io.quiet import without_warnings
-from s2match.io.remote import is_remote, remote_settings
+from s2match.io.remote import PROBE_SETTINGS, is_remote, remote_settings
 
 # Settings of a user's ``rasterio.Env`` that concern remote files; the environment is seen by both.
 _NETWORK = re.compile(r"(AWS|GS|AZURE|GOOGLE|OSS|SWIFT|GDAL_HTTP|GDAL_DISABLE|GDAL_INGESTED|CPL_|VSI)")
@@ -42,9 +42,11 @@ def forget_vectors(path: ImagePath) -> None:
     import pyogrio
 
     # GDAL discards the cache of a file when it is closed
-    pyogrio.set_gdal_config_options({"CPL_VSIL_CURL_NON_CACHED": "/vsi"})
+    settings = {"CPL_VSIL_CURL_NON_CACHED": "/vsi", **PROBE_SETTINGS}
+    before = {name: pyogrio.get_gdal_config_option(name) for name in settings}
+    pyogrio.set_gdal_config_options(settings)
     try:
         with suppress(RuntimeError):
             pyogrio.list_layers(gdal_name(path))
     finally:
-        pyogrio.set_gdal_config_options({"CPL_VSIL_CURL_NON_CACHED": None})
+        pyogrio.set_gdal_config_options(before)

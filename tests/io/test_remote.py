@@ -13,7 +13,7 @@ import rasterio
 import rasterio.shutil
 from affine import Affine
 from conftest import GRID, ROOT, UTM, texture
-from http_server import CUT, DROP, Server, serve, serve_apart
+from http_server import CUT, DROP, SILENT, Server, serve, serve_apart
 from numpy.typing import NDArray
 
 from s2match.core.image_path import file_key, image_path
@@ -119,7 +119,11 @@ def test_a_refusal_is_not_repeated(server: Server, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "said"), [(CUT, "the connection was cut off 3 times, or the file is damaged"), (503, "HTTP status 503")]
+    ("fault", "said"),
+    [
+        (CUT, "the connection is cut off or stalls, also after retries, or the file is damaged"),
+        (503, "HTTP status 503"),
+    ],
 )
 def test_a_server_that_stops_in_the_middle(server: Server, url: str, fault: int | str, said: str) -> None:
     with pytest.raises(UnreadableImageError) as raised, opened(image_path(url)) as file:
@@ -132,6 +136,38 @@ def test_a_server_that_stops_in_the_middle(server: Server, url: str, fault: int 
 def test_a_server_that_does_not_exist() -> None:
     with pytest.raises(UnreadableImageError, match=r"http://127\.0\.0\.1:9/a\.tif: the server cannot be reached"):
         read_raster("http://alice:password@127.0.0.1:9/a.tif?sig=SECRET")
+
+
+@pytest.fixture
+def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's own settings: a silent server is left after a second."""
+    monkeypatch.setenv("GDAL_HTTP_LOW_SPEED_TIME", "1")
+    monkeypatch.setenv("GDAL_HTTP_CONNECTTIMEOUT", "1")
+
+
+@pytest.mark.usefixtures("short_limits")
+def test_a_silent_server_is_asked_once(server: Server, url: str) -> None:
+    server.always["a.tif"] = SILENT
+    with pytest.raises(UnreadableImageError, match=r"the server cannot be reached \(Operation too slow"):
+        read_raster(url)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.usefixtures("short_limits")
+def test_a_server_that_becomes_silent_is_left(server: Server, url: str) -> None:
+    with pytest.raises(UnreadableImageError, match="Cannot read"), opened(image_path(url)) as file:
+        server.requests.clear()
+        server.always["a.tif"] = SILENT
+        file.read(1)
+    # GDAL asks for the pixels three times, and then whether the server answers at all is asked once
+    assert [method for method, *_ in server.requests] == ["GET", "GET", "GET", "HEAD"]
+
+
+@pytest.mark.usefixtures("short_limits")
+def test_a_silent_server_of_vectors(tmp_path: Path) -> None:
+    grid = read_grid(write_cog(tmp_path / "a.tif", PIXELS))
+    with serve_apart(tmp_path, {"a.gpkg": [SILENT]}) as url, pytest.raises(MaskError, match=r"Cannot read .*a.gpkg"):
+        mask_on(Mask(image_path(f"{url}/a.gpkg")), grid)
 
 
 def test_a_page_is_not_an_image(server: Server) -> None:
