@@ -1,6 +1,6 @@
-"""Fill README.md and docs/ with measured results: the summary of the sample, its figure, and the tables.
+"""Fill README.md and docs/ with measured results: the summary of the sample, its figures, and the tables.
 
-The summary and the picture come from a run of the command, the tables from the JSON of the benchmarks.
+The summary and the pictures come from runs of the command, the tables from the JSON of the benchmarks.
 
 python -m benchmarks.readme
 """
@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from benchmarks.correction import Rates
 from benchmarks.correction import table as correction_table
 from benchmarks.deformations import field
 from benchmarks.figures import plot_accuracy, plot_series
+from benchmarks.highlights import highlights
 from benchmarks.losses import losses
 from benchmarks.months import DEFAULT_JSON as MONTHS_JSON
 from benchmarks.months import Offsets
@@ -45,6 +47,7 @@ from s2match.util.atomic_write import atomic_write
 
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 PICTURE = ROOT / "docs" / "result.jpg"
+BLINK = ROOT / "docs" / "before_after.gif"
 CURVES = ROOT / "docs" / "accuracy.png"
 SERIES_FIGURE = ROOT / "docs" / "series.png"
 SPEED_JSON = DEFAULT_JSON.with_name("speed.json")
@@ -53,7 +56,8 @@ ALL_TABLES = DEFAULT_JSON.with_suffix(".md")
 ALL_DEFORMATIONS = REGISTRATION_JSON.with_suffix(".md")
 # The offset whose pairs docs/accuracy.md shows one by one.
 SHOWN = (3.0, 5.0)
-
+# The lines of the sample's summary that README.md explains, by their first word or words.
+FIRST_LINES = ("verdict", "matches", "registration", "uncertainty", "ground errors", "shift", "CE90")
 
 _BLOCK = re.compile(r"^<!-- (?P<name>\w+) -->\n(?P<content>.*?)^<!-- /(?P=name) -->$", re.DOTALL | re.MULTILINE)
 
@@ -117,7 +121,7 @@ def gpu_tables() -> str:
 
 def native_tables() -> str:
     """Markdown table of full tiles with a known displacement field, as last measured."""
-    return native_table([Native(**result) for result in json.loads(NATIVE_JSON.read_text())["found"]])
+    return native_table(_tiles())
 
 
 def registration_tables() -> str:
@@ -130,6 +134,11 @@ def registration_tables() -> str:
 def all_deformations() -> str:
     """Page with the errors of every method for every pair and deformation."""
     return f"# Root mean square error of the model, px\n\n{registration_table(_outcomes())}\n"
+
+
+def highlight_table() -> str:
+    """Markdown table of six measurements for the README, as last measured."""
+    return highlights(json.loads(DEFAULT_JSON.read_text()), _outcomes(), _tiles())
 
 
 def months_tables() -> str:
@@ -167,21 +176,35 @@ def _outcomes() -> list[Outcome]:
     return [Outcome(**outcome) for outcome in json.loads(REGISTRATION_JSON.read_text())["outcomes"]]
 
 
+def _tiles() -> list[Native]:
+    return [Native(**result) for result in json.loads(NATIVE_JSON.read_text())["found"]]
+
+
 def sample_summary(picture: Path) -> str:
     """Summary that the command prints for the sample, as a Markdown block.
 
     Args:
         picture: File that the command draws the matches into.
     """
-    done = subprocess.run(
-        [sys.executable, "model_inference.py", "--no-show", "--output", str(picture), "--overwrite"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    lines = [f"    {line}".rstrip() for line in done.stdout.splitlines()]
+    lines = [f"    {line}".rstrip() for line in _run("--output", picture).splitlines()]
     return "\n".join(line for line in lines if not line.startswith("    written"))
+
+
+def main_lines(summary: str) -> str:
+    """The lines of a summary that README.md explains."""
+    return "\n".join(line for line in summary.splitlines() if line.lstrip().startswith(FIRST_LINES))
+
+
+def draw_correction(picture: Path) -> None:
+    """Draw the sample's pair before and after its correction, as a GIF."""
+    with tempfile.TemporaryDirectory() as folder:
+        _run("--no-figure", "--coregister", Path(folder) / "corrected.tif", "--blink", picture)
+
+
+def _run(*options: str | Path) -> str:
+    """What the command prints for the sample."""
+    command = [sys.executable, "model_inference.py", "--no-show", "--overwrite", *map(str, options)]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
@@ -191,6 +214,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "speed": speed_tables,
     "speed_gpu": gpu_tables,
     "native": native_tables,
+    "highlights": highlight_table,
     "registration": registration_tables,
     "losses": losses_table,
     "months": months_tables,
@@ -204,7 +228,10 @@ TABLES: Mapping[str, Callable[[], str]] = {
 
 def main() -> None:
     """Fill the pages, and write the pages of all pairs and the figures."""
-    contents = {name: tables() for name, tables in TABLES.items()} | {"summary": sample_summary(PICTURE)}
+    summary = sample_summary(PICTURE)
+    contents = {name: tables() for name, tables in TABLES.items()}
+    contents |= {"summary": summary, "first_run": main_lines(summary)}
+    draw_correction(BLINK)
     pages = {page: fill_blocks(page.read_text(encoding="utf-8"), contents) for page in PAGES}
     for path, content in (pages | {ALL_TABLES: all_tables(), ALL_DEFORMATIONS: all_deformations()}).items():
         with atomic_write(path) as partial:

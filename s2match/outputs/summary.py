@@ -128,5 +128,7 @@ def _error_lines(result: PairResult) -> list[str]:
     width = len(result.errors.axes.unit)
     lines = [f"{'ground errors':<14}" + "".join(f"{title:>{25 + width}}" for title in errors.columns)]
     for name, cells in errors.rows:
-        lines.append(f"  {name:<12}" + "".join(f"{length:>{13 + width}} {pixels:>11} " for length, pixels in cells))
+        lines.append(
+            f"  {name:<12}" + "".join(f"{length:>{13 + width}} {pixels:>11} " for length, pixels in cells).rstrip()
+        )
     return [*lines, *(f"  {note}" for note in errors.notes)]

@@ -15,6 +15,7 @@ class SceneSpec:
         haze: Opacity of the haze, 0 to 1.
         snow: Share of open ground under snow, 0 to 1.
         swath: Whether the edge of the satellite's swath crosses the scene, so that a part is nodata.
+        shift_m: Error of the file's georeference, east and north in metres.
     """
 
     tile: str
@@ -23,6 +24,7 @@ class SceneSpec:
     haze: float = 0.03
     snow: float = 0.0
     swath: bool = False
+    shift_m: tuple[float, float] = (0.0, 0.0)
 
     @property
     def name(self) -> str:
@@ -36,7 +38,8 @@ SCENES = (
     SceneSpec("A", datetime(2023, 6, 15, 10, 36, 31)),
     SceneSpec("A", datetime(2023, 9, 13, 10, 36, 29), clouds=0.07),
     SceneSpec("A", datetime(2024, 8, 13, 10, 36, 31)),
-    SceneSpec("B", datetime(2022, 8, 29, 10, 36, 41), clouds=0.1),
+    # the scene to correct: every other one has the right georeference
+    SceneSpec("B", datetime(2022, 8, 29, 10, 36, 41), clouds=0.1, shift_m=(43.7, -26.2)),
     SceneSpec("B", datetime(2022, 10, 13, 10, 38, 51)),
     SceneSpec("B", datetime(2022, 12, 2, 10, 43, 59), haze=0.08),
     SceneSpec("B", datetime(2023, 1, 26, 10, 42, 51), snow=0.93),

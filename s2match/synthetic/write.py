@@ -53,7 +53,8 @@ def write_sample(
             begin = east if spec.tile == "B" else 0
             image = whole[:, begin : begin + size]
             image = _without_swath(image) if spec.swath else image
-            _write_jp2(folder / spec.name, image, ORIGIN_M[0] + begin * PIXEL_M, lossless=spec.swath)
+            corner_m = ORIGIN_M[0] + begin * PIXEL_M + spec.shift_m[0], ORIGIN_M[1] + spec.shift_m[1]
+            _write_jp2(folder / spec.name, image, corner_m, lossless=spec.swath)
     return tuple(folder / spec.name for spec in specs)
 
 
@@ -64,8 +65,8 @@ def _without_swath(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.where((x > width * (0.58 - 0.26 * y / height))[..., None], image, np.uint8(0))
 
 
-def _write_jp2(path: Path, image: NDArray[np.uint8], left_m: float, lossless: bool) -> None:
-    """Write an H×W×3 image as georeferenced JPEG 2000."""
+def _write_jp2(path: Path, image: NDArray[np.uint8], corner_m: tuple[float, float], lossless: bool) -> None:
+    """Write an H×W×3 image as JPEG 2000, with its upper left corner at (east, north)."""
     profile = {
         "driver": "JP2OpenJPEG",
         "height": image.shape[0],
@@ -73,7 +74,7 @@ def _write_jp2(path: Path, image: NDArray[np.uint8], left_m: float, lossless: bo
         "count": 3,
         "dtype": "uint8",
         "crs": CRS,
-        "transform": Affine(PIXEL_M, 0, left_m, 0, -PIXEL_M, ORIGIN_M[1]),
+        "transform": Affine(PIXEL_M, 0, corner_m[0], 0, -PIXEL_M, corner_m[1]),
     }
     # lossy wavelets ring at the edge of nodata, where 0 must stay 0
     codec = {"QUALITY": 100, "REVERSIBLE": "YES"} if lossless else {"QUALITY": 7, "REVERSIBLE": "NO"}

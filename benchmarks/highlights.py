@@ -1,0 +1,103 @@
+"""Markdown table of six measurements for the README: what s2match leaves, and what the best other method leaves."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.deformations import field
+from benchmarks.markdown import row
+from benchmarks.native import Native
+from benchmarks.registration import Outcome
+from benchmarks.scoring import Score
+from benchmarks.tables import scores_of
+
+# The offset of the target in the rows on the test pairs.
+_OFFSET_PX = [3.0, 5.0]
+_CLOUDY = "T36UYA_20190805"
+_HIDDEN = "Ukraine, March to June"
+_CLOSE_PX = 0.1
+
+
+def highlights(accuracy: dict[str, Any], outcomes: Sequence[Outcome], tiles: Sequence[Native]) -> str:
+    """Markdown table of four gains and two losses.
+
+    Args:
+        accuracy: The JSON of :mod:`benchmarks.accuracy`.
+        outcomes: Those of :mod:`benchmarks.registration`.
+        tiles: Those of :mod:`benchmarks.native`.
+    """
+    refined, phase, sift = (
+        _scores(accuracy, name) for name in ("LoFTR sentinel2, refined", "phase correlation", "OpenCV SIFT")
+    )
+    known = [outcome for outcome in outcomes if outcome.exact]
+    tile = max((tile for tile in tiles if tile.preset == "thorough"), key=lambda tile: tile.size_px)
+    bent = {outcome.method: outcome for outcome in outcomes if _is_hidden_field(outcome)}
+    rows = [
+        ["measured", "s2match", "other methods"],
+        [
+            f"{len(refined)} pairs of real dates, moved by 3, 5 px: registered",
+            f"{_registered(refined)} of {len(refined)}",
+            f"phase correlation {_registered(phase)}, SIFT {_registered(sift)}",
+        ],
+        ["their points: median error", _px(_median(refined)), f"SIFT {_px(_median(sift))}"],
+        [
+            f"known deformations of up to 2 px: RMSE of at most {_CLOSE_PX} px left",
+            f"{_close(known, 'LoFTR, refined')} of {len([o for o in known if o.method == 'LoFTR, refined'])}",
+            f"phase correlation {_close(known, 'phase correlation')}, AROSICS {_close(known, 'AROSICS local')}",
+        ],
+        [f"full tiles of {tile.size_px} px, bent by up to 2 px: RMSE left", f"{tile.rmse_px:.3f} px", "not measured"],
+        [
+            "**loss:** a shift, nearly all ground under cloud: error at the corner",
+            _corner(_cloudy(refined)),
+            f"phase correlation {_corner(_cloudy(phase))}",
+        ],
+        [
+            "**loss:** March to June, bent by up to 2 px: RMSE left",
+            _px(_rmse(bent["LoFTR, refined"])),
+            f"phase correlation {_px(_rmse(bent['phase correlation']))}",
+        ],
+    ]
+    head, *body = [row(cells) for cells in rows]
+    return "\n".join([head, "|---|---|---|", *body])
+
+
+def _scores(accuracy: dict[str, Any], method: str) -> list[Score]:
+    (run,) = [run for run in accuracy["runs"] if run["matcher"] == method and run["offset_px"] == _OFFSET_PX]
+    return scores_of(run)
+
+
+def _registered(scores: Sequence[Score]) -> int:
+    return sum(score.registered for score in scores)
+
+
+def _median(scores: Sequence[Score]) -> float:
+    return float(np.median([score.median_px for score in scores if score.median_px is not None]))
+
+
+def _close(outcomes: Sequence[Outcome], method: str) -> int:
+    found = [outcome.rmse_px for outcome in outcomes if outcome.method == method]
+    return sum(rmse_px is not None and rmse_px <= _CLOSE_PX for rmse_px in found)
+
+
+def _is_hidden_field(outcome: Outcome) -> bool:
+    return outcome.pair == _HIDDEN and outcome.deformation == field().name
+
+
+def _cloudy(scores: Sequence[Score]) -> Score:
+    (score,) = [score for score in scores if score.reference.startswith(_CLOUDY)]
+    return score
+
+
+def _corner(score: Score) -> str:
+    return _px(score.corner_px) if score.registered and score.corner_px is not None else "no model"
+
+
+def _rmse(outcome: Outcome) -> float:
+    if outcome.rmse_px is None:
+        raise ValueError(f"{outcome.method} has no model of {outcome.pair}")
+    return outcome.rmse_px
+
+
+def _px(length_px: float) -> str:
+    return f"{length_px:.2f} px"
