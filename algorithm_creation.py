@@ -11,7 +11,6 @@ Pixel positions are (x, y) in the GDAL frame: (0, 0) is the upper left corner of
 first pixel, and ``raster.transform * (x, y)`` are map coordinates.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +21,46 @@ from s2match.core.matches import GreyImage, Matches
 from s2match.core.radiometry import AS_FILES_SAY, ReadOptions
 from s2match.core.raster import Raster
 from s2match.core.scene import Scene
+from s2match.dataset.catalog import open_dataset, pick_pair
+from s2match.dataset.chosen_pair import chosen_pair
 from s2match.io.reader import read_raster
 from s2match.matching.greyscale import prepare
 from s2match.matching.matcher import Matcher
 from s2match.matching.single_pass import match_rasters
+from s2match.outputs.figures.before_after import plot_checkerboard as draw_checkerboard
+from s2match.outputs.figures.confidence_histogram import plot_confidence_histogram as draw_confidence
+from s2match.outputs.figures.errors import compare_errors as draw_errors_of
+from s2match.outputs.figures.errors import plot_errors as draw_errors
 from s2match.outputs.figures.matches import plot_matches
-from s2match.outputs.figures.saving import save_figure
+from s2match.outputs.figures.matches import plot_pair as draw_images
+from s2match.outputs.figures.network_input import plot_network_input as draw_network_input
+from s2match.outputs.figures.saving import as_jpeg, save_figure
+from s2match.outputs.series.shifts_figure import plot_series_shifts as draw_series
 from s2match.pipeline import create_matcher, match_images, register
 from s2match.result import PairResult
 from s2match.settings import Settings
+from s2match.util.progress import Stage, progress_bar
 
 __all__ = [
     "Settings",
+    "chosen_pair",
     "create_matcher",
+    "draw_checkerboard",
+    "draw_confidence",
+    "draw_errors",
+    "draw_errors_of",
+    "draw_images",
     "draw_matches",
+    "draw_network_input",
+    "draw_series",
     "match_images",
     "match_loftr",
+    "open_dataset",
+    "pick_pair",
     "prepare_image",
     "read_raster_image",
     "register",
+    "show",
 ]
 
 
@@ -68,10 +88,12 @@ def match_loftr(
     target: Raster,
     matcher: Matcher[Any],
     settings: Settings,
-    progress: Callable[[float], None] | None = None,
+    show_progress: bool = False,
 ) -> Matches:
     """Prepare and match two images; keep the matches above the confidence."""
-    return match_rasters(matcher, reference, target, settings, progress)
+    with progress_bar([Stage.MATCH], show_progress) as progress:
+        progress.begin(Stage.MATCH)
+        return match_rasters(matcher, reference, target, settings, progress.advance)
 
 
 def draw_matches(result: PairResult, path: str | Path | None = None, figure: Figure | None = None) -> Figure:
@@ -80,3 +102,11 @@ def draw_matches(result: PairResult, path: str | Path | None = None, figure: Fig
     if path is not None:
         save_figure(figure, path)
     return figure
+
+
+def show(figure: Figure, width_px: int = 1100) -> None:
+    """Show a figure in a notebook, small enough to be kept in it."""
+    # only notebooks have IPython
+    from IPython.display import Image, display
+
+    display(Image(as_jpeg(figure, width_px=width_px), format="jpeg"))  # type: ignore[no-untyped-call]

@@ -214,10 +214,10 @@ def coregister(  # noqa: PLR0913
         ...     "corrected.tif",
         ...     confidence=0.5, image_size=(512, 512),
         ... )
-        >>> done.files
-        ()
+        >>> [path.name for path in done.files]
+        ['corrected.tif']
         >>> done.decision.reason
-        'the verdict is "already registered"'
+        'the corrected image agrees better with the reference'
     """
     request = CorrectionRequest(Path(out), as_paths(apply_to), resampling, overwrite, force)
     # the weights are loaded once for the pair and for its corrected target
@@ -295,7 +295,7 @@ def warp(
         >>> target = "dataset/sample/SYNTHETIC-B_20220829T103641_TCI.jp2"
         >>> result = s2match.match(reference, target, confidence=0.5, image_size=(512, 512))
         >>> bands = rasterio.open(target).read()
-        >>> warped = s2match.warp(bands, result, force=True)  # the sample is registered already
+        >>> warped = s2match.warp(bands, result)
         >>> warped.shape == rasterio.open(reference).read().shape
         True
     """

@@ -1,5 +1,6 @@
 """Progress of a run: its stages, the times that they are expected to take, and a bar that shows them."""
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -126,9 +127,11 @@ def progress_bar(stages: Iterable[Stage], show: bool = True) -> Iterator[Progres
 
     Args:
         stages: The stages of the run, in order.
-        show: Whether to show the bar, where standard error is a terminal.
+        show: Whether to show the bar, where standard error is a terminal or a notebook.
     """
-    with tqdm(total=1.0, bar_format=_BAR, leave=False, disable=None if show else True) as bar:
+    # None: shown on a terminal
+    hidden = (False if "ipykernel" in sys.modules else None) if show else True
+    with tqdm(total=1.0, bar_format=_BAR, leave=False, disable=hidden) as bar:
         if bar.disable:
             yield Progress(stages)
             return

@@ -13,6 +13,8 @@ import rasterio
 from http_server import serve
 from nbclient import NotebookClient
 
+from s2match.dataset.chosen_pair import chosen_pair
+
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOK = ROOT / "dataset_preparation.ipynb"
 NAMES = ("T36UXA_20180731T083601_TCI.jp2", "T36UYA_20160212T084052_TCI.jp2")
@@ -75,7 +77,9 @@ def test_without_a_source(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert "dataset/sample: 2 images" in text
     assert all(name in text for name in NAMES)
     assert len(images_of(notebook)) == 1
-    assert files_below(folder) == sorted([*before, NOTEBOOK.name])
+    assert files_below(folder) == sorted([*before, NOTEBOOK.name, "dataset/pair.csv"])
+    reference, target = chosen_pair(folder / "dataset") or pytest.fail("no pair was chosen")
+    assert (reference.path.name, target.path.name) == NAMES[::-1]
 
 
 def test_without_a_network_the_answer_is_a_recorded_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +87,7 @@ def test_without_a_network_the_answer_is_a_recorded_one(folder: Path, monkeypatc
     text = text_of(run(folder, monkeypatch, S2MATCH_CATALOGUE="http://127.0.0.1:9/v1"))
     assert "Cannot read http://127.0.0.1:9/v1/search: the server cannot be reached" in text
     assert "This answer was recorded from a local server with the bundled synthetic images instead." in text
+    assert "There is one image only" in text
     assert "2023-01-26         dataset/sample/SYNTHETIC-B_20230126T104251_TCI.jp2" in text
 
 
@@ -118,7 +123,12 @@ def test_with_a_folder(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     notebook = run(folder, monkeypatch, S2MATCH_SOURCE=str(source), S2MATCH_DATASET="images")
     assert "images: 2 images, 2 copied now and 0 there already." in text_of(notebook)
     assert len(images_of(notebook)) == 1
-    assert files_below(folder) == sorted([NOTEBOOK.name, *(f"images/{name}" for name in NAMES)])
+    assert files_below(folder) == sorted([NOTEBOOK.name, "images/pair.csv", *(f"images/{name}" for name in NAMES)])
+    # a list of pairs, with paths that move with the folder
+    assert (folder / "images" / "pair.csv").read_text(encoding="utf-8").split() == [
+        "reference,target",
+        ",".join(NAMES[::-1]),
+    ]
     assert (files_below(source), files_below(ROOT / "dataset")) == (offered, project)
 
 

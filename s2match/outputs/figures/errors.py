@@ -1,9 +1,12 @@
 """Scatter plot of the errors on the ground, before and after a correction."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from numpy.typing import NDArray
 
 from s2match.core.ground_errors import GroundErrors
 from s2match.correction.evaluation import Improvement
@@ -29,27 +32,57 @@ def plot_errors(result: PairResult, improvement: Improvement | None = None) -> F
         result: A pair of georeferenced images with matches; all of them are drawn where there is no registration.
         improvement: The shifts before and after a correction, drawn side by side; None: the matches of the pair.
     """
-    errors = result.errors if result.registration is None else result.inlier_errors
-    assert errors is not None and len(errors.finite.east_m), "errors need matches and two georeferenced images"
-    panels = [("matches" if result.registration is None else "inliers", errors.finite)]
+    panels = {"matches" if result.registration is None else "inliers": _shifts_of(result)}
     if improvement is not None:
         both = zip(("before", "after"), improvement.points, strict=True)
-        panels = [(name, points.errors) for name, points in both if points is not None] or panels
+        panels = {name: points.errors for name, points in both if points is not None} or panels
+    return _plot(panels, pair_title(result))
+
+
+def compare_errors(results: Mapping[str, PairResult]) -> Figure:
+    """The shifts of several results of one pair side by side, at one scale.
+
+    Args:
+        results: Georeferenced pairs with matches, by their titles.
+    """
+    return _plot(
+        {name: _shifts_of(result) for name, result in results.items()}, pair_title(next(iter(results.values())))
+    )
+
+
+def _shifts_of(result: PairResult) -> GroundErrors:
+    """The finite errors of the inliers, or of all matches where there is no registration."""
+    errors = result.errors if result.registration is None else result.inlier_errors
+    assert errors is not None and len(errors.finite.east_m), "errors need matches and two georeferenced images"
+    return errors.finite
+
+
+def _plot(panels: Mapping[str, GroundErrors], title: str) -> Figure:
     figure = new_figure(6.5 * len(panels) if len(panels) > 1 else 9, 9 if len(panels) > 1 else 10.6)
-    for axes, (name, shown) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels, strict=True):
-        _draw(axes, shown, name)
-    figure.suptitle(pair_title(result), fontsize=TITLE_PT, parse_math=False)
+    limit = max(map(_half_width, panels.values()))
+    for axes, (name, shown) in zip(np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True):
+        _draw(axes, shown, name, limit)
+    figure.suptitle(title, fontsize=TITLE_PT, parse_math=False)
     return figure
 
 
-def _draw(axes: Axes, errors: GroundErrors, name: str) -> None:
+def _half_width(errors: GroundErrors) -> float:
+    """Half the width of a panel around the mean shift."""
+    distance = _distance_from_mean(errors)
+    return max(1.25 * float(np.percentile(distance, 98)), 1.6 * float(np.percentile(distance, 90)), 1e-6)
+
+
+def _distance_from_mean(errors: GroundErrors) -> NDArray[np.float64]:
+    shifts = np.stack([errors.east_m, errors.north_m], axis=1)
+    return np.asarray(np.linalg.norm(shifts - shifts.mean(axis=0), axis=1))
+
+
+def _draw(axes: Axes, errors: GroundErrors, name: str, limit: float) -> None:
     """Draw the shifts around their mean, with its distance from zero."""
     unit, names = errors.axes.unit, ("east", "north") if errors.axes.in_metres else ("x", "y")
     shifts = np.stack([errors.east_m, errors.north_m], axis=1)
     mean = shifts.mean(axis=0)
-    distance = np.linalg.norm(shifts - mean, axis=1)
-    ce90 = float(np.percentile(distance, 90))
-    limit = max(1.25 * float(np.percentile(distance, 98)), 1.6 * ce90, 1e-6)
+    ce90 = float(np.percentile(_distance_from_mean(errors), 90))
     axes.axhline(0, color="0.6", lw=1.2)
     axes.axvline(0, color="0.6", lw=1.2)
     drawn = spread(len(shifts), MAX_DOTS)
