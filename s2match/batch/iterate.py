@@ -60,7 +60,7 @@ def match_pairs(
         >>> folder = "dataset/sample/SYNTHETIC-B_"
         >>> pairs = [(f"{folder}20240510T103621_TCI.jp2", f"{folder}20220829T103641_TCI.jp2")]
         >>> [str(one.result.verdict.decision) for one in s2match.match_pairs(pairs, image_size=(512, 512))]
-        ['already registered']
+        ['register']
     """
     # options are checked before the first pair
     chosen = settings_with(settings, options)
