@@ -39,8 +39,8 @@ SETTINGS = {
     "GDAL_HTTP_MAX_RETRY": str(_GDAL_RETRIES),
     "GDAL_HTTP_RETRY_DELAY": str(_GDAL_DELAY_S),
     "GDAL_HTTP_CONNECTTIMEOUT": "8",
-    # a connection that stalls: less than 1 kB/s for 15 s, which GDAL waits up to three times before it gives up; a limit
-    # of the whole time would end slow downloads
+    # a connection that stalls: less than 1 kB/s for 15 s, which GDAL waits up to three times before it gives up; a
+    # limit of the whole time would end slow downloads
     "GDAL_HTTP_LOW_SPEED_LIMIT": "1000",
     "GDAL_HTTP_LOW_SPEED_TIME": "15",
 }

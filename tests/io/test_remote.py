@@ -121,7 +121,7 @@ def test_a_refusal_is_not_repeated(server: Server, url: str) -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (CUT, "the connection is cut off or stalls, also after retries, or the file is damaged"),
+        (CUT, "the connection is cut off or stalls, also after retries"),
         (503, "HTTP status 503"),
     ],
 )
