@@ -278,8 +278,8 @@ def warp(
             needs no force.
 
     Returns:
-        For a NumPy array: a masked array with the same order of axes, masked where the target has no data. For a
-        DataArray: a DataArray on the reference's grid, with its nodata value, or NaN, where the target has no data. The
+        A masked array for a NumPy array, with the same order of axes, masked where the target has no data. A DataArray
+        for a DataArray, on the reference's grid, with its nodata value, or NaN, where the target has no data. The
         result has the extent of the reference, in the pixel size of ``array``. With a Registration it has the size of
         ``array``.
 
