@@ -84,7 +84,7 @@ def _images_in(text: str) -> tuple[FoundImage, ...]:
     try:
         items = json.loads(text)["features"]
         images = [image for item in items if (image := _image_of(item)) is not None]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise PreparationError("The answer is not that of a STAC API.") from error
     return tuple(sorted(images, key=lambda image: (image.date, image.name)))
 
@@ -96,4 +96,6 @@ def _image_of(item: dict[str, Any]) -> FoundImage | None:
     own = next((link["href"] for link in item.get("links", []) if link.get("rel") == "self"), None)
     source = item["assets"][key]["href"] if own is None else f"{own}#{key}"
     properties = item["properties"]
-    return FoundImage(str(item["id"]), str(properties["datetime"])[:10], properties.get("eo:cloud_cover"), source)
+    cloud = properties.get("eo:cloud_cover")
+    cloud_percent = float(cloud) if isinstance(cloud, int | float) else None
+    return FoundImage(str(item["id"]), str(properties["datetime"])[:10], cloud_percent, str(source))

@@ -203,8 +203,11 @@ def _network_errors() -> Iterator[None]:
             raise RequestError(f"HTTP status {error.code} {error.reason}", retries, error.code) from error
     # ValueError: a URL of a redirection that is none
     except (OSError, HTTPException, ValueError) as error:
-        reason = without_credentials(str(getattr(error, "reason", error)) or type(error).__name__)
-        raise RequestError(f"the server cannot be reached ({reason})", _UNREACHABLE_RETRIES) from error
+        cause = getattr(error, "reason", error)
+        reason = getattr(cause, "strerror", None) or str(cause) or type(error).__name__
+        raise RequestError(
+            f"the server cannot be reached ({without_credentials(reason)})", _UNREACHABLE_RETRIES
+        ) from error
 
 
 class _PacedHTTP(HTTPHandler):

@@ -49,7 +49,7 @@ def cached_weights(name: str, report: Callable[[float, str], object] | None = No
             raise DownloadError("what the server sent is no checkpoint")
     except (DownloadError, OutputError) as error:
         raise WeightsDownloadError(
-            f"Cannot download the weights {name!r} from {' or '.join(_urls(name))}: {str(error).rstrip('.')}. "
+            f"Cannot download the weights {name!r}: {str(error).rstrip('.')}. "
             f"Put the file at {path}, or use --model_pretrained {BUNDLED}, which needs no download."
         ) from error
     return path

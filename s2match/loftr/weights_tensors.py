@@ -30,7 +30,7 @@ def structure_problem(state: Mapping[str, object]) -> str | None:
     if len(state) > _MOST_TENSORS:
         return f"it contains {len(state)} tensors"
     for name, value in state.items():
-        if not _is_plain(value):
+        if not name.isprintable() or not _is_plain(value):
             return f"{shown(name)} is no tensor of floats or whole numbers"
     tensors = {name: value for name, value in state.items() if isinstance(value, Tensor)}
     if sum(value.numel() for value in tensors.values()) > _MOST_VALUES:
