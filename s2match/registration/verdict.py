@@ -119,12 +119,14 @@ def _decide(displacement: Displacement, reference: HasGrid, target: HasGrid) -> 
         return Decision.REGISTER
     if displacement.noise <= _SMALL_PX * displacement.native_pixel:
         return Decision.REGISTERED
-    reduced = any(
-        native > _FINER * matched
-        for image in (reference, target)
-        for native, matched in zip(image.native_size, image.size, strict=True)
-    )
+    # a coarser image that has its own pixels limits the size, whatever pixels the other one has
+    reduced = all(_is_reduced(image) for image in (reference, target))
     return Decision.INDISTINCT if reduced else Decision.UNKNOWN
+
+
+def _is_reduced(image: HasGrid) -> bool:
+    """Whether an image is matched with fewer pixels than it has."""
+    return any(native > _FINER * matched for native, matched in zip(image.native_size, image.size, strict=True))
 
 
 def in_words(verdict: Verdict) -> str:

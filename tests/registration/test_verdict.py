@@ -65,6 +65,15 @@ def test_noise_that_hides_a_native_pixel_asks_for_native_pixels() -> None:
     assert judged(seen((3, 0)), reduced, reduced).decision is Decision.REGISTER
 
 
+def test_a_target_of_coarser_pixels_has_no_more_pixels_to_match() -> None:
+    fine, coarse = (replace(REFERENCE, native_size=size) for size in ((8000, 6000), REFERENCE.size))
+    for pair in ((fine, coarse), (coarse, fine)):
+        assert judged(seen((0, 0), 40), *pair).decision is not Decision.INDISTINCT
+    found = judged(seen((0, 0)), fine, coarse)
+    assert found.decision is Decision.UNKNOWN
+    assert in_words(found).endswith("native px) are possible (95 %)")
+
+
 @pytest.mark.parametrize(
     ("shift_px", "words"), [((3, 1), "further east and 10.0 ± 2.0 m further south"), ((-3, -1), "west")]
 )
