@@ -1,12 +1,13 @@
 """The pair of a dataset that was chosen to match: a list of pairs with one row, beside the images."""
 
 import csv
+import io
 from pathlib import Path
 
 from s2match.core.image_path import ImagePath
 from s2match.core.scene import Scene
 from s2match.io.csv_rows import read_rows
-from s2match.util.atomic_write import atomic_write
+from s2match.util.atomic_write import write_text
 
 PAIR_FILE = "pair.csv"
 
@@ -29,9 +30,9 @@ def choose_pair(folder: str | Path, reference: Scene, target: Scene) -> Path:
         OutputError: It cannot be written.
     """
     path = Path(folder) / PAIR_FILE
-    row = [_listed(scene.path, Path(folder)) for scene in (reference, target)]
-    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([_COLUMNS, row])
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([_COLUMNS, [_listed(scene.path, Path(folder)) for scene in (reference, target)]])
+    write_text(path, text.getvalue())
     return path
 
 
