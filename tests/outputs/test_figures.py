@@ -14,11 +14,14 @@ from matplotlib.text import Text
 from pairs import corrected, shifted_pair
 
 from s2match.core.ground_axes import MAP_UNITS, GroundAxes
+from s2match.core.matches import GreyImage
 from s2match.correction.evaluation import Agreement
 from s2match.outputs.figures.before_after import detail, plot_checkerboard, plot_overlay, plot_swipe
 from s2match.outputs.figures.charts import charts, match_chart
 from s2match.outputs.figures.confidence import plot_confidence
-from s2match.outputs.figures.errors import plot_errors
+from s2match.outputs.figures.confidence_histogram import plot_confidence_histogram
+from s2match.outputs.figures.errors import compare_errors, plot_errors
+from s2match.outputs.figures.network_input import plot_network_input
 from s2match.outputs.figures.saving import save_figure
 from s2match.outputs.figures.shifts import plot_shifts
 from s2match.outputs.figures.vectors import plot_vectors
@@ -105,6 +108,35 @@ def test_ce90_circle_and_what_it_is_drawn_of() -> None:
     assert (low + high) / 2 == pytest.approx(mean[0]) and (distance <= (high - low) / 2).mean() > 0.97
     (dots,) = [artist for artist in figure.axes[0].collections if isinstance(artist, PathCollection)]
     assert len(dots.get_offsets()) == len(errors.east_m)
+
+
+def test_errors_of_several_results_have_one_scale() -> None:
+    exact, noisy = shifted_pair(noise=0.05), shifted_pair(noise=0.4)
+    figure = compare_errors({"exact": exact, "noisy": noisy})
+    assert [axes.get_title() for axes in figure.axes] == ["exact", "noisy"]
+    widths = [np.ptp(axes.get_xlim()) for axes in figure.axes]
+    circles = [axes.patches[0].get_radius() for axes in figure.axes]
+    assert widths[0] == pytest.approx(widths[1]) and circles[1] > 4 * circles[0]
+
+
+def test_the_histogram_counts_what_is_above_the_threshold() -> None:
+    matches = shifted_pair().matches
+    confidence = np.linspace(0.005, 0.995, len(matches))
+    figure = plot_confidence_histogram({"all": replace(matches, confidence=confidence)}, 0.8)
+    assert f"all: {(confidence > 0.8).sum()} of {len(matches)} above 0.8" in words(figure)
+    (line,) = figure.axes[0].get_lines()
+    assert list(line.get_xdata()) == [0.8, 0.8]
+
+
+def test_the_input_of_the_network_is_drawn_as_it_is() -> None:
+    grey = np.linspace(0, 1, 20 * 30, dtype=np.float32).reshape(20, 30)
+    valid = grey > 0.2
+    figure = plot_network_input({"one": GreyImage(grey, valid), "other": GreyImage(grey[:, ::-1], valid)})
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["one", "other"]
+    shown, nodata = figure.axes[0].images
+    np.testing.assert_array_equal(shown.get_array(), grey)
+    assert (shown.norm.vmin, shown.norm.vmax) == (0, 1)
+    np.testing.assert_array_equal(np.ma.getmaskarray(nodata.get_array()), valid)
 
 
 def test_confidence_against_what_is_right() -> None:
