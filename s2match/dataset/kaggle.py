@@ -2,7 +2,6 @@
 
 import logging
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import TypeVar
 from s2match.errors import PreparationError
 from s2match.io.http_requests import LIMITS, Limits, Pace, RequestError
 from s2match.io.scene_files import FINEST_PATTERNS, is_finest
+from s2match.util.partial_files import partial_folder
 
 KAGGLE_HANDLE = "isaienkov/deforestation-in-ukraine"
 KAGGLE_PAGE = f"https://www.kaggle.com/datasets/{KAGGLE_HANDLE}"
@@ -142,9 +142,7 @@ def read_kaggle_image(name: str, folder: Path, kaggle: Kaggle) -> Iterator[bytes
     Raises:
         KaggleError: The download failed.
     """
-    # a download that was left may still write
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".kaggle-", ignore_cleanup_errors=True) as staging:
-        place = Path(staging)
+    with partial_folder(folder) as place:
         with _attempt(f"download {name} of {KAGGLE_HANDLE}"):
             path = _limited(partial(kaggle.fetch_file, name, place), kaggle.limits, lambda: _bytes_in(place))
         with path.open("rb") as stream:

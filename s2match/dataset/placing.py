@@ -11,7 +11,8 @@ from tqdm import tqdm
 from s2match.dataset.offers import Offer, Offers, Rejected
 from s2match.errors import PreparationError, UnreadableImageError
 from s2match.io.jp2_integrity import image_damage, is_complete
-from s2match.util.atomic_write import atomic_write
+from s2match.util.atomic_write import publish, staging_folder
+from s2match.util.output_place import writing
 
 _CHUNK_BYTES = 1 << 20
 
@@ -74,14 +75,16 @@ def place_offers(offers: Offers, folder: Path, *, progress: bool = True) -> Prep
     _check_space(missing, folder)
     copied, rejected = [], list(offers.rejected)
     _LOG.info("%d images in the source, %d of them already in %s", len(images), len(present), folder)
-    for offer in tqdm(missing, desc="Preparing", unit="image", disable=not progress or not missing):
-        reason = _copy(offer, folder / offer.name)
-        if reason is None:
-            _LOG.info("Copied %s", offer.origin)
-            copied.append(offer.name)
-        else:
-            _LOG.info("Rejected %s: %s", offer.origin, reason)
-            rejected.append(Rejected(offer.origin, reason))
+    # one folder for all, because each looks for what dead processes have left
+    with staging_folder(folder / "images") as staging:
+        for offer in tqdm(missing, desc="Preparing", unit="image", disable=not progress or not missing):
+            reason = _copy(offer, folder / offer.name, staging / offer.name)
+            if reason is None:
+                _LOG.info("Copied %s", offer.origin)
+                copied.append(offer.name)
+            else:
+                _LOG.info("Rejected %s: %s", offer.origin, reason)
+                rejected.append(Rejected(offer.origin, reason))
     if rejected and not copied and not present:
         first = rejected[0]
         raise PreparationError(
@@ -148,18 +151,27 @@ def _check_space(images: list[Offer], folder: Path) -> None:
         )
 
 
-def _copy(offer: Offer, target: Path) -> str | None:
-    """Copy an image and check it; return why it was rejected, or None."""
+def _copy(offer: Offer, target: Path, copy: Path) -> str | None:
+    """Copy an image and check it; return why it was rejected, or None.
+
+    Args:
+        offer: The image.
+        target: Its place.
+        copy: Where it lies until it is checked.
+    """
     if target.exists() and not target.is_file() and not target.is_dir():
         return f"{target} is no regular file."
     try:
-        with atomic_write(target) as copy:
+        with writing(target):
             with copy.open("wb") as out:
                 for chunk in offer.read():
                     out.write(chunk)
             _check_copy(offer, copy, target)
+            publish([copy], [target])
     except UnreadableImageError as error:
         return str(error)
+    finally:
+        copy.unlink(missing_ok=True)
     return None
 
 
