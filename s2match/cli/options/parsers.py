@@ -13,6 +13,11 @@ from s2match.version import __version__
 
 PROGRAM, SERIES_PROGRAM = "s2match", "match_series.py"
 _ABOUT = "Match two Sentinel-2 images with LoFTR and measure the matches in metres."
+_EXIT_CODES = (
+    "exit codes: 0: a model was accepted and all files were written; 2: the command is malformed; 3: no registration; "
+    "4: no corrected file was written; 5: displaced by more than --fail_above; 10 and more: an error, whose sentence is "
+    "printed. docs/cli.md lists all."
+)
 
 
 class Formatter(argparse.HelpFormatter):
@@ -28,7 +33,7 @@ class Formatter(argparse.HelpFormatter):
 
 def build_parser(program: str = "model_inference.py") -> argparse.ArgumentParser:
     """Parser of the command without a sub-command: it has all options."""
-    parser = argparse.ArgumentParser(prog=program, description=_ABOUT, formatter_class=Formatter)
+    parser = argparse.ArgumentParser(prog=program, description=_ABOUT, epilog=_EXIT_CODES, formatter_class=Formatter)
     pair = add_pair(parser)
     pair.add_argument("--list", action="store_true", help="list the images of the dataset and exit")
     parser.add_argument(
@@ -49,6 +54,7 @@ def command_parser(command: str, program: str = PROGRAM) -> argparse.ArgumentPar
     parser = argparse.ArgumentParser(
         prog=program if program == SERIES_PROGRAM else f"{program} {command}",
         description=about,
+        epilog=_EXIT_CODES,
         formatter_class=Formatter,
     )
     for add in groups:
