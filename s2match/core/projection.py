@@ -1,13 +1,14 @@
 """Reprojection of coordinates from one CRS to another."""
 
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio import Env
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
 from rasterio.warp import transform as warp_points
 from rasterio.warp import transform_bounds
 
@@ -17,18 +18,34 @@ from s2match.util.gdal import LIBRARY_ERRORS, NO_TRANSFORMATION
 # Points along each side of a footprint that is reprojected, where straight sides bend.
 SIDE_POINTS = 33
 
+# The name of a CRS as a URI, which leads to no server.
+_URI = re.compile(r"https?://(?:www\.)?opengis\.net/def/crs/(?P<authority>\w+)/[^/]*/(?P<code>\w+)")
+
 # Largest map coordinate of a planet, in any unit.
-_FARTHEST = 1e10
+FARTHEST = 1e10
 
 
 def crs_named(name: str) -> CRS | None:
     """The CRS of a code, WKT or PROJ string; None if it is unknown or invalid."""
+    official = _URI.fullmatch(name)
+    name = name if official is None else f"{official['authority']}:{official['code']}"
+    # GDAL would ask a server, or read a file
+    if "://" in name or _is_file(name):
+        return None
     try:
         # within an Env GDAL logs its message instead of printing it
         with Env():
             return CRS.from_user_input(name)
-    except (CRSError, ValueError):
+    except (*LIBRARY_ERRORS, ValueError):
         return None
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):
+        # no name of a file is as long as a WKT
+        return False
 
 
 def crs_text(crs: CRS | None) -> str | None:
@@ -58,8 +75,8 @@ def reproject(xy: NDArray[np.float64], source: CRS | None, target: CRS | None) -
     if source == target or len(xy) == 0:
         return xy
     # PROJ takes minutes to bring longitudes of absurd coordinates into range
-    if (np.abs(xy) > _FARTHEST).any():
-        xy = np.where((np.abs(xy) > _FARTHEST).any(axis=1, keepdims=True), np.nan, xy)
+    if (np.abs(xy) > FARTHEST).any():
+        xy = np.where((np.abs(xy) > FARTHEST).any(axis=1, keepdims=True), np.nan, xy)
     try:
         reprojected = np.stack(warp_points(source, target, xy[:, 0], xy[:, 1]), axis=1)
     except NO_TRANSFORMATION:

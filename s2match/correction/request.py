@@ -13,7 +13,7 @@ from s2match.correction.resample_file import Advance, write_moved, write_resampl
 from s2match.errors import CorrectionError
 from s2match.io.cog import check_cog
 from s2match.io.products import granule_of
-from s2match.io.reader import read_grid, with_radiometry
+from s2match.io.reader import check_decodable, read_grid, with_radiometry
 from s2match.io.sources import source_path
 from s2match.registration.file_model import FileModel
 from s2match.resampling.kernels import check_resampling
@@ -118,7 +118,9 @@ def check_request(request: CorrectionRequest, target: Scene) -> None:
         return
     grid = read_grid(target)
     for sibling in request.siblings:
-        require_same_footprint(read_grid(sibling), grid)
+        source = read_grid(sibling)
+        require_same_footprint(source, grid)
+        check_decodable(source)
 
 
 def correct(result: PairResult, request: CorrectionRequest) -> None:
@@ -190,6 +192,7 @@ def source_of(path: ImagePath, model: FileModel, options: ReadOptions = AS_FILES
     if source.georeferenced and source.crs is None:
         source = replace(source, crs=target.crs)
     require_same_footprint(source, target)
+    check_decodable(source)
     return with_radiometry(source, options)
 
 

@@ -23,7 +23,7 @@ from s2match.errors import CorrectionError
 from s2match.io.bands import has_own_mask, used_bands
 from s2match.io.cog import BLOCK_PX, Block, Layout, read_block, write_cog
 from s2match.io.nodata import band_validity, can_hold, declared_nodata, is_mixed, large_patches, zeros_are_nodata
-from s2match.io.open_file import opened, reading
+from s2match.io.open_file import opened
 from s2match.io.radiometry import radiometry_of
 from s2match.io.reader import band_grids
 from s2match.registration.file_model import FileModel
@@ -174,9 +174,8 @@ def _resample_window(pixel_map: PixelMap, source: _Source, window: Window) -> Bl
     area = area_to_read(points, pixel_map.source.size, source.resampling)
     if area is None:
         return Block(window, values, valid[0])
-    with reading(image_path(file.name)):
-        bands = file.read(window=RasterioWindow(area.x, area.y, area.width, area.height))
-        band_valid = _read_valid(source, bands, area)
+    bands = file.read(window=RasterioWindow(area.x, area.y, area.width, area.height))
+    band_valid = _read_valid(source, bands, area)
     points = replace(points, x=points.x - area.x, y=points.y - area.y)
     for band, colour in enumerate(file.colorinterp):
         if colour is ColorInterp.alpha:

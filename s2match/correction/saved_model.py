@@ -16,6 +16,8 @@ from s2match.core.radiometry import AS_FILES_SAY, NodataSource, ReadOptions
 from s2match.core.scene import scene_of
 from s2match.correction.decision import DecisionCode
 from s2match.errors import CorrectionError, ModelFileError
+from s2match.io.borders import reading
+from s2match.io.placement import is_usable
 from s2match.registration.file_model import ControlPoints, FileModel, FrameModel
 from s2match.registration.options import MODELS
 from s2match.registration.verdict import Decision
@@ -130,17 +132,17 @@ def read_model(path: str | Path) -> SavedModel:
         raise ModelFileError(f"{path} has no model: no registration was accepted.")
     try:
         return _saved_model(content)
-    # a whole number that is too large for a float is the third
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+    # an array that is nested too deeply is the last one
+    except (AttributeError, KeyError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         what = f"{error.args[0]} is missing" if isinstance(error, KeyError) else error
         raise ModelFileError(f"{path} is damaged: {what}.") from error
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelFileError(f"Cannot read {path}: {error.strerror}.") from error
+        with reading(path, ModelFileError, text=True):
+            data = path.read_bytes()
+        content = json.loads(data.decode("utf-8"))
     # text of another encoding, no JSON, or brackets that are nested too deeply
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path} is not a JSON of a result: it is not JSON.") from error
@@ -171,8 +173,8 @@ def _file_of(image: dict[str, Any]) -> Grid:
     if min(size) < 1:
         raise ValueError("the size of a file is not positive")
     transform = None if whole["transform"] is None else Affine(*_numbers(whole["transform"], (6,)).tolist())
-    if transform is not None and transform.is_degenerate:
-        raise ValueError("a transform has no inverse")
+    if transform is not None and not is_usable(transform, size):
+        raise ValueError("a transform places no pixel on a map")
     return Grid(size, transform, _crs_of(whole["crs"]), size, scene_of(str(image["file"])))
 
 

@@ -16,6 +16,8 @@ from s2match.core.image_path import ImagePath
 from s2match.core.point_maps import PointMap
 from s2match.core.projection import apply_transform, crs_named, reproject, wrapped
 from s2match.errors import CorrectionError, UnreadableImageError
+from s2match.io.borders import reading
+from s2match.io.geojson import crs_name, read_geojson
 from s2match.io.missing_paths import no_image_message
 from s2match.io.vector_layers import Layer, layer_systems, read_layers, write_layers
 from s2match.registration.file_model import FileModel
@@ -26,9 +28,6 @@ VECTORS = {".gpkg": ".gpkg", ".geojson": ".geojson", ".json": ".geojson"}
 
 # Vector files of other formats, which are no images either.
 _OTHERS = (".shp", ".fgb", ".kml", ".gml", ".parquet")
-
-# The CRS of a GeoJSON that names none, by RFC 7946.
-_GEOJSON_CRS = "OGC:CRS84"
 
 # Decimals of coordinates in a GeoJSON: a millimetre on the ground, if they are degrees.
 _DECIMALS = 8
@@ -65,7 +64,7 @@ def check_vector(model: FileModel, path: ImagePath) -> None:
     if _is_geopackage(local):
         systems = layer_systems(local)
     else:
-        document = _read_geojson(local)
+        document = read_geojson(local, UnreadableImageError)
         systems = {"": _geojson_crs(local, document)}
         _positions_of(local, document)
     for layer, crs in systems.items():
@@ -90,10 +89,10 @@ def move_vector(model: FileModel, path: ImagePath, out: Path) -> None:
     """
     local = _local(path)
     if _is_geopackage(local):
-        layers = [_moved_layer(model, layer, path.name) for layer in read_layers(local)]
+        layers = [_moved_layer(model, layer, local) for layer in read_layers(local)]
         write_layers(out, layers)
         return
-    document = _read_geojson(local)
+    document = read_geojson(local, UnreadableImageError)
     move = _mover(model, _system(model, _geojson_crs(local, document), path.name), path.name)
     positions, xy = _positions_of(local, document)
     moved = move(xy) if positions else xy
@@ -102,15 +101,13 @@ def move_vector(model: FileModel, path: ImagePath, out: Path) -> None:
     write_text(out, json.dumps(document, ensure_ascii=False) + "\n")
 
 
-def _moved_layer(model: FileModel, layer: Layer, name: str) -> Layer:
+def _moved_layer(model: FileModel, layer: Layer, path: Path) -> Layer:
     if layer.wkb is None:
         return layer
-    name = f"{name} {layer.name}"
+    name = f"{path.name} {layer.name}"
     move = _mover(model, _system(model, layer.crs, name), name)
-    try:
+    with reading(path, text=True):
         geometries = shapely.from_wkb(layer.wkb)
-    except shapely.errors.ShapelyError as error:
-        raise UnreadableImageError(f"Cannot read {name}: {str(error).rstrip('.')}.") from error
     moved = np.array(geometries, object)
     for high in (False, True):
         chosen = (shapely.has_z(geometries) == high) & ~shapely.is_missing(geometries)
@@ -160,32 +157,9 @@ def _is_geopackage(path: Path) -> bool:
     return path.suffix.lower() == ".gpkg"
 
 
-def _read_geojson(path: Path) -> dict[str, Any]:
-    """The document of a GeoJSON.
-
-    Raises:
-        UnreadableImageError: The file is no GeoJSON.
-    """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UnreadableImageError(f"Cannot read {path}: {error.strerror}.") from error
-    except (ValueError, RecursionError) as error:
-        raise UnreadableImageError(f"{path} is not GeoJSON: it is not JSON.") from error
-    if not isinstance(document, dict) or not isinstance(document.get("type"), str):
-        raise UnreadableImageError(f"{path} is not GeoJSON.")
-    return document
-
-
 def _geojson_crs(path: Path, document: dict[str, Any]) -> str:
-    """The CRS of a GeoJSON: the member of GeoJSON 2008, which GDAL still writes, or longitude and latitude."""
-    crs = document.get("crs")
-    if crs is None:
-        return _GEOJSON_CRS
-    try:
-        return str(crs["properties"]["name"])
-    except (KeyError, TypeError) as error:
-        raise UnreadableImageError(f"{path} is not GeoJSON: its crs has no name.") from error
+    with reading(path, text=True):
+        return crs_name(document)
 
 
 def _positions_of(path: Path, document: dict[str, Any]) -> tuple[list[list[Any]], NDArray[np.float64]]:
@@ -199,8 +173,8 @@ def _positions_of(path: Path, document: dict[str, Any]) -> tuple[list[list[Any]]
     try:
         positions = list(_positions(document))
         return positions, np.array([position[:2] for position in positions], np.float64).reshape(-1, 2)
-    # objects of other kinds than GeoJSON has at their place
-    except (AttributeError, TypeError, ValueError, RecursionError) as error:
+    # objects of other kinds than GeoJSON has at their place, and numbers without an end
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise UnreadableImageError(f"{path} is not GeoJSON: its geometries cannot be read.") from error
 
 

@@ -11,6 +11,7 @@ import shapely
 
 from s2match.core.image_path import ImagePath
 from s2match.errors import MaskError, UnreadableImageError
+from s2match.io.borders import reading
 from s2match.io.file_tree import read_xml
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def read_clouds(path: ImagePath) -> tuple[list[Any], str | None]:
         raise MaskError(f"The mask {path} is remote: download it, and give that file.")
     if root.tag != f"{_EOP}Mask":
         raise MaskError(f"The mask {path} is not a cloud mask of Sentinel-2: write its polygons to a GeoPackage.")
-    polygons = [_polygon(element) for element in root.iter(f"{_GML}Polygon")]
+    with reading(path, MaskError, "the mask ", text=True):
+        polygons = [_polygon(element) for element in root.iter(f"{_GML}Polygon")]
     envelope = root.find(f".//{_GML}Envelope")
     match = None if envelope is None else _EPSG.search(envelope.get("srsName", ""))
     if polygons and match is None:

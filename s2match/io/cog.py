@@ -15,14 +15,13 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window as RasterioWindow
 
-from s2match.core.image_path import image_path
 from s2match.core.window import Window
 from s2match.errors import OutputError
-from s2match.io.open_file import reading
 from s2match.io.quiet import create_geotiff
 from s2match.io.written_raster import check_geotiff, check_segments
 from s2match.util.atomic_write import atomic_write
-from s2match.util.gdal import FILE_ERRORS, gdal_message
+from s2match.util.borders import reason_of
+from s2match.util.gdal import FILE_ERRORS
 from s2match.util.output_place import write_failure
 
 SUFFIXES = (".tif", ".tiff")
@@ -87,9 +86,8 @@ def read_block(file: rasterio.DatasetReader, window: Window, masked: bool) -> Bl
         UnreadableImageError: The file is damaged.
     """
     area = RasterioWindow(window.x, window.y, window.width, window.height)
-    with reading(image_path(file.name)):
-        values = file.read(window=area)
-        valid = file.dataset_mask(window=area) > 0 if masked else np.ones(values.shape[1:], np.bool_)
+    values = file.read(window=area)
+    valid = file.dataset_mask(window=area) > 0 if masked else np.ones(values.shape[1:], np.bool_)
     return Block(window, values, valid)
 
 
@@ -143,7 +141,7 @@ def write_cog(
                 OVERVIEW_RESAMPLING="NEAREST" if layout.classes else "AVERAGE",
             )
         except FILE_ERRORS as error:
-            raise write_failure(path, gdal_message(error)) from error
+            raise write_failure(path, reason_of(error)) from error
 
 
 def write_tiles(

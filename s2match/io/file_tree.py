@@ -6,7 +6,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from s2match.core.image_path import ImagePath, VirtualFile, zip_member
-from s2match.errors import UnreadableImageError
+from s2match.errors import S2MatchError, UnreadableImageError
+from s2match.io.borders import reading
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -59,26 +60,28 @@ def zip_tree(archive: Path) -> FileTree:
     # most runs read no zip
     import zipfile
 
-    try:
-        with zipfile.ZipFile(archive) as file:
-            names = [member.filename for member in file.infolist() if not member.is_dir()]
-    except (zipfile.BadZipFile, OSError) as error:
-        raise UnreadableImageError(f"Cannot read the zip {archive}: {_reason(error)}.") from error
+    with reading(archive, what="the zip ", text=True), zipfile.ZipFile(archive) as file:
+        names = [member.filename for member in file.infolist() if not member.is_dir()]
     visible = (name for name in names if not any(part.startswith(".") for part in PurePosixPath(name).parts))
     return FileTree(archive, tuple(sorted(visible)), zipped=True)
 
 
-def open_stream(path: ImagePath) -> BinaryIO | None:
+def open_stream(path: ImagePath, failure: type[S2MatchError] = UnreadableImageError, what: str = "") -> BinaryIO | None:
     """The bytes of a file, open for reading, in the file system or in a zip; None for a remote file.
 
+    Args:
+        path: The file.
+        failure: Class of the error.
+        what: What the file is, for messages, with a blank at its end.
+
     Raises:
-        UnreadableImageError: It cannot be opened.
+        S2MatchError: It cannot be opened; of the class ``failure``.
     """
     if isinstance(path, VirtualFile) and path.in_zip is None:
         return None
     import zipfile
 
-    try:
+    with reading(path, failure, what, text=True):
         if isinstance(path, Path):
             return path.open("rb")
         assert path.in_zip is not None
@@ -86,9 +89,27 @@ def open_stream(path: ImagePath) -> BinaryIO | None:
         with zipfile.ZipFile(archive) as file:
             # the member keeps the file open until it is closed itself
             return cast(BinaryIO, file.open(member))
-    # RuntimeError: a password; NotImplementedError: an unknown compression
-    except (zipfile.BadZipFile, OSError, KeyError, RuntimeError, NotImplementedError) as error:
-        raise UnreadableImageError(f"Cannot read {path}: {_reason(error)}.") from error
+
+
+def read_bytes(
+    path: ImagePath, failure: type[S2MatchError] = UnreadableImageError, what: str = "", most: int = -1
+) -> bytes | None:
+    """The bytes of a file in the file system or in a zip; None for a remote file.
+
+    Args:
+        path: The file.
+        failure: Class of the error.
+        what: What the file is, for messages, with a blank at its end.
+        most: Most bytes that are read; -1 for all.
+
+    Raises:
+        S2MatchError: It cannot be read; of the class ``failure``.
+    """
+    stream = open_stream(path, failure, what)
+    if stream is None:
+        return None
+    with reading(path, failure, what, text=True), stream:
+        return stream.read(most)
 
 
 def read_xml(path: ImagePath) -> "Element | None":
@@ -103,11 +124,8 @@ def read_xml(path: ImagePath) -> "Element | None":
     # most runs read no XML
     from xml.etree import ElementTree
 
-    try:
-        with stream:
-            return ElementTree.parse(stream).getroot()
-    except (ElementTree.ParseError, OSError, ValueError) as error:
-        raise UnreadableImageError(f"Cannot read {path}: {_reason(error)}.") from error
+    with reading(path, text=True), stream:
+        return ElementTree.parse(stream).getroot()
 
 
 def local_path(path: ImagePath) -> ImagePath:
@@ -115,18 +133,18 @@ def local_path(path: ImagePath) -> ImagePath:
 
     Args:
         path: Such as ``S2A_….zip/GRANULE/…/IMG_DATA`` or ``S2A_MSIL1C_…``; other paths are returned as they are.
+
+    Raises:
+        UnreadableImageError: It is no name of a file.
     """
-    if isinstance(path, VirtualFile) or path.exists():
+    # a name may be too long, or not allowed
+    with reading(path, text=True):
+        if isinstance(path, VirtualFile) or path.exists():
+            return path
+        safe = path.with_name(f"{path.name}.SAFE") if path.name else path
+        if safe.is_dir():
+            return safe
+        for parent in path.parents:
+            if parent.suffix.lower() == ZIP_SUFFIX and parent.is_file():
+                return zip_member(parent, path.relative_to(parent).as_posix())
         return path
-    safe = path.with_name(f"{path.name}.SAFE") if path.name else path
-    if safe.is_dir():
-        return safe
-    for parent in path.parents:
-        if parent.suffix.lower() == ZIP_SUFFIX and parent.is_file():
-            return zip_member(parent, path.relative_to(parent).as_posix())
-    return path
-
-
-def _reason(error: BaseException) -> str:
-    text = getattr(error, "strerror", None) or " ".join(str(error).split())
-    return text.rstrip(".") or type(error).__name__

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window as RasterioWindow
 
 from s2match.core.radiometry import Radiometry
+from s2match.core.window import Window
 from s2match.io.bands import read_numbers, used_bands
 from s2match.io.nodata import NODATA_MARGIN_PX, band_validity, is_mixed, large_patches, zeros_are_nodata
 from s2match.io.overviews import StoredLevel
@@ -23,6 +24,9 @@ _FLOAT32_WHOLE = 1 << 16
 # Stored samples that are read at once to see whole patches of zeros: somewhat more than a full tile.
 _SAMPLES_AT_ONCE = 1 << 27
 
+# Most stored samples of a strip: about those of 1024 rows of three full tiles side by side.
+_STRIP_SAMPLES = 1 << 25
+
 
 @dataclass(frozen=True)
 class AxisWindow:
@@ -35,6 +39,11 @@ class AxisWindow:
 
     axis: AxisMap
     samples: tuple[int, int]
+
+    @property
+    def length(self) -> int:
+        """Number of the samples."""
+        return self.samples[1] - self.samples[0]
 
 
 @dataclass(frozen=True)
@@ -66,23 +75,35 @@ class LevelReader:
         offset = round(radiometry.origin) if wide and abs(radiometry.origin) > _FLOAT32_WHOLE else 0
         return cls(file, bands, colours, radiometry, level, offset)
 
-    def row_strips(self, height: int, scale: float, columns: tuple[int, int]) -> list[tuple[int, int]]:
-        """Strips of rows of a window that are read one after another, to bound the memory.
+    def empty(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Arrays for the values and the validity of a window, as :meth:`read` returns them."""
+        count = len(self.bands) if self.colours is None else 3
+        shape = (window.height, window.width)
+        return np.empty((count, *shape), np.float32), np.empty(shape, np.bool_)
 
-        If patches of zeros are nodata, the window is a single strip if it fits, so that no patch is cut.
+    def parts(self, window: Window, scale: tuple[float, float], columns: int) -> list[Window]:
+        """Parts of a window that are read one after another, to bound the memory: strips of rows, cut where too wide.
+
+        If patches of zeros are nodata, the window is a single part if it fits, so that no patch is cut.
 
         Args:
-            height: Rows of the window.
-            scale: Stored rows per row of the window.
-            columns: (start, stop) of the stored columns.
+            window: The window.
+            scale: Stored (columns, rows) per column and row of the window.
+            columns: Number of stored columns.
 
         Returns:
-            (first, count) rows of each strip.
+            The parts, relative to the window.
         """
-        rows = max(1, int(_STORED_ROWS / max(scale, 1.0)))
-        if zeros_are_nodata(self.radiometry) and height * scale * (columns[1] - columns[0]) <= _SAMPLES_AT_ONCE:
-            rows = height
-        return [(begin, min(rows, height - begin)) for begin in range(0, height, rows)]
+        width, height = window.width, max(1, int(_STORED_ROWS / max(scale[1], 1.0)))
+        if zeros_are_nodata(self.radiometry) and window.height * scale[1] * columns <= _SAMPLES_AT_ONCE:
+            height = window.height
+        elif height * scale[1] * columns > _STRIP_SAMPLES:
+            width = max(1, int(_STRIP_SAMPLES / (height * scale[1] * scale[0])))
+        return [
+            Window(left, top, min(width, window.width - left), min(height, window.height - top))
+            for top in range(0, window.height, height)
+            for left in range(0, window.width, width)
+        ]
 
     def read(self, rows: AxisWindow, columns: AxisWindow) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Read and resample a window, see :func:`axis_window`.

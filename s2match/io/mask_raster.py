@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
@@ -22,10 +21,9 @@ from s2match.core.point_maps import grid_points
 from s2match.core.projection import apply_transform, reproject, reproject_bounds, wrapped
 from s2match.core.window import Window
 from s2match.errors import MaskError
+from s2match.io.image_file import ImageFile
 from s2match.io.open_file import open_image
 from s2match.io.placement import placement_of
-from s2match.io.remote import is_remote, read_failure
-from s2match.util.gdal import FILE_ERRORS
 
 # File names of ESA's cloud masks with the bands opaque cloud, cirrus and snow; the first two mask.
 _CLOUD_MASK_NAME = re.compile(r"(^|_)MSK_CLASSI_B00\.", re.IGNORECASE)
@@ -89,7 +87,7 @@ def frame_of(grid: Grid, window: Window | None = None) -> Frame:
     return Frame(transform, grid.crs or _NO_CRS, (window.width, window.height))
 
 
-def mask_frame(file: rasterio.DatasetReader, grid: Grid) -> Frame | None:
+def mask_frame(file: ImageFile, grid: Grid) -> Frame | None:
     """The frame of the samples of a mask.
 
     A mask without a georeference has the pixels of the image's file, if their sizes are equal.
@@ -118,13 +116,20 @@ def mask_frame(file: rasterio.DatasetReader, grid: Grid) -> Frame | None:
     return Frame(frame.transform @ scale @ corner, frame.crs, size)
 
 
-def touches(samples: Frame, pixels: Frame) -> bool:
-    """Whether a mask has samples on the bounding box of an image."""
+def touches(file: ImageFile, samples: Frame, pixels: Frame) -> bool:
+    """Whether a mask has samples on the bounding box of an image, which are then checked to be readable.
+
+    Raises:
+        MaskError: The mask cannot hold its samples.
+    """
     boxes = reproject_bounds(pixels.bounds, pixels.crs, samples.crs)
-    return any(samples.window_of(box) is not None for box in boxes)
+    windows = [window for box in boxes if (window := samples.window_of(box)) is not None]
+    for window in windows:
+        file.check(1, window.width, window.height)
+    return bool(windows)
 
 
-def masked_pixels(file: rasterio.DatasetReader, mask: Mask, samples: Frame, pixels: Frame) -> NDArray[np.bool_]:
+def masked_pixels(file: ImageFile, mask: Mask, samples: Frame, pixels: Frame) -> NDArray[np.bool_]:
     """Pixels of a window that a masked sample touches.
 
     The nearest sample alone, or a mean of samples, would miss masked ones. A pixel is the bounding box of its corners
@@ -158,22 +163,19 @@ def masked_pixels(file: rasterio.DatasetReader, mask: Mask, samples: Frame, pixe
 
 
 @contextmanager
-def opened_mask(path: ImagePath) -> Iterator[rasterio.DatasetReader]:
+def opened_mask(path: ImagePath) -> Iterator[ImageFile]:
     """Open a mask raster: one band, with or without alpha, or a cloud mask of ESA.
 
     Raises:
         MaskError: The file is missing, damaged, or has more bands.
     """
-    try:
-        with open_image(path) as file:
-            colours = sum(colour is not ColorInterp.alpha for colour in file.colorinterp)
-            if colours > 1 and not _CLOUD_MASK_NAME.search(path.name):
-                raise MaskError(f"The mask {path} has {file.count} bands: a mask has one.")
-            yield file
-    except FILE_ERRORS as error:
-        # the messages of the cause may contain credentials of a URL
-        cause = None if is_remote(path) else error
-        raise MaskError(f"Cannot read the mask {path}: {read_failure(path, error)}.") from cause
+    with open_image(path, failure=MaskError, what="the mask ") as file:
+        colours = sum(colour is not ColorInterp.alpha for colour in file.colorinterp)
+        if colours > 1 and not _CLOUD_MASK_NAME.search(path.name):
+            raise MaskError(f"The mask {path} has {file.count} bands: a mask has one.")
+        if any(dtype.startswith("complex") for dtype in file.dtypes):
+            raise MaskError(f"The mask {path} contains complex numbers.")
+        yield file
 
 
 def _pixel_corners(pixels: Frame, samples: Frame, middle: float) -> NDArray[np.float64]:
@@ -210,8 +212,9 @@ def _touch_pixels(samples: NDArray[np.bool_], corners: NDArray[np.float64]) -> N
     return np.asarray(count > 0)
 
 
-def _read_blocks(file: rasterio.DatasetReader, mask: Mask, window: Window, step: int) -> NDArray[np.bool_]:
+def _read_blocks(file: ImageFile, mask: Mask, window: Window, step: int) -> NDArray[np.bool_]:
     """Read a window of a mask strip by strip, in blocks of ``step`` × ``step`` samples: True where any is masked."""
+    file.check(1, window.width, window.height)
     rows = max(1, _SAMPLES_AT_ONCE // window.width // step) * step
     strips = []
     for top in range(0, window.height, rows):
@@ -223,7 +226,7 @@ def _read_blocks(file: rasterio.DatasetReader, mask: Mask, window: Window, step:
     return np.concatenate(strips)
 
 
-def _read_masked(file: rasterio.DatasetReader, mask: Mask, window: RasterioWindow) -> NDArray[np.bool_]:
+def _read_masked(file: ImageFile, mask: Mask, window: RasterioWindow) -> NDArray[np.bool_]:
     """H×W bool, whether the samples of a window are masked: by the values of the mask, or, without values, if not 0."""
     if _CLOUD_MASK_NAME.search(mask.path.name) and file.count > 1:
         return np.asarray((file.read(_CLOUD_BANDS, window=window) != 0).any(axis=0))

@@ -124,7 +124,7 @@ def mask_on(mask: Mask, grid: Grid) -> Mask | None:
     else:
         with opened_mask(mask.path) as file:
             samples = mask_frame(file, grid)
-            on_grid = mask if samples is not None and touches(samples, pixels) else None
+            on_grid = mask if samples is not None and touches(file, samples, pixels) else None
     _LOG.info("mask %s %s %s", mask.path.name, "lies on" if on_grid else "does not touch", grid.scene.path.name)
     return on_grid
 

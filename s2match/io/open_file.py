@@ -3,16 +3,16 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import rasterio
 
 from s2match.core.image_path import ImagePath, gdal_name
-from s2match.errors import UnreadableImageError
+from s2match.errors import S2MatchError, UnreadableImageError
+from s2match.io.borders import reading
+from s2match.io.image_drivers import drivers_of, refuse_descriptions, refuse_foreign_overviews
+from s2match.io.image_file import ImageFile, RemoteImageFile
 from s2match.io.missing_paths import no_image_message
-from s2match.io.quiet import QuietReader
-from s2match.io.remote import RemoteReader, is_remote, read_failure, remote_settings, retried
-from s2match.util.gdal import FILE_ERRORS
+from s2match.io.remote import is_remote, remote_settings, retried
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z")
 
@@ -21,7 +21,7 @@ _NAMED_IMAGES = 8
 
 
 @contextmanager
-def opened(path: ImagePath, overview: int | None = None) -> Iterator[rasterio.DatasetReader]:
+def opened(path: ImagePath, overview: int | None = None) -> Iterator[ImageFile]:
     """Open an image file; damage detected while reading is an error, and a missing georeference gives no warning.
 
     Args:
@@ -35,29 +35,44 @@ def opened(path: ImagePath, overview: int | None = None) -> Iterator[rasterio.Da
         raise UnreadableImageError(no_image_message(path))
     if isinstance(path, Path) and path.suffix.lower() in _ARCHIVES:
         raise UnreadableImageError(f"{path} is an archive: unpack it, and give the image file in it.")
-    options = {} if overview is None else {"overview_level": overview}
-    with reading(path), open_image(path, **options) as file:
+    with open_image(path, overview) as file:
         if file.count == 0:
             raise UnreadableImageError(_no_bands_message(path, file.subdatasets))
         yield file
 
 
 @contextmanager
-def open_image(path: ImagePath, **options: Any) -> Iterator[rasterio.DatasetReader]:
+def open_image(
+    path: ImagePath,
+    overview: int | None = None,
+    failure: type[S2MatchError] = UnreadableImageError,
+    what: str = "",
+) -> Iterator[ImageFile]:
     """Open an image file as ``rasterio.open`` does, without warnings; a remote file with retries.
 
-    A file that is open already is shared, with its cached blocks.
+    A file that is open already is shared, with its cached blocks. Formats are those of
+    :func:`s2match.io.image_drivers.drivers_of`.
+
+    Args:
+        path: The file.
+        overview: Index of an overview; None for full resolution.
+        failure: Class of the errors of this file, also when it is read later.
+        what: What the file is, for messages, with a blank at its end.
 
     Raises:
-        RasterioError: The file is no image.
+        S2MatchError: The file is no image; of the class ``failure``.
     """
-    reader = RemoteReader if is_remote(path) else QuietReader
+    options = {} if overview is None else {"overview_level": overview}
+    reader = RemoteImageFile if is_remote(path) else ImageFile
     # one decoding thread: GDAL loses the errors of damaged tiles in other threads
-    with (
-        rasterio.Env(GDAL_NUM_THREADS="1", **remote_settings(path)),
-        retried(path, lambda: reader(gdal_name(path), sharing=True, **options)) as file,
-    ):
-        yield file
+    with rasterio.Env(GDAL_NUM_THREADS="1", **remote_settings(path)):
+        with reading(path, failure, what):
+            refuse_descriptions(path, failure, what)
+            file = retried(path, lambda: reader(gdal_name(path), driver=drivers_of(path), sharing=True, **options))
+        with file:
+            file.opened_as(path, failure, what)
+            refuse_foreign_overviews(file)
+            yield file
 
 
 @contextmanager
@@ -69,21 +84,6 @@ def block_cache(capacity_bytes: int) -> Iterator[None]:
     """
     with rasterio.Env(GDAL_CACHEMAX=capacity_bytes):
         yield
-
-
-@contextmanager
-def reading(path: ImagePath) -> Iterator[None]:
-    """Turn GDAL's errors within the block into the error of a file that cannot be read.
-
-    Raises:
-        UnreadableImageError: GDAL cannot read the file.
-    """
-    try:
-        yield
-    except FILE_ERRORS as error:
-        # the messages of the cause may contain credentials of a URL
-        cause = None if is_remote(path) else error
-        raise UnreadableImageError(f"Cannot read {path}: {read_failure(path, error)}.") from cause
 
 
 def _no_bands_message(path: ImagePath, subdatasets: list[str]) -> str:

@@ -9,6 +9,7 @@ import rasterio
 from s2match.core.grid import Grid
 from s2match.core.image_path import ImagePath, image_path
 from s2match.core.overview_sampling import OverviewSampling
+from s2match.io.borders import reading
 from s2match.io.file_tree import open_stream
 from s2match.io.jp2_codestream import tile_size
 from s2match.io.measured_sampling import measured_sampling
@@ -140,7 +141,7 @@ def _jp2_tiles(file: rasterio.DatasetReader) -> tuple[int, int] | None:
     """(width, height) of the tiles of a JPEG 2000 file; those that GDAL reports for a remote one."""
     stream = open_stream(image_path(file.name))
     if stream is not None:
-        with stream:
+        with reading(image_path(file.name), text=True), stream:
             return tile_size(stream)
     height, width = file.block_shapes[0]
     return width, height

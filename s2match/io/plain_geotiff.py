@@ -22,7 +22,8 @@ from s2match.io.open_file import opened
 from s2match.io.quiet import create_geotiff
 from s2match.io.written_raster import check_geotiff
 from s2match.util.atomic_write import atomic_write
-from s2match.util.gdal import FILE_ERRORS, gdal_message
+from s2match.util.borders import reason_of
+from s2match.util.gdal import FILE_ERRORS
 from s2match.util.output_place import write_failure
 
 # Side of the windows that are copied at a time, pixels.
@@ -77,7 +78,7 @@ def write_bands(bands: Bands, path: Path) -> None:
                 file.units = (bands.unit,) * count
                 file.update_tags(**bands.tags)
         except FILE_ERRORS as error:
-            raise write_failure(path, gdal_message(error)) from error
+            raise write_failure(path, reason_of(error)) from error
 
 
 def write_with_gcps(scene: Scene, points: NDArray[np.float64], crs: CRS | None, path: Path) -> None:
@@ -118,4 +119,4 @@ def write_with_gcps(scene: Scene, points: NDArray[np.float64], crs: CRS | None, 
             ):
                 write_tiles(files, layout, pixels, file_path, _SIDE_PX, gcps=gcps, crs=crs, compress="deflate")
         except FILE_ERRORS as error:
-            raise write_failure(path, gdal_message(error)) from error
+            raise write_failure(path, reason_of(error)) from error

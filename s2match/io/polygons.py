@@ -9,22 +9,29 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from s2match.core.bounds import Bounds
-from s2match.core.image_path import ImagePath, gdal_name
+from s2match.core.image_path import ImagePath, gdal_name, local_file
 from s2match.core.polygons import Polygons
 from s2match.core.projection import crs_named, reproject, reproject_bounds, wrapped
 from s2match.errors import MaskError
+from s2match.io.borders import reading
 from s2match.io.cloud_polygons import GML_SUFFIX, read_clouds
+from s2match.io.geojson import crs_name, geometries_of, read_geojson
 from s2match.io.quiet import without_warnings
-from s2match.io.remote import is_remote, read_failure, retried
+from s2match.io.remote import retried
 from s2match.io.remote_vectors import forget_vectors, vector_settings
+from s2match.io.vector_files import check_vector_content
 
-SUFFIXES = (".gpkg", ".geojson", ".json", ".shp", GML_SUFFIX)
+_GEOJSON = (".geojson", ".json")
+SUFFIXES = (".gpkg", *_GEOJSON, ".shp", GML_SUFFIX)
+
+# Drivers of GDAL by which a remote file may be read, whatever its content.
+_DRIVERS = ("GPKG", "GeoJSON", "ESRI Shapefile", "GeoJSONSeq", "TopoJSON", "ESRIJSON", "JSONFG")
 
 # Longest piece of a side before it is reprojected, and the margin around the box, relative to the longer side of the
 # box. Straight sides bend: on a full tile the middle of such a piece is 0.1 m off.
 _PIECE, _MARGIN = 1 / 64, 1 / 64
 
-# Errors of pyogrio, and of Python for text of a wrong encoding.
+# Errors of pyogrio, and of Python for text of a wrong encoding, after which a remote file is read again.
 _ERRORS = (RuntimeError, ValueError)
 
 
@@ -49,35 +56,56 @@ def read_geometries(path: ImagePath, bounds: Bounds, crs: CRS, what: str = "mask
         MaskError: The file cannot be read, or a layer has no CRS.
     """
     if path.suffix.lower() == GML_SUFFIX:
-        return _clouds(path, bounds, crs)
-    try:
-        with vector_settings(path):
-            geometries = retried(path, lambda: _read_layers(path, bounds, crs, what), _ERRORS, forget_vectors)
-    except (*_ERRORS, shapely.errors.ShapelyError) as error:
-        # the messages of the cause may contain credentials of a URL
-        cause = None if is_remote(path) else error
-        raise MaskError(f"Cannot read the {what} {path}: {read_failure(path, error)}.") from cause
+        geometries = _clouds(path, bounds, crs)
+    elif path.suffix.lower() in _GEOJSON and local_file(path) is not None:
+        geometries = _features(path, bounds, crs, what)
+    else:
+        geometries = _layers(path, bounds, crs, what)
     box = shapely.box(*bounds)
     return [geometry for geometry in geometries if shapely.intersects(geometry, box)]
 
 
-def _read_layers(path: ImagePath, bounds: Bounds, crs: CRS, what: str) -> list[Any]:
-    """The geometries of all layers near a box."""
+def _layers(path: ImagePath, bounds: Bounds, crs: CRS, what: str) -> list[Any]:
+    """The geometries of all layers of a file of GDAL near a box."""
     # pyogrio takes a third of a second to import, and most matches need no polygons
     import pyogrio
 
-    layers = [name for name, kind in pyogrio.list_layers(gdal_name(path)) if kind is not None]
-    return [geometry for layer in layers for geometry in _read_layer(path, layer, bounds, crs, what)]
+    def read() -> list[Any]:
+        layers = [name for name, kind in pyogrio.list_layers(gdal_name(path)) if kind is not None]
+        return [geometry for layer in layers for geometry in _read_layer(path, layer, bounds, crs, what)]
+
+    check_vector_content(path, MaskError, f"the {what} ")
+    # what is wrong with a file raises an error, too
+    with reading(path, MaskError, f"the {what} "), without_warnings(RuntimeWarning), vector_settings(path):
+        return retried(path, read, _ERRORS, forget_vectors)
+
+
+def _features(path: ImagePath, bounds: Bounds, crs: CRS, what: str) -> list[Any]:
+    """The geometries of a GeoJSON near a box."""
+    document = read_geojson(path, MaskError, f"the {what} ")
+    with reading(path, MaskError, f"the {what} ", text=True):
+        valid = _valid(geometries_of(document))
+        system = _layer_crs(path, crs_name(document), what)
+        return clip_and_reproject(_touching(valid), system, bounds, crs)
 
 
 def _clouds(path: ImagePath, bounds: Bounds, crs: CRS) -> list[Any]:
-    """The polygons of a cloud mask of a product in a box, reprojected to the CRS of the box."""
+    """The polygons of a cloud mask of a product near a box."""
     polygons, name = read_clouds(path)
     if not polygons:
         return []
-    valid = shapely.make_valid(np.array(polygons, object), method="structure", keep_collapsed=True)
-    clipped = clip_and_reproject(lambda outer: np.asarray(valid), _layer_crs(path, name, "mask"), bounds, crs)
-    return [geometry for geometry in clipped if shapely.intersects(geometry, shapely.box(*bounds))]
+    with reading(path, MaskError, "the mask ", text=True):
+        return clip_and_reproject(_touching(_valid(polygons)), _layer_crs(path, name, "mask"), bounds, crs)
+
+
+def _valid(geometries: Any) -> NDArray[Any]:
+    """(N,) valid geometries; ground that a ring covers twice is kept."""
+    return np.asarray(shapely.make_valid(np.array(geometries, object), method="structure", keep_collapsed=True))
+
+
+def _touching(geometries: NDArray[Any]) -> Callable[[Bounds], NDArray[Any]]:
+    """Function that returns those of the geometries that intersect a box."""
+    return lambda outer: np.asarray(geometries[shapely.intersects(geometries, shapely.box(*outer))])
 
 
 def clip_and_reproject(
@@ -109,15 +137,14 @@ def _read_layer(path: ImagePath, layer: str, bounds: Bounds, crs: CRS, what: str
     """The geometries of a layer near a box, reprojected to the CRS of the box."""
     import pyogrio
 
-    layer_crs = _layer_crs(path, pyogrio.read_info(gdal_name(path), layer=layer)["crs"], what)
+    info = pyogrio.read_info(gdal_name(path), layer=layer)
+    if info["driver"] not in _DRIVERS:
+        raise MaskError(f"Cannot read the {what} {path}: it is none of {', '.join(_DRIVERS[:3])}.")
+    layer_crs = _layer_crs(path, info["crs"], what)
 
     def read(outer: Bounds) -> NDArray[Any]:
-        # shapely raises an error for such a ring below
-        with without_warnings(RuntimeWarning, "Non closed ring"):
-            _, _, stored, _ = pyogrio.raw.read(gdal_name(path), layer=layer, columns=[], bbox=outer)
-        # "structure" keeps ground that a ring covers twice
-        valid = shapely.make_valid(shapely.from_wkb(stored), method="structure", keep_collapsed=True)
-        return np.asarray(valid)
+        _, _, stored, _ = pyogrio.raw.read(gdal_name(path), layer=layer, columns=[], bbox=outer)
+        return _valid(shapely.from_wkb(stored))
 
     return clip_and_reproject(read, layer_crs, bounds, crs)
 

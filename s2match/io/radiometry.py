@@ -11,6 +11,7 @@ from rasterio.enums import ColorInterp
 
 from s2match.core.image_path import image_path
 from s2match.core.radiometry import NodataSource, Radiometry, ReadOptions, ReflectanceScale
+from s2match.errors import UnreadableImageError
 from s2match.io.bands import read_numbers, used_bands
 from s2match.io.nodata import band_validity, declared_nodata, detected_nodata, zeros_may_fill
 from s2match.io.overviews import overview_sampling
@@ -130,7 +131,7 @@ def colour_table(file: rasterio.DatasetReader) -> NDArray[np.uint8] | None:
         return None
     try:
         colours = file.colormap(1)
-    except ValueError:
+    except UnreadableImageError:
         # a palette without colours: the numbers are grey levels
         return None
     table = np.zeros((max(colours) + 1, 4), np.uint8)

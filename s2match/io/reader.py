@@ -217,15 +217,29 @@ def _read_file(path: ImagePath, grid: Grid, radiometry: Radiometry, window: Wind
     with opened(path, level.overview) as file:
         reader = LevelReader.of(file, radiometry, level)
         columns = axis_window(left, window.width, across, level.columns, file.width)
-        strips = [
-            reader.read(axis_window(top + down * begin, rows, down, level.rows, file.height), columns)
-            for begin, rows in reader.row_strips(window.height, down * level.rows[0], columns.samples)
-        ]
-    values = np.concatenate([strip[0] for strip in strips], axis=1)
-    valid = np.concatenate([strip[1] for strip in strips])
+        rows = axis_window(top, window.height, down, level.rows, file.height)
+        file.check(len(reader.bands), columns.length, rows.length)
+        values, valid = reader.empty(window)
+        for part in reader.parts(window, (across * level.columns[0], down * level.rows[0]), columns.length):
+            inside = slice(part.y, part.y + part.height), slice(part.x, part.x + part.width)
+            values[:, *inside], valid[inside] = reader.read(
+                axis_window(top + down * part.y, part.height, down, level.rows, file.height),
+                axis_window(left + across * part.x, part.width, across, level.columns, file.width),
+            )
     if not valid.any():
         return empty_patch(window)
     return Patch(_to_grey(values, valid, radiometry.gain, radiometry.origin - reader.offset), valid)
+
+
+def check_decodable(grid: Grid) -> None:
+    """Check that all pixels of an image could be read in parts: its files may claim any size.
+
+    Raises:
+        UnreadableImageError: They cannot hold their pixels.
+    """
+    for path in grid.scene.files:
+        with opened(path) as file:
+            file.check(file.count, file.width, file.height)
 
 
 def nodata_share(image: Scene | Grid) -> float:

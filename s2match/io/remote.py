@@ -17,7 +17,8 @@ from rasterio.env import getenv, hasenv
 
 from s2match.core.image_path import ImagePath, VirtualFile, gdal_name, image_path, without_credentials
 from s2match.io.quiet import QuietReader
-from s2match.util.gdal import FILE_ERRORS, gdal_message
+from s2match.util.borders import reason_of
+from s2match.util.gdal import FILE_ERRORS
 
 _LOG = logging.getLogger(__name__)
 
@@ -173,8 +174,8 @@ def _lacks_credentials(error: BaseException) -> bool:
 def read_failure(path: ImagePath, error: BaseException) -> str:
     """Why a file cannot be read and, if it is remote, what to do, without a full stop and without credentials."""
     if not is_remote(path):
-        return gdal_message(error)
-    status, message = http_status(error), _without_secrets(path, gdal_message(error))
+        return reason_of(error)
+    status, message = http_status(error), _without_secrets(path, reason_of(error))
     if status in (401, 403):
         return (
             f"the server refuses access (HTTP status {status}): check GDAL's settings of your credentials, or get "

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2match.errors import OutputError, UnreadableImageError
+from s2match.io.borders import reading
 from s2match.io.missing_paths import no_image_message
 from s2match.io.quiet import without_warnings
+from s2match.io.vector_files import check_vector_content
 from s2match.io.written_layers import check_geopackage
 from s2match.util.atomic_write import atomic_write
 from s2match.util.optional import import_optional
@@ -148,11 +150,10 @@ def _read_layer(path: Path, name: str) -> Layer:
 def _reading(path: Path) -> Iterator[None]:
     if not path.is_file():
         raise UnreadableImageError(no_image_message(path))
-    try:
+    check_vector_content(path, UnreadableImageError)
+    # what is wrong with a file raises an error, too
+    with reading(path), without_warnings(RuntimeWarning):
         yield
-    # the base class of pyogrio's errors, and Python's for text of a wrong encoding
-    except (RuntimeError, ValueError) as error:
-        raise UnreadableImageError(f"Cannot read {path}: {' '.join(str(error).split()).rstrip('.')}.") from error
 
 
 def _pyogrio() -> Any:

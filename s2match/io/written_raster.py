@@ -10,10 +10,11 @@ from pathlib import Path
 import rasterio
 from rasterio.windows import Window
 
+from s2match.errors import UnreadableImageError
 from s2match.io.bands import has_own_mask
 from s2match.io.open_file import open_image
 from s2match.io.tiff_segments import segments_damage
-from s2match.util.gdal import FILE_ERRORS, gdal_message
+from s2match.util.borders import reason_of
 from s2match.util.output_place import write_failure
 
 # Size above which a Cloud Optimized GeoTIFF has overviews, and rows that are read at a time.
@@ -53,7 +54,7 @@ def check_geotiff(path: Path, size: tuple[int, int], is_cog: bool = False) -> No
                 raise write_failure(path, "its layout is not that of a Cloud Optimized GeoTIFF")
             _read_all(file)
         for overview in range(overviews):
-            with open_image(path, overview_level=overview) as file:
+            with open_image(path, overview) as file:
                 _read_all(file)
 
 
@@ -61,7 +62,7 @@ def _read_all(file: rasterio.DatasetReader) -> None:
     """Read every tile once.
 
     Raises:
-        RasterioError: One is damaged.
+        UnreadableImageError: One is damaged.
     """
     masked = has_own_mask(file)
     for top in range(0, file.height, _TILE_PX):
@@ -75,5 +76,5 @@ def _read_all(file: rasterio.DatasetReader) -> None:
 def _reading(path: Path) -> Iterator[None]:
     try:
         yield
-    except FILE_ERRORS as error:
-        raise write_failure(path, gdal_message(error)) from error
+    except UnreadableImageError as error:
+        raise write_failure(path, reason_of(error.__cause__ or error)) from error

@@ -20,6 +20,8 @@ from rasterio.crs import CRS
 from s2match.core.grid import Grid
 from s2match.core.projection import reproject, wrapped
 from s2match.errors import MissingExtraError, OutputError, TiePointError
+from s2match.io.borders import reading
+from s2match.io.vector_files import check_vector_content
 from s2match.io.vector_layers import fixed_date, writing_layers
 from s2match.io.written_layers import check_geopackage
 from s2match.tiepoints.cells import Table, cells, csv_lines, numbers, table_of, write_lines
@@ -84,13 +86,8 @@ def read_tie_points(path: str | Path, reference: Grid, target: Grid) -> TiePoint
         raise TiePointError(f"Cannot read tie points from {path}: its suffix must be one of {', '.join(_FORMATS)}.")
     if not path.is_file():
         raise TiePointError(f"There is no file {path} to read tie points from.")
-    try:
+    with reading(path, TiePointError, "tie points from ", text=True):
         table = _FORMATS[path.suffix.lower()].read(path, reference, target)
-    except RecursionError as error:
-        raise TiePointError(f"Cannot read tie points from {path}: its brackets are nested too deeply.") from error
-    except (OSError, ValueError, csv.Error) as error:
-        message = " ".join(str(error).split()).rstrip(".")
-        raise TiePointError(f"Cannot read tie points from {path}: {message}.") from error
     return points_of(table, reference, target)
 
 
@@ -169,14 +166,11 @@ def _write_gpkg(points: TiePoints, path: Path) -> None:
 
 def _read_gpkg(path: Path, reference: Grid, target: Grid) -> Table:
     pyogrio = _import("pyogrio")
-    try:
-        layers = [str(name) for name, _ in pyogrio.list_layers(path)]
-        if _LAYER not in layers and len(layers) != 1:
-            raise ValueError(f"it has no layer {_LAYER}")
-        frame = pyogrio.read_dataframe(path, layer=_LAYER if _LAYER in layers else layers[0], read_geometry=False)
-    # the base class of pyogrio's errors
-    except RuntimeError as error:
-        raise ValueError(str(error)) from error
+    check_vector_content(path, TiePointError, "tie points from ")
+    layers = [str(name) for name, _ in pyogrio.list_layers(path)]
+    if _LAYER not in layers and len(layers) != 1:
+        raise ValueError(f"it has no layer {_LAYER}")
+    frame = pyogrio.read_dataframe(path, layer=_LAYER if _LAYER in layers else layers[0], read_geometry=False)
     return _table_of_frame(frame)
 
 

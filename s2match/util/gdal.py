@@ -1,4 +1,4 @@
-"""Exceptions of GDAL and PROJ, and their messages."""
+"""Exceptions of GDAL and PROJ."""
 
 # rasterio raises some of GDAL's errors unchanged, and exports their classes in no public module
 from rasterio._err import CPLE_BaseError, CPLE_NotSupportedError
@@ -12,11 +12,3 @@ FILE_ERRORS = (*LIBRARY_ERRORS, UnicodeDecodeError)
 
 # Raised where no transformation leads from one reference system to another.
 NO_TRANSFORMATION = CPLE_NotSupportedError
-
-
-def gdal_message(error: BaseException) -> str:
-    """Message of one of :data:`FILE_ERRORS`, in one line without a full stop."""
-    if isinstance(error, UnicodeDecodeError):
-        return "its header is damaged"
-    message = " ".join(str(error.__cause__ or error).split())
-    return message.rstrip(".") or type(error).__name__

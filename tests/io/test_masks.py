@@ -563,7 +563,7 @@ def test_polygons_are_read_once_for_a_grid(tmp_path: Path, monkeypatch: pytest.M
     import pyogrio
 
     shapes = [rectangle(GRID, 5.3, 8.3, 30.3, 20.3), rectangle(GRID, 60.3, 40.3, 90.3, 77.3)]
-    mask = Mask(write_drawing(tmp_path / "mask.geojson", shapes))
+    mask = Mask(write_drawing(tmp_path / "mask.gpkg", shapes))
     grids = masked_grids(grid_of(100, 80), grid_of(100, 80), Masking((mask,)))
     reads: list[object] = []
     kept = pyogrio.raw.read
