@@ -13,6 +13,7 @@ from s2match.util.standard_streams import use_safe_streams
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
+    from types import TracebackType
 
 # Set by the shell when it asks for completions.
 _COMPLETION = "_ARGCOMPLETE"
@@ -26,7 +27,7 @@ def run_and_exit(command: Callable[[], int] | None = None) -> NoReturn:
     """
     end_at_once()
     use_safe_streams()
-    sys.unraisablehook = _unless_garbled
+    sys.excepthook, sys.unraisablehook = _unless_printed_by_rasterio, _unless_garbled
     code = _code_of(_complete if _COMPLETION in os.environ else command or _main)
     # everything is written, and unloading PyTorch would take a third of a second
     os._exit(code)
@@ -51,6 +52,14 @@ def _complete() -> int:
 
     complete()
     return 0
+
+
+def _unless_printed_by_rasterio(
+    kind: type[BaseException], error: BaseException, traceback: "TracebackType | None"
+) -> None:
+    """Hide what rasterio prints, besides, of a message of GDAL that is not text: an error without a place."""
+    if kind is not UnicodeDecodeError or traceback is not None:
+        sys.__excepthook__(kind, error, traceback)
 
 
 def _unless_garbled(raised: "UnraisableHookArgs") -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from s2match.core.scene import Scene
-from s2match.errors import S2MatchError
+from s2match.errors import sentence_of
+from s2match.io.open_file import opened
 from s2match.io.reader import nodata_share, read_grid
 from s2match.util.atomic_write import write_text
 
@@ -95,7 +96,10 @@ def write_list(images: Sequence[ListedImage], path: Path) -> None:
 def _describe(index: int, scene: Scene) -> ListedImage:
     image = ListedImage(index, scene.path.name, scene.tile, scene.date)
     try:
-        grid = read_grid(scene)
-        return replace(image, width_px=grid.size[0], height_px=grid.size[1], nodata_share=nodata_share(grid))
-    except S2MatchError as error:
-        return replace(image, error=str(error))
+        # a file that is open is shared, and opening takes time
+        with opened(scene.path):
+            grid = read_grid(scene)
+            return replace(image, width_px=grid.size[0], height_px=grid.size[1], nodata_share=nodata_share(grid))
+    # one file must not end the list, whatever is wrong with it
+    except Exception as error:
+        return replace(image, error=sentence_of(error))

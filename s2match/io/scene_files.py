@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from s2match.core.band_choice import check_bands
 from s2match.core.scene import Scene
-from s2match.errors import DatasetError, UnreadableImageError
+from s2match.errors import DatasetError, OptionError, UnreadableImageError
 from s2match.io.missing_paths import no_dataset_message
 from s2match.io.products import Granule, granules_in, is_product, product_tree, products_in
 from s2match.io.sources import Bands, granule_scene, open_source
@@ -67,7 +67,7 @@ def true_colour_scenes(folder: str | Path, bands: Bands = None) -> tuple[Scene, 
 def product_scenes(folder: Path, bands: Bands = None) -> tuple[Scene, ...]:
     """List the images of the products in a folder, sorted by file name: of SAFE folders, zips, or the folder itself.
 
-    Each granule is an image: its true-colour image, or the bands. Zips without a product are left out.
+    Each granule is an image: its true-colour image, or the bands. What holds no image is left out, with a warning.
 
     Args:
         folder: The folder.
@@ -86,7 +86,15 @@ def product_scenes(folder: Path, bands: Bands = None) -> tuple[Scene, ...]:
             continue
         assert place is not None, "only remote files have no tree"
         granules += granules_in(*place)
-    scenes = [granule_scene(granule, chosen) for granule in granules]
+    scenes = []
+    for granule in granules:
+        try:
+            scenes.append(granule_scene(granule, chosen))
+        except OptionError as error:
+            # bands of the user's choice must be in all products
+            if chosen:
+                raise
+            _LOG.warning("%s", error)
     return tuple(sorted(scenes, key=lambda scene: (scene.path.name, str(scene.path))))
 
 
