@@ -35,7 +35,16 @@ PROGRAMS = {"model_inference.py": [], "match_series.py": ["series"]}
 # What stands for something in a command that is not meant to be typed as it is.
 PLACEHOLDERS = {"...", "[OPTIONS]", "COMMAND", "…"}
 # Options of other programs that pages name.
-OF_OTHERS = {"--user", "--rm", "--extra-index-url", "--shell", "--nthreads", "--strict", "--constraint"}
+OF_OTHERS = {
+    "--user",
+    "--rm",
+    "--extra-index-url",
+    "--shell",
+    "--nthreads",
+    "--strict",
+    "--constraint",
+    "--require-hashes",
+}
 
 
 @dataclass(frozen=True)
@@ -91,10 +100,10 @@ def check(command: Shown) -> None:
     elif program == "rio" and words[0] == "s2match":
         rio_command.make_context("s2match", words[1:])
     elif program.partition(".")[0] in ("benchmarks", "training"):
-        spec = find_spec(program)
-        assert spec is not None and spec.origin is not None
-        source = Path(spec.origin).read_text(encoding="utf-8")
-        assert all(f'"{word}"' in source for word in words if word.startswith("--")), words
+        place = ROOT / program.replace(".", "/")
+        sources = [*place.glob("*.py")] if place.is_dir() else [place.with_suffix(".py")]
+        text = "".join(source.read_text(encoding="utf-8") for source in sources)
+        assert all(f'"{word}"' in text for word in words if word.startswith("--")), words
     else:
         assert program in ("pip", "pytest", "rio", "mkdocs", "s2match.synthetic"), program
         files = [word for word in words if re.match(r"requirements.*\.txt|tests/", word)]
@@ -139,7 +148,7 @@ def all_options() -> set[str]:
     parsers = [build_parser(), *map(command_parser, COMMANDS)]
     options = {option for parser in parsers for action in parser._actions for option in action.option_strings}
     options |= {option for parameter in rio_command.params for option in parameter.opts}
-    sources = [*(ROOT / "benchmarks").glob("*.py"), *(ROOT / "training").glob("*.py")]
+    sources = [*(ROOT / "benchmarks").rglob("*.py"), *(ROOT / "training").rglob("*.py")]
     return options.union(*(re.findall(r'"(--[\w-]+)"', source.read_text(encoding="utf-8")) for source in sources))
 
 
