@@ -1,6 +1,7 @@
 """Entry of the command line: errors become one sentence on standard error and an exit code."""
 
 import argparse
+import errno
 import io
 import logging
 import sys
@@ -11,7 +12,7 @@ from s2match.cli.arguments import parse, words_of
 from s2match.cli.exit_codes import INTERRUPTED, NO_READER
 from s2match.cli.options.parsers import PROGRAM
 from s2match.core.image_path import without_credentials
-from s2match.errors import S2MatchError
+from s2match.errors import S2MatchError, UnreadableImageError
 from s2match.util.signals import Ended, end_by_exception
 from s2match.util.standard_streams import discard_output
 
@@ -37,15 +38,25 @@ def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
         end_by_exception()
         return _run_and_flush(words_of(argv), program)
     except S2MatchError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return _report(error)
     except BrokenPipeError:
         # Python's own flush at exit must not complain
         discard_output()
         return NO_READER
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        # outputs are checked before; every input may be given so
+        return _report(UnreadableImageError(f"There is no file {error.filename}: its name is too long."))
     except KeyboardInterrupt as interrupt:
         print("interrupted", file=sys.stderr)
         return interrupt.exit_code if isinstance(interrupt, Ended) else INTERRUPTED
+
+
+def _report(error: S2MatchError) -> int:
+    """Print the sentence of an error, and return its exit code."""
+    print(f"error: {error}", file=sys.stderr)
+    return error.exit_code
 
 
 def _run_and_flush(words: Sequence[str], program: str) -> int:

@@ -22,7 +22,8 @@ from s2match.io.written_raster import check_geotiff, check_segments
 from s2match.util.atomic_write import atomic_write
 from s2match.util.borders import reason_of
 from s2match.util.gdal import FILE_ERRORS
-from s2match.util.output_place import write_failure
+from s2match.util.output_place import check_utf8, write_failure
+from s2match.util.standard_streams import without_library_messages
 
 SUFFIXES = (".tif", ".tiff")
 BLOCK_PX = 512
@@ -92,13 +93,14 @@ def read_block(file: rasterio.DatasetReader, window: Window, masked: bool) -> Bl
 
 
 def check_cog(path: str | Path) -> None:
-    """Check that a file name has a suffix of GeoTIFF.
+    """Check that a file name is one that a GeoTIFF can have.
 
     Raises:
-        OutputError: It has another suffix.
+        OutputError: It has another suffix, or is not UTF-8.
     """
     if Path(path).suffix.lower() not in SUFFIXES:
         raise OutputError(f"Cannot write {path}: its suffix must be one of {', '.join(SUFFIXES)}.")
+    check_utf8(Path(path))
 
 
 def write_cog(
@@ -123,6 +125,7 @@ def write_cog(
         OutputError: The file cannot be written.
     """
     with (
+        without_library_messages(),
         atomic_write(path, partial(check_geotiff, size=layout.size, is_cog=True)) as file,
         rasterio.Env(GDAL_CACHEMAX=_CACHE_BYTES, GDAL_TIFF_INTERNAL_MASK=True),
     ):

@@ -25,6 +25,7 @@ from s2match.util.atomic_write import atomic_write
 from s2match.util.borders import reason_of
 from s2match.util.gdal import FILE_ERRORS
 from s2match.util.output_place import write_failure
+from s2match.util.standard_streams import without_library_messages
 
 # Side of the windows that are copied at a time, pixels.
 _SIDE_PX = 2048
@@ -58,7 +59,11 @@ def write_bands(bands: Bands, path: Path) -> None:
         OutputError: The file cannot be written.
     """
     count, height, width = bands.values.shape
-    with atomic_write(path, partial(check_geotiff, size=(width, height))) as file_path, rasterio.Env():
+    with (
+        without_library_messages(),
+        atomic_write(path, partial(check_geotiff, size=(width, height))) as file_path,
+        rasterio.Env(),
+    ):
         try:
             with create_geotiff(
                 file_path,
@@ -114,6 +119,7 @@ def write_with_gcps(scene: Scene, points: NDArray[np.float64], crs: CRS | None, 
         layout = Layout((first.width, first.height), None, crs, first.nodata, masked, classes=False, descriptions=names)
         try:
             with (
+                without_library_messages(),
                 atomic_write(path, partial(check_geotiff, size=layout.size)) as file_path,
                 rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
             ):

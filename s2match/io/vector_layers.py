@@ -19,6 +19,7 @@ from s2match.io.vector_files import check_vector_content
 from s2match.io.written_layers import check_geopackage
 from s2match.util.atomic_write import atomic_write
 from s2match.util.optional import import_optional
+from s2match.util.output_place import NO_UTF8
 
 # GDAL's option for the date is one for the whole process.
 _DATE_LOCK = threading.Lock()
@@ -116,8 +117,10 @@ def writing_layers(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    # the base class of pyogrio's errors, and Python's for names that are no text
-    except (RuntimeError, UnicodeError) as error:
+    except UnicodeEncodeError as error:
+        raise OutputError(f"Cannot write {path}: {NO_UTF8}.") from error
+    # the base class of pyogrio's errors
+    except RuntimeError as error:
         raise OutputError(f"Cannot write {path}: {' '.join(str(error).split()).rstrip('.')}.") from error
 
 

@@ -32,6 +32,7 @@ from s2match.tiepoints.qgis_style import style_table
 from s2match.tiepoints.table import READ, columns_of, points_of
 from s2match.util.atomic_write import atomic_write, write_bytes
 from s2match.util.optional import import_optional
+from s2match.util.output_place import check_utf8
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -95,12 +96,14 @@ def check_tie_point_format(path: str | Path) -> None:
     """Refuse a file name whose suffix is not a format of tie points.
 
     Raises:
-        OutputError: The suffix is not a format of tie points.
+        OutputError: The suffix is not a format of tie points, or the name is one that the format cannot have.
         MissingExtraError: The library that the format needs is not installed.
     """
     path = Path(path)
     if path.suffix.lower() not in _FORMATS:
         raise OutputError(f"Cannot write tie points to {path}: its suffix must be one of {', '.join(_FORMATS)}.")
+    if needs_file(path):
+        check_utf8(path)
     _FORMATS[path.suffix.lower()].require_libraries()
 
 

@@ -4,6 +4,8 @@ import re
 
 from rasterio.errors import RasterioError
 
+from s2match.util.output_place import NO_UTF8
+
 # Errors of a program, which no content of a file causes: they are never taken for damage.
 PROGRAM_ERRORS = (AssertionError, AttributeError, NameError, TypeError)
 
@@ -15,6 +17,11 @@ def reason_of(error: BaseException) -> str:
     """Why a library cannot read a file, by its error: in one line, without a full stop."""
     if isinstance(error, UnicodeDecodeError):
         return "it has bytes that are no text"
+    if isinstance(error, UnicodeEncodeError):
+        return NO_UTF8
+    if isinstance(error, SystemError):
+        # of rasterio, where GDAL fails without a message
+        return "GDAL gives no reason"
     if isinstance(error, RecursionError):
         return "it is nested too deeply"
     if isinstance(error, MemoryError):

@@ -8,7 +8,7 @@ from rasterio.errors import RasterioError
 LIBRARY_ERRORS = (RasterioError, CPLE_BaseError)
 
 # Raised for a file that cannot be read or written; rasterio fails at messages with bytes that are no text.
-FILE_ERRORS = (*LIBRARY_ERRORS, UnicodeDecodeError)
+FILE_ERRORS = (*LIBRARY_ERRORS, UnicodeError, SystemError)
 
 # Raised where no transformation leads from one reference system to another.
 NO_TRANSFORMATION = CPLE_NotSupportedError

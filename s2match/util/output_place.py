@@ -25,6 +25,9 @@ _STANDARD = {"stdout": 1, "stderr": 2}
 # Free space below which a failure is put down to it.
 _LITTLE_BYTES = 1 << 20
 
+# Why a file is neither read nor written whose name or folder has other bytes.
+NO_UTF8 = "its name is not UTF-8, which this format needs: rename it"
+
 # Why other kinds of files are not written to.
 _REFUSED = {stat.S_IFDIR: "it is a folder", stat.S_IFBLK: "it is a disk", stat.S_IFSOCK: "it is a socket"}
 
@@ -108,6 +111,18 @@ def opened_stream(place: Place) -> Iterator[BinaryIO]:
         number = os.dup(place.descriptor)
     with os.fdopen(number, "wb") as file:
         yield file
+
+
+def check_utf8(path: Path) -> None:
+    """Check that an output has a name that GDAL and SQLite can write to.
+
+    Raises:
+        OutputError: It is not UTF-8.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise OutputError(f"Cannot write {path}: {NO_UTF8}.") from error
 
 
 def check_local(path: str | Path) -> None:

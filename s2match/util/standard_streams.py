@@ -3,6 +3,8 @@
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from s2match.errors import OutputError
@@ -47,8 +49,28 @@ def use_safe_streams() -> None:
         except OSError:
             # the next file would get the number, and what libraries print
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
-    sys.stdout = _stream(_Output(_OUTPUT, "w", closefd=False), sys.stdout)
-    sys.stderr = _stream(_Error(_ERROR, "w", closefd=False), sys.stderr)
+    output, error = _Output(_OUTPUT, "w", closefd=False), _Error(os.dup(_ERROR), "w")
+    sys.stdout = _stream(output, sys.stdout, output.isatty())
+    sys.stderr = _stream(error, sys.stderr, lines=True)
+
+
+@contextmanager
+def without_library_messages() -> Iterator[None]:
+    """Hide what C libraries print to standard error within the block; an error follows.
+
+    It has an effect after :func:`use_safe_streams` alone, which gives Python a way of its own to standard error.
+    """
+    if not isinstance(getattr(getattr(sys.stderr, "buffer", None), "raw", None), _Error):
+        yield
+        return
+    before, nowhere = os.dup(_ERROR), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, _ERROR)
+    try:
+        yield
+    finally:
+        os.dup2(before, _ERROR)
+        os.close(before)
+        os.close(nowhere)
 
 
 def discard_output() -> None:
@@ -56,7 +78,7 @@ def discard_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), _OUTPUT)
 
 
-def _stream(raw: io.FileIO, before: Any) -> io.TextIOWrapper:
+def _stream(raw: io.FileIO, before: Any, lines: bool) -> io.TextIOWrapper:
+    """A stream in the place of another; it is flushed after each line, or when it is full."""
     encoding = getattr(before, "encoding", None) or "utf-8"
-    lines = raw.isatty() or raw.fileno() == _ERROR
     return io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors="replace", line_buffering=lines)

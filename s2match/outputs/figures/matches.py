@@ -30,6 +30,7 @@ from s2match.outputs.figures.views import View, common_views, covers, outlines
 from s2match.outputs.figures.zooms import SIDE_PX, draw_zoom, zooms_of
 from s2match.outputs.headline import headline
 from s2match.result import PairResult
+from s2match.util.names import shown_name
 
 # Matches that are drawn, joined by lines, and enlarged. More hide the ground and each other.
 _POINTS, _LINES, _ZOOMS = 300, 60, 3
@@ -191,7 +192,7 @@ def _draw_titles(figure: Figure, result: PairResult) -> None:
         parts.append(f"CE90 of inliers {errors.ce90_m:.3g} {errors.axes.unit}")
     if result.registration is not None:
         parts.append(f"model: {result.registration.model}")
-    parts.append(f"weights: {result.matches.origin.weights}")
+    parts.append(f"weights: {shown_name(result.matches.origin.weights)}")
     size = 25 if len(title) <= _LONG_TITLE else 25 * _LONG_TITLE / len(title)
     figure.suptitle(title, fontsize=size, fontweight="bold", parse_math=False)
     figure.supxlabel("  ·  ".join(parts), fontsize=LABEL_PT, parse_math=False)
