@@ -76,7 +76,7 @@ class Outcome:
         command: One of :data:`COMMANDS`.
         disk_kb: Size of the disk, kilobytes.
         code: Exit code.
-        sentence: Whether the standard error is one line of an error.
+        sentence: Whether the standard error ends with the one line of an error, and has no traceback.
         whole: Files that are those of a run with space enough.
         old: Files that are the old ones, or are missing as before.
         left: Names of other files.
@@ -130,7 +130,7 @@ class Setting:
 
     def run(self, words: Sequence[str], size: int) -> int:
         """Run a command line with that space; return the exit code."""
-        return run([*_words(self.inputs), *words], self.disk, self.errors, size if self.limit else None)
+        return run([*_words(self.inputs), *words, "--overwrite"], self.disk, self.errors, size if self.limit else None)
 
     @property
     def errors(self) -> Path:
@@ -199,11 +199,12 @@ def outcome_of(command: str, setting: Setting, size: int, expected: Mapping[str,
     with setting.space(size):
         if command != "report":
             (disk / FILES[command][0]).write_text(_OLD)
-        code = setting.run([*COMMANDS[command], "--overwrite"], size)
+        code = setting.run(COMMANDS[command], size)
         files = {name: _content(disk / name) for name in FILES[command]}
         left = [str(path.relative_to(disk)) for path in disk.rglob(".*")]
     lines = setting.errors.read_text(errors="replace").splitlines()
-    sentence = len(lines) == 1 and lines[0].startswith("error: ")
+    errors = [line for line in lines if line.startswith(("error: ", "Traceback"))]
+    sentence = bool(errors) and errors == lines[-1:] and errors[0].startswith("error: ")
     whole = sum(_same(content, expected[name]) for name, content in files.items())
     old = sum(content in (None, _OLD.encode()) for content in files.values())
     return Outcome(command, size >> 10, code, sentence, whole, old, tuple(left))

@@ -14,7 +14,7 @@ from s2match.cli.options.parsers import PROGRAM
 from s2match.core.image_path import without_credentials
 from s2match.errors import S2MatchError, UnreadableImageError
 from s2match.util.signals import Ended, end_by_exception
-from s2match.util.standard_streams import discard_output
+from s2match.util.standard_streams import ReaderGoneError, discard_output
 
 
 def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
@@ -39,15 +39,15 @@ def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
         return _run_and_flush(words_of(argv), program)
     except S2MatchError as error:
         return _report(error)
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGoneError):
         # Python's own flush at exit must not complain
         discard_output()
         return NO_READER
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+        # outputs have errors of their own; every input may have such a name, or lie in such a folder
+        if error.errno not in (errno.ENAMETOOLONG, errno.EACCES):
             raise
-        # outputs are checked before; every input may be given so
-        return _report(UnreadableImageError(f"There is no file {error.filename}: its name is too long."))
+        return _report(UnreadableImageError(f"Cannot read {error.filename}: {error.strerror}."))
     except KeyboardInterrupt as interrupt:
         print("interrupted", file=sys.stderr)
         return interrupt.exit_code if isinstance(interrupt, Ended) else INTERRUPTED

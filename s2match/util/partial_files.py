@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
+from s2match.util.signals import held
+
 # Computer, process and its start time. The random part that follows is tempfile's.
 _NAME = re.compile(r"^\.s2match-(?P<computer>[0-9a-f]{8})-(?P<pid>\d+)-(?P<started>\d+)-")
 
@@ -33,11 +35,16 @@ def partial_folder(parent: Path) -> Iterator[Path]:
         OSError: The folder cannot be created.
     """
     remove_leftovers(parent)
-    folder = Path(tempfile.mkdtemp(dir=parent, prefix=_own_prefix()))
+    folder = None
     try:
+        # a signal in between would leave the folder
+        with held():
+            folder = Path(tempfile.mkdtemp(dir=parent, prefix=_own_prefix()))
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with held():
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_leftovers(parent: Path) -> None:

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
@@ -41,6 +44,25 @@ def end_by_exception() -> None:
     for number in _numbers():
         if signal.getsignal(number) is _exit:
             signal.signal(number, _raise)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Let signals that raise :class:`Ended` wait until the end of the block, which must be short."""
+    numbers = [number for number in _numbers() if signal.getsignal(number) is _raise]
+    # only the main thread is interrupted
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    waiting: list[int] = []
+    for number in numbers:
+        signal.signal(number, lambda met, _: waiting.append(met))
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, _raise)
+        if waiting:
+            _raise(waiting[0], None)
 
 
 def _numbers() -> list[signal.Signals]:

@@ -12,18 +12,22 @@ from s2match.errors import OutputError
 _OUTPUT, _ERROR = 1, 2
 
 
+class ReaderGoneError(Exception):
+    """Nobody reads standard output any more; no OSError, which argparse would ignore."""
+
+
 class _Output(io.FileIO):
     def write(self, data: Any, /) -> int | None:  # type: ignore[override]
         """Write to standard output.
 
         Raises:
-            BrokenPipeError: Nobody reads it any more.
+            ReaderGoneError: Nobody reads it any more.
             OutputError: It cannot be written to.
         """
         try:
             return super().write(data)
-        except BrokenPipeError:
-            raise
+        except BrokenPipeError as error:
+            raise ReaderGoneError from error
         except OSError as error:
             raise OutputError(f"Cannot write to standard output: {error.strerror}.") from error
 

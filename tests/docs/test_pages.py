@@ -3,6 +3,7 @@
 import argparse
 import pkgutil
 import re
+import signal
 import tomllib
 import unicodedata
 from pathlib import Path
@@ -13,7 +14,7 @@ from conftest import ROOT
 from model_inference import INTERRUPTED, NO_REGISTRATION, build_parser
 from s2match import __version__, errors
 from s2match.batch.rows import COLUMNS
-from s2match.cli.exit_codes import ABOVE_LIMIT
+from s2match.cli.exit_codes import ABOVE_LIMIT, NO_READER
 from s2match.cli.options.parsers import command_parser
 from s2match.core.mask import MASKED_CLASSES
 from s2match.registration.evidence import Reason
@@ -128,7 +129,8 @@ def test_every_exit_code_is_described() -> None:
     described = dict(re.findall(r"^\| (\d+) \|(?: `(\w+)`)? \|", CLI.read_text(encoding="utf-8"), re.MULTILINE))
     classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.S2MatchError)]
     expected = {str(c.exit_code): c.__name__ for c in classes if c is not errors.S2MatchError}
-    expected |= {str(code): "" for code in (0, 2, NO_REGISTRATION, ABOVE_LIMIT, INTERRUPTED)}
+    expected |= {str(code): "" for code in (0, 2, NO_REGISTRATION, ABOVE_LIMIT, INTERRUPTED, NO_READER)}
+    expected |= {str(128 + number): "" for number in (signal.SIGHUP, signal.SIGTERM)}
     assert described == expected
 
 

@@ -48,4 +48,5 @@ def link_to(path: Path, directory: Path) -> Link:
     except ValueError:
         # another drive of Windows
         return Link(path.absolute().as_uri(), str(path))
-    return Link(quote(relative.as_posix()), str(path))
+    # bytes of names that are no text have addresses, too
+    return Link(quote(os.fsencode(relative.as_posix())), str(path))
