@@ -132,6 +132,12 @@ class Setting:
         """Run a command line with that space; return the exit code."""
         return run([*_words(self.inputs), *words, "--overwrite"], self.disk, self.errors, size if self.limit else None)
 
+    def run_over_old(self, command: str, size: int) -> int:
+        """Run one of :data:`COMMANDS` where its first file exists, unless that lies in a folder of its own."""
+        if command != "report":
+            (self.disk / FILES[command][0]).write_text(_OLD)
+        return self.run(COMMANDS[command], size)
+
     @property
     def errors(self) -> Path:
         """File of the standard error of the last command."""
@@ -197,9 +203,7 @@ def outcome_of(command: str, setting: Setting, size: int, expected: Mapping[str,
     """Run a command with a space, bytes; ``expected`` has its files by their names."""
     disk = setting.disk
     with setting.space(size):
-        if command != "report":
-            (disk / FILES[command][0]).write_text(_OLD)
-        code = setting.run(COMMANDS[command], size)
+        code = setting.run_over_old(command, size)
         files = {name: _content(disk / name) for name in FILES[command]}
         left = [str(path.relative_to(disk)) for path in disk.rglob(".*")]
     lines = setting.errors.read_text(errors="replace").splitlines()
@@ -274,7 +278,7 @@ def _expected(command: str, setting: Setting) -> tuple[dict[str, bytes], int]:
     while True:
         size = size * 9 // 8
         with setting.space(size):
-            if setting.run(COMMANDS[command], size) == 0:
+            if setting.run_over_old(command, size) == 0:
                 return files, size
 
 

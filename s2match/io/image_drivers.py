@@ -3,6 +3,7 @@
 Some of these are no images, but descriptions of other files or of servers. They are read where the user names one.
 """
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,11 @@ def _begins_with_xml(name: str) -> bool:
     # without the classes of pathlib and io: images are opened for every window
     try:
         file = os.open(name, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-    except FileNotFoundError:
-        return False
+    except OSError as error:
+        # beside a file of a long name there may be no longer name
+        if error.errno in (errno.ENOENT, errno.ENAMETOOLONG):
+            return False
+        raise
     try:
         return os.read(file, _BEGIN_BYTES).lstrip(_BLANKS).startswith(_XML)
     finally:
