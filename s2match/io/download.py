@@ -60,6 +60,8 @@ def download(
         except BaseException:
             _leave(target, partial, begun)
             raise
+    for path in _part_of(target):
+        path.unlink(missing_ok=True)
 
 
 @dataclass
@@ -179,15 +181,13 @@ def _taken_up(target: Path, partial: Path) -> _Begun:
     """Move a file that an earlier run has begun to ``partial``; an empty one if there is none that can be continued."""
     part, description = _part_of(target)
     try:
-        begun = _Begun(**json.loads(description.read_text(encoding="utf-8")))
-        description.unlink()
-        # another process may have taken it
+        # only one process moves it
         part.replace(partial)
+        begun = _Begun(**json.loads(description.read_text(encoding="utf-8")))
         if begun.etag is not None and partial.stat().st_size == begun.received:
             return begun
     except (OSError, ValueError, TypeError):
-        for path in (part, description):
-            path.unlink(missing_ok=True)
+        pass
     partial.write_bytes(b"")
     return _Begun()
 

@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,6 +174,29 @@ def begin(server: Server, target: Path) -> None:
     server.faults["a.bin"] = [CUT, 404]
     fails(server, target, "HTTP status 404")
     server.requests.clear()
+
+
+def test_an_interrupted_run_goes_on_later(server: Server, target: Path) -> None:
+    def interrupt(received: int, size: int | None) -> None:
+        if received >= 100_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        download([f"{server.url}/a.bin"], target, interrupt, limits=QUICK)
+    assert names(target) == [".a.bin.part", ".a.bin.part.json"]
+    received = target.with_name(".a.bin.part").stat().st_size
+    download([f"{server.url}/a.bin"], target, limits=QUICK)
+    assert target.read_bytes() == DATA and ranges(server) == [None, f"bytes={received}-"]
+
+
+def test_downloads_of_one_file_at_once(server: Server, target: Path) -> None:
+    """Each has a file of its own, and only one of them goes on with what is there."""
+    begin(server, target)
+    with ThreadPoolExecutor(4) as threads:
+        done = [threads.submit(download, [f"{server.url}/a.bin"], target) for _ in range(4)]
+        assert [one.result() for one in done] == [None] * 4
+    assert target.read_bytes() == DATA and names(target) == ["a.bin"]
+    assert sorted(map(str, ranges(server))) == ["None"] * 3 + ["bytes=100000-"]
 
 
 def test_another_file_at_the_same_address_starts_again(server: Server, target: Path) -> None:
