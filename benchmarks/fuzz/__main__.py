@@ -19,15 +19,13 @@ from pathlib import Path
 import torch
 
 from benchmarks.environment import environment
-from benchmarks.fuzz.campaign import findings_of, jobs_of, run_jobs, summary_of
+from benchmarks.fuzz.campaign import jobs_of, run_jobs
 from benchmarks.fuzz.cases import Outcome
 from benchmarks.fuzz.readers import READERS, reader_named
+from benchmarks.fuzz.report import DEFAULT_JSON, findings_of, summary_of, table
 from benchmarks.fuzz.worker import Cases, plan_of, write_files
-from benchmarks.markdown import row
 from benchmarks.networks import ROOT
 from s2match.util.atomic_write import atomic_write
-
-DEFAULT_JSON = ROOT / "benchmarks" / "results" / "fuzz.json"
 
 # Findings of a kind whose files are kept.
 _KEPT = 3
@@ -47,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows = summary_of(outcomes)
     print(table(rows))
     print(f"\n{len(outcomes)} cases in {seconds:.0f} s on {arguments.workers} processes, seed {arguments.seed}")
+    slowest = max(outcomes, key=lambda outcome: outcome.seconds)
+    print(f"the slowest is case {slowest.number} of {slowest.reader}")
     groups = findings_of(outcomes)
     for signature, group in groups.items():
         first = group[0]
@@ -59,16 +59,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         with atomic_write(arguments.json) as partial:
             partial.write_text(json.dumps(result, indent=1), encoding="utf-8")
     return 1 if groups else 0
-
-
-def table(rows: Sequence[dict[str, object]]) -> str:
-    """Markdown table with a row for each reader."""
-    head = ["reader", "cases", "read", "refused", "findings", "slowest", "most memory"]
-    lines = [row(head), "|---|---:|---:|---:|---:|---:|---:|"]
-    for one in rows:
-        counts = [str(one[key]) for key in ("reader", "cases", "accepted", "refused", "findings")]
-        lines.append(row([*counts, f"{one['slowest_s']:.1f} s", f"{one['peak_mb']} MiB"]))
-    return "\n".join(lines)
 
 
 def _keep(groups: Sequence[Sequence[Outcome]], cases: Cases, folder: Path) -> None:

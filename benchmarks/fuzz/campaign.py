@@ -1,15 +1,13 @@
-"""Distributes cases to processes, starts new ones for those that end, and counts the outcomes."""
+"""Distributes cases to processes, and starts new ones for those that end."""
 
 import multiprocessing
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any
 
 from benchmarks.fuzz.cases import Kind, Outcome, Reader
 from benchmarks.fuzz.worker import Plan, serve
@@ -52,35 +50,6 @@ def run_jobs(jobs: Sequence[Job], plan: Plan, workers: int) -> list[Outcome]:
     for thread in threads:
         thread.join()
     return sorted(outcomes, key=lambda outcome: (outcome.reader, outcome.number))
-
-
-def findings_of(outcomes: Sequence[Outcome]) -> dict[str, list[Outcome]]:
-    """The findings by their signature."""
-    groups: dict[str, list[Outcome]] = {}
-    for outcome in outcomes:
-        if outcome.is_finding:
-            groups.setdefault(outcome.signature, []).append(outcome)
-    return dict(sorted(groups.items(), key=lambda group: -len(group[1])))
-
-
-def summary_of(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """Counts, slowest case and largest memory of each reader, as JSON types."""
-    rows = []
-    for name in dict.fromkeys(outcome.reader for outcome in outcomes):
-        own = [outcome for outcome in outcomes if outcome.reader == name]
-        kinds = Counter(outcome.kind for outcome in own)
-        rows.append(
-            {
-                "reader": name,
-                "cases": len(own),
-                "accepted": kinds[Kind.ACCEPTED],
-                "refused": kinds[Kind.REFUSED],
-                "findings": sum(outcome.is_finding for outcome in own),
-                "slowest_s": round(max(outcome.seconds for outcome in own), 2),
-                "peak_mb": round(max(outcome.peak_mb for outcome in own)),
-            }
-        )
-    return rows
 
 
 def _drive(waiting: "SimpleQueue[Job]", outcomes: list[Outcome], plan: Plan) -> None:

@@ -10,10 +10,11 @@ from random import Random
 
 import pytest
 
-from benchmarks.fuzz.campaign import findings_of, jobs_of, run_jobs
+from benchmarks.fuzz.campaign import jobs_of, run_jobs
 from benchmarks.fuzz.cases import Kind, Reader, Seed
 from benchmarks.fuzz.container_mutations import mutate_named
 from benchmarks.fuzz.readers import READERS
+from benchmarks.fuzz.report import findings_of
 from benchmarks.fuzz.worker import Cases, Plan, plan_of, write_files
 from s2match.errors import S2MatchError
 
