@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from s2match.errors import PreparationError
-from s2match.io.http_requests import LIMITS, Limits, Pace, RequestError
+from s2match.io.request_limits import LIMITS, Limits, Pace, RequestError
 from s2match.io.scene_files import FINEST_PATTERNS, is_finest
 from s2match.util.partial_files import partial_folder
 

@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 from urllib.request import Request
 
-from s2match.io.http_requests import LIMITS, Answer, Limits, Pace, RequestError, attempts, opened_url
+from s2match.io.http_requests import Answer, attempts, opened_url
+from s2match.io.request_limits import LIMITS, Limits, Pace, RequestError
 from s2match.util.atomic_write import atomic_write
 from s2match.util.urls import shown_url
 

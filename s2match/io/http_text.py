@@ -11,7 +11,7 @@ from s2match.errors import UnreadableImageError
 if TYPE_CHECKING:
     from urllib.request import Request
 
-    from s2match.io.http_requests import Limits, Pace
+    from s2match.io.request_limits import Limits, Pace
 
 # Longest text; the answer of a catalogue has a few hundred kB.
 _MOST_BYTES = 1 << 26
@@ -23,13 +23,14 @@ def read_url(url: str, body: bytes | None = None, limits: "Limits | None" = None
     Args:
         url: The URL.
         body: JSON to post; None to get the URL.
-        limits: Limits on the time; None for :data:`s2match.io.http_requests.LIMITS`.
+        limits: Limits on the time; None for :data:`s2match.io.request_limits.LIMITS`.
 
     Raises:
         UnreadableImageError: It cannot be read, also after retries.
     """
     # takes a fiftieth of a second to import
-    from s2match.io.http_requests import LIMITS, RequestError, attempts
+    from s2match.io.http_requests import attempts
+    from s2match.io.request_limits import LIMITS, RequestError
 
     try:
         request = _request(url, body)
@@ -55,7 +56,8 @@ def _request(url: str, body: bytes | None) -> "Request":
 
 def _text(request: "Request", pace: "Pace") -> str:
     """The text that a server answers."""
-    from s2match.io.http_requests import RequestError, opened_url
+    from s2match.io.http_requests import opened_url
+    from s2match.io.request_limits import RequestError
 
     received = bytearray()
     with opened_url(request, pace) as answer:

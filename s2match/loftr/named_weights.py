@@ -9,7 +9,7 @@ from kornia.feature.loftr.loftr import urls as kornia_urls
 
 from s2match.errors import OutputError, WeightsDownloadError
 from s2match.io.download import DownloadError, download
-from s2match.io.http_requests import LIMITS, Limits
+from s2match.io.request_limits import LIMITS, Limits
 from s2match.settings import BUNDLED
 from s2match.util.atomic_write import create_folder
 

@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks.untrusted_inputs import Left, hardly_answering, measure_preparation, table
 from s2match.errors import UnreadableImageError
-from s2match.io.http_requests import Limits
 from s2match.io.http_text import read_url
+from s2match.io.request_limits import Limits
 
 
 def test_preparation(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from s2match.dataset.kaggle import Kaggle, KagglePage
 from s2match.dataset.placing import Prepared
 from s2match.dataset.prepare import prepare
 from s2match.errors import PreparationError
-from s2match.io.http_requests import Limits
+from s2match.io.request_limits import Limits
 
 METHODS = {
     "stored": zipfile.ZIP_STORED,

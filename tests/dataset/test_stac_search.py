@@ -9,7 +9,7 @@ from http_server import SILENT, Server, serve
 
 from s2match.dataset.stac_search import images_table, recorded_images, search_stac
 from s2match.errors import PreparationError
-from s2match.io import http_requests
+from s2match.io import request_limits
 
 DATES = ("2018-08-01", "2018-08-31")
 
@@ -72,7 +72,7 @@ def test_cloud_that_is_no_number(server: Server, cloud: object) -> None:
 
 
 def test_a_silent_catalogue_is_left(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_requests, "LIMITS", http_requests.Limits(window_s=0.2, patience_s=0.4))
+    monkeypatch.setattr(request_limits, "LIMITS", request_limits.Limits(window_s=0.2, patience_s=0.4))
     server.always["search"] = SILENT
     with pytest.raises(PreparationError, match=r"Cannot read .*/search: the server has sent nothing for"):
         search_stac(server.url, "36UXA", DATES)

@@ -17,8 +17,8 @@ from http_server import CUT, DROP, SILENT, SLOW_BODY, SLOW_HEADERS, Server, serv
 
 from s2match.errors import OutputError, UnreadableImageError
 from s2match.io.download import DownloadError, download
-from s2match.io.http_requests import LIMITS, Limits
 from s2match.io.http_text import read_url
+from s2match.io.request_limits import LIMITS, Limits
 
 DATA = np.random.default_rng(0).bytes(200_000)
 # The real limits a hundred times as strict, but for the speed.

@@ -13,7 +13,7 @@ from http_server import DROP, serve
 
 from s2match.core.product_names import ProductNames
 from s2match.errors import DatasetError, MissingExtraError, UnreadableImageError
-from s2match.io import http_requests
+from s2match.io import request_limits
 from s2match.io.masking import masking_of
 from s2match.io.reader import read_grid, with_radiometry
 from s2match.io.sources import is_stac_item, open_source
@@ -41,7 +41,7 @@ def write_item(folder: Path, assets: dict[str, Any], name: str = "item", **prope
 
 @pytest.fixture(autouse=True)
 def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_requests, "LIMITS", http_requests.Limits(delays_s=(0.01, 0.01)))
+    monkeypatch.setattr(request_limits, "LIMITS", request_limits.Limits(delays_s=(0.01, 0.01)))
 
 
 @pytest.mark.parametrize(
