@@ -15,8 +15,8 @@ PROGRAM, SERIES_PROGRAM = "s2match", "match_series.py"
 _ABOUT = "Match two Sentinel-2 images with LoFTR and measure the matches in metres."
 _EXIT_CODES = (
     "exit codes: 0: a model was accepted and all files were written; 2: the command is malformed; 3: no registration; "
-    "4: no corrected file was written; 5: displaced by more than --fail_above; 10 and more: an error, whose sentence is "
-    "printed. docs/cli.md lists all."
+    "4: no corrected file was written; 5: displaced by more than --fail_above; 10 and more: an error, whose sentence "
+    "is printed. docs/cli.md lists all."
 )
 
 
