@@ -13,9 +13,9 @@ import numpy as np
 from s2match.core.image_path import VirtualFile, local_file
 from s2match.util.containers import available_memory
 
-# Bytes of pixels that any file may decode to, and more than that per byte of the file. Real images have a ratio of 1 to
-# 50, and 1000 where nearly all of a tile is nodata; DEFLATE cannot exceed 1032.
-_ANY_BYTES, _LARGEST_RATIO = 1 << 30, 500
+# Bytes of pixels that any file may decode to, more than those of a full tile of three bands, and the largest ratio of
+# others to the bytes of the file. Real images have a ratio of 1 to 50; DEFLATE cannot exceed 1032.
+_ANY_BYTES, _LARGEST_RATIO = 1 << 29, 500
 
 # Reads that need less memory are not compared with what is free, which takes time.
 _SMALL_BYTES = 1 << 28
