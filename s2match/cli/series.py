@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from s2match.cli.arguments import refuse, shows_progress
 from s2match.cli.exit_codes import ABOVE_LIMIT, NO_REGISTRATION
 from s2match.cli.pair import settings_of
-from s2match.util.atomic_write import check_absent, create_folder
+from s2match.util.atomic_write import check_absent, check_writable, create_folder
 from s2match.util.progress import Stage, progress_bar
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _outputs(arguments: argparse.Namespace) -> "SeriesOutputs":
 
     Raises:
         MissingExtraError: GeoParquet is asked for, and pyarrow is not installed.
-        OutputError: A file exists that this series has not written.
+        OutputError: A file exists that this series has not written, or cannot be written.
     """
     from s2match.cli.config import used_options
     from s2match.outputs.series.tables import check_table_format
@@ -90,6 +90,10 @@ def _outputs(arguments: argparse.Namespace) -> "SeriesOutputs":
         check_table_format(outputs.table("dates"))
     # a folder with finished pairs is that of this series, or refused later on
     check_absent(outputs.files, arguments.overwrite or (arguments.out / PAIRS_FOLDER).is_dir())
+    # a folder may have the name of a file; that of the STAC Items is one
+    for path in outputs.files:
+        if path.suffix and path.exists():
+            check_writable(path)
     return outputs
 
 

@@ -4,6 +4,7 @@ By the specifications TIFF 6.0 and BigTIFF.
 """
 
 import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 
 # Tags of the places and of the lengths of strips and of tiles.
 _OFFSETS, _LENGTHS = (273, 324), (279, 325)
+
+# The tag of the compression, and the numbers of Deflate.
+_COMPRESSION, _DEFLATE = 259, (8, 32946)
 
 # NumPy's types of the types that places and lengths have.
 _TYPES = {3: "u2", 4: "u4", 16: "u8"}
@@ -41,32 +45,57 @@ class _Format:
         return struct.Struct(f"{self.order}HH{self.value}{struct.calcsize(self.order + self.value)}s")
 
 
-def segments_damage(path: Path) -> str | None:
-    """Why the tiles or strips of a TIFF, of all its images and masks, cannot be whole; None if they can.
+def segments_damage(path: Path, decode: bool = False) -> str | None:
+    """Why the tiles or strips of a TIFF, of all its images and masks, are not whole; None if they are.
 
     Each lies within the file, none is empty, and no two overlap.
 
     Args:
         path: The file.
+        decode: Whether those that are compressed by Deflate are compared with their checksums, which GDAL does not do.
     """
     size = path.stat().st_size
     try:
         with path.open("rb") as file:
-            images = list(_segments(file))
+            images = list(_images(file))
     except (struct.error, ValueError, KeyError, OSError):
         return "its directories are damaged"
-    offsets, lengths = (np.concatenate(arrays) for arrays in zip(*images, strict=True))
+    offsets = np.concatenate([image.offsets for image in images])
+    lengths = np.concatenate([image.lengths for image in images])
     order = np.argsort(offsets)
     ends = (offsets + lengths)[order]
     if not len(offsets) or (lengths == 0).any() or (offsets == 0).any():
         return "tiles are missing"
     if ends[-1] > size or (ends[:-1] > offsets[order][1:]).any():
         return "tiles are cut off"
+    if decode and not all(_is_sound(path, image) for image in images if image.deflated):
+        return "tiles are damaged"
     return None
 
 
-def _segments(file: BinaryIO) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
-    """Places and lengths of the segments of each directory of a TIFF."""
+@dataclass(frozen=True)
+class _Image:
+    """Places and lengths of the segments of an image, an overview or a mask, bytes."""
+
+    offsets: NDArray[np.uint64]
+    lengths: NDArray[np.uint64]
+    deflated: bool
+
+
+def _is_sound(path: Path, image: _Image) -> bool:
+    """Whether the segments of an image have their checksums."""
+    with path.open("rb") as file:
+        for offset, length in zip(image.offsets.tolist(), image.lengths.tolist(), strict=True):
+            file.seek(offset)
+            try:
+                zlib.decompress(file.read(length))
+            except zlib.error:
+                return False
+    return True
+
+
+def _images(file: BinaryIO) -> Iterator[_Image]:
+    """The images of a TIFF, one for each directory."""
     kind = _format_of(file.read(4))
     place = _read(file, kind.first, kind.order + kind.value)
     seen: set[int] = set()
@@ -78,7 +107,8 @@ def _segments(file: BinaryIO) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.u
         entries = file.read(count * kind.entry.size)
         (place,) = struct.unpack(kind.order + kind.value, file.read(struct.calcsize(kind.order + kind.value)))
         tags = {tag: rest for tag, *rest in kind.entry.iter_unpack(entries)}
-        yield _values(file, kind, tags, _OFFSETS), _values(file, kind, tags, _LENGTHS)
+        offsets, lengths = (_values(file, kind, tags, names) for names in (_OFFSETS, _LENGTHS))
+        yield _Image(offsets, lengths, bool(_values(file, kind, tags, (_COMPRESSION,))[0] in _DEFLATE))
 
 
 def _format_of(head: bytes) -> _Format:
@@ -88,10 +118,10 @@ def _format_of(head: bytes) -> _Format:
 
 
 def _values(
-    file: BinaryIO, kind: _Format, tags: dict[int, list[int | bytes]], names: tuple[int, int]
+    file: BinaryIO, kind: _Format, tags: dict[int, list[int | bytes]], names: tuple[int, ...]
 ) -> NDArray[np.uint64]:
-    """The values of one of two tags of a directory."""
-    number, count, inline = next(tags[name] for name in names if name in tags)
+    """The values of the first of some tags that a directory has."""
+    number, count, inline = tags[next((name for name in names if name in tags), names[0])]
     assert isinstance(number, int) and isinstance(count, int) and isinstance(inline, bytes)
     dtype = np.dtype(kind.order + _TYPES[number])
     content = inline

@@ -136,3 +136,12 @@ def test_nothing_of_the_user_is_deleted_by_a_report(
     assert main([*words, "--overwrite"]) == OutputError.exit_code
     assert capsys.readouterr().err == "error: Cannot write report/vectors.png: it is a folder.\n"
     assert Path("report/vectors.png").is_dir()
+
+
+def test_a_folder_in_the_way_of_a_series_is_met_before_the_work(
+    inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "results" / "series.json").mkdir(parents=True)
+    words = ["series", str(inputs), "--out", str(tmp_path / "results"), "--overwrite"]
+    assert main(words) == OutputError.exit_code
+    assert capsys.readouterr().err == f"error: Cannot write {tmp_path}/results/series.json: it is a folder.\n"
