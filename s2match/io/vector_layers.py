@@ -19,7 +19,7 @@ from s2match.io.vector_files import check_vector_content
 from s2match.io.written_layers import check_geopackage
 from s2match.util.atomic_write import atomic_write
 from s2match.util.optional import import_optional
-from s2match.util.output_place import NO_UTF8
+from s2match.util.output_place import NO_UTF8, write_failure
 
 # GDAL's option for the date is one for the whole process.
 _DATE_LOCK = threading.Lock()
@@ -121,7 +121,7 @@ def writing_layers(path: Path) -> Iterator[None]:
         raise OutputError(f"Cannot write {path}: {NO_UTF8}.") from error
     # the base class of pyogrio's errors
     except RuntimeError as error:
-        raise OutputError(f"Cannot write {path}: {' '.join(str(error).split()).rstrip('.')}.") from error
+        raise write_failure(path, " ".join(str(error).split()).rstrip(".")) from error
 
 
 @contextmanager
