@@ -9,6 +9,7 @@ python -m benchmarks.faults
 
 import argparse
 import json
+import math
 import os
 import resource
 import shutil
@@ -149,7 +150,7 @@ def sizes_of(largest: int, count: int) -> list[int]:
     half = max(1, count // 2)
     first = [largest * (1 - _LAST) * number / half for number in range(1, half + 1)]
     last = [largest * (1 - _LAST + _LAST * number / half) for number in range(1, half + 1)]
-    return sorted({max(1, round(size / _PAGE_BYTES)) * _PAGE_BYTES for size in (*first, *last)})
+    return sorted({math.ceil(size / _PAGE_BYTES) * _PAGE_BYTES for size in (*first, *last)})
 
 
 @contextmanager
