@@ -53,6 +53,12 @@ class GroundErrors:
         return float(np.percentile(self.finite.distance_m, 90))
 
     @property
+    def from_mean_m(self) -> NDArray[np.float64]:
+        """(N,) distances of the finite errors from their mean, in metres: their scatter without the shift."""
+        errors = self.finite
+        return np.asarray(np.hypot(errors.east_m - errors.east_m.mean(), errors.north_m - errors.north_m.mean()))
+
+    @property
     def finite(self) -> "GroundErrors":
         """The errors of the matches that have one."""
         finite = np.isfinite(self.east_m) & np.isfinite(self.north_m)

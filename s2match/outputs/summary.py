@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from s2match.core.ground_axes import ground_axes, pixel_sides_m
-from s2match.core.matches import Matches
+from s2match.core.matches import Matches, Provenance
 from s2match.core.radiometry import NodataSource
 from s2match.core.raster import HasGrid, Raster
 from s2match.outputs.ground_error_table import ground_error_table, no_errors_reason
@@ -41,7 +41,7 @@ def summary_rows(result: PairResult) -> list[tuple[str, str]]:
         ("target", _describe(result.target, result.previews[1])),
         *(("", note) for note in result.target.notes),
         *assumption_rows(result.previews),
-        ("weights", f"{origin.weights} on {origin.device}" + (f" in {origin.precision}" if origin.precision else "")),
+        _origin_row(origin),
         ("matches", _count(result.matches)),
     ]
     if registration is None:
@@ -49,6 +49,13 @@ def summary_rows(result: PairResult) -> list[tuple[str, str]]:
     else:
         rows += _registration_rows(registration, settings.ransac_threshold_px, result.uncertainty_px or 0.0)
     return rows
+
+
+def _origin_row(origin: Provenance) -> tuple[str, str]:
+    """What found the matches: weights, or a file of tie points."""
+    if origin.imported:
+        return ("points", origin.weights)
+    return ("weights", f"{origin.weights} on {origin.device}" + (f" in {origin.precision}" if origin.precision else ""))
 
 
 def _registration_rows(registration: Registration, threshold_px: float, uncertainty_px: float) -> list[tuple[str, str]]:
@@ -90,9 +97,11 @@ def _refusal_rows(refusal: Refusal | None) -> list[tuple[str, str]]:
 
 
 def _count(matches: Matches) -> str:
-    count = f"{len(matches)} above {matches.origin.confidence:.2f}"
+    if matches.origin.imported:
+        return f"{len(matches)} enabled points of the file"
+    count = f"{len(matches)} with a confidence above {matches.origin.confidence:.2f}"
     correlated = matches.is_correlated.sum()
-    return f"{count}, {correlated} of them by correlation alone, where the network had none" if correlated else count
+    return f"{count}, {correlated} of them found by correlation where the network had no match" if correlated else count
 
 
 def _describe(raster: HasGrid, preview: Raster) -> str:

@@ -147,11 +147,13 @@ def in_words(verdict: Verdict) -> str:
     if verdict.decision is Decision.REGISTER:
         further = "" if displacement.unit == MAP_UNITS else "further "
         shown = " and ".join(f"{size} {further}{name}" for size, name in zip(sizes, directions, strict=True))
+        # a translation is the same everywhere
+        extent = "in all" if verdict.model == "translation" else "at most"
         most = length_text(displacement, displacement.largest)
-        return f"register with this {verdict.model}: the target shows the ground {shown}; {most} at most"
+        return f"register with this {verdict.model}: the target shows the ground {shown}; {most} {extent}"
     if verdict.decision is Decision.REGISTERED:
         shown = " and ".join(f"{size} {name}" for size, name in zip(sizes, directions, strict=True))
-        return f"{verdict.decision}: the shift is {shown} (95 %), within the noise"
+        return f"{verdict.decision}: the shift is {shown} (95 %), not significant at 1 %"
     noise = f"errors of up to {length_text(displacement, displacement.noise)} are possible (95 %)"
     if verdict.decision is Decision.INDISTINCT:
         return f"{verdict.decision}: {noise}; match native pixels (--image_size native)"

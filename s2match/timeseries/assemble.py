@@ -173,7 +173,10 @@ def _date_status(
         return DateStatus.NOT_SEEN, "it has no pair: no other image shows its ground"
     counts = Counter("rejected" if series.observations[k].measured else str(series.observations[k].status) for k in own)
     outcomes = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in sorted(counts.items()))
-    return DateStatus.NOT_SEEN, f"none of its {len(own)} pairs is kept ({outcomes}); {look.clear_share:.0%} is clear"
+    return (
+        DateStatus.NOT_SEEN,
+        f"none of its {len(own)} pairs is kept ({outcomes}); {look.clear_share:.0%} is valid and not saturated",
+    )
 
 
 def _pair_row(series: MatchedSeries, adjustment: Adjustment, closure: Closure, number: int) -> PairRow:

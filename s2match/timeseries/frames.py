@@ -24,7 +24,7 @@ _CHOOSING_PX, _MARGIN_PX = 512, 2
 # A date is left out if it shows less than this fraction of the place.
 _LEAST_VALID = 0.5
 
-# A date with its grey images before and after the correction, (H, W) uint8 each.
+# A date with its images before and after the correction, (H, W) or (H, W, 3) uint8 each.
 Frame = tuple[str, NDArray[np.uint8], NDArray[np.uint8]]
 
 

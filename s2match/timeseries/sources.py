@@ -161,7 +161,9 @@ def _sorted_images(source: Path, images: list[SeriesImage]) -> tuple[SeriesImage
         DatasetError: There are fewer than two, or one of them twice.
     """
     if not images:
-        raise DatasetError(f"The folder {source} contains no image.")
+        sample = source / "sample"
+        instead = f" Give {sample} for the bundled sample." if sample.is_dir() else ""
+        raise DatasetError(f"The folder {source} contains no image.{instead}")
     if len(images) == 1:
         raise DatasetError(f"{source} has only one image, {images[0].scene.path.name}. A series needs two or more.")
     files = [file_key(image.scene.path) for image in images]

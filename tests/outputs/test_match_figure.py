@@ -156,7 +156,8 @@ def test_enlarged_ground_has_the_pixels_that_were_matched(write_image, tmp_path:
 def test_an_animation_shows_the_target_jump_before_and_stand_after(tmp_path: Path) -> None:
     result = shifted()
     (title, *references), (other, before, after) = pair_frames(result)
-    assert (title, other) == ("T36UXA 2018-08-20", "T36UXA 2019-06-06")
+    assert (title, other) == ("reference 2018-08-20", "target 2019-06-06")
+    assert before.ndim == 3
     np.testing.assert_array_equal(*references)
     off, left = (np.abs(references[0].astype(float) - image).mean() for image in (before, after))
     assert left < 4 < 15 < off

@@ -72,7 +72,7 @@ def test_summary_is_aligned_and_agrees_with_the_facts() -> None:
     assert lines[1].startswith("reference     T36UXA_20180820") and "200 x 160 px of 10 m" in lines[1]
     assert lines[6].startswith("held out      translation 0.00, similarity 0.00, affine 0.00 px of error")
     assert lines[7].startswith("uncertainty   0.14 px") and "warning" not in summary(matched())
-    assert "matches       100 above 0.80" in lines
+    assert "matches       100 with a confidence above 0.80" in lines
     assert "registration  translation, 90 inliers (90%) within 1.5 px" in lines[5]
     east = next(line for line in lines if "shift east" in line)
     north = next(line for line in lines if "shift north" in line)
@@ -95,7 +95,7 @@ def test_too_few_matches_are_an_answer() -> None:
 def test_no_matches_at_all() -> None:
     result = matched(right=0, wrong=0)
     assert result.headline == "0 matches above 0.80, no registration"
-    assert "0 above 0.80" in summary(result)
+    assert "0 with a confidence above 0.80" in summary(result)
     assert facts(result)["ground_errors"] == {"all_matches": None, "inliers": None}
 
 
@@ -197,7 +197,7 @@ def test_figure_says_tile_date_counts_and_error(tmp_path: Path) -> None:
         "T36UXA 2019-06-06",
         "100 matches above 0.80",
         "90 inliers",
-        "CE90 of inliers 22.4 m",
+        "CE90 about the mean shift 0.00 m",
     ):
         assert word in words
     assert "inliers (90)" in words and "outliers (10)" in words

@@ -18,7 +18,7 @@ _DETAIL_PX = 120
 _SQUARES = 5
 
 # Share of the colour in a tinted square.
-_TINT = 0.14
+_TINT = 0.24
 
 # Pixels brighter than this in all bands count as saturated: cloud, or bright towns after the stretch.
 _SATURATED = 235
@@ -28,7 +28,7 @@ Image = NDArray[np.uint8]
 
 def plot_checkerboard(improvement: Improvement) -> Figure:
     """Checkerboard of the reference and the target, before and after the correction."""
-    return _plot(improvement, _join_squares, "reference (blue squares) and target (orange squares)")
+    return _plot(improvement, _join_squares, "reference in blue squares, target in orange squares")
 
 
 def plot_swipe(improvement: Improvement) -> Figure:

@@ -32,7 +32,7 @@ _STEP = 4
 # Percentiles of the grey levels that become black and white.
 _STRETCH_PERCENT = (1.0, 99.0)
 
-_WHITE, _BLACK = 255, 0
+_WHITE = 255
 
 
 def write_blink(frames: Sequence[Frame], path: str | Path) -> None:
@@ -42,12 +42,12 @@ def write_blink(frames: Sequence[Frame], path: str | Path) -> None:
     stretched, with 0 as no data. Crops of about 300 px suit a page: a date takes about 140 kB.
 
     Args:
-        frames: Label, image before and image after of each date; the images have one size.
+        frames: Label, image before and image after of each date; the images have one shape, and are grey or in colour.
         path: The file: ``.gif``.
 
     Raises:
         OutputError: The suffix is not that of a GIF, or the file cannot be written.
-        ValueError: There is no frame, or an image has another size or another type than H×W uint8.
+        ValueError: There is no frame, or an image has another shape, or another type than H×W or H×W×3 uint8.
     """
     path = Path(path)
     check_animation_format(path)
@@ -63,23 +63,24 @@ def _check(frames: Sequence[Frame]) -> None:
     images = [image for _, *images in frames for image in images]
     if not images:
         raise ValueError("an animation needs at least one date")
-    if any(image.shape != images[0].shape or image.ndim != 2 or image.dtype != np.uint8 for image in images):
-        raise ValueError("the images of an animation must be H×W uint8 of one size")
+    if any(image.shape != images[0].shape or image.ndim not in (2, 3) or image.dtype != np.uint8 for image in images):
+        raise ValueError("the images of an animation must be H×W or H×W×3 uint8 of one shape")
 
 
 def _picture(frame: Frame) -> Image.Image:
     """A frame: the images side by side below a line of text."""
     label, before, after = frame
     before, after = _stretched(before, after)
-    factor = max(1, _SIDE_PX // max(before.shape))
-    height, width = (factor * side for side in before.shape)
-    picture = Image.new("L", (2 * width + _GAP_PX, height + _HEADER_PX), _WHITE)
+    factor = max(1, _SIDE_PX // max(before.shape[:2]))
+    height, width = (factor * side for side in before.shape[:2])
+    grey = before.ndim == 2
+    picture = Image.new("L" if grey else "RGB", (2 * width + _GAP_PX, height + _HEADER_PX), _WHITE if grey else "white")
     draw = ImageDraw.Draw(picture)
     for left, image, title in ((0, before, "before"), (width + _GAP_PX, after, "after")):
         enlarged = Image.fromarray(image).resize((width, height), Image.Resampling.NEAREST)
         picture.paste(enlarged, (left, _HEADER_PX))
         _draw_cross(draw, left + width // 2, _HEADER_PX + height // 2)
-        _write(draw, f"{label}  {title}", left, width)
+        _write(draw, f"{title}: {label}", left, width)
     return picture
 
 
@@ -97,7 +98,7 @@ def _stretched(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> tuple[NDA
 
 def _draw_cross(draw: ImageDraw.ImageDraw, x: int, y: int) -> None:
     """A white cross with a black edge, at the same place of each frame."""
-    for shade, line, length in ((_BLACK, 3, _CROSS_PX + 1), (_WHITE, 1, _CROSS_PX)):
+    for shade, line, length in (("black", 3, _CROSS_PX + 1), ("white", 1, _CROSS_PX)):
         draw.line((x - length, y, x + length, y), shade, line)
         draw.line((x, y - length, x, y + length), shade, line)
 
@@ -107,4 +108,4 @@ def _write(draw: ImageDraw.ImageDraw, text: str, left: int, width: int) -> None:
     size = _FONT_PX
     while size > 8 and draw.textlength(text, font=ImageFont.load_default(size)) > width:
         size -= 1
-    draw.text((left, _HEADER_PX // 2), text, _BLACK, font=ImageFont.load_default(size), anchor="lm")
+    draw.text((left, _HEADER_PX // 2), text, "black", font=ImageFont.load_default(size), anchor="lm")

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from s2match.core.scene import Scene
 from s2match.outputs.figures.clearest_place import clearest_place
 from s2match.result import PairResult
 from s2match.timeseries.frames import Frame
@@ -17,14 +18,16 @@ def pair_frames(result: PairResult) -> list[Frame]:
         result: A pair with a registration.
 
     Returns:
-        Label, grey image before and grey image after of the reference (twice the same) and of the target, S×S uint8.
+        Label, image before and image after of the reference (twice the same) and of the target, S×S×3 uint8.
         Without a georeference to compare, the target before is that at the same pixels.
     """
     place = clearest_place(result, _SIDE_PX, _SAMPLES)
-    reference, before, after = (
-        np.asarray(image.mean(axis=2), np.uint8) for image in (place.reference, place.before, place.after)
-    )
+    reference, before, after = (np.asarray(image, np.uint8) for image in (place.reference, place.before, place.after))
     return [
-        (result.reference.scene.title, reference, reference),
-        (result.target.scene.title, before, after),
+        (f"reference {_date(result.reference.scene)}", reference, reference),
+        (f"target {_date(result.target.scene)}", before, after),
     ]
+
+
+def _date(scene: Scene) -> str:
+    return scene.date or scene.title

@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
-from numpy.typing import NDArray
 
 from s2match.core.ground_errors import GroundErrors
 from s2match.correction.evaluation import Improvement
@@ -68,13 +67,8 @@ def _plot(panels: Mapping[str, GroundErrors], title: str) -> Figure:
 
 def _half_width(errors: GroundErrors) -> float:
     """Half the width of a panel around the mean shift."""
-    distance = _distance_from_mean(errors)
+    distance = errors.from_mean_m
     return max(1.25 * float(np.percentile(distance, 98)), 1.6 * float(np.percentile(distance, 90)), 1e-6)
-
-
-def _distance_from_mean(errors: GroundErrors) -> NDArray[np.float64]:
-    shifts = np.stack([errors.east_m, errors.north_m], axis=1)
-    return np.asarray(np.linalg.norm(shifts - shifts.mean(axis=0), axis=1))
 
 
 def _draw(axes: Axes, errors: GroundErrors, name: str, limit: float) -> None:
@@ -82,21 +76,23 @@ def _draw(axes: Axes, errors: GroundErrors, name: str, limit: float) -> None:
     unit, names = errors.axes.unit, ("east", "north") if errors.axes.in_metres else ("x", "y")
     shifts = np.stack([errors.east_m, errors.north_m], axis=1)
     mean = shifts.mean(axis=0)
-    ce90 = float(np.percentile(_distance_from_mean(errors), 90))
+    ce90 = float(np.percentile(errors.from_mean_m, 90))
     axes.axhline(0, color="0.6", lw=1.2)
     axes.axvline(0, color="0.6", lw=1.2)
     drawn = spread(len(shifts), MAX_DOTS)
     alpha = float(np.clip(1500 / drawn.sum(), 0.15, 0.6))
     axes.scatter(shifts[drawn, 0], shifts[drawn, 1], s=9, color=BLUE, alpha=alpha, lw=0)
     axes.add_patch(Circle((float(mean[0]), float(mean[1])), ce90, fill=False, color=VERMILION, lw=2.6))
-    axes.plot([], [], "o", color=BLUE, ms=6, label=f"{len(shifts)} points")
+    outside = int((np.abs(shifts - mean) > limit).any(axis=1).sum())
+    beyond = f", {outside} of them outside of the panel" if outside else ""
+    axes.plot([], [], "o", color=BLUE, ms=6, label=f"{len(shifts)} points{beyond}")
     axes.plot([], [], color=VERMILION, lw=2.6, label=f"CE90 about the mean {_text(ce90, errors)}")
     for colour, size, width in (("white", 20, 5.5), ("black", 18, 2.5)):
         axes.plot(*mean, "+", color=colour, ms=size, mew=width)
     digits = _digits(float(np.abs(mean).max()))
     shift = ", ".join(f"{value:+z.{digits}f} {unit} {axis}" for value, axis in zip(mean, names, strict=True))
     axes.plot([], [], "+", color="black", ms=16, mew=2.5, label=f"mean {shift}")
-    axes.plot([], [], color="0.6", lw=1.2, label=f"CE90 about zero {_text(errors.ce90_m, errors)}")
+    axes.plot([], [], " ", label=f"CE90 about zero {_text(errors.ce90_m, errors)}")
     axes.set(xlim=(mean[0] - limit, mean[0] + limit), ylim=(mean[1] - limit, mean[1] + limit), aspect="equal")
     to_x, to_y = ("to the east", "to the north") if errors.axes.in_metres else ("in x", "in y")
     label_axes(axes, f"shift of the target {to_x} ({unit})", f"shift of the target {to_y} ({unit})")

@@ -189,7 +189,8 @@ def _draw_titles(figure: Figure, result: PairResult) -> None:
     parts = [result.headline]
     errors = result.inlier_errors
     if errors is not None and len(errors.finite.east_m):
-        parts.append(f"CE90 of inliers {errors.ce90_m:.3g} {errors.axes.unit}")
+        scatter = float(np.percentile(errors.from_mean_m, 90))
+        parts.append(f"CE90 about the mean shift {scatter:.{2 if scatter < 10 else 0}f} {errors.axes.unit}")
     if result.registration is not None:
         parts.append(f"model: {result.registration.model}")
     parts.append(f"weights: {shown_name(result.matches.origin.weights)}")
