@@ -14,14 +14,27 @@ from benchmarks.fuzz.campaign import jobs_of, run_jobs
 from benchmarks.fuzz.cases import Kind, Reader, Seed
 from benchmarks.fuzz.container_mutations import mutate_named
 from benchmarks.fuzz.readers import READERS
-from benchmarks.fuzz.report import findings_of
+from benchmarks.fuzz.report import findings_of, summary_of
 from benchmarks.fuzz.worker import Cases, Plan, plan_of, write_files
 from s2match.errors import S2MatchError
+
+# Cases of all readers together; python -m benchmarks.fuzz runs more.
+CASES = 300
 
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
     return plan_of(READERS)
+
+
+def test_mutated_inputs_are_read_or_refused(plan: Plan) -> None:
+    jobs = jobs_of(READERS, CASES)
+    outcomes = run_jobs(jobs, plan, 1)
+    assert len(outcomes) == len(jobs)
+    assert [(name, group[0].number, group[0].detail) for name, group in findings_of(outcomes).items()] == []
+    for row in summary_of(outcomes):
+        # mutations that nothing survives, or that nothing notices, would test little
+        assert row["accepted"] and row["refused"], row["reader"]
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
