@@ -85,10 +85,11 @@ def serve(connection: Connection, plan: Plan, traces: Path) -> None:
     Args:
         connection: To the process that asks.
         plan: What cases are made of.
-        traces: File for the traceback of a process that is ended by its limits.
+        traces: File for the traceback of a process that is ended by its limits. Cases are run in its folder, which
+            the process that asks removes.
     """
     _prepare_process()
-    with tempfile.TemporaryDirectory(prefix="s2match-fuzz-") as name, traces.open("w") as trace:
+    with tempfile.TemporaryDirectory(dir=traces.parent) as name, traces.open("w") as trace:
         cases = Cases(plan, Path(name))
         faulthandler.enable(trace)
         connection.send(None)

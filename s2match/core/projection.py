@@ -36,7 +36,8 @@ def crs_named(name: str) -> CRS | None:
         # within an Env GDAL logs its message instead of printing it
         with Env():
             return CRS.from_user_input(name)
-    except (*LIBRARY_ERRORS, ValueError):
+    # rasterio takes JSON of other things for the parameters of PROJ
+    except (*LIBRARY_ERRORS, AttributeError, TypeError, ValueError):
         return None
 
 

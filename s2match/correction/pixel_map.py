@@ -34,6 +34,9 @@ _KNOT_PX = 4
 # A source with less than so many pixels per output pixel is not averaged.
 _SMALLEST_STRETCH = 1.1
 
+# Kernels are not widened more than this: no image has pixels so much larger than those of another one.
+_LARGEST_STRETCH = 1000.0
+
 _MORE_THAN_A_SHIFT = "--no_resample needs a pure translation, and this {} does more: leave it out."
 
 
@@ -144,10 +147,19 @@ class PixelMap:
 
     @cached_property
     def stretch(self) -> tuple[float, float]:
-        """Pixels of the source per pixel of the corrected file, along x and y, in its middle; at least 1."""
+        """Pixels of the source per pixel of the corrected file, along x and y, in its middle; at least 1.
+
+        Raises:
+            CorrectionError: There are so many that the model cannot be one of this file.
+        """
         sides = np.hypot(*jacobian(self.apply, np.array([self.output.grid.size]) / 2)[0].T)
         if not np.isfinite(sides).all():
             return 1.0, 1.0
+        if sides.max() > _LARGEST_STRETCH:
+            raise CorrectionError(
+                f"{self.source.scene.path.name} cannot be corrected: by the model a pixel would be {sides.max():.3g} "
+                "pixels of the file."
+            )
         along_x, along_y = (float(side) if side > _SMALLEST_STRETCH else 1.0 for side in sides)
         return along_x, along_y
 

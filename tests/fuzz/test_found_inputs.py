@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks.fuzz.file_seeds import FINGERPRINT, REFERENCE, TARGET, list_seeds, model_json, record_seeds
+from benchmarks.fuzz.file_seeds import FINGERPRINT, REFERENCE, TARGET, list_seeds, model_json, model_seeds, record_seeds
 from s2match.batch.journal import Journal, PairFiles
 from s2match.cli.config import read_options
+from s2match.core.projection import crs_named
+from s2match.correction.apply import apply_model
 from s2match.correction.saved_model import read_model
-from s2match.errors import ModelFileError, OptionError, UnreadableImageError
+from s2match.errors import CorrectionError, ModelFileError, OptionError, UnreadableImageError
 from s2match.io.sources import open_source
 from s2match.timeseries.manifest import Fingerprint, Manifest
 from s2match.util.json_lines import JsonLines
@@ -121,6 +123,25 @@ def test_models_with_impossible_numbers_are_refused(keys: tuple[str, ...], value
     path.write_text(json.dumps(content))
     with pytest.raises(ModelFileError, match="is damaged"):
         read_model(path)
+
+
+@pytest.mark.parametrize("scale", [1e5, 1e30, 1e100])
+def test_models_that_scale_absurdly_are_refused(scale: float, tmp_path: Path) -> None:
+    model = next(seed for seed in model_seeds(tmp_path) if seed.entry == "translation.json")
+    content = json.loads(model.files["translation.json"])
+    matrix = [[scale, 0, 0], [0, scale, 0], [0, 0, 1]]
+    content["registration"]["matrix_reference_file_px_to_target_file_px"] = matrix
+    (tmp_path / "model.json").write_text(json.dumps(content))
+    with pytest.raises(CorrectionError, match="cannot be corrected: by the model a pixel would be"):
+        apply_model(read_model(tmp_path / "model.json"), tmp_path / TARGET, tmp_path / "out", force=True)
+    assert not list((tmp_path / "out").glob("*"))
+
+
+@pytest.mark.parametrize(
+    "name", ["[1]", '["a"]', "[]", "null", "5", '{"a": 1}', '{"init": 5}', "[[1, 2]]", "\ud800", "\0"]
+)
+def test_names_of_reference_systems_that_are_other_json_are_unknown(name: str) -> None:
+    assert crs_named(name) is None
 
 
 @pytest.mark.parametrize(("name", "text"), [("a.toml", f"bands = {DEEP}"), ("a.json", f'{{"options": {DEEP}}}')])
