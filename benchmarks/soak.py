@@ -1,6 +1,6 @@
 """Memory, open files and threads of one process that matches and corrects many pairs.
 
-python -m benchmarks.soak [--pairs 500] [--corrections 50]
+python -m benchmarks.soak [--pairs 500] [--corrections 50] [--scenes 8]
 
 Each pair is matched from files, and its JSON and tie points are written; some targets are corrected, and their figures
 drawn. Pixels differ from pair to pair, so that nothing that is kept for a file is used again.
@@ -91,13 +91,14 @@ class Soak:
         return slope, float(np.sqrt(residuals @ residuals / (len(resident) - 2) / (steps @ steps)))
 
 
-def run_soak(pairs: int, corrections: int, settings: Settings) -> Soak:
+def run_soak(pairs: int, corrections: int, settings: Settings, scenes: int | None = None) -> Soak:
     """Match pairs, and correct some of them, in this process.
 
     Args:
         pairs: Number of pairs.
         corrections: Number of them whose target is corrected and whose figure is drawn.
         settings: The options of matching.
+        scenes: Number of different pairs, which are matched in turn; None: all differ.
     """
     load_matcher = functools.cache(create_matcher)
     process, begun = psutil.Process(), time.perf_counter()
@@ -105,7 +106,7 @@ def run_soak(pairs: int, corrections: int, settings: Settings) -> Soak:
     with tempfile.TemporaryDirectory(prefix="s2match-soak-") as name:
         folder = Path(name)
         for number in tqdm(range(pairs), disable=None):
-            reference, target = _write_pair(folder, number)
+            reference, target = _write_pair(folder, number, number % (scenes or pairs))
             # spread evenly
             if (number + 1) * corrections // pairs > number * corrections // pairs:
                 done = s2match.coregister(
@@ -130,10 +131,10 @@ def _sample(process: psutil.Process) -> Sample:
     return Sample(process.memory_info().rss / _MB, process.num_fds(), process.num_threads())
 
 
-def _write_pair(folder: Path, number: int) -> tuple[Path, Path]:
-    """Write two images of one ground, the second moved."""
+def _write_pair(folder: Path, number: int, scene_number: int) -> tuple[Path, Path]:
+    """Write two images of one scene, the second moved; their names are those of no other pair."""
     right, down = _SHIFT_PX
-    scene = _scene(number)
+    scene = _scene(scene_number)
     paths = folder / f"reference{number}.tif", folder / f"target{number}.tif"
     for path, image in zip(paths, (scene[:_SIDE_PX, :_SIDE_PX], scene[down:, right:]), strict=True):
         write_raster(path, np.stack([image[:_SIDE_PX, :_SIDE_PX]] * 3), transform=TRANSFORM, crs=UTM)
@@ -190,9 +191,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=500)
     parser.add_argument("--corrections", type=int, default=50)
+    parser.add_argument("--scenes", type=int, help="number of different pairs, in turn (default: all differ)")
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
     arguments = parser.parse_args(argv)
-    result = facts_of(run_soak(arguments.pairs, arguments.corrections, Settings(confidence=0.2, device="cpu")))
+    settings = Settings(confidence=0.2, device="cpu")
+    result = facts_of(run_soak(arguments.pairs, arguments.corrections, settings, arguments.scenes))
     print(table(result))
     with atomic_write(arguments.json) as partial:
         content = {**result, "environment": environment(torch.device("cpu"))}

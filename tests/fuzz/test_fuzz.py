@@ -33,9 +33,9 @@ def test_mutated_inputs_are_read_or_refused(plan: Plan) -> None:
     outcomes = run_jobs(jobs, plan, 1)
     assert len(outcomes) == len(jobs)
     assert [(name, group[0].number, group[0].detail) for name, group in findings_of(outcomes).items()] == []
-    for row in summary_of(outcomes):
-        # mutations that nothing survives, or that nothing notices, would test little
-        assert row["accepted"] and row["refused"], row["reader"]
+    rows = summary_of(outcomes)
+    # mutations that nothing survives, or that nothing notices, would test little
+    assert sum(row["accepted"] for row in rows) > CASES / 5 and all(row["refused"] for row in rows)
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
