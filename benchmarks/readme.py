@@ -22,6 +22,8 @@ from benchmarks.correction import Rates
 from benchmarks.correction import table as correction_table
 from benchmarks.deformations import field
 from benchmarks.figures import plot_accuracy, plot_series
+from benchmarks.fuzz.report import DEFAULT_JSON as FUZZ_JSON
+from benchmarks.fuzz.report import table as fuzz_table
 from benchmarks.highlights import highlights
 from benchmarks.losses import losses
 from benchmarks.months import DEFAULT_JSON as MONTHS_JSON
@@ -37,6 +39,8 @@ from benchmarks.registration import table as registration_table
 from benchmarks.series import DEFAULT_JSON as SERIES_JSON
 from benchmarks.series import archive_table
 from benchmarks.series import table as series_table
+from benchmarks.soak import DEFAULT_JSON as SOAK_JSON
+from benchmarks.soak import table as soak_table
 from benchmarks.speed_tables import table
 from benchmarks.tables import calibration, offsets_of, per_pair, totals, verdicts
 from benchmarks.warps import DEFAULT_JSON as WARPS_JSON
@@ -167,6 +171,18 @@ def series_tables() -> str:
     return series_table(json.loads(SERIES_JSON.read_text()))
 
 
+def fuzz_tables() -> str:
+    """The table of the mutated inputs, by the last measurement."""
+    result = json.loads(FUZZ_JSON.read_text(encoding="utf-8"))
+    measured = f"{result['cases']} cases in {result['seconds']} s, in {result['workers']} processes."
+    return f"{fuzz_table(result['readers'])}\n\n{measured}"
+
+
+def soak_tables() -> str:
+    """The table of many pairs in one process, by the last measurement."""
+    return soak_table(json.loads(SOAK_JSON.read_text(encoding="utf-8")))
+
+
 def archive_tables() -> str:
     """Markdown table of the time of larger archives, from what was last measured."""
     return archive_table(json.loads(SERIES_JSON.read_text()))
@@ -223,6 +239,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "correction": correction_tables,
     "series": series_tables,
     "archives": archive_tables,
+    "fuzz": fuzz_tables,
+    "soak": soak_tables,
 }
 
 
