@@ -259,7 +259,7 @@ def _prepare(inputs: Path) -> None:
         for out, bands in ((name, pixels), ("band.tif", pixels[:1])):
             with rasterio.open(inputs / out, "w", count=len(bands), **profile) as file:
                 file.write(bands)
-    # the sample is registered
+    # the pixels of both images agree
     places = [_SIDE_PX * (number + 0.5) / _POINTS for number in range(_POINTS)]
     rows = [f"{x},{y},{x},{y}" for x in places for y in places]
     write_text(inputs / "points.csv", "\n".join(["X_IM_REF,Y_IM_REF,X_IM,Y_IM", *rows]))

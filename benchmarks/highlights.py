@@ -37,11 +37,11 @@ def highlights(accuracy: dict[str, Any], outcomes: Sequence[Outcome], tiles: Seq
     rows = [
         ["measured", "s2match", "other methods"],
         [
-            f"{len(refined)} pairs at 107 m per pixel, moved 3 px right and 5 px down: registered",
+            f"{len(refined)} real pairs, moved 3 px right and 5 px down: registered",
             f"{_registered(refined)} of {len(refined)}",
             f"phase correlation {_registered(phase)}, SIFT {_registered(sift)}",
         ],
-        ["their points: median error, px of 107 m", _px(_median(refined)), f"SIFT {_px(_median(sift))}"],
+        ["their points: median error", _px(_median(refined)), f"SIFT {_px(_median(sift))}"],
         [
             f"{cases} known deformations of real and synthetic pairs: at most {_CLOSE_PX} px RMSE left",
             f"{_close(known, 'LoFTR, refined')} of {cases}",
@@ -53,12 +53,12 @@ def highlights(accuracy: dict[str, Any], outcomes: Sequence[Outcome], tiles: Seq
             "not measured",
         ],
         [
-            "**loss:** one shift, nearly all ground under cloud: largest error, at a corner",
+            "**loss:** the pair that is missing above, nearly all cloud: error at the worst corner",
             _corner(_cloudy(refined)),
             f"phase correlation {_corner(_cloudy(phase))}",
         ],
         [
-            "**loss:** March to June, ground bent by up to 2 px: RMSE left",
+            "**loss:** a real pair, March to June, bent by up to 2 px: RMSE left",
             _px(_rmse(bent["LoFTR, refined"])),
             f"phase correlation {_px(_rmse(bent['phase correlation']))}",
         ],

@@ -12,7 +12,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+from benchmarks import faults, lying_sizes, untrusted_inputs
 from benchmarks.accuracy import DEFAULT_JSON
 from benchmarks.chips import DEFAULT_JSON as CHIPS_JSON
 from benchmarks.chips import Outcome as ChipOutcome
@@ -183,6 +185,30 @@ def soak_tables() -> str:
     return soak_table(json.loads(SOAK_JSON.read_text(encoding="utf-8")))
 
 
+def faults_table() -> str:
+    """Markdown table of outputs on full disks, as last measured."""
+    outcomes = json.loads(faults.DEFAULT_JSON.read_text(encoding="utf-8"))["outcomes"]
+    return faults.table([faults.Outcome(**{**one, "left": tuple(one["left"])}) for one in map(_without_kind, outcomes)])
+
+
+def _without_kind(outcome: dict[str, Any]) -> dict[str, Any]:
+    """The attributes of an outcome; the JSON has its kind, too."""
+    return {name: value for name, value in outcome.items() if name != "kind"}
+
+
+def lying_sizes_table() -> str:
+    """Markdown table of files that claim to be very large, as last measured."""
+    costs = json.loads(lying_sizes.DEFAULT_JSON.read_text(encoding="utf-8"))["costs"]
+    return lying_sizes.table([lying_sizes.Cost(**cost) for cost in costs])
+
+
+def untrusted_tables() -> str:
+    """Markdown tables of servers that hardly answer and of zips of many images, as last measured."""
+    result = json.loads(untrusted_inputs.DEFAULT_JSON.read_text(encoding="utf-8"))
+    left = [untrusted_inputs.Left(**one) for one in result["requests"]]
+    return untrusted_inputs.table(left, [untrusted_inputs.Preparation(**one) for one in result["preparation"]])
+
+
 def archive_tables() -> str:
     """Markdown table of the time of larger archives, from what was last measured."""
     return archive_table(json.loads(SERIES_JSON.read_text()))
@@ -240,6 +266,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "series": series_tables,
     "archives": archive_tables,
     "fuzz": fuzz_tables,
+    "lying_sizes": lying_sizes_table,
+    "faults": faults_table,
+    "untrusted": untrusted_tables,
     "soak": soak_tables,
 }
 

@@ -88,7 +88,7 @@ def test_the_readme_s_ten_lines_do_the_whole_job(
     exec(compile(block, "README.md", "exec"), {})
     assert "registration  translation" in capsys.readouterr().out
     written = {path.name for path in tmp_path.iterdir()} - {"a_TCI.jp2", "b_TCI.jp2"}
-    assert written == {"result.png", "result.json", "tie_points.gpkg"}
+    assert written == {"a_b.png", "a_b.json", "a_b.gpkg"}
 
 
 @pytest.mark.slow

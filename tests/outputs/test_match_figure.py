@@ -120,6 +120,27 @@ def test_cloud_is_not_enlarged() -> None:
     assert (result.matches.xy1[[zoom.index for zoom in zooms], 0] > SIDE // 2 + SIDE_PX / 4).all()
 
 
+def test_the_text_below_is_no_wider_than_the_figure() -> None:
+    result = shifted()
+    origin = replace(result.matches.origin, weights="a_very_long_name_of_weights_" * 3)
+    figure = plot_matches(replace(result, matches=replace(result.matches, origin=origin)))
+    figure.draw_without_rendering()
+    (text,) = [text for text in figure.texts if "weights" in text.get_text()]
+    box = text.get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+
+
+def test_few_outliers_are_all_drawn() -> None:
+    result = shifted(2000, wrong=20)
+    assert result.registration is not None
+    figure = plot_matches(result)
+    _, crosses = (c.get_offsets() for c in figure.axes[0].collections if isinstance(c, PathCollection))
+    outliers = int((~result.registration.inliers).sum())
+    assert 15 < outliers <= 20 and len(crosses) == 2 * outliers
+    drawn = int(words(figure).split(" inliers, ")[1].split(" drawn")[0])
+    assert outliers < drawn <= 300 + outliers
+
+
 def test_neighbouring_tiles_are_cut_to_their_common_strip() -> None:
     """A strip of 60 px is shown with a third of its length, and the whole images small."""
     rng = np.random.default_rng(0)

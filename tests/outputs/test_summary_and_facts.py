@@ -197,7 +197,7 @@ def test_figure_says_tile_date_counts_and_error(tmp_path: Path) -> None:
         "T36UXA 2019-06-06",
         "100 matches above 0.80",
         "90 inliers",
-        "CE90 about the mean shift 0.00 m",
+        "scatter (CE90) 0.00 m",
     ):
         assert word in words
     assert "inliers (90)" in words and "outliers (10)" in words

@@ -35,6 +35,9 @@ from s2match.util.names import shown_name
 # Matches that are drawn, joined by lines, and enlarged. More hide the ground and each other.
 _POINTS, _LINES, _ZOOMS = 300, 60, 3
 
+# Outliers that are all drawn.
+_OUTLIERS = 30
+
 # Gap between the images, relative to their longest side: beside each other, and one above the other with its title.
 _GAP, _GAP_BELOW = 0.03, 0.09
 
@@ -50,8 +53,8 @@ _TALL = 1.25
 # Images wider than this relative to their height lie one above the other.
 _WIDE = 2.0
 
-# Longest title in the largest font, in characters.
-_LONG_TITLE = 62
+# Longest title and longest line of text in their largest fonts, in characters.
+_LONG_TITLE, _LONG_TEXT = 62, 105
 
 
 def plot_pair(reference: Raster, target: Raster, figure: Figure | None = None) -> Figure:
@@ -78,8 +81,8 @@ def plot_matches(result: PairResult, figure: Figure | None = None) -> Figure:
     """Draw the common ground of two images with some of their matches, three of them enlarged.
 
     At most 300 matches, spread evenly, are dots on both images, coloured by their distance from the model. At most 60
-    of them are joined by lines. Outliers are crosses; without a model all matches are. Enlarged are matches where the
-    ground has the most structure; the target is turned and scaled as the reference.
+    of them are joined by lines. Outliers are crosses, all of them if they are few; without a model all matches are.
+    Enlarged are matches where the ground has the most structure; the target is turned and scaled as the reference.
 
     Args:
         result: The matched pair.
@@ -90,10 +93,10 @@ def plot_matches(result: PairResult, figure: Figure | None = None) -> Figure:
     """
     views = common_views(result)
     panels = _arrange(views)
-    drawn = spread_evenly(result.matches.xy0, _POINTS)
+    drawn = _chosen(result)
     zooms = zooms_of(result, views, drawn, _ZOOMS)
     layout = _layout(panels, len(zooms), figure)
-    _draw_titles(layout.figure, result)
+    _draw_titles(layout.figure, result, len(drawn))
     for panel, role, other in zip(panels, ("reference", "target"), outlines(result), strict=True):
         _draw_view(layout.main, panel, role, other)
     _draw_matches(layout.main, result, panels, drawn)
@@ -184,19 +187,30 @@ def _layout(panels: tuple[_Panel, _Panel], zooms: int, figure: Figure | None) ->
     return _Layout(figure, axes, boxes, (figure.add_subplot(key[0]), figure.add_subplot(key[1])))
 
 
-def _draw_titles(figure: Figure, result: PairResult) -> None:
+def _chosen(result: PairResult) -> NDArray[np.intp]:
+    """Indexes of the matches that are drawn: some of all, and the outliers of a model where they are few."""
+    xy = result.matches.xy0
+    chosen = spread_evenly(xy, _POINTS)
+    outliers = np.flatnonzero(~inliers_of(result))
+    if result.registration is None or len(outliers) > _OUTLIERS:
+        return chosen
+    return np.union1d(chosen, outliers)
+
+
+def _draw_titles(figure: Figure, result: PairResult, drawn: int) -> None:
     title = headline(result.verdict)
-    parts = [result.headline]
+    parts = [f"{result.headline}, {drawn} drawn"]
     errors = result.inlier_errors
     if errors is not None and len(errors.finite.east_m):
         scatter = float(np.percentile(errors.from_mean_m, 90))
-        parts.append(f"CE90 about the mean shift {scatter:.{2 if scatter < 10 else 0}f} {errors.axes.unit}")
+        parts.append(f"scatter (CE90) {scatter:.{2 if scatter < 10 else 0}f} {errors.axes.unit}")
     if result.registration is not None:
         parts.append(f"model: {result.registration.model}")
     parts.append(f"weights: {shown_name(result.matches.origin.weights)}")
     size = 25 if len(title) <= _LONG_TITLE else 25 * _LONG_TITLE / len(title)
     figure.suptitle(title, fontsize=size, fontweight="bold", parse_math=False)
-    figure.supxlabel("  ·  ".join(parts), fontsize=LABEL_PT, parse_math=False)
+    text = "  ·  ".join(parts)
+    figure.supxlabel(text, fontsize=LABEL_PT * min(1, _LONG_TEXT / len(text)), parse_math=False)
 
 
 def _draw_view(axes: Axes, panel: _Panel, role: str, other: NDArray[np.float64] | None) -> None:
