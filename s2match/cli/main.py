@@ -12,7 +12,7 @@ from s2match.cli.arguments import parse, words_of
 from s2match.cli.exit_codes import INTERRUPTED, NO_READER
 from s2match.cli.options.parsers import PROGRAM
 from s2match.core.image_path import without_credentials
-from s2match.errors import S2MatchError, UnreadableImageError
+from s2match.errors import ImageSizeError, S2MatchError, UnreadableImageError
 from s2match.util.signals import Ended, end_by_exception
 from s2match.util.standard_streams import ReaderGoneError, discard_output
 
@@ -48,6 +48,8 @@ def main(argv: Sequence[str] | None = None, program: str = PROGRAM) -> int:
         if error.errno not in (errno.ENAMETOOLONG, errno.EACCES):
             raise
         return _report(UnreadableImageError(f"Cannot read {error.filename}: {error.strerror}."))
+    except MemoryError:
+        return _report(ImageSizeError("There is not enough memory: match at a smaller --image_size."))
     except KeyboardInterrupt as interrupt:
         print("interrupted", file=sys.stderr)
         return interrupt.exit_code if isinstance(interrupt, Ended) else INTERRUPTED

@@ -7,8 +7,14 @@ import torch
 
 from s2match.errors import DeviceError
 
-# Parts of out-of-memory messages of PyTorch's allocators and of the libraries that it calls.
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
+# Parts of out-of-memory messages of PyTorch's allocators and of the libraries that it calls, oneDNN the last.
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "alloc_failed",
+    "could not create a primitive",
+)
 
 
 def pick_device(name: str) -> torch.device:
