@@ -130,7 +130,7 @@ def progress_bar(stages: Iterable[Stage], show: bool = True) -> Iterator[Progres
         show: Whether to show the bar, where standard error is a terminal or a notebook.
     """
     # None: shown on a terminal
-    hidden = (False if "ipykernel" in sys.modules else None) if show else True
+    hidden = (False if _in_notebook() else None) if show else True
     with tqdm(total=1.0, bar_format=_BAR, leave=False, disable=hidden) as bar:
         if bar.disable:
             yield Progress(stages)
@@ -147,6 +147,13 @@ def progress_bar(stages: Iterable[Stage], show: bool = True) -> Iterator[Progres
             progress = Progress(stages, report)
             yield progress
             progress.end()
+
+
+def _in_notebook() -> bool:
+    """Whether the code runs in a cell of a notebook."""
+    # who has a shell of IPython has imported it
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 class _Clock:

@@ -27,7 +27,8 @@ def started(inputs: Path, folder: Path) -> subprocess.Popen[str]:
     (folder / "out.tif").write_text("old")
     os.mkfifo(folder / "pipe.json")
     outputs = ["--no-figure", "--json", "pipe.json", "--coregister", "out.tif", "--force", "--overwrite"]
-    process = start([*apply_words(inputs), *outputs], folder)
+    # the tests may run under nohup, whose children ignore this signal
+    process = start([*apply_words(inputs), *outputs], folder, lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
     deadline = time.monotonic() + 60
     while not partial_folders(folder):
         assert time.monotonic() < deadline and process.poll() is None

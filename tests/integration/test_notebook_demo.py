@@ -25,7 +25,7 @@ def images_of(notebook: Any) -> int:
 
 
 def matches_of(notebook: Any) -> int:
-    (count,) = re.findall(r"^matches +(\d+) above", text_of(notebook), re.MULTILINE)
+    (count,) = re.findall(r"^matches +(\d+) with", text_of(notebook), re.MULTILINE)
     return int(count)
 
 
