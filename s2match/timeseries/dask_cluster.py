@@ -223,7 +223,8 @@ def _plugin(client: Client, memory_bytes: int | None) -> Iterator[str]:
         yield name
     finally:
         if client.status == "running":
-            with suppress(CommClosedError):
+            # a scheduler that has just died refuses the connection, or does not answer
+            with suppress(OSError):
                 client.unregister_worker_plugin(name)
 
 
