@@ -7,7 +7,6 @@ import argparse
 import json
 import shutil
 import struct
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from typing import Any
 
 import rasterio
 
+from benchmarks.cost import measured
 from benchmarks.markdown import row
 from benchmarks.networks import ROOT
 from s2match.util.atomic_write import write_text
@@ -28,13 +28,6 @@ _SAMPLE = ROOT / "dataset" / "sample"
 _REFERENCE = _SAMPLE / "SYNTHETIC-B_20240510T103621_TCI.jp2"
 _TARGET = _SAMPLE / "SYNTHETIC-B_20240813T103631_TCI.jp2"
 _TILE_M = 10_980
-
-_MEASURE = (
-    "import json, resource, subprocess, sys, time; begin = time.perf_counter(); "
-    "done = subprocess.run(json.loads(sys.argv[1]), capture_output=True, text=True); "
-    "peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss; "
-    "print(json.dumps([done.returncode, time.perf_counter() - begin, peak, done.stderr]))"
-)
 
 
 @dataclass(frozen=True)
@@ -110,12 +103,10 @@ def measure() -> list[Cost]:
         path = folder / "T31NEA_20240701T103621_TCI.jp2"
         write(path)
         for use, options in _uses(path).items():
-            command = [sys.executable, "model_inference.py", *options]
-            words = [sys.executable, "-c", _MEASURE, json.dumps(command)]
-            done = subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True)
-            code, seconds, peak_kib, errors = json.loads(done.stdout)
-            sentence = code == 0 or ("Traceback" not in errors and path.stem in errors)
-            costs.append(Cost(name, -(-path.stat().st_size // 1024), use, code, seconds, peak_kib / 1024, sentence))
+            cost = measured([sys.executable, "model_inference.py", *options])
+            sentence = cost.code == 0 or ("Traceback" not in cost.errors and path.stem in cost.errors)
+            size_kb = -(-path.stat().st_size // 1024)
+            costs.append(Cost(name, size_kb, use, cost.code, cost.seconds, 1024 * cost.peak_gib, sentence))
             print(costs[-1], file=sys.stderr)
         shutil.rmtree(folder)
     return costs

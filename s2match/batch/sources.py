@@ -12,9 +12,7 @@ from s2match.core.image_path import ImagePath, VirtualFile, file_key, image_path
 from s2match.core.mask import AUTO
 from s2match.core.product_names import PRODUCT
 from s2match.errors import DatasetError, OptionError
-from s2match.io.csv_rows import CsvRow, read_rows
-
-_NEEDED = "a list of pairs needs 'reference' and 'target'"
+from s2match.io.csv_rows import PAIR_NEEDS, CsvRow, read_rows
 
 # Endings of names that are no part of the name of a product or an image.
 _ENDINGS = (".safe", ".zip", ".jp2", ".tif", ".tiff", ".png", ".xml", ".json", ".vrt")
@@ -86,8 +84,8 @@ def _pair_of(row: CsvRow, reference: str | None) -> ListedPair:
         DatasetError: The row is not valid.
     """
     own = row.text("reference")
-    first = row.source(row.required("reference", _NEEDED)) if own or reference is None else reference
-    second = row.source(row.required("target", _NEEDED))
+    first = row.source(row.required("reference", PAIR_NEEDS)) if own or reference is None else reference
+    second = row.source(row.required("target", PAIR_NEEDS))
     name = row.text("name") or f"{_stem(first)}{_SEPARATOR}{_stem(second)}"
     if name in (".", "..") or Path(name).name != name or "\\" in name:
         raise DatasetError(f"{row.place}: {name!r} is not the name of a folder.")

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from s2match.core.image_path import ImagePath
 from s2match.core.scene import Scene
-from s2match.io.csv_rows import read_rows
+from s2match.io.csv_rows import PAIR_NEEDS, read_rows
 from s2match.util.atomic_write import write_text
 
 PAIR_FILE = "pair.csv"
 
 _COLUMNS = ("reference", "target")
-_NEEDED = "a list of pairs needs 'reference' and 'target'"
 
 
 def choose_pair(folder: str | Path, reference: Scene, target: Scene) -> Path:
@@ -46,7 +45,7 @@ def chosen_pair(folder: str | Path) -> tuple[Scene, Scene] | None:
     if not path.is_file():
         return None
     row = read_rows(path)[0]
-    reference, target = (row.image(row.required(column, _NEEDED)) for column in _COLUMNS)
+    reference, target = (row.image(row.required(column, PAIR_NEEDS)) for column in _COLUMNS)
     return reference, target
 
 

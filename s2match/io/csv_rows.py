@@ -12,6 +12,9 @@ from s2match.io.file_tree import local_path
 from s2match.io.missing_paths import no_image_message
 from s2match.io.sources import Bands, is_stac_asset, is_stac_item, open_source
 
+# The columns of a list of pairs, for messages.
+PAIR_NEEDS = "a list of pairs needs 'reference' and 'target'"
+
 # Between the files of a cell.
 _SEPARATOR = ";"
 
