@@ -46,5 +46,6 @@ def start(words: Sequence[str], folder: Path, before: Callable[[], None] | None 
 
 
 def partial_folders(folder: Path) -> list[Path]:
-    """Temporary folders that runs have left in a folder."""
-    return sorted(folder.rglob(".s2match-*"))
+    """Temporary folders in a folder that runs write into."""
+    # not those within: a run may remove them meanwhile
+    return sorted(folder.glob(".s2match-*"))

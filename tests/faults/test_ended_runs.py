@@ -23,14 +23,14 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def started(inputs: Path, folder: Path) -> subprocess.Popen[str]:
-    """A run that has begun to write a corrected file, whose old one exists, and waits there."""
+    """A run that writes a corrected file, whose old one exists, or has just written it and waits for a reader."""
     (folder / "out.tif").write_text("old")
     os.mkfifo(folder / "pipe.json")
     outputs = ["--no-figure", "--json", "pipe.json", "--coregister", "out.tif", "--force", "--overwrite"]
     # the tests may run under nohup, whose children ignore this signal
     process = start([*apply_words(inputs), *outputs], folder, lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
     deadline = time.monotonic() + 60
-    while not partial_folders(folder):
+    while not partial_folders(folder) and (folder / "out.tif").read_text(errors="replace") == "old":
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.002)
     return process
