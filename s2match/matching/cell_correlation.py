@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from s2match.matching.orientations import Orientations
-from s2match.matching.smoothing import gaussian, gaussian_moments, gaussian_squared
+from s2match.matching.smoothing import gaussian_at, gaussian_moments_at, gaussian_squared_at
 
 # Side of a cell.
 CELL_PX = 8
@@ -158,8 +158,8 @@ def distinct_shifts(
         peaks = _peaks(products, remaining, window)
         lowest = torch.minimum(lowest, window.surface)
         local = lowest[torch.arange(len(remaining)), *peaks.highest.T]
-        central = (local > _LOCAL_FRACTION * peaks.height) & _is_centred(products, remaining, peaks.highest, window)
-        kept = peaks.distinct & (peaks.prominence > least_prominence) & central
+        kept = peaks.distinct & (peaks.prominence > least_prominence) & (local > _LOCAL_FRACTION * peaks.height)
+        kept[kept.clone()] = _is_centred(products, remaining[kept], peaks.highest[kept], window.subset(kept))
         parts.append(_local_shifts(remaining, peaks, kept, sigma))
         remaining, lowest = remaining[~kept], lowest[~kept]
         if len(remaining) == 0:
@@ -212,20 +212,23 @@ class _Window:
         """(N, K, K) normalised correlation at shifts (y, x)."""
         return self.sums / self.energy[:, None, None]
 
+    def subset(self, mask: Tensor) -> "_Window":
+        """The windows where an (N,) mask is true."""
+        return _Window(self.sigma, self.energy[mask], self.sums[mask])
+
 
 def _window(products: CellProducts, cells: Tensor, sigma: float) -> _Window:
     """Sums in windows around cells (N, 2)."""
-    count, (row, column) = products.products.shape[0], cells.T
-    energies = gaussian(torch.stack([products.energy0, products.energy1]), sigma)[:, row, column]
+    count = products.products.shape[0]
+    energies = gaussian_at(torch.stack([products.energy0, products.energy1]), sigma, cells)
     energy = energies.prod(0).clamp(min=0).sqrt() + _LEAST_ENERGY
-    sums = gaussian(products.products.flatten(0, 1), sigma)[:, row, column].T
+    sums = gaussian_at(products.products.flatten(0, 1), sigma, cells).T
     return _Window(sigma, energy, sums.reshape(-1, count, count))
 
 
 def _peaks(products: CellProducts, cells: Tensor, window: _Window) -> _Peaks:
     """Peaks of the correlation in windows around cells (N, 2)."""
-    count, (row, column) = products.products.shape[0], cells.T
-    sigma, surface = window.sigma, window.surface
+    count, sigma, surface = products.products.shape[0], window.sigma, window.surface
     best = surface[:, 1:-1, 1:-1].flatten(1).argmax(1)
     y, x = best // (count - 2) + 1, best % (count - 2) + 1
     each = torch.arange(len(surface))
@@ -242,7 +245,7 @@ def _peaks(products: CellProducts, cells: Tensor, window: _Window) -> _Peaks:
     curvature = torch.stack([bend_x, bend_xy, bend_xy, bend_y], 1).view(-1, 2, 2)
     # at the outermost shifts a peak may continue beyond the radius
     within = (torch.minimum(x, y) > 1) & (torch.maximum(x, y) < count - 2)
-    valid = gaussian(products.valid[None], sigma)[0, row, column]
+    valid = gaussian_at(products.valid[None], sigma, cells)[0]
     distinct = within & (height > _LEAST_CORRELATION) & (valid > _LEAST_VALID)
     covariance = _covariance(products, cells, sigma, curvature * window.energy[:, None, None])
     area_px2 = 4 * torch.pi * (sigma * CELL_PX) ** 2
@@ -255,10 +258,9 @@ def _peaks(products: CellProducts, cells: Tensor, window: _Window) -> _Peaks:
 
 def _is_centred(products: CellProducts, cells: Tensor, highest: Tensor, window: _Window) -> Tensor:
     """(N,) whether what correlates at a shift, (row, column) of the surface, lies around the middle of the window."""
-    count, (row, column) = products.products.shape[0], cells.T
-    shift = highest[:, 0] * count + highest[:, 1]
-    moments = gaussian_moments(products.products.flatten(0, 1), window.sigma)[:, shift, row, column]
-    distance: Tensor = moments.norm(dim=0)
+    shift = highest[:, 0] * products.products.shape[0] + highest[:, 1]
+    moments = gaussian_moments_at(products.products.flatten(0, 1), window.sigma, shift, cells)
+    distance: Tensor = moments.norm(dim=1)
     return distance <= _FURTHEST_CENTROID * window.sigma * window.sums[torch.arange(len(cells)), *highest.T]
 
 
@@ -276,11 +278,11 @@ def _prominence(surface: Tensor, x: Tensor, y: Tensor, height: Tensor) -> Tensor
 
 def _covariance(products: CellProducts, cells: Tensor, sigma: float, curvature: Tensor) -> Tensor:
     """(N, 2, 2) covariance of shifts, by the slopes of the products of each cell at shift 0."""
-    middle, (row, column) = products.products.shape[0] // 2, cells.T
+    middle = products.products.shape[0] // 2
     slope_x = (products.products[middle, middle + 1] - products.products[middle, middle - 1]) / 2
     slope_y = (products.products[middle + 1, middle] - products.products[middle - 1, middle]) / 2
     squares = torch.stack([slope_x.square(), slope_x * slope_y, slope_y.square()])
-    variances = gaussian_squared(squares, sigma)[:, row, column]
+    variances = gaussian_squared_at(squares, sigma, cells)
     scatter = variances[[0, 1, 1, 2]].T.reshape(-1, 2, 2)
     inverse = torch.linalg.pinv(curvature)
     covariance: Tensor = inverse @ scatter @ inverse
