@@ -39,6 +39,14 @@ def jacobian(map_points: PointMap, xy: NDArray[np.float64]) -> NDArray[np.float6
     return np.stack([map_points(xy + half) - map_points(xy - half) for half in _HALF_STEPS], axis=2)
 
 
+def tangent(map_points: PointMap, xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """3×3 affine map with the value and the derivatives of a map at a point (2,)."""
+    matrix = np.eye(3)
+    matrix[:2, :2] = jacobian(map_points, xy[None])[0]
+    matrix[:2, 2] = map_points(xy[None])[0] - matrix[:2, :2] @ xy
+    return matrix
+
+
 def invert(map_points: PointMap, xy: NDArray[np.float64], start: NDArray[np.float64]) -> NDArray[np.float64]:
     """Points that a smooth map of pixels takes to given points, by Newton's method.
 

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from s2match.core.matches import GreyImage, Matches
+from s2match.core.matches import GreyImage, Matches, Provenance
+from s2match.core.point_maps import grid_points
 from s2match.core.window import Window
 from s2match.matching.cell_correlation import CELL_PX, distinct_shifts
 from s2match.matching.displacement import SIGMAS, Aligned
@@ -85,20 +86,51 @@ def fill(
     Returns:
         The added points alone, ``correlated``, with a confidence above that of the threshold.
     """
-    xy0 = _free_points(occupied, valid, core)
+    raw = matches.raw_residual_px
+    median = None if raw is None else float(np.median(raw)) if len(raw) else 0.0
+    return measure(_free_points(occupied, valid, core), aligned, matches.origin, median)
+
+
+def measure(xy0: NDArray[np.float64], aligned: Aligned, origin: Provenance, raw_residual_px: float | None) -> Matches:
+    """Tie points at points of the reference, by correlation alone, where the peak is distinct.
+
+    Args:
+        xy0: (N, 2) points (x, y) of the reference.
+        aligned: The two images, aligned.
+        origin: Provenance of the points; its confidence is the threshold that theirs exceeds.
+        raw_residual_px: Their raw residual; None for none.
+
+    Returns:
+        The points, ``correlated``, in the order of ``xy0``.
+    """
     points = _measure(aligned, xy0, _ADDED_PROMINENCE)
-    points = points.subset(points.confidence > matches.origin.confidence)
-    count, raw = len(points.indices), matches.raw_residual_px
+    points = points.subset(points.confidence > origin.confidence)
+    count = len(points.indices)
     return Matches(
         xy0[points.indices],
         points.xy1,
         points.confidence,
-        matches.origin,
-        None if raw is None else np.full(count, np.median(raw) if len(raw) else 0.0),
+        origin,
+        None if raw_residual_px is None else np.full(count, raw_residual_px),
         points.similarity,
         np.ones(count, np.bool_),
         points.covariance_px2,
     )
+
+
+def valid_grid(valid: NDArray[np.bool_], core: Window, step_px: int) -> NDArray[np.float64]:
+    """(N, 2) centres (x, y) of valid pixels on a grid over a part of an image.
+
+    Args:
+        valid: H×W valid pixels of the image.
+        core: The part.
+        step_px: Spacing of the grid.
+    """
+    columns = np.arange(core.x + step_px // 2, core.x + core.width, step_px)
+    rows = np.arange(core.y + step_px // 2, core.y + core.height, step_px)
+    xy = grid_points(columns, rows)
+    column, row = xy.astype(int).T
+    return np.asarray(xy[valid[row, column]] + 0.5)
 
 
 @dataclass(frozen=True)
@@ -149,12 +181,10 @@ def _free_points(occupied: NDArray[np.float64], valid: NDArray[np.bool_], core: 
     free = np.ones(valid.shape, np.uint8)
     column, row = np.clip(np.floor(occupied).astype(int), 0, np.array(valid.shape[::-1]) - 1).T
     free[row, column] = 0
-    columns = np.arange(core.x + STEP_PX // 2, core.x + core.width, STEP_PX)
-    rows = np.arange(core.y + STEP_PX // 2, core.y + core.height, STEP_PX)
-    across, down = (axis.ravel() for axis in np.meshgrid(columns, rows))
+    xy = valid_grid(valid, core, STEP_PX)
+    across, down = np.floor(xy).astype(int).T
     far = cv2.distanceTransform(free, cv2.DIST_C, cv2.DIST_MASK_3)[down, across] >= STEP_PX
-    kept = far & valid[down, across]
-    return np.stack([across[kept], down[kept]], axis=1) + 0.5
+    return np.asarray(xy[far])
 
 
 def _at_structure(xy: NDArray[np.float64], image: GreyImage) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from s2match.core.image_size import MIN_SIDE_PX
 from s2match.core.matches import CELL_PX
-from s2match.core.point_maps import grid_points, jacobian
+from s2match.core.point_maps import grid_points, tangent
 from s2match.core.raster import HasGrid
 from s2match.core.window import Window
 from s2match.matching.postprocess import Region
@@ -42,7 +42,8 @@ class WindowPair:
         target: Part of the target in which the ground of ``reference`` is searched for.
         bands: (R, 2) for each row of cells of ``reference`` the first row of cells of ``target`` that is searched, and
             the one after the last.
-        linear: 2×2, steps (x, y) in the reference to steps in the target, at the centre of the core.
+        affine: 3×3, the prior near the centre of the core as an affine map, from pixels of the reference image to those
+            of the target image.
         area_fraction: Fraction of the area of all cores, 0 to 1.
     """
 
@@ -50,7 +51,7 @@ class WindowPair:
     reference: Window
     target: Window
     bands: NDArray[np.int64]
-    linear: NDArray[np.float64]
+    affine: NDArray[np.float64]
     area_fraction: float
 
     @property
@@ -59,10 +60,16 @@ class WindowPair:
         return (self.reference.width, self.reference.height), (self.target.width, self.target.height)
 
     @property
+    def window_affine(self) -> NDArray[np.float64]:
+        """:attr:`affine` from pixels of the window ``reference`` to pixels of the window ``target``."""
+        onto, back = (_shift(-self.target.x, -self.target.y), _shift(self.reference.x, self.reference.y))
+        return np.asarray(onto @ self.affine @ back)
+
+    @property
     def region(self) -> Region:
         """The core in pixels of ``reference``, for post-processing."""
         x, y = self.core.x - self.reference.x, self.core.y - self.reference.y
-        return Region(self.linear, Window(x, y, self.core.width, self.core.height), self.area_fraction)
+        return Region(self.affine[:2, :2], Window(x, y, self.core.width, self.core.height), self.area_fraction)
 
 
 def plan(
@@ -94,8 +101,8 @@ def plan(
         margin_px = prior.search_radius_px + OVERLAP_PX
         searched = _window_around(edge, target.size, margin_px) if np.isfinite(edge).all() else None
         if searched is not None:
-            linear = jacobian(prior.map_points, box.mean(axis=0)[None])[0]
-            pairs.append(WindowPair(core, window, searched, _bands(window, searched, prior), linear, 0.0))
+            affine = tangent(prior.map_points, box.mean(axis=0))
+            pairs.append(WindowPair(core, window, searched, _bands(window, searched, prior), affine, 0.0))
     area = sum(pair.core.width * pair.core.height for pair in pairs)
     _LOG.debug("%d windows of up to %d px cover %d px of the reference", len(pairs), longest_px, area)
     return [replace(pair, area_fraction=pair.core.width * pair.core.height / area) for pair in pairs]
@@ -156,6 +163,11 @@ def _cuts(low: int, high: int, longest: int) -> list[int]:
     count = max(1, math.ceil((high - low) / longest))
     step = math.ceil((high - low) / count / CELL_PX) * CELL_PX
     return [*range(low, high, step), high] if high > low else []
+
+
+def _shift(x: float, y: float) -> NDArray[np.float64]:
+    """3×3 affine map that moves points by (x, y)."""
+    return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
 
 
 def _box(left: float, top: float, right: float, bottom: float) -> NDArray[np.float64]:

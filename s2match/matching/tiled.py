@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from s2match.core.grid import Grid
 from s2match.core.ground_axes import ground_axes, pixel_sides_m
 from s2match.core.image_size import MIN_SIDE_PX, ONE_PASS_PX, REDUCED_SIDE_PX, fit_size
-from s2match.core.matches import Matches
+from s2match.core.matches import GreyImage, Matches
 from s2match.core.raster import Patch, Raster
 from s2match.core.window import Window
 from s2match.errors import OptionError
@@ -29,6 +29,7 @@ from s2match.matching.single_pass import coarse_pass
 from s2match.matching.thinning import thin
 from s2match.matching.tile_plan import WindowPair, plan
 from s2match.settings import Settings
+from s2match.util.background import computed_ahead
 from s2match.util.threads import limit_threads
 
 # The coarse pass takes this fraction of the progress.
@@ -105,10 +106,12 @@ def match_grids(
     if pairs:
         check_window_memory(matcher, max((pair.sizes for pair in pairs), key=_pixels))
     parts = [matcher.no_matches(settings.confidence)]
-    with keep_open(*grids):
-        for done, pair in enumerate(pairs, 1):
-            patches = read_window(grids[0], pair.reference), _read_target(target, reoriented, pair.target)
-            parts.append(_match_window(matcher, patches, pair, settings))
+    with (
+        computed_ahead(lambda pair: _grey(read_window(grids[0], pair.reference)), pairs, keep_open(grids[0])) as first,
+        computed_ahead(lambda pair: _grey(_read_target(target, reoriented, pair)), pairs, keep_open(target)) as second,
+    ):
+        for done, (pair, *images) in enumerate(zip(pairs, first, second, strict=True), 1):
+            parts.append(_match_window(matcher, (images[0], images[1]), pair, settings, search.known))
             _LOG.info("window %d of %d: %d matches", done, len(pairs), len(parts[-1]))
             report(_COARSE_FRACTION + (1 - _COARSE_FRACTION) * done / len(pairs))
     matches = thin(Matches.concatenate(parts), settings.max_points)
@@ -122,11 +125,13 @@ class _CoarseSearch:
     Attributes:
         prior: Predicted positions of the reference's points in the target, or in the pixels of ``reorientation``; None
             without matches and georeference.
+        known: Whether the positions are exact enough to be measured by correlation.
         reorientation: Pixels along the axes of the reference that the target is resampled onto; None if it is matched
             in its own.
     """
 
     prior: SearchPrior | None
+    known: bool = False
     reorientation: ReorientedGrid | None = None
 
 
@@ -138,25 +143,52 @@ def _coarse_search(
     prior = by_matches(coarse.matches, previews[0], coarse.target, settings.fit_options)
     if prior is None:
         return _CoarseSearch(by_georeference(*grids))
+    # a radius means that the prediction may be wrong by more than it knows
+    known = settings.refine and settings.search_radius_m is None
+    if known:
+        # PyTorch takes a second to import: not before the images are being read
+        from s2match.matching.known_position import aligned_prior
+
+        prior = aligned_prior(prior, (previews[0], coarse.target))
     if coarse.reorientation is None:
-        return _CoarseSearch(prior.resized(previews, grids))
+        return _CoarseSearch(prior.resized(previews, grids), known)
     reoriented = coarse.reorientation.enlarged(previews, grids)
     sizes = previews[0], coarse.target
-    return _CoarseSearch(prior.resized(sizes, (grids[0], reoriented.grid)), reoriented)
+    return _CoarseSearch(prior.resized(sizes, (grids[0], reoriented.grid)), known, reoriented)
 
 
-def _read_target(target: Grid, reoriented: ReorientedGrid | None, window: Window) -> Patch:
+def _read_target(target: Grid, reoriented: ReorientedGrid | None, pair: WindowPair) -> Patch:
     """The pixels of a window of the target, or of a window of the pixels that it is resampled onto."""
-    return read_window(target, window) if reoriented is None else reoriented.read(window, partial(read_window, target))
+    read = partial(read_window, target)
+    return read(pair.target) if reoriented is None else reoriented.read(pair.target, read)
 
 
-def _match_window(matcher: Matcher[Any], patches: tuple[Patch, Patch], pair: WindowPair, settings: Settings) -> Matches:
-    """The matches of a window's core, in pixels of the grids."""
-    if not all(patch.valid.any() for patch in patches):
-        return matcher.no_matches(settings.confidence)
-    images = prepare(patches[0]), prepare(patches[1])
-    matches = matcher.match(*images, settings.confidence, pair.bands)
-    matches = postprocess(matches, images, pair.region, settings)
+def _grey(patch: Patch) -> GreyImage | None:
+    """A window as the matcher sees it; None without valid pixels."""
+    return prepare(patch) if patch.valid.any() else None
+
+
+def _match_window(
+    matcher: Matcher[Any],
+    images: tuple[GreyImage | None, GreyImage | None],
+    pair: WindowPair,
+    settings: Settings,
+    known: bool,
+) -> Matches:
+    """The matches of a window's core, in pixels of the grids; by correlation alone where its position is known."""
+    none, matches = matcher.no_matches(settings.confidence), None
+    reference, target = images
+    if reference is None or target is None:
+        return none
+    if known:
+        # PyTorch takes a second to import: not before the images are being read
+        from s2match.matching.known_position import matches_at_known_position
+
+        most = math.ceil(settings.max_points * pair.area_fraction)
+        matches = matches_at_known_position((reference, target), pair, most, none.origin)
+    if matches is None:
+        matches = matcher.match(reference, target, settings.confidence, pair.bands)
+        matches = postprocess(matches, (reference, target), pair.region, settings)
     return replace(matches, xy0=matches.xy0 + _corner(pair.reference), xy1=matches.xy1 + _corner(pair.target))
 
 

@@ -101,7 +101,7 @@ def _count(matches: Matches) -> str:
         return f"{len(matches)} enabled points of the file"
     count = f"{len(matches)} with a confidence above {matches.origin.confidence:.2f}"
     correlated = matches.is_correlated.sum()
-    return f"{count}, {correlated} of them found by correlation where the network had no match" if correlated else count
+    return f"{count}, {correlated} of them found by correlation alone" if correlated else count
 
 
 def _describe(raster: HasGrid, preview: Raster) -> str:

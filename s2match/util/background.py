@@ -1,10 +1,12 @@
-"""Run a function in a background thread."""
+"""Run functions in background threads."""
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
@@ -23,3 +25,36 @@ def run_in_background(function: Callable[[], Result]) -> Iterator[Future[Result]
         yield pool.submit(function)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def computed_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], within: AbstractContextManager[None]
+) -> Iterator[Iterator[Result]]:
+    """Iterator over the results of a function, in order; one more is computed in a thread while one is used.
+
+    Args:
+        function: Function of an item. Its error is raised in place of its result.
+        items: The items.
+        within: Context of all calls, entered and left in their thread.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(within.__enter__).result()
+        try:
+            yield _in_order(pool, function, items)
+        finally:
+            pool.submit(within.__exit__, None, None, None).result()
+
+
+def _in_order(pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    computed: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            computed.append(pool.submit(function, item))
+            if len(computed) > 1:
+                yield computed.popleft().result()
+        while computed:
+            yield computed.popleft().result()
+    finally:
+        for future in computed:
+            future.cancel()

@@ -103,13 +103,52 @@ def test_points_added_in_windows_do_not_meet_at_seams(
     reference, target = pair_of(write_image, size=(WIDTH, WIDTH))
     monkeypatch.setattr(tiled, "plan", planned)
     monkeypatch.setattr(LoftrMatcher, "match", silent)
-    found = match_grids(matcher, (reference, target), previews_of(reference, target), Settings())
+    # with a radius the network matches every window
+    settings = Settings(search_radius_m=100)
+    found = match_grids(matcher, (reference, target), previews_of(reference, target), settings)
     assert found.correlated is not None
     new, others = found.subset(found.correlated), found.subset(~found.correlated)
     assert len(others) > 500 and len(new) > 12 and errors(new).max() < 0.5
     apart = np.abs(new.xy0[:, None] - others.xy0).max(axis=2).min(axis=1)
     assert apart.min() >= 28 and len(np.unique(new.xy0, axis=0)) == len(new)
     assert (new.xy0.max(axis=0) - new.xy0.min(axis=0)).min() > 320
+
+
+def test_known_positions_are_measured_without_the_network(
+    matcher: LoftrMatcher, write_image: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LoftrMatcher, "match", None)
+    grids = pair_of(write_image)
+    for most in (100_000, 500):
+        found = match_grids(matcher, grids, previews_of(*grids), Settings(max_points=most))
+        assert found.is_correlated.all() and errors(found).max() < 0.5 and np.median(errors(found)) < 0.05
+        assert found.covariance_px2 is not None and found.confidence.min() > 0.98
+        assert len(np.unique(found.xy0, axis=0)) == len(found)
+        # as many as allowed, at most one for each cell, everywhere where the images overlap
+        assert 0.7 * min(most, 41 * 54) < len(found) <= min(most, 41 * 54)
+        assert (np.ptp(found.xy0, axis=0) > [WIDTH - 2 * SHIFT[0] - 30, HEIGHT + 2 * SHIFT[1] - 30]).all()
+
+
+def test_the_network_matches_windows_where_correlation_finds_little(
+    matcher: LoftrMatcher, write_image: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cloud on the right of the target."""
+    reference, target = pair_of(write_image)
+    image = read_raster(target.scene).image[..., 0].copy()
+    image[:, 200:] = texture(WIDTH - 200, HEIGHT, seed=9, detail_px=12)
+    target = read_grid(write_image(target.scene.path.name, np.stack([image] * 3), target.transform))
+    match = LoftrMatcher.match
+    matched: list[float] = []
+
+    def recorded(self: LoftrMatcher, image0: GreyImage, *given: Any) -> Matches:
+        matched.append(image0.grey.size)
+        return match(self, image0, *given)
+
+    monkeypatch.setattr(LoftrMatcher, "match", recorded)
+    found = match_grids(matcher, (reference, target), previews_of(reference, target), Settings())
+    assert 0 < len(matched) < 6
+    clear = found.xy1[:, 0] < 180
+    assert clear.sum() > 500 and errors(found.subset(clear)).max() < 1
 
 
 @pytest.mark.parametrize("georeference", ["wrong", "none"])

@@ -416,7 +416,7 @@ def test_what_the_edges_alone_found_stays_marked(suffix: str, pair: Pair, tmp_pa
     write_tie_points(tie_points_of(result), path)
     again = read_tie_points(path, whole_file(result.reference), whole_file(result.target))
     assert again.correlated is not None and (again.correlated == marks).all()
-    assert f"{marks.sum()} of them found by correlation where the network had no match" in summary(result)
+    assert f"{marks.sum()} of them found by correlation alone" in summary(result)
     assert facts(result)["correlated_matches"] == marks.sum()
 
 

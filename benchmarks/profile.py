@@ -1,0 +1,188 @@
+"""Time of commands by stage, with their memory and the processors that they keep busy, quiet and beside other work.
+
+python -m benchmarks.profile [--cases "default pair" …] [--repeats 3] [--size 10980] [--json FILE]
+
+Each run is a process of its own. Beside other work, a process that never rests runs for each processor. The float32
+cases use the instructions of processors without AVX-512, which most have.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.environment import environment
+from benchmarks.markdown import row
+from benchmarks.native import render_dates, write_pair
+from benchmarks.networks import ROOT
+from benchmarks.stages import STAGES, START
+from benchmarks.tiles import write_tiles
+from s2match.util.atomic_write import atomic_write
+from s2match.util.devices import pick_device
+from s2match.util.threads import processors
+
+DEFAULT_JSON = ROOT / "benchmarks" / "results" / "profile.json"
+
+# What PyTorch and oneDNN use where there is no AVX-512.
+WITHOUT_AVX512 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+
+_ONE_PASS = ["--image_size", "1098", "1098"]
+_SAMPLE = ["--dataset_path", str(ROOT / "dataset"), "--indexes_of_images", "15", "5", *_ONE_PASS]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command.
+
+    Attributes:
+        name: Its name.
+        images: Which images it matches: ``sample``, ``tiles`` (two full tiles) or ``bent`` (those of
+            :mod:`benchmarks.native`).
+        options: Its other options.
+        busy: Whether other work runs on every processor.
+        float32: Whether it runs without AVX-512.
+    """
+
+    name: str
+    images: str
+    options: tuple[str, ...] = ()
+    busy: bool = False
+    float32: bool = False
+
+
+CASES = (
+    Case("default pair", "sample"),
+    Case("default pair, report", "sample", ("--report", "report")),
+    Case("two full tiles at 1098", "tiles", tuple(_ONE_PASS)),
+    Case("two full tiles, fast", "bent", ("--preset", "fast")),
+    Case("two full tiles, thorough", "bent", ("--preset", "thorough")),
+    Case("correction of a full tile", "tiles", (*_ONE_PASS, "--coregister", "corrected.tif", "--force")),
+    Case("default pair, beside other work", "sample", busy=True),
+    Case("default pair, without AVX-512", "sample", float32=True),
+    Case("two full tiles, thorough, without AVX-512", "bent", ("--preset", "thorough"), float32=True),
+)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Medians of the runs of a case.
+
+    Attributes:
+        name: Name of the case.
+        seconds: Time.
+        stages_s: Seconds by stage, see :data:`benchmarks.stages.STAGES`.
+        busy_processors: Processor seconds by seconds.
+        peak_gib: Peak memory in GiB.
+    """
+
+    name: str
+    seconds: float
+    stages_s: dict[str, float]
+    busy_processors: float
+    peak_gib: float
+
+
+def measure(case: Case, images: list[Path], repeats: int) -> Profile:
+    """Run a case, and take medians."""
+    runs = []
+    with _other_work(case.busy):
+        for _ in range(repeats):
+            with tempfile.TemporaryDirectory() as folder:
+                runs.append(_run(case, images, Path(folder)))
+    stages = {stage: statistics.median(run.stages_s.get(stage, 0.0) for run in runs) for stage in STAGES}
+    medians = (statistics.median(getattr(run, name) for run in runs) for name in ("seconds", "busy_processors"))
+    seconds, busy = medians
+    return Profile(case.name, seconds, stages, busy, max(run.peak_gib for run in runs))
+
+
+def _run(case: Case, images: list[Path], folder: Path) -> Profile:
+    """Run a case once, in a folder of its own."""
+    out = folder / "stages.json"
+    inputs = ["--images", *map(str, images)] if images else _SAMPLE
+    words = ["match", *inputs, *case.options, "--no-show", "--quiet"]
+    command = [sys.executable, "-m", "benchmarks.stages", str(out), *words]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), **(WITHOUT_AVX512 if case.float32 else {})}
+    begin, used = time.perf_counter(), _processor_seconds()
+    process = subprocess.Popen(command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True)
+    _, errors = process.communicate()
+    seconds, used = time.perf_counter() - begin, _processor_seconds() - used
+    assert process.returncode == 0, errors
+    measured = json.loads(out.read_text())
+    stages = measured["seconds"]
+    # what comes before the first look is the start of Python
+    stages |= {START: seconds - sum(stages.values())}
+    return Profile(case.name, seconds, stages, used / seconds, measured["peak_gib"])
+
+
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@contextmanager
+def _other_work(wanted: bool) -> Iterator[None]:
+    """Keep every processor busy within the block, if that is wanted."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processors() * wanted)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
+
+
+def table(result: dict[str, Any]) -> str:
+    """Markdown table of the cases: time, memory, and the stages that take most."""
+    lines = [row(["command", "time", "processors", "memory", "longest stages"]), "|---|---:|---:|---:|---|"]
+    for case in result["cases"]:
+        longest = sorted(case["stages_s"].items(), key=lambda stage: -stage[1])[:4]
+        parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest)
+        cells = [case["name"], f"{case['seconds']:.1f} s", f"{case['busy_processors']:.1f}"]
+        lines.append(row([*cells, f"{case['peak_gib']:.2f} GB", parts]))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure, print the table, write the JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    names = [case.name for case in CASES]
+    parser.add_argument("--cases", nargs="+", choices=names, default=names, metavar="NAME", help=f"of {names}")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--size", type=int, default=10_980, help="side of the bent tiles")
+    parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
+    arguments = parser.parse_args()
+    chosen = [case for case in CASES if case.name in arguments.cases]
+    measured = []
+    with ExitStack() as folders:
+        images: dict[str, list[Path]] = {"sample": []}
+        for case in chosen:
+            if case.images not in images:
+                folder = Path(folders.enter_context(tempfile.TemporaryDirectory()))
+                bent = case.images == "bent"
+                images[case.images] = (
+                    write_pair(folder, arguments.size, render_dates()) if bent else write_tiles(folder)
+                )
+            measured.append(measure(case, images[case.images], arguments.repeats))
+            print(table({"cases": [asdict(measured[-1])]}).splitlines()[-1], flush=True)
+    result = {
+        "environment": environment(pick_device("auto")),
+        "repeats": arguments.repeats,
+        "cases": [asdict(profile) for profile in measured],
+    }
+    with atomic_write(arguments.json) as partial:
+        partial.write_text(json.dumps(result, indent=1) + "\n")
+    print(table(result))
+
+
+if __name__ == "__main__":
+    main()
