@@ -31,6 +31,9 @@ _RATIO_DECIMALS = 6
 # Spacing of the pixels at which a model is evaluated; positions between them are interpolated linearly.
 _KNOT_PX = 4
 
+# Positions that differ by less are the same.
+_ROUNDING_PX = 1e-9
+
 # A source with less than so many pixels per output pixel is not averaged.
 _SMALLEST_STRETCH = 1.1
 
@@ -137,12 +140,22 @@ class PixelMap:
         return apply_transform(~to_target(self.source, self.model.target), target_xy)
 
     def positions(self, window: Window) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Positions in the source of the centres of a window's pixels: H×W x and H×W y."""
+        """Positions in the source of the centres of a window's pixels.
+
+        Args:
+            window: The window, in pixels of the corrected file.
+
+        Returns:
+            x and y of H×W pixels: H×W, but 1×W if all rows have the same x, and H×1 if all columns have the same y.
+        """
         knots = [np.arange(0, side + _KNOT_PX, _KNOT_PX, dtype=float) for side in (window.width, window.height)]
         xy = grid_points(knots[0] + window.x, knots[1] + window.y)
         mapped = self.apply(xy).reshape(len(knots[1]), len(knots[0]), 2)
+        x, y = mapped[..., 0], mapped[..., 1]
         with np.errstate(invalid="ignore"):
-            x, y = (_interpolate(_interpolate(mapped[..., axis], window.height).T, window.width).T for axis in (0, 1))
+            if np.ptp(x, axis=0).max() < _ROUNDING_PX and np.ptp(y, axis=1).max() < _ROUNDING_PX:
+                return _interpolate(x[:1].T, window.width).T, _interpolate(y[:, :1], window.height)
+            x, y = (_interpolate(_interpolate(at, window.height).T, window.width).T for at in (x, y))
         return x, y
 
     @cached_property

@@ -42,10 +42,8 @@ def resample_bands(
             continue
         points = replace(points, x=points.x - area.x, y=points.y - area.y)
         part = slice(area.y, area.y + area.height), slice(area.x, area.x + area.width)
-        for band in range(len(bands)):
-            sampled, inside = sample(bands[band][part], valid[band][part], points, resampling)
-            values[band, rows] = as_type(sampled, bands.dtype, None)
-            output_valid[band, rows] = inside
+        sampled, output_valid[:, rows] = sample(bands[:, *part], valid[:, *part], points, resampling)
+        values[:, rows] = as_type(sampled, bands.dtype, None)
     return values, output_valid
 
 

@@ -2,38 +2,42 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import rasterio
-from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
-from rasterio.windows import Window as RasterioWindow
 
 from s2match.core.grid import Grid
 from s2match.core.image_path import image_path
 from s2match.core.radiometry import AS_FILES_SAY, NodataSource, Radiometry
 from s2match.core.window import Window
+from s2match.correction.file_parts import Source, read_part
 from s2match.correction.pixel_map import PixelMap, moved_transform
-from s2match.correction.resample_array import area_to_read, as_type
 from s2match.errors import CorrectionError
-from s2match.io.bands import has_own_mask, used_bands
+from s2match.io.bands import has_own_mask
 from s2match.io.cog import BLOCK_PX, Block, Layout, read_block, write_cog
-from s2match.io.nodata import band_validity, can_hold, declared_nodata, is_mixed, large_patches, zeros_are_nodata
+from s2match.io.nodata import can_hold, declared_nodata
 from s2match.io.open_file import opened
 from s2match.io.radiometry import radiometry_of
 from s2match.io.reader import band_grids
 from s2match.registration.file_model import FileModel
-from s2match.resampling.kernels import NEAREST, SamplePoints, sample
+from s2match.resampling.kernels import NEAREST
+from s2match.util.background import results_in_order
+from s2match.util.threads import processors
 
 # Side of the windows that are resampled at a time, output pixels; smaller where the source has more pixels.
 _SIDE_PX = 1024
 
 # Fraction of the time of a file in which it is resampled; in the rest it is compressed, and its overviews are made.
 _RESAMPLING_FRACTION = 0.7
+
+# Most threads that resample: fewer are busy while one reads, and each needs the memory of a window.
+_MOST_THREADS = 4
 
 # Is told the fraction of a file that is written.
 Advance = Callable[[float], None]
@@ -49,25 +53,6 @@ _FLAGS_NAME = re.compile(r"(^|_)MSK_CLASSI_B00", re.IGNORECASE)
 
 # Names of ESA's images and classifications: their format has no nodata value, and 0 means no data.
 _ESA_NAME = re.compile(r"_(TCI|SCL|AOT|WVP|B\d[\dA])(_\d0m)?\.jp2$", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A file that is being resampled.
-
-    Attributes:
-        file: The file, open.
-        radiometry: Radiometry that the file was matched with, or else what it declares.
-        classes: Whether its values are classes, which are never averaged.
-        nodata: The nodata value of the corrected file; None for none.
-        resampling: One of :data:`s2match.resampling.kernels.RESAMPLINGS`.
-    """
-
-    file: rasterio.DatasetReader
-    radiometry: Radiometry
-    classes: bool
-    nodata: float | None
-    resampling: str
 
 
 def write_resampled(pixel_map: PixelMap, out: Path, resampling: str, advance: Advance | None = None) -> None:
@@ -102,20 +87,23 @@ def write_resampled(pixel_map: PixelMap, out: Path, resampling: str, advance: Ad
         stretch = max(max(one.stretch) for one in maps)
         side = max(_SIDE_PX >> math.ceil(math.log2(stretch)), BLOCK_PX // 4)
 
-        def pixels(window: Window) -> Block:
+        def read(window: Window) -> Callable[[], Block]:
             if advance is not None:
                 advance(_RESAMPLING_FRACTION * window.y / grid.size[1])
-            pairs = zip(maps, sources, strict=True)
-            return _merged([_resample_window(one, source, window) for one, source in pairs])
+            parts = [read_part(one, source, window) for one, source in zip(maps, sources, strict=True)]
+            return lambda: _merged([part.resampled() for part in parts])
 
-        write_cog(files, layout, pixels, out, side)
+        def blocks(windows: Iterator[Window]) -> Iterator[Block]:
+            return results_in_order(map(read, windows), min(processors(), _MOST_THREADS))
+
+        write_cog(files, layout, blocks, out, side)
 
 
-def _source(file: rasterio.DatasetReader, grid: Grid, resampling: str) -> _Source:
+def _source(file: rasterio.DatasetReader, grid: Grid, resampling: str) -> Source:
     """A file to resample, which is open."""
     classes, radiometry = _has_classes(file), _radiometry(file, grid)
     nodata = _output_nodata(file, radiometry)
-    return _Source(file, radiometry, classes, nodata, NEAREST if classes else resampling)
+    return Source(file, radiometry, classes, nodata, NEAREST if classes else resampling)
 
 
 def _merged(blocks: list[Block]) -> Block:
@@ -161,47 +149,8 @@ def write_moved(model: FileModel, source: Grid, out: Path) -> None:
 
         nodata = _nodata_value(files[0], _radiometry(files[0], grids[0]))
         classes, names = _has_classes(files[0]), _band_names(source)
-        write_cog(files, Layout(source.size, transform, crs, nodata, masked, classes, names), pixels, out, _SIDE_PX)
-
-
-def _resample_window(pixel_map: PixelMap, source: _Source, window: Window) -> Block:
-    """The pixels of a window of the corrected file."""
-    file, dtype = source.file, np.dtype(source.file.dtypes[0])
-    shape = (file.count, window.height, window.width)
-    values = np.full(shape, 0 if source.nodata is None else source.nodata, dtype)
-    valid = np.zeros(shape, np.bool_)
-    points = SamplePoints(*pixel_map.positions(window), pixel_map.stretch)
-    area = area_to_read(points, pixel_map.source.size, source.resampling)
-    if area is None:
-        return Block(window, values, valid[0])
-    bands = file.read(window=RasterioWindow(area.x, area.y, area.width, area.height))
-    band_valid = _read_valid(source, bands, area)
-    points = replace(points, x=points.x - area.x, y=points.y - area.y)
-    for band, colour in enumerate(file.colorinterp):
-        if colour is ColorInterp.alpha:
-            values[band], _ = sample(bands[band], np.ones_like(band_valid[band]), points, NEAREST)
-            continue
-        sampled, valid[band] = sample(bands[band], band_valid[band], points, source.resampling)
-        nodata = None if source.classes else source.nodata
-        values[band][valid[band]] = as_type(sampled[valid[band]], dtype, nodata)
-    return Block(window, values, np.asarray(valid.any(axis=0)))
-
-
-def _read_valid(source: _Source, bands: NDArray[np.generic], area: Window) -> NDArray[np.bool_]:
-    """B×H×W bool, where each band of an area has data."""
-    file, radiometry = source.file, source.radiometry
-    window = RasterioWindow(area.x, area.y, area.width, area.height)
-    valid = np.array(band_validity(file, list(file.indexes), bands, radiometry, window))
-    if source.classes:
-        return valid
-    if zeros_are_nodata(radiometry):
-        used = np.isin(file.indexes, list(radiometry.bands) or used_bands(file))
-        for group in (used, ~used):
-            # other bands may have data where those of the image have none
-            valid[group] &= ~large_patches(np.asarray(~bands[used | group].any(axis=0)))
-    elif is_mixed(file, radiometry):
-        valid &= ~np.stack([large_patches(~band) for band in valid])
-    return valid
+        layout = Layout(source.size, transform, crs, nodata, masked, classes, names)
+        write_cog(files, layout, partial(map, pixels), out, _SIDE_PX)
 
 
 def _radiometry(file: rasterio.DatasetReader, source: Grid) -> Radiometry:

@@ -115,6 +115,7 @@ def write_with_gcps(scene: Scene, points: NDArray[np.float64], crs: CRS | None, 
             blocks = [read_block(file, window, masked and file is first) for file in files]
             return Block(window, np.concatenate([block.values for block in blocks]), blocks[0].valid)
 
+        blocks = partial(map, pixels)
         names = scene.bands if scene.is_stack else ()
         layout = Layout((first.width, first.height), None, crs, first.nodata, masked, classes=False, descriptions=names)
         try:
@@ -123,6 +124,6 @@ def write_with_gcps(scene: Scene, points: NDArray[np.float64], crs: CRS | None, 
                 atomic_write(path, partial(check_geotiff, size=layout.size)) as file_path,
                 rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
             ):
-                write_tiles(files, layout, pixels, file_path, _SIDE_PX, gcps=gcps, crs=crs, compress="deflate")
+                write_tiles(files, layout, blocks, file_path, _SIDE_PX, gcps=gcps, crs=crs, compress="deflate")
         except FILE_ERRORS as error:
             raise write_failure(path, reason_of(error)) from error

@@ -4,7 +4,7 @@ Kernels satisfy the first-moment condition (exact for linear ramps). OpenCV's ``
 up to 0.05 px: its cubic kernel (a = -0.75) violates the condition, and it rounds positions to 1/32 px.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from s2match.errors import OptionError
 
-# Output pixels computed at once, so that intermediate arrays stay in the cache.
-_STRIP_PX = 1 << 16
+# Rows and columns of the output that are computed at once: intermediate arrays stay in the cache, and the whole pixels
+# of a smooth displacement are the same in most of these tiles.
+_TILE_PX = (128, 256)
 
 Floats = NDArray[np.floating[Any]]
 
@@ -42,6 +43,9 @@ def _keys(t: Floats) -> Floats:
     """Cubic convolution, a = -0.5 (Keys, "Cubic convolution interpolation", IEEE TASSP 1981)."""
     t = np.abs(t)
     near = (1.5 * t - 2.5) * t * t + 1
+    # each pixel under a kernel that is not widened has a branch of its own; both are 0 where they meet
+    if t.max() <= 1:
+        return near
     far = ((-0.5 * t + 2.5) * t - 4) * t + 2
     return np.where(t < 1, near, np.where(t < 2, far, 0)).astype(t.dtype)
 
@@ -68,11 +72,11 @@ def check_resampling(name: str) -> None:
 
 @dataclass(frozen=True)
 class SamplePoints:
-    """Positions at which an image is sampled.
+    """H×W positions at which an image is sampled.
 
     Attributes:
-        x: H×W columns in pixels of the image, GDAL frame.
-        y: H×W rows, likewise.
+        x: Columns in pixels of the image, GDAL frame: H×W, or 1×W where all rows have the same.
+        y: Rows, likewise: H×W, or H×1 where all columns have the same.
         stretch: Image pixels per output pixel along x and along y, at least 1. Kernels are widened by it, so that
             detail finer than the output pixels is averaged.
     """
@@ -93,68 +97,103 @@ def radius_px(resampling: str, stretch: float) -> int:
 
 
 def sample(
-    image: NDArray[np.generic], valid: NDArray[np.bool_], points: SamplePoints, resampling: str
+    bands: NDArray[np.generic], valid: NDArray[np.bool_], points: SamplePoints, resampling: str
 ) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """Sample one band.
+    """Sample the bands of an image.
 
     A position is valid where the pixel that it lies in is valid. Where the kernel covers an invalid pixel or exceeds
     the image, the value is bilinear over the valid pixels.
 
     Args:
-        image: h×w band of any real type.
-        valid: h×w bool; values of invalid pixels are not used.
+        bands: B×h×w values of any real type.
+        valid: B×h×w bool; values of invalid pixels are not used.
         points: H×W positions.
         resampling: One of :data:`RESAMPLINGS`.
 
     Returns:
-        H×W values, 0 where not valid, of the image's type for ``nearest``, else floating; and H×W bool, where they are
-        valid.
+        B×H×W values, 0 where not valid, of the type of ``bands`` for ``nearest``, else floating; and B×H×W bool, where
+        they are valid, which may be read-only.
     """
-    sampled = _inside(points, valid.shape)
-    row, column = (np.where(sampled, np.floor(at), 0).astype(np.intp) for at in (points.y, points.x))
-    sampled &= valid[row, column]
+    height, width = bands.shape[1:]
+    inside = _within(points.y, height) & _within(points.x, width)
+    row, column = (
+        np.where(_within(at, side), np.floor(at), 0).astype(np.intp)
+        for at, side in ((points.y, height), (points.x, width))
+    )
+    if valid.all():
+        sampled = np.broadcast_to(inside, (len(bands), *inside.shape))
+    else:
+        sampled = np.stack([inside & band[row, column] for band in valid])
     if resampling == NEAREST:
-        return np.where(sampled, image[row, column], np.zeros((), image.dtype)), sampled
-    return _convolve(image, valid, points, sampled, KERNELS[resampling]), sampled
+        values = np.stack([band[row, column] for band in bands])
+        return np.where(sampled, values, np.zeros((), bands.dtype)), sampled
+    return _convolve(bands, valid, points, sampled, KERNELS[resampling]), sampled
 
 
-def _inside(points: SamplePoints, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """H×W bool, whether positions lie in an image of a (rows, columns) shape; False where not finite."""
-    return np.asarray((points.x >= 0) & (points.y >= 0) & (points.x < shape[1]) & (points.y < shape[0]))
+def _within(at: NDArray[np.float64], side: int) -> NDArray[np.bool_]:
+    """Whether positions along an axis lie in an image; False where not finite."""
+    return np.asarray((at >= 0) & (at < side))
 
 
 def _convolve(
-    image: NDArray[np.generic],
+    bands: NDArray[np.generic],
     valid: NDArray[np.bool_],
     points: SamplePoints,
     sampled: NDArray[np.bool_],
     kernel: Kernel,
 ) -> Floats:
-    """H×W values, interpolated with a kernel where ``sampled`` is True, 0 elsewhere."""
-    exact = image.dtype.itemsize <= 2 or image.dtype == np.float32
-    clean: Floats = np.where(valid, image, 0).astype(np.float32 if exact else np.float64)
+    """B×H×W values, interpolated with a kernel where ``sampled`` is True, 0 elsewhere."""
+    height, width = bands.shape[1:]
     taps = [2 * int(np.ceil(kernel.radius * stretch)) for stretch in points.stretch]
     pad = max(*taps, 2)
-    clean, padded_valid = np.asarray(np.pad(clean, pad)), np.pad(valid, pad)
+    clean = _padded(bands, valid, pad)
+    padded_valid = np.pad(valid, [(0, 0), (pad, pad), (pad, pad)])
     # whether all pixels under the kernel are valid, stored at the first of them
-    all_valid = cv2.erode(padded_valid.astype(np.uint8), np.ones(taps[::-1], np.uint8), anchor=(0, 0)) > 0
+    under = np.ones(taps[::-1], np.uint8)
+    complete = [cv2.erode(band.astype(np.uint8), under, anchor=(0, 0)) > 0 for band in padded_valid]
+    x, y = (np.where(_within(at, side), at, 0.5) - 0.5 + pad for at, side in ((points.x, width), (points.y, height)))
     out: Floats = np.zeros(sampled.shape, clean.dtype)
-    rows = max(1, _STRIP_PX // sampled.shape[1])
-    for top in range(0, len(out), rows):
-        strip = slice(top, top + rows)
-        wanted = sampled[strip]
+    for tile in _tiles(sampled.shape[1:]):
+        wanted = sampled[:, *tile]
         if not wanted.any():
             continue
-        x, y = (np.where(wanted, at[strip], 0.5) - 0.5 + pad for at in (points.x, points.y))
-        left, across = _weights(x, taps[0], points.stretch[0], kernel, clean.dtype)
-        up, down = _weights(y, taps[1], points.stretch[1], kernel, clean.dtype)
-        first = up * clean.shape[1] + left
-        out[strip] = _weighted_sum(clean, first, across, down)
-        incomplete = wanted & ~all_valid.reshape(-1).take(first)
-        if incomplete.any():
-            out[strip][incomplete] = _bilinear(clean, padded_valid, x[incomplete], y[incomplete])
-        out[strip] *= wanted
+        tile_x, tile_y = _part(x, tile), _part(y, tile)
+        left, across = _weights(tile_x, taps[0], points.stretch[0], kernel, clean.dtype)
+        up, down = _weights(tile_y, taps[1], points.stretch[1], kernel, clean.dtype)
+        box = slice(up.min(), up.max() + 1), slice(left.min(), left.max() + 1)
+        for band, pixels in enumerate(clean):
+            part = out[band, *tile]
+            part[...] = _weighted_sum(pixels, (up, left), down, across)
+            if not complete[band][box].all():
+                incomplete = wanted[band] & ~complete[band][up, left]
+                at_x, at_y = (np.broadcast_to(at, incomplete.shape)[incomplete] for at in (tile_x, tile_y))
+                part[incomplete] = _bilinear(pixels, padded_valid[band], at_x, at_y)
+            if not wanted[band].all():
+                part *= wanted[band]
     return out
+
+
+def _padded(bands: NDArray[np.generic], valid: NDArray[np.bool_], pad: int) -> Floats:
+    """The valid pixels of bands as floating-point numbers; 0 elsewhere and in a margin of ``pad`` pixels."""
+    exact = bands.dtype.itemsize <= 2 or bands.dtype == np.float32
+    height, width = bands.shape[1:]
+    padded: Floats = np.zeros((len(bands), height + 2 * pad, width + 2 * pad), np.float32 if exact else np.float64)
+    np.copyto(padded[:, pad : pad + height, pad : pad + width], bands, where=valid)
+    return padded
+
+
+def _tiles(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of the tiles of an output."""
+    rows, columns = _TILE_PX
+    for top in range(0, shape[0], rows):
+        for left in range(0, shape[1], columns):
+            yield slice(top, top + rows), slice(left, left + columns)
+
+
+def _part(positions: NDArray[np.float64], tile: tuple[slice, slice]) -> NDArray[np.float64]:
+    """Those positions that a tile has; an axis of one position is kept."""
+    rows, columns = (slice(None) if side == 1 else part for side, part in zip(positions.shape, tile, strict=True))
+    return positions[rows, columns]
 
 
 def _weights(
@@ -184,16 +223,50 @@ def _weights(
     return first, weights
 
 
-def _weighted_sum(image: Floats, first: NDArray[np.intp], across: list[Floats], down: list[Floats]) -> Floats:
-    """Separable weighted sums of the pixels from flat index ``first`` on, to the right and downwards."""
+def _weighted_sum(
+    image: Floats, first: tuple[NDArray[np.intp], NDArray[np.intp]], down: list[Floats], across: list[Floats]
+) -> Floats:
+    """Separable weighted sums of the pixels from ``first`` (row, column) on, downwards and to the right."""
+    up, left = first
+    if up.shape[1] == 1 and left.shape[0] == 1:
+        # the sum along a row of pixels is the same for all rows of the output
+        top = up.min()
+        pixels = image[top : up.max() + len(down)]
+        lines = _sum(weight * _taken(pixels, left[0] + i, 1) for i, weight in enumerate(across))
+        return _sum(weight * _taken(lines, up[:, 0] - top + j, 0) for j, weight in enumerate(down))
+    look_up = _look_up(image, up, left)
+    return _sum(
+        weight_down * _sum(weight_across * look_up(j, i) for i, weight_across in enumerate(across))
+        for j, weight_down in enumerate(down)
+    )
+
+
+def _sum(terms: Iterator[Floats]) -> Floats:
+    """Sum of arrays, the first of which is overwritten."""
+    total = next(terms)
+    for term in terms:
+        total += term
+    return total
+
+
+def _taken(image: Floats, index: NDArray[np.intp], axis: int) -> Floats:
+    """Rows (axis 0) or columns (axis 1) of an image: a view if they follow each other."""
+    if (np.diff(index) == 1).all():
+        part = slice(index[0], index[-1] + 1)
+        return image[part] if axis == 0 else image[:, part]
+    return image.take(index, axis)
+
+
+def _look_up(image: Floats, up: NDArray[np.intp], left: NDArray[np.intp]) -> Callable[[int, int], Floats]:
+    """Function that gives the H×W pixels which lie some rows and columns after the pixels (up, left)."""
+    down = up - np.arange(up.shape[0])[:, None]
+    right = left - np.arange(left.shape[1])
+    if (down == down[0, 0]).all() and (right == right[0, 0]).all():
+        top, start = down[0, 0], right[0, 0]
+        return lambda j, i: image[top + j : top + j + up.shape[0], start + i : start + i + left.shape[1]]
     flat, width = image.reshape(-1), image.shape[1]
-    out = np.zeros(first.shape, image.dtype)
-    for j, weight_down in enumerate(down):
-        line = np.zeros_like(out)
-        for i, weight_across in enumerate(across):
-            line += weight_across * flat[j * width + i :].take(first)
-        out += weight_down * line
-    return out
+    first = up * width + left
+    return lambda j, i: flat[j * width + i :].take(first)
 
 
 def _bilinear(image: Floats, valid: NDArray[np.bool_], x: NDArray[np.float64], y: NDArray[np.float64]) -> Floats:

@@ -78,7 +78,7 @@ def _place(grid: Grid) -> Window:
 def _seen(shift: NDArray[np.float64], onto: Grid, file: Grid, window: Window) -> NDArray[np.uint8] | None:
     """A window of the reference in a file with a shift, grey; None if the file hardly shows it."""
     model = model_of(shift, onto, file)
-    x, y = PixelMap(model, file, output_grid(model)).positions(window)
+    x, y = np.broadcast_arrays(*PixelMap(model, file, output_grid(model)).positions(window))
     low, high = (np.array([f(x), f(y)]) for f in (np.min, np.max))
     source = Window.covering(low - _MARGIN_PX, high + _MARGIN_PX, file.size)
     if source is None:

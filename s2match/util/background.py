@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -41,17 +42,29 @@ def computed_ahead(
     with ThreadPoolExecutor(1) as pool:
         pool.submit(within.__enter__).result()
         try:
-            yield _in_order(pool, function, items)
+            yield _in_order(pool, (partial(function, item) for item in items), ahead=1)
         finally:
             pool.submit(within.__exit__, None, None, None).result()
 
 
-def _in_order(pool: ThreadPoolExecutor, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def results_in_order(functions: Iterable[Callable[[], Result]], threads: int) -> Iterator[Result]:
+    """Results of functions, in their order, computed in threads while the caller draws the next functions.
+
+    Args:
+        functions: Functions without arguments; they are drawn in the thread of the caller.
+        threads: Number of threads; so many results, and one more, exist at a time.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        yield from _in_order(pool, functions, threads)
+
+
+def _in_order(pool: ThreadPoolExecutor, functions: Iterable[Callable[[], Result]], ahead: int) -> Iterator[Result]:
+    """Results of functions in their order, with so many more that are computed while one is used."""
     computed: deque[Future[Result]] = deque()
     try:
-        for item in items:
-            computed.append(pool.submit(function, item))
-            if len(computed) > 1:
+        for function in functions:
+            computed.append(pool.submit(function))
+            if len(computed) > ahead:
                 yield computed.popleft().result()
         while computed:
             yield computed.popleft().result()

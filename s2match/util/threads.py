@@ -51,6 +51,11 @@ def processors() -> int:
     return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
 
 
+def pool_threads() -> int:
+    """Number of threads for the pool of a library: 1 in a forked process, which does not have the pool's threads."""
+    return 1 if _FORKED.is_set() else processors()
+
+
 class _ProcessLimit:
     """A limit on the whole process: the first block to enter applies it, the last block to leave removes it.
 
@@ -183,6 +188,11 @@ def _torch_limits(most: int | None) -> Iterator[None]:
         if threads > allowed:
             torch.set_num_threads(threads)
 
+
+# Set in a process that was forked from one that had imported this module.
+_FORKED = threading.Event()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_FORKED.set)
 
 # One instance per library, because a library's thread limit belongs to the process.
 _BLAS_LIMIT, _OPENMP_LIMIT = _ProcessLimit(_one_blas_thread), _ProcessLimit(_sleeping_openmp_threads)

@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ def writers(folder: Path) -> dict[str, Callable[[Path], object]]:
                 values = file.read(window=area)
                 return Block(window, values, values[0] > 9)
 
-            write_cog([file], layout, pixels, path, 512)
+            write_cog([file], layout, partial(map, pixels), path, 512)
 
     return {
         "cog.tif": cog,

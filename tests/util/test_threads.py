@@ -263,3 +263,14 @@ def test_processors_are_those_of_the_container(monkeypatch: pytest.MonkeyPatch) 
     for quota, count in ((None, 8), (1.5, 2), (0.5, 1), (64.0, 8)):
         monkeypatch.setattr(threads, "cpu_quota", lambda quota=quota: quota)
         assert processors() == count
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forked processes")
+def test_a_forked_process_does_not_wait_for_threads_of_a_pool() -> None:
+    """The threads of GDAL's pool are those of the process that it was forked from."""
+    words = "import os; from s2match.util.threads import pool_threads, processors; before = pool_threads()"
+    words += (
+        "; child = os.fork() or os._exit(pool_threads()); code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])"
+    )
+    done = subprocess.run([sys.executable, "-c", f"{words}; print(before == processors(), code)"], capture_output=True)
+    assert done.stdout.split() == [b"True", b"1"], done.stderr
