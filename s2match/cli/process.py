@@ -26,6 +26,8 @@ def run_and_exit(command: Callable[[], int] | None = None) -> NoReturn:
         command: Runs the command line and returns the exit code; None for :func:`s2match.cli.main.main`.
     """
     end_at_once()
+    # the products are small, and OpenBLAS's threads spin from the import of NumPy on
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     use_safe_streams()
     sys.excepthook, sys.unraisablehook = _unless_printed_by_rasterio, _unless_garbled
     code = _code_of(_complete if _COMPLETION in os.environ else command or _main)

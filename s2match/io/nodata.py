@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-import cv2
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
@@ -136,8 +135,11 @@ def large_patches(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     Returns:
         H×W bool.
     """
-    if not inside.any():
-        return inside
+    if np.count_nonzero(inside) < _PATCH_PX:
+        return np.zeros_like(inside)
+    # most images have no such patches, and a list of images need not wait for the import
+    import cv2
+
     _, labels, statistics, _ = cv2.connectedComponentsWithStats(inside.astype(np.uint8), connectivity=4)
     large = statistics[:, cv2.CC_STAT_AREA] >= _PATCH_PX
     # label 0 is the background

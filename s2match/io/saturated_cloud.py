@@ -2,7 +2,6 @@
 
 import math
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -48,4 +47,7 @@ def _opening_radius_px(pixel_m: float) -> float:
 
 def _distance_px(inside: NDArray[np.bool_]) -> NDArray[np.float32]:
     """H×W distance of each pixel to the nearest one that is False; pixels beyond the edges do not count."""
+    # most images are read without a mask of clouds, and a list of images need not wait for the import
+    import cv2
+
     return np.asarray(cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))

@@ -151,13 +151,14 @@ def others_run(allowed: int, root: Path = Path("/")) -> bool:
         root: Root of the file system.
 
     Returns:
-        The answer; True if the file does not exist.
+        The answer; True if the file does not exist, or counts no thread at all, as in some sandboxes.
     """
     try:
         running = int((root / "proc" / "loadavg").read_text().split()[3].partition("/")[0])
     except (OSError, IndexError, ValueError):
         return True
-    return running - 1 > allowed
+    # the calling thread runs, so a true number is at least 1
+    return running < 1 or running - 1 > allowed
 
 
 @contextmanager

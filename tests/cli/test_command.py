@@ -392,6 +392,18 @@ def test_what_ends_the_command_does_not_wait_for_images(
     assert capsys.readouterr().err == f"{line}\n"
 
 
+def test_a_list_of_whole_images_needs_no_opencv(dataset: Path) -> None:
+    """Only patches of nodata do."""
+    code = "import sys, model_inference\nmodel_inference.main(['--list', '--dataset_path', sys.argv[1]])\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code + "assert not {'cv2', 'torch', 'matplotlib'} & set(sys.modules)", str(dataset)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert done.returncode == 0 and "0%" in done.stdout, done.stderr
+
+
 def test_reading_needs_no_torch() -> None:
     """Nor what the command imports before it begins to read."""
     modules = "model_inference, s2match.cli.pair, s2match.pipeline, s2match.outputs.targets, s2match.dataset.listing"

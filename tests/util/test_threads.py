@@ -171,6 +171,7 @@ def test_pytorch_s_threads_sleep_while_others_run(monkeypatch: pytest.MonkeyPatc
     [
         ("0.44 1.07 1.46 5/80 24151\n", False),
         ("0.44 1.07 1.46 6/80 24151\n", True),
+        ("0.00 0.00 0.00 0/0 0\n", True),
         ("0.44 1.07", True),
         ("a b c d/e f", True),
         (None, True),
@@ -199,6 +200,24 @@ def test_the_command_sets_no_environment_variables() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("chosen", [None, "2"])
+def test_the_process_of_the_command_starts_blas_with_one_thread(chosen: str | None) -> None:
+    """Its threads spin from the import of NumPy on; a user's own choice stays."""
+    code = (
+        "from s2match.cli.process import run_and_exit\n"
+        "def command():\n"
+        "    import numpy\n"
+        "    from threadpoolctl import threadpool_info\n"
+        "    print(*(pool['num_threads'] for pool in threadpool_info() if pool['user_api'] == 'blas'), flush=True)\n"
+        "    return 0\n"
+        "run_and_exit(command)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    environment |= {} if chosen is None else {"OPENBLAS_NUM_THREADS": chosen}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert (done.returncode, done.stdout) == (0, f"{chosen or 1}\n"), done.stderr
 
 
 V1 = "4:memory:/jobs/mine\n1:cpu,cpuacct:/jobs/mine\n0::/\n"
