@@ -15,7 +15,8 @@ def headline(verdict: Verdict) -> str:
     if verdict.decision is Decision.REGISTER:
         return f"The target is shifted by {shift}"
     if verdict.decision is Decision.REGISTERED:
-        return f"Already registered: shift of {shift}"
+        rule = ", not significant at 1 %" if displacement.beyond_interval else ""
+        return f"Already registered: shift of {shift}{rule}"
     noise = length_text(displacement, displacement.noise)
     if verdict.decision is Decision.INDISTINCT:
         return f"No shift can be told from the noise at this size: up to {noise}"

@@ -11,7 +11,7 @@ from s2match.core.raster import HasGrid, Raster
 from s2match.outputs.ground_error_table import ground_error_table, no_errors_reason
 from s2match.registration.model import Registration
 from s2match.registration.refusal import Refusal
-from s2match.registration.verdict import in_words
+from s2match.registration.verdict import NORMAL_975, in_words
 from s2match.result import PairResult
 
 # Relative difference of the sides of a pixel from which both are printed.
@@ -66,7 +66,9 @@ def _registration_rows(registration: Registration, threshold_px: float, uncertai
     if registration.held_out_px:
         errors = ", ".join(f"{model} {error:.2f}" for model, error in registration.held_out_px.items())
         rows.append(("held out", f"{errors} px of error on matches that the model was not fitted to"))
-    corner = f"{uncertainty_px:.2f} px at the worst corner of the common ground (standard error)"
+    # half of the squared error lies along each axis, as in the intervals of the verdict
+    interval_px = NORMAL_975 * uncertainty_px / math.sqrt(2)
+    corner = f"± {interval_px:.2f} px along each axis at the worst corner of the common ground (95 %)"
     rows.append(("uncertainty", corner))
     if uncertainty_px > threshold_px:
         rows.append(("warning", "the inliers cover too little of the common ground: trust the model only near them"))

@@ -71,6 +71,11 @@ class Displacement:
     native_pixel: float
     unit: str = METRES
 
+    @property
+    def beyond_interval(self) -> bool:
+        """Whether 0 lies outside of the 95 % interval of a component of the shift."""
+        return any(abs(along) > self.shift_error for along in self.shift)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -153,11 +158,18 @@ def in_words(verdict: Verdict) -> str:
         return f"register with this {verdict.model}: the target shows the ground {shown}; {most} {extent}"
     if verdict.decision is Decision.REGISTERED:
         shown = " and ".join(f"{size} {name}" for size, name in zip(sizes, directions, strict=True))
-        return f"{verdict.decision}: the shift is {shown} (95 %), not significant at 1 %"
+        return f"{verdict.decision}: the shift is {shown} {_insignificance(displacement)}"
     noise = f"errors of up to {length_text(displacement, displacement.noise)} are possible (95 %)"
     if verdict.decision is Decision.INDISTINCT:
         return f"{verdict.decision}: {noise}; match native pixels (--image_size native)"
     return f"{verdict.decision}: {noise}"
+
+
+def _insignificance(displacement: Displacement) -> str:
+    """The rule by which a shift is not significant, also where one of its intervals does not contain 0."""
+    if displacement.beyond_interval:
+        return "(95 % for each axis alone); for both axes together it is not significant at 1 %, which decides"
+    return "(95 %), not significant at 1 %"
 
 
 def length_text(displacement: Displacement, length: float) -> str:

@@ -22,6 +22,7 @@ from s2match.outputs.figures.confidence import plot_confidence
 from s2match.outputs.figures.confidence_histogram import plot_confidence_histogram
 from s2match.outputs.figures.errors import compare_errors, plot_errors
 from s2match.outputs.figures.network_input import plot_network_input
+from s2match.outputs.figures.residuals import plot_residuals
 from s2match.outputs.figures.saving import save_figure
 from s2match.outputs.figures.shifts import plot_shifts
 from s2match.outputs.figures.vectors import plot_vectors
@@ -88,6 +89,14 @@ def test_shifts_by_column_and_row_in_metres() -> None:
         east, north = (np.asarray(line.get_ydata()) for line in axes.get_lines() if line.get_marker() in "os")
         np.testing.assert_allclose(east[np.isfinite(east)], 20, atol=0.5)
         np.testing.assert_allclose(north[np.isfinite(north)], 10, atol=0.5)
+
+
+def test_a_figure_says_why_means_scatter_less_than_their_bars() -> None:
+    result = shifted_pair()
+    said = "scatter of single points as the network found them"
+    raw = replace(result, matches=replace(result.matches, raw_residual_px=np.full(len(result.matches), 0.5)))
+    for plot in (plot_residuals, plot_shifts):
+        assert said in words(plot(raw)) and said not in words(plot(result))
 
 
 def test_ce90_circle_and_what_it_is_drawn_of() -> None:

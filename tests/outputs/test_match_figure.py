@@ -1,13 +1,18 @@
 """The figure of the matches shows the common ground, some of the matches, and three of them enlarged."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from affine import Affine
 from conftest import GRID, make_raster, texture
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
@@ -17,9 +22,11 @@ from s2match.core.raster import Raster
 from s2match.errors import OutputError
 from s2match.io.reader import read_raster
 from s2match.outputs.figures.blink_pair import pair_frames
+from s2match.outputs.figures.map_marks import Place, draw_north, draw_scale_bar
 from s2match.outputs.figures.matches import plot_matches
+from s2match.outputs.figures.panels import arranged
 from s2match.outputs.figures.views import common_views
-from s2match.outputs.figures.zooms import SIDE_PX, zooms_of
+from s2match.outputs.figures.zooms import SIDE_PX, candidates_of, zooms_of
 from s2match.outputs.headline import headline
 from s2match.outputs.targets import Outputs, check_outputs
 from s2match.outputs.write import write_outputs
@@ -120,6 +127,62 @@ def test_cloud_is_not_enlarged() -> None:
     assert (result.matches.xy1[[zoom.index for zoom in zooms], 0] > SIDE // 2 + SIDE_PX / 4).all()
 
 
+def test_edges_of_cloud_and_points_far_from_the_model_are_not_enlarged() -> None:
+    """Clouds at the same places in both images, not quite white, have strong edges that correlate."""
+    result = shifted()
+    rng = np.random.default_rng(1)
+    noise = cv2.GaussianBlur(rng.standard_normal((SIDE, SIDE)).astype(np.float32), (0, 0), 12)
+    cloud = noise > np.quantile(noise, 0.7)
+    cloud[: SIDE // 2] = False
+    images = []
+    for raster in (result.reference, result.target):
+        assert isinstance(raster, Raster)
+        image = raster.image.copy()
+        image[cloud] = 242
+        images.append(replace(raster, image=image))
+    noisy = result.matches.xy1 + rng.normal(0, 0.3, result.matches.xy1.shape)
+    clouded = pair(images[0], images[1], result.matches.xy0, noisy)
+    assert clouded.registration is not None
+    chosen = [zoom.index for zoom in zooms_of(clouded, common_views(clouded), candidates_of(clouded), 3)]
+    assert len(chosen) == 3
+    residual_px = clouded.registration.residual_px
+    assert residual_px[chosen].max() <= np.median(residual_px)
+    for index in chosen:
+        x, y = clouded.matches.xy0[index].astype(int)
+        half = SIDE_PX // 2
+        assert cloud[y - half : y + half, x - half : x + half].mean() < 0.1
+
+
+def test_dark_ground_is_enlarged_brighter() -> None:
+    dark = make_raster(GROUND[:SIDE, :SIDE] // 4)
+    dark.image[: SIDE // 2] = 255
+    xy0 = np.random.default_rng(0).uniform(30, SIDE - 30, (500, 2))
+    result = pair(dark, dark, xy0, xy0)
+    views = common_views(result)
+    (zoom,) = zooms_of(result, views, candidates_of(result), 1)
+    x, y = xy0[zoom.index].astype(int)
+    half = SIDE_PX // 2
+    before = views[0].drawn[y - half : y + half, x - half : x + half]
+    assert np.percentile(zoom.reference, 90) > 1.3 * np.percentile(before, 90)
+
+
+@pytest.mark.parametrize("draw", [draw_scale_bar, draw_north])
+def test_white_marks_are_seen_on_cloud(draw: Callable[[Axes, Raster, Place], None]) -> None:
+    """The bar and the arrow have a dark edge on both sides where the image is white."""
+    figure = Figure(figsize=(4, 4), dpi=100)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, SIDE), ylim=(SIDE, 0))
+    axes.set_axis_off()
+    white = make_raster(np.full((SIDE, SIDE), 255, np.uint8))
+    draw(axes, white, Place(np.zeros(2), np.full(2, float(SIDE)), 1.0, left=True))
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    dark = np.asarray(canvas.buffer_rgba())[..., :3].max(axis=2) < 160
+    # the bar lies along a row, the shaft of the arrow along a column
+    edges = dark[:, 20:60].all(axis=1) if draw is draw_scale_bar else dark[340:350].all(axis=0)
+    assert np.count_nonzero(np.diff(edges.astype(int)) == 1) == 2
+
+
 def test_the_text_below_is_no_wider_than_the_figure() -> None:
     result = shifted()
     origin = replace(result.matches.origin, weights="a_very_long_name_of_weights_" * 3)
@@ -217,3 +280,27 @@ def test_without_a_model_all_matches_are_crosses() -> None:
     dots, crosses = (np.asarray(c.get_offsets()) for c in figure.axes[0].collections if isinstance(c, PathCollection))
     assert not len(dots) and len(crosses) >= 40
     assert "Not enough evidence for a model" in words(figure) and "outliers (40)" in words(figure)
+
+
+@pytest.mark.parametrize("across", [True, False])
+def test_whole_images_stand_beside_the_parts_and_hide_nothing(across: bool) -> None:
+    """Neighbours in the west and in the south, whose images lie beside each other and one above the other."""
+    rng = np.random.default_rng(0)
+    step = np.array([300.0, 0.0] if across else [0.0, 300.0])
+    reference = make_raster(GROUND[:SIDE, :SIDE])
+    target = make_raster(GROUND[:SIDE, :SIDE], transform=GRID @ Affine.translation(*step))
+    xy0 = rng.uniform((5, 5), (395, 395), (3000, 2))
+    xy0 = xy0[(xy0 > step + 5).all(axis=1)]
+    result = pair(reference, target, xy0, xy0 - step)
+    first, second = arranged(common_views(result))
+    corners = [panel.corner for panel in (first, second)]
+    assert (corners[1] - corners[0])[0 if across else 1] > 0
+    for panel in (first, second):
+        assert panel.locator is not None
+        low, high = panel.locator.corner, panel.locator.corner + panel.locator.size
+        for other in (first, second):
+            assert (low >= other.corner + other.size).any() or (high <= other.corner).any()
+        # no line between the images crosses it
+        left, right = first.corner[0], max(first.corner[0] + first.size[0], second.corner[0] + second.size[0])
+        assert high[0] <= left or low[0] >= right
+    assert words(plot_matches(result)).count("whole image") == 2

@@ -71,7 +71,8 @@ def test_summary_is_aligned_and_agrees_with_the_facts() -> None:
     )
     assert lines[1].startswith("reference     T36UXA_20180820") and "200 x 160 px of 10 m" in lines[1]
     assert lines[6].startswith("held out      translation 0.00, similarity 0.00, affine 0.00 px of error")
-    assert lines[7].startswith("uncertainty   0.14 px") and "warning" not in summary(matched())
+    # a translation: the same interval as in the verdict, in pixels of 10 m
+    assert lines[7].startswith("uncertainty   ± 0.20 px along each axis") and "warning" not in summary(matched())
     assert "matches       100 with a confidence above 0.80" in lines
     assert "registration  translation, 90 inliers (90%) within 1.5 px" in lines[5]
     east = next(line for line in lines if "shift east" in line)

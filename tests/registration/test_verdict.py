@@ -11,6 +11,7 @@ from conftest import GRID, UTM
 from s2match.core.grid import Grid
 from s2match.core.matches import Matches, Provenance
 from s2match.core.scene import scene_of
+from s2match.outputs.headline import headline
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration
 from s2match.registration.options import FitOptions
@@ -53,6 +54,19 @@ def test_refined_matches_tell_smaller_displacements_from_none(shift_px: float, d
     assert found.decision is decision and found.displacement is not None
     assert found.displacement.noise == pytest.approx(10 * 2.45 * REFINED_SYSTEMATIC_PX, rel=0.2)
     assert judged(matches).decision is Decision.REGISTERED
+
+
+def test_an_interval_without_0_does_not_contradict_the_verdict() -> None:
+    """A shift of 2.3 standard deviations along one axis: 0 is not in its interval, but the test of both is at 1 %."""
+    matches = seen((0.08, 0))
+    found = judged(replace(matches, covariance_px2=np.tile(0.1**2 * np.eye(2), (len(matches), 1, 1))))
+    assert found.decision is Decision.REGISTERED and found.displacement is not None
+    assert abs(found.displacement.shift[0]) > found.displacement.shift_error
+    assert in_words(found).endswith(
+        " (95 % for each axis alone); for both axes together it is not significant at 1 %, which decides"
+    )
+    assert headline(found).endswith(", not significant at 1 %")
+    assert "decides" not in in_words(judged(seen((0, 0)))) and "1 %" not in headline(judged(seen((0, 0))))
 
 
 def test_noise_that_hides_a_native_pixel_asks_for_native_pixels() -> None:

@@ -7,13 +7,9 @@ from numpy.typing import NDArray
 
 from s2match.core.georeference import comparable, expected_linear, predict
 from s2match.outputs.figures.patches import linear_maps, matched_pixels, sampled
-from s2match.outputs.figures.style import inliers_of, spread_evenly
 from s2match.outputs.figures.views import common_views
-from s2match.outputs.figures.zooms import clearest_matches
+from s2match.outputs.figures.zooms import candidates_of, clearest_matches
 from s2match.result import PairResult
-
-# Inliers among which the place is chosen.
-_CANDIDATES = 300
 
 
 @dataclass(frozen=True)
@@ -42,9 +38,8 @@ def clearest_place(result: PairResult, side_px: int, samples: int) -> ClearestPl
     registration = result.registration
     assert registration is not None, "the place of a pair shows its model"
     views = common_views(result)
-    inliers = np.flatnonzero(inliers_of(result))
-    inliers = inliers[spread_evenly(result.matches.xy0[inliers], _CANDIDATES)]
-    xy = result.matches.xy0[(clearest_matches(result, views, inliers, 1) or inliers)[0]]
+    candidates = candidates_of(result)
+    xy = result.matches.xy0[(clearest_matches(result, views, candidates, 1) or candidates)[0]]
     before_xy, before_linear = xy, np.eye(2)
     if comparable(result.reference, result.target):
         before_xy = predict(xy[None], result.reference, result.target)[0]

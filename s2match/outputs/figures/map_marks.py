@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
-from matplotlib.patheffects import withStroke
+from matplotlib.patheffects import AbstractPathEffect, withStroke
 from numpy.typing import NDArray
 
 from s2match.core.ground_axes import METRES, ground_axes, map_step, pixel_m
@@ -25,8 +25,8 @@ _SMALL_PART = 0.5
 # Longest side of the pixels of a locator.
 _LOCATOR_PX = 160
 
-# Light marks with a dark edge are visible on any ground.
-_EDGE = withStroke(linewidth=3.5, foreground="black")
+# Width in points of the dark edges of both sides of a light mark together.
+_EDGES_PT = 3.0
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,11 @@ class Place:
         return float(self.corner[0] + (self.margin if self.left else self.size[0] - self.margin - width))
 
 
+def dark_edge(width_pt: float = 0.5) -> list[AbstractPathEffect]:
+    """Path effects that make a light line of a width in points, or a light text, visible on any ground."""
+    return [withStroke(linewidth=width_pt + _EDGES_PT, foreground="black")]
+
+
 def draw_scale_bar(axes: Axes, image: HasGrid, place: Place) -> None:
     """Draw a bar of a round length on the ground, in a lower corner.
 
@@ -69,9 +74,9 @@ def draw_scale_bar(axes: Axes, image: HasGrid, place: Place) -> None:
     length = rounded(_BAR * float(place.size[0]) * side)
     x, y = place.x_of(length / side), place.corner[1] + place.size[1] - place.margin
     (bar,) = axes.plot([x, x + length / side], [y, y], color="white", lw=4, solid_capstyle="butt")
-    bar.set_path_effects([_EDGE])
+    bar.set_path_effects(dark_edge(4))
     text = axes.text(x, y - 0.4 * place.margin, length_name(length, unit), color="white", fontsize=TICK_PT, va="bottom")
-    text.set_path_effects([_EDGE])
+    text.set_path_effects(dark_edge())
 
 
 def length_name(length: float, unit: str) -> str:
@@ -90,30 +95,49 @@ def draw_north(axes: Axes, image: HasGrid, place: Place) -> None:
     north *= length / np.linalg.norm(north)
     middle = np.array([place.x_of(length) + length / 2, place.corner[1] + place.size[1] - 1.7 * length])
     start, end = middle - north / 2, middle + north / 2
-    style = {"arrowstyle": "-|>,head_width=0.4,head_length=0.7", "color": "white", "lw": 2.6, "path_effects": [_EDGE]}
+    style = {
+        "arrowstyle": "-|>,head_width=0.4,head_length=0.7",
+        "color": "white",
+        "lw": 2.6,
+        "path_effects": dark_edge(2.6),
+    }
     axes.annotate("", (float(end[0]), float(end[1])), (float(start[0]), float(start[1])), arrowprops=style)
     x, y = start + 1.3 * north
     label = axes.text(x, y, "N", color="white", fontsize=TICK_PT, ha="center", va="center")
-    label.set_path_effects([_EDGE])
+    label.set_path_effects(dark_edge())
 
 
-def draw_locator(axes: Axes, view: View, place: Place) -> None:
-    """Draw the whole image small in an upper corner, with a frame around the part that is shown.
+def locator_size(view: View, longest: float) -> NDArray[np.float64] | None:
+    """(2,) size of the whole image drawn small; None where the part that is shown is most of it.
+
+    Args:
+        view: The part.
+        longest: Longest side of the part on the axes.
+    """
+    if view.share > _SMALL_PART:
+        return None
+    whole = np.array(view.image.size, float)
+    return np.asarray(whole * _LOCATOR * longest / whole.max())
+
+
+def draw_locator(axes: Axes, view: View, corner: NDArray[np.float64], size: NDArray[np.float64]) -> None:
+    """Draw the whole image small, with a frame around the part that is shown, and a caption below.
 
     Args:
         axes: The axes.
-        view: The part; where it is most of the image, nothing is drawn.
-        place: Its place on the axes.
+        view: The part.
+        corner: (2,) upper left corner of the whole image on the axes.
+        size: (2,) its size.
     """
-    if view.share > _SMALL_PART:
-        return
-    whole = np.array(view.image.size, float)
-    drawn = whole * _LOCATOR * float(place.size.max()) / whole.max()
-    drawn *= min(1.0, 0.45 * float(place.size[0]) / drawn[0])
-    x, y = place.x_of(float(drawn[0])), float(place.corner[1]) + place.margin
+    (left, top), (right, bottom) = corner, corner + size
     step = max(1, max(view.preview.size) // _LOCATOR_PX)
-    axes.imshow(view.drawn[::step, ::step], extent=(x, x + drawn[0], y + drawn[1], y), zorder=4)
-    axes.add_patch(Rectangle((x, y), *drawn, fill=False, edgecolor="white", lw=1.5, zorder=4))
-    scale = drawn / whole
-    left, top = np.array([x, y]) + view.low * scale
-    axes.add_patch(Rectangle((left, top), *(view.size * scale), fill=False, edgecolor=OUTLIER, lw=2, zorder=5))
+    axes.imshow(view.drawn[::step, ::step], extent=(left, right, bottom, top), zorder=4)
+    axes.add_patch(Rectangle((left, top), *size, fill=False, edgecolor="0.4", lw=1.0, zorder=4))
+    scale = size / view.image.size
+    axes.add_patch(
+        Rectangle(tuple(corner + view.low * scale), *(view.size * scale), fill=False, ec=OUTLIER, lw=2, zorder=5)
+    )
+    middle = (left + right) / 2
+    axes.annotate(
+        "whole image", (middle, bottom), (0, -4), textcoords="offset points", ha="center", va="top", size=TICK_PT
+    )

@@ -12,10 +12,17 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from s2match.core.georeference import comparable
 from s2match.core.ground_axes import ground_axes, pixel_m
 from s2match.core.raster import Raster
-from s2match.outputs.figures.map_marks import Place, draw_locator, draw_north, draw_scale_bar, length_name
+from s2match.outputs.figures.map_marks import (
+    Place,
+    dark_edge,
+    draw_locator,
+    draw_north,
+    draw_scale_bar,
+    length_name,
+)
+from s2match.outputs.figures.panels import WIDE, Panel, arranged
 from s2match.outputs.figures.style import (
     DISTANCE,
     DPI,
@@ -26,8 +33,8 @@ from s2match.outputs.figures.style import (
     spread_evenly,
     stretched,
 )
-from s2match.outputs.figures.views import View, common_views, covers, outlines
-from s2match.outputs.figures.zooms import SIDE_PX, draw_zoom, zooms_of
+from s2match.outputs.figures.views import common_views, covers, outlines
+from s2match.outputs.figures.zooms import SIDE_PX, candidates_of, draw_zoom, zooms_of
 from s2match.outputs.headline import headline
 from s2match.result import PairResult
 from s2match.util.names import shown_name
@@ -38,9 +45,6 @@ _POINTS, _LINES, _ZOOMS = 300, 60, 3
 # Outliers that are all drawn.
 _OUTLIERS = 30
 
-# Gap between the images, relative to their longest side: beside each other, and one above the other with its title.
-_GAP, _GAP_BELOW = 0.03, 0.09
-
 # Width of the figure in inches, and heights of its rows: title, a row of enlarged matches, key.
 _WIDTH_IN, _TITLE_IN, _ZOOM_IN, _KEY_IN = 13.0, 1.15, 2.45, 0.75
 
@@ -50,8 +54,8 @@ _HIGHEST_IN = 9.0
 # Images higher than this relative to their width stand beside the enlarged matches, not above them.
 _TALL = 1.25
 
-# Images wider than this relative to their height lie one above the other.
-_WIDE = 2.0
+# Part of the width and height that a scale bar and a north arrow may take in a lower corner.
+_MARKS = 0.35
 
 # Longest title and longest line of text in their largest fonts, in characters.
 _LONG_TITLE, _LONG_TEXT = 62, 105
@@ -82,7 +86,8 @@ def plot_matches(result: PairResult, figure: Figure | None = None) -> Figure:
 
     At most 300 matches, spread evenly, are dots on both images, coloured by their distance from the model. At most 60
     of them are joined by lines. Outliers are crosses, all of them if they are few; without a model all matches are.
-    Enlarged are matches where the ground has the most structure; the target is turned and scaled as the reference.
+    Enlarged are inliers near the model where both images show the same clear ground; the target is turned and scaled as
+    the reference.
 
     Args:
         result: The matched pair.
@@ -92,15 +97,16 @@ def plot_matches(result: PairResult, figure: Figure | None = None) -> Figure:
         The figure.
     """
     views = common_views(result)
-    panels = _arrange(views)
+    panels = arranged(views)
     drawn = _chosen(result)
-    zooms = zooms_of(result, views, drawn, _ZOOMS)
+    zooms = zooms_of(result, views, candidates_of(result), _ZOOMS)
+    drawn = np.union1d(drawn, np.array([zoom.index for zoom in zooms], np.intp))
     layout = _layout(panels, len(zooms), figure)
     _draw_titles(layout.figure, result, len(drawn))
     for panel, role, other in zip(panels, ("reference", "target"), outlines(result), strict=True):
         _draw_view(layout.main, panel, role, other)
     _draw_matches(layout.main, result, panels, drawn)
-    _draw_marks(layout.main, panels, result, drawn)
+    _draw_marks(layout.main, panels, result, (drawn, np.array([zoom.index for zoom in zooms], np.intp)))
     for number, (box, zoom) in enumerate(zip(layout.zooms, zooms, strict=True)):
         label = "ABC"[number]
         draw_zoom(box, zoom, label, _zoom_caption(result, zoom.index))
@@ -108,30 +114,6 @@ def plot_matches(result: PairResult, figure: Figure | None = None) -> Figure:
             _draw_label(layout.main, panel, xy[zoom.index], label)
     _draw_key(layout.key, result)
     return layout.figure
-
-
-@dataclass(frozen=True)
-class _Panel:
-    """A view at its place on the axes.
-
-    Attributes:
-        view: The view.
-        corner: (2,) its upper left corner on the axes.
-        scale: Length on the axes of a pixel of the view.
-    """
-
-    view: View
-    corner: NDArray[np.float64]
-    scale: float
-
-    @property
-    def size(self) -> NDArray[np.float64]:
-        """(2,) width and height on the axes."""
-        return self.view.size * self.scale
-
-    def place(self, xy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(N, 2) places on the axes of pixels (N, 2) of the image."""
-        return (xy - self.view.low) * self.scale + self.corner
 
 
 @dataclass(frozen=True)
@@ -151,25 +133,13 @@ class _Layout:
     key: tuple[Axes, Axes]
 
 
-def _arrange(views: tuple[View, View]) -> tuple[_Panel, _Panel]:
-    """Both views beside each other, or one above the other, the target as large as the reference."""
-    reference, target = views
-    side_by_side = float(reference.size[0] / reference.size[1]) <= _WIDE
-    same_pixels = comparable(reference.image, target.image)
-    axis = 1 if side_by_side else 0
-    scale = 1.0 if same_pixels else float(reference.size[axis] / target.size[axis])
-    longest = float(max(reference.size.max(), target.size.max() * scale))
-    right = reference.size[0] + _GAP * longest, 0.0
-    below = 0.0, reference.size[1] + _GAP_BELOW * longest
-    offset = np.array(right if side_by_side else below)
-    return _Panel(reference, np.zeros(2), 1.0), _Panel(target, offset, scale)
-
-
-def _layout(panels: tuple[_Panel, _Panel], zooms: int, figure: Figure | None) -> _Layout:
+def _layout(panels: tuple[Panel, Panel], zooms: int, figure: Figure | None) -> _Layout:
     """Axes for both images, the enlarged matches and the key, in a figure that fits them."""
-    corner = np.maximum(*(panel.corner + panel.size for panel in panels))
-    aspect = float(corner[0] / corner[1])
-    beside = aspect * _TALL < 1 and zooms > 0
+    ends = np.stack([panel.ends for panel in panels])
+    low, high = ends[:, 0].min(axis=0), ends[:, 1].max(axis=0)
+    aspect = float(np.divide(*(high - low)))
+    images = np.maximum(*(panel.corner + panel.size for panel in panels))
+    beside = float(images[0]) * _TALL < float(images[1]) and zooms > 0
     heights = [3.2 * _ZOOM_IN] if beside else [min(_WIDTH_IN / aspect, _HIGHEST_IN), _ZOOM_IN if zooms else 0.01]
     heights.append(_KEY_IN)
     figure = figure or Figure(figsize=(_WIDTH_IN, sum(heights) + _TITLE_IN), dpi=DPI, layout="constrained")
@@ -181,7 +151,7 @@ def _layout(panels: tuple[_Panel, _Panel], zooms: int, figure: Figure | None) ->
         main, places = rows[0], rows[1].subgridspec(1, _ZOOMS)
     key = rows[len(heights) - 1].subgridspec(1, 2, width_ratios=[1, 1.6])
     axes = figure.add_subplot(main)
-    axes.set(xlim=(0, corner[0]), ylim=(corner[1], 0), aspect="equal")
+    axes.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]), aspect="equal")
     axes.set_axis_off()
     boxes = [figure.add_subplot(places[number]) for number in range(zooms)]
     return _Layout(figure, axes, boxes, (figure.add_subplot(key[0]), figure.add_subplot(key[1])))
@@ -190,7 +160,7 @@ def _layout(panels: tuple[_Panel, _Panel], zooms: int, figure: Figure | None) ->
 def _chosen(result: PairResult) -> NDArray[np.intp]:
     """Indexes of the matches that are drawn: some of all, and the outliers of a model where they are few."""
     xy = result.matches.xy0
-    chosen = spread_evenly(xy, _POINTS)
+    chosen = spread_evenly(xy, _POINTS - _ZOOMS)
     outliers = np.flatnonzero(~inliers_of(result))
     if result.registration is None or len(outliers) > _OUTLIERS:
         return chosen
@@ -213,7 +183,7 @@ def _draw_titles(figure: Figure, result: PairResult, drawn: int) -> None:
     figure.supxlabel(text, fontsize=LABEL_PT * min(1, _LONG_TEXT / len(text)), parse_math=False)
 
 
-def _draw_view(axes: Axes, panel: _Panel, role: str, other: NDArray[np.float64] | None) -> None:
+def _draw_view(axes: Axes, panel: Panel, role: str, other: NDArray[np.float64] | None) -> None:
     """Draw a view with its title, and the outline of the other image if its edge lies inside."""
     pixels, low, high = panel.view.pixels()
     (left, top), (right, bottom) = panel.place(np.stack([low, high]))
@@ -224,16 +194,17 @@ def _draw_view(axes: Axes, panel: _Panel, role: str, other: NDArray[np.float64] 
     axes.set(aspect="equal")
     # narrow images have no room for one line
     words = [role, *panel.view.image.scene.title.split(" ")]
-    title = f"{role}: {' '.join(words[1:])}" if panel.size[0] > panel.size[1] / _WIDE else "\n".join(words)
+    title = f"{role}: {' '.join(words[1:])}" if panel.size[0] > panel.size[1] / WIDE else "\n".join(words)
     x, y = panel.corner + panel.size * (0.5, 0.0)
     above = axes.annotate(title, (x, y), (0, 5), textcoords="offset points", ha="center", va="bottom", fontsize=17)
     above.set_parse_math(False)
     if other is not None and not covers(other, panel.view.image):
         (line,) = axes.plot(*panel.place(other).T, color="white", lw=1.8, ls=(0, (5, 3)), zorder=1)
+        line.set_path_effects(dark_edge(1.8))
         line.set_clip_path(frame)
 
 
-def _draw_matches(axes: Axes, result: PairResult, panels: tuple[_Panel, _Panel], drawn: NDArray[np.intp]) -> None:
+def _draw_matches(axes: Axes, result: PairResult, panels: tuple[Panel, Panel], drawn: NDArray[np.intp]) -> None:
     """Draw matches as dots or crosses, and lines between some of them."""
     ends = np.stack([panel.place(xy[drawn]) for panel, xy in _sides(result, panels)], axis=1)
     inlier = inliers_of(result)[drawn]
@@ -252,27 +223,46 @@ def _draw_matches(axes: Axes, result: PairResult, panels: tuple[_Panel, _Panel],
 
 
 def _sides(
-    result: PairResult, panels: tuple[_Panel, _Panel]
-) -> tuple[tuple[_Panel, NDArray[np.float64]], tuple[_Panel, NDArray[np.float64]]]:
+    result: PairResult, panels: tuple[Panel, Panel]
+) -> tuple[tuple[Panel, NDArray[np.float64]], tuple[Panel, NDArray[np.float64]]]:
     return (panels[0], result.matches.xy0), (panels[1], result.matches.xy1)
 
 
-def _draw_marks(axes: Axes, panels: tuple[_Panel, _Panel], result: PairResult, drawn: NDArray[np.intp]) -> None:
-    """Draw the scale bar, the north arrows and the locators, at the side with fewer matches."""
+def _draw_marks(
+    axes: Axes, panels: tuple[Panel, Panel], result: PairResult, indexes: tuple[NDArray[np.intp], NDArray[np.intp]]
+) -> None:
+    """Draw the scale bars and north arrows, where they hide few of the drawn and enlarged matches; and whole images."""
     for panel, xy in _sides(result, panels):
-        at_left = panel.place(xy[drawn])[:, 0] < panel.corner[0] + panel.size[0] / 2
-        place = Place(panel.corner, panel.size, panel.scale, left=bool(at_left.sum() <= len(at_left) / 2))
+        drawn, enlarged = (((panel.place(xy[some]) - panel.corner) / panel.size).T for some in indexes)
+        place = Place(panel.corner, panel.size, panel.scale, left=_left_is_free(drawn, enlarged))
         draw_scale_bar(axes, panel.view.image, place)
         draw_north(axes, panel.view.image, place)
-        draw_locator(axes, panel.view, place)
+        if panel.locator is not None:
+            draw_locator(axes, panel.view, panel.locator.corner, panel.locator.size)
 
 
-def _draw_label(axes: Axes, panel: _Panel, xy: NDArray[np.float64], label: str) -> None:
+def _left_is_free(drawn: NDArray[np.float64], enlarged: NDArray[np.float64]) -> bool:
+    """Whether marks hide less at the left of a panel than at the right.
+
+    Args:
+        drawn: (2, N) places of the drawn matches, 0 to 1 from the left and from the top.
+        enlarged: (2, M) places of the enlarged matches, whose frames would hide marks.
+    """
+    across, down = enlarged
+    low = down > 1 - _MARKS
+    left, right = (across < _MARKS) & low, (across > 1 - _MARKS) & low
+    at_left = int((drawn[0] < 0.5).sum())
+    return (int(left.sum()), at_left) <= (int(right.sum()), drawn.shape[1] - at_left)
+
+
+def _draw_label(axes: Axes, panel: Panel, xy: NDArray[np.float64], label: str) -> None:
     """Draw the frame and the letter of an enlarged match."""
     x, y = panel.place(xy[None])[0]
     side = SIDE_PX * panel.scale
-    axes.add_patch(Rectangle((x - side / 2, y - side / 2), side, side, fill=False, color="white", lw=2.0, zorder=4))
-    box = {"facecolor": "white", "edgecolor": "none", "boxstyle": "square,pad=0.15"}
+    frame = Rectangle((x - side / 2, y - side / 2), side, side, fill=False, color="white", lw=2.0, zorder=4)
+    frame.set_path_effects(dark_edge(2.0))
+    axes.add_patch(frame)
+    box = {"facecolor": "white", "edgecolor": "black", "boxstyle": "square,pad=0.15"}
     axes.annotate(
         label, (x + side / 2, y - side / 2), (2, 2), textcoords="offset points", fontsize=12, bbox=box, zorder=6
     )

@@ -2,9 +2,11 @@
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from s2match.outputs.figures.style import BLUE, VERMILION
+from s2match.core.matches import Matches
+from s2match.outputs.figures.style import BLUE, TICK_PT, VERMILION
 from s2match.registration.residual_profiles import Profile
 
 # Colour, marker and offset in bin widths of each component; the offsets keep them from hiding each other.
@@ -15,6 +17,14 @@ def extent_of(xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """(2, 2) lowest and highest (x, y) of points (N, 2), at least a pixel apart."""
     low, high = xy.min(axis=0), xy.max(axis=0)
     return np.stack([low, np.maximum(high, low + 1)])
+
+
+def explain_bars(figure: Figure, matches: Matches) -> None:
+    """Say below a figure of profiles why the means scatter less than the bars, where they do."""
+    if matches.raw_residual_px is None:
+        return
+    scatter = "The bars contain the scatter of single points as the network found them."
+    figure.supxlabel(f"{scatter} They were then averaged or refined: means scatter less.", fontsize=TICK_PT)
 
 
 def draw_profile(axes: Axes, profile: Profile, names: tuple[str, str]) -> None:

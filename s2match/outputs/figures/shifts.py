@@ -11,7 +11,7 @@ from s2match.core.ground_axes import pixel_m
 from s2match.core.ground_errors import GroundErrors
 from s2match.core.matches import Matches
 from s2match.correction.evaluation import Improvement
-from s2match.outputs.figures.profiles import MARKS, draw_profile, extent_of
+from s2match.outputs.figures.profiles import MARKS, draw_profile, explain_bars, extent_of
 from s2match.outputs.figures.style import (
     LABEL_PT,
     MAX_DOTS,
@@ -58,6 +58,7 @@ def plot_shifts(result: PairResult, improvement: Improvement | None = None) -> F
         _draw_row(line[0], line[1], shifts, result)
     panels[0, 1].legend(fontsize=TICK_PT, ncols=2, loc="upper right", framealpha=0.9)
     title = f"{pair_title(result)}  ·  means with 2 standard errors"
+    explain_bars(figure, rows[0].matches)
     figure.suptitle(title, fontsize=TITLE_PT, parse_math=False)
     return figure
 
