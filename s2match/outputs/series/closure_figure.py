@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from s2match.outputs.figures.style import GREEN, TICK_PT, VERMILION, label_axes, new_figure
 from s2match.outputs.series.layout import FIGURE_IN, say_empty
 from s2match.outputs.series.statistics import closure_lengths
-from s2match.outputs.series.wording import length_text
+from s2match.outputs.series.wording import length_text, number_text
 from s2match.timeseries.result import SeriesResult
 
 # The axis ends at this quantile of the closures times the factor; longer ones are counted in the label.
@@ -36,7 +36,8 @@ def plot_closure(result: SeriesResult) -> Figure:
     ):
         axes.axvline(value, color=colour, lw=3, ls=style, label=f"{name} {length_text(value, result)}")
     beyond = int((lengths > end).sum())
-    more = f"; {beyond} of {len(lengths)} are longer" if beyond else ""
+    verb = "is" if beyond == 1 else "are"
+    more = f"; {beyond} of {len(lengths)} {verb} longer than {number_text(end, result)} {result.unit}" if beyond else ""
     label_axes(axes, f"length of the closure ({result.unit}){more}", f"number of the {len(lengths)} triangles")
     axes.set_xlim(0, end)
     for side in ("right", "top"):

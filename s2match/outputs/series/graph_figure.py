@@ -11,8 +11,7 @@ from s2match.outputs.figures.style import BLUE, ORANGE, TICK_PT, VERMILION, labe
 from s2match.outputs.series.layout import (
     FIGURE_IN,
     display_order,
-    label_ranks,
-    label_ticks,
+    label_images,
     say_empty,
     tile_borders,
 )
@@ -114,6 +113,5 @@ def _format(axes: Axes, result: SeriesResult, order: Sequence[int]) -> None:
     axes.set_yticks([])
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)
-    axes.set_xticks(*label_ranks(result, order))
     label_axes(axes, "images by tile and date", "pairs: kept above, others below")
-    label_ticks(axes)
+    label_images(axes.xaxis, result, order)

@@ -1,11 +1,12 @@
 """What the figures of a series share: groups of images with their colours, order of images, and tick labels."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis, XAxis
 
 from s2match.outputs.figures.style import (
     BLUE,
@@ -14,7 +15,6 @@ from s2match.outputs.figures.style import (
     ORANGE,
     PURPLE,
     SKY,
-    TICK_PT,
     VERMILION,
 )
 from s2match.timeseries.images import SeriesImage
@@ -26,7 +26,11 @@ FIGURE_IN = (9.0, 7.2)
 # Colour and marker of each group.
 _MARKS = ((BLUE, "o"), (VERMILION, "s"), (GREEN, "^"), (ORANGE, "D"), (PURPLE, "v"), (SKY, "P"))
 
-_MOST_TICKS = 5
+# Most labels of images along an axis; of more images, every second, third and so on has one.
+_MOST_LABELS = 40
+
+# Labels of few images are as large as others. Smaller ones leave each its line.
+_FEW, _LARGE_PT, _SMALL_PT = 20, 11.0, 9.0
 
 
 @dataclass(frozen=True)
@@ -65,10 +69,23 @@ def display_order(result: SeriesResult) -> list[int]:
     return [index for index, _ in sorted(images, key=lambda item: (*_tile_and_date(item[1]), item[0]))]
 
 
-def label_ranks(result: SeriesResult, order: Sequence[int]) -> tuple[list[int], list[str]]:
-    """Ranks of at most five images in an order of display, and labels of their dates and tiles."""
-    ranks = np.unique(np.linspace(0, len(order) - 1, min(_MOST_TICKS, len(order))).round().astype(int)).tolist()
-    return ranks, [_rank_label(result.images[order[rank]]) for rank in ranks]
+def label_images(axis: Axis, result: SeriesResult, order: Sequence[int], tiles: bool = True) -> None:
+    """Label the images along an axis whose ranks are those of an order of display.
+
+    Labels of the horizontal axis are upright. Of more than 40 images, every second one has a label, or fewer.
+
+    Args:
+        axis: The axis.
+        result: The series.
+        order: Indexes of the images along the axis.
+        tiles: Whether labels name the tile beside the date, if there are several tiles.
+    """
+    ranks = range(0, len(order), math.ceil(len(order) / _MOST_LABELS))
+    tiles = tiles and len({result.images[index].tile for index in order}) > 1
+    labels = [_rank_label(result.images[order[rank]], tiles) for rank in ranks]
+    axis.set_ticks(list(ranks), labels, fontsize=_LARGE_PT if len(order) <= _FEW else _SMALL_PT)
+    if isinstance(axis, XAxis):
+        axis.set_tick_params(labelrotation=90)
 
 
 def tile_borders(result: SeriesResult, order: Sequence[int]) -> list[float]:
@@ -83,18 +100,13 @@ def say_empty(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", fontsize=LABEL_PT, parse_math=False)
 
 
-def label_ticks(axes: Axes) -> None:
-    """Font size of the tick labels."""
-    axes.tick_params(labelsize=TICK_PT)
-
-
 def _tile_and_date(image: SeriesImage) -> tuple[str, datetime]:
     return image.tile or "", datetime.max if image.sensed is None else image.sensed.replace(tzinfo=None)
 
 
-def _rank_label(image: SeriesImage) -> str:
+def _rank_label(image: SeriesImage, with_tile: bool) -> str:
     date = f"image {image.index}" if image.date is None else image.date
-    return date if image.tile is None else f"{date}\n{image.tile}"
+    return f"{image.tile} {date}" if with_tile and image.tile is not None else date
 
 
 def _platform_and_orbit(image: SeriesImage) -> str | None:

@@ -12,8 +12,7 @@ from s2match.outputs.figures.style import LABEL_PT, TICK_PT, VERMILION, label_ax
 from s2match.outputs.series.layout import (
     FIGURE_IN,
     display_order,
-    label_ranks,
-    label_ticks,
+    label_images,
     say_empty,
     tile_borders,
 )
@@ -92,9 +91,6 @@ def _format(axes: Axes, result: SeriesResult, order: Sequence[int]) -> None:
     for border in tile_borders(result, order):
         axes.axvline(border, color="0.6", lw=1.2, ls=(0, (4, 3)))
         axes.axhline(border, color="0.6", lw=1.2, ls=(0, (4, 3)))
-    ranks, labels = label_ranks(result, order)
-    dates = [label.split("\n")[0] for label in labels]
-    axes.set_xticks(ranks, dates, rotation=30, ha="right", rotation_mode="anchor")
-    axes.set_yticks(ranks, labels)
     label_axes(axes, "", "")
-    label_ticks(axes)
+    label_images(axes.xaxis, result, order, tiles=False)
+    label_images(axes.yaxis, result, order)

@@ -9,15 +9,13 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from s2match.outputs.figures.style import LABEL_PT, TICK_PT, label_axes, new_figure
-from s2match.outputs.series.layout import FIGURE_IN, groups_of, label_ticks, say_empty
+from s2match.outputs.series.layout import FIGURE_IN, groups_of, say_empty
 from s2match.outputs.series.statistics import Placements, placements
 from s2match.outputs.series.wording import axis_names
+from s2match.registration.verdict import NORMAL_975
 from s2match.timeseries.result import SeriesResult
 
 _MISSING = "not placed"
-
-# Half width of an error bar in standard errors: 95 % of a normal distribution.
-_BAR_STD = 1.96
 
 # Room for the crosses below the shifts, in heights of the panel.
 _MARGIN = 0.12
@@ -65,7 +63,7 @@ def _draw_component(
         axes.errorbar(
             times[placed.indexes[rows]],
             placed.shifts[rows, component],
-            _BAR_STD * placed.std[rows, component],
+            NORMAL_975 * placed.std[rows, component],
             fmt=group.marker,
             color=group.colour,
             mec="white",
@@ -129,7 +127,7 @@ def _format_times(axes: Axes, result: SeriesResult) -> None:
         label_axes(axes, f"sensing date (UTC){more}", axes.get_ylabel())
     else:
         label_axes(axes, "index of the image", axes.get_ylabel())
-    label_ticks(axes)
+    axes.tick_params(labelsize=TICK_PT)
 
 
 def _legend(axes: Axes) -> tuple[list[str], list[Artist]]:
