@@ -24,7 +24,7 @@ class SeriesResult:
         observations: The observation of each pair, in the order of the plan.
         adjustment: The shifts.
         closure: Closures of triangles.
-        group_terms: Mean shifts by relative orbit and platform.
+        group_terms: Median shifts by relative orbit and platform.
         dates: A row for each image.
         pairs: A row for each pair.
         unit: Unit of the observations: "m", "px" or map units.
