@@ -13,6 +13,7 @@ from rasterio.crs import CRS
 
 from s2match.core.grid import Grid
 from s2match.core.scene import scene_of
+from s2match.registration.verdict import Decision
 from s2match.timeseries.adjustment import Adjustment
 from s2match.timeseries.closure import Closure
 from s2match.timeseries.group_terms import GroupTerm
@@ -240,4 +241,5 @@ def _date_row(
         None if adjustment.components[image.index] < 0 else int(adjustment.components[image.index]),
         status,
         reasons.get(status, ""),
+        Decision.REGISTER if status is DateStatus.PLACED else None,
     )

@@ -65,7 +65,7 @@ def run_series_command(arguments: argparse.Namespace) -> int:
         write_series(result, outputs, progress)
     failure = _failure(result, arguments)
     if not arguments.quiet:
-        rows = [*_places(arguments.out, files), *([] if failure is None else [("failed", failure)])]
+        rows = [*_places(result, arguments.out, files), *([] if failure is None else [("failed", failure)])]
         print(series_summary(result, rows))
     if not _any_placed(result):
         return NO_REGISTRATION
@@ -111,11 +111,15 @@ def _failure(result: "SeriesResult", arguments: argparse.Namespace) -> str | Non
     return None if finding is None else f"{title}: {finding}; --fail_above {limit}"
 
 
-def _places(out: Path, files: tuple[Path, ...]) -> list[tuple[str, str]]:
+def _places(result: "SeriesResult", out: Path, files: tuple[Path, ...]) -> list[tuple[str, str]]:
     """Names and values of the lines that say where the results are."""
+    from s2match.registration.verdict import Decision
+
     places = [("results", str(out / "index.html"))]
     if files:
-        places.append(("corrected", f"{len(files)} files in {files[0].parent}"))
+        moved = sum(row.verdict is Decision.REGISTER for row in result.dates)
+        placed = sum(row.verdict is not None for row in result.dates)
+        places.append(("corrected", f"{len(files)} files in {files[0].parent}; {moved} of {placed} images are moved"))
     return places
 
 

@@ -25,7 +25,7 @@ CHI2_95, _CHI2_99, NORMAL_975 = 5.99, 9.21, 1.96
 _SMALL_PX = 0.5
 
 # The files have finer pixels than those that were matched, if by this factor.
-_FINER = 1.2
+FINER = 1.2
 
 # Sample points along each side of the common ground at which a model is compared.
 _SAMPLES = 21
@@ -120,18 +120,29 @@ def judge(reference: HasGrid, target: HasGrid, matches: Matches, registration: R
 
 def _decide(displacement: Displacement, reference: HasGrid, target: HasGrid) -> Decision:
     """The decision on a pair with a model and something to compare it with."""
-    if displacement.significance > _CHI2_99:
-        return Decision.REGISTER
-    if displacement.noise <= _SMALL_PX * displacement.native_pixel:
-        return Decision.REGISTERED
     # a coarser image that has its own pixels limits the size, whatever pixels the other one has
     reduced = all(_is_reduced(image) for image in (reference, target))
+    return decide(displacement.significance, displacement.noise / displacement.native_pixel, reduced)
+
+
+def decide(significance: float, noise_px: float, reduced: bool) -> Decision:
+    """The decision on a displacement that was measured.
+
+    Args:
+        significance: Squared length of the displacement, normalised by its covariance; 2 where there is none.
+        noise_px: Radius in native pixels within which its error lies with a probability of 95 %.
+        reduced: Whether it was measured with fewer pixels than the files have.
+    """
+    if significance > _CHI2_99:
+        return Decision.REGISTER
+    if noise_px <= _SMALL_PX:
+        return Decision.REGISTERED
     return Decision.INDISTINCT if reduced else Decision.UNKNOWN
 
 
 def _is_reduced(image: HasGrid) -> bool:
     """Whether an image is matched with fewer pixels than it has."""
-    return any(native > _FINER * matched for native, matched in zip(image.native_size, image.size, strict=True))
+    return any(native > FINER * matched for native, matched in zip(image.native_size, image.size, strict=True))
 
 
 def in_words(verdict: Verdict) -> str:

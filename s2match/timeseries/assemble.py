@@ -13,6 +13,7 @@ from s2match.core.ground_axes import METRES, map_step
 from s2match.timeseries.adjustment import Adjustment, adjust
 from s2match.timeseries.choices import Datum
 from s2match.timeseries.closure import Closure, closure_of
+from s2match.timeseries.date_verdict import date_verdict
 from s2match.timeseries.group_terms import group_terms
 from s2match.timeseries.images import SeriesImage
 from s2match.timeseries.observations import PairObservation, PairStatus
@@ -126,24 +127,27 @@ def _date_row(series: MatchedSeries, adjustment: Adjustment, image: SeriesImage,
         component=None if component < 0 else component,
         status=status,
         reason=reason,
+        verdict=None,
     )
     if component < 0 or isinstance(look, str):
         return row
-    return _with_shift(row, look, adjustment.shifts[index], adjustment.covariance[index])
+    shift, covariance = adjustment.shifts[index], adjustment.covariance[index]
+    to_pixels = _pixels_per_metre(look.grid) if look.grid.georeferenced else np.eye(2)
+    covariance_px2 = to_pixels @ covariance @ to_pixels.T
+    if status is DateStatus.PLACED:
+        pairs = [series.observations[k] for k in kept]
+        row = replace(row, verdict=date_verdict(shift, covariance, covariance_px2, pairs))
+    row = replace(row, **_named(to_pixels @ shift, "px"), **_named(np.sqrt(np.diag(covariance_px2)), "std_px"))
+    return _with_shift(row, look, shift, covariance)
 
 
 def _with_shift(row: DateRow, look: QuickLook, shift: NDArray[np.float64], covariance: NDArray[np.float64]) -> DateRow:
-    """A row with the shift (2,) of its image, in metres and in pixels."""
+    """A row with the correlation of the errors of its shift (2,), and with the shift in metres where it has one."""
     std = np.sqrt(np.diag(covariance))
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = covariance[0, 1] / std.prod()
     row = replace(row, dxdy_correlation=float(correlation) if np.isfinite(correlation) else None)
-    if not look.grid.georeferenced:
-        return replace(row, **_named(shift, "px"), **_named(std, "std_px"))
-    to_pixels = _pixels_per_metre(look.grid)
-    std_px = np.sqrt(np.diag(to_pixels @ covariance @ to_pixels.T))
-    row = replace(row, **_named(shift, "m"), **_named(std, "std_m"))
-    return replace(row, **_named(to_pixels @ shift, "px"), **_named(std_px, "std_px"))
+    return replace(row, **_named(shift, "m"), **_named(std, "std_m")) if look.grid.georeferenced else row
 
 
 def _pixels_per_metre(file: Grid) -> NDArray[np.float64]:

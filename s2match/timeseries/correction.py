@@ -1,19 +1,16 @@
-"""Corrected images of a series: each resampled once from its file onto one grid, or with a moved georeference."""
+"""Corrected images of a series: each resampled once from its file onto one grid, or with a moved georeference.
+
+An image whose shift is not significant is not moved.
+"""
 
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from affine import Affine
-from numpy.typing import NDArray
-
 from s2match.core.grid import Grid
-from s2match.core.ground_axes import map_step
 from s2match.core.image_path import ImagePath, file_key, image_path
 from s2match.core.product_names import PRODUCT
-from s2match.core.projection import apply_transform
 from s2match.core.scene import Scene
 from s2match.correction.pixel_map import require_same_footprint
 from s2match.correction.request import (
@@ -23,11 +20,10 @@ from s2match.correction.request import (
     write_corrected,
 )
 from s2match.errors import CorrectionError, OutputError, UnreadableImageError
-from s2match.io.reader import read_grid, with_radiometry
-from s2match.registration.file_model import FileModel, FrameModel
+from s2match.io.reader import band_grids, read_grid, with_radiometry
 from s2match.resampling.kernels import check_resampling
+from s2match.timeseries.date_models import common_grids, corrected_shift, file_of, model_of, one_grid
 from s2match.timeseries.images import SeriesImage, series_image
-from s2match.timeseries.quick_looks import QuickLook
 from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.rows import DateStatus
 from s2match.util.atomic_write import create_folder
@@ -110,8 +106,9 @@ def correct_series(
 ) -> tuple[Path, ...]:
     """Write the placed images of a series corrected, each resampled once from its file.
 
-    Images of one reference system, size and pixel size whose footprints overlap by half are written on one grid: that
-    of the reference image of the series, or else of the first of them. So all dates of a tile have the same pixels.
+    Images of one reference system, size and pixel size whose footprints overlap by half are written on one grid, see
+    :func:`s2match.timeseries.date_models.common_grids`. So all dates of a tile have the same pixels. An image whose
+    verdict is not *register* is not moved. If it has the pixels of that grid, they are copied.
 
     Args:
         result: The series.
@@ -130,13 +127,14 @@ def correct_series(
     placed = [image for image, row in zip(result.images, result.dates, strict=True) if row.status is DateStatus.PLACED]
     outputs = _outputs(placed, siblings, correction)
     _check_outputs(outputs, correction)
+    grids = common_grids(result)
     progress = progress or Progress()
     progress.expect(Stage.CORRECT, _IMAGE_SECONDS * len(placed))
     progress.begin(Stage.CORRECT)
     for number, image in enumerate(placed):
         progress.advance(number / len(placed), f"{number + 1} of {len(placed)}")
-        sources = [image.scene, *siblings.get(image.index, [])]
-        _correct_image(result, image, sources, outputs, correction.resampling)
+        own = {source: outputs[source] for source in (image.scene, *siblings.get(image.index, []))}
+        _correct_image(result, image.index, grids[image.index], own, correction.resampling)
     for path in outputs.values():
         _LOG.info("wrote %s", path)
     return tuple(outputs.values())
@@ -144,45 +142,22 @@ def correct_series(
 
 def _correct_image(
     result: SeriesResult,
-    image: SeriesImage,
-    sources: list[Scene | ImagePath],
+    index: int,
+    grid: int,
     outputs: dict[Scene | ImagePath, Path],
     resampling: str | None,
 ) -> None:
-    """Write an image and its siblings, which come after it in ``sources``."""
-    file = file_of(result, image.index)
-    onto = file if resampling is None else file_of(result, grid_image(result, image.index))
-    model = model_of(result.adjustment.shifts[image.index], onto, file)
-    for path in sources:
+    """Write an image and its siblings, the keys of ``outputs``; resampled ones on the pixels of another image."""
+    file = file_of(result, index)
+    onto = file if resampling is None else file_of(result, grid)
+    shift = corrected_shift(result, index)
+    stays = file.georeferenced and not shift.any() and one_grid(onto, file)
+    model = model_of(shift, onto, file)
+    for path, out in outputs.items():
         source = file if isinstance(path, Scene) else _sibling(result, path, file)
-        write_corrected(model, source, outputs[path], resampling)
-
-
-def model_of(shift: NDArray[np.float64], onto: Grid, file: Grid) -> FileModel:
-    """The translation of a file whose georeference is wrong by a shift.
-
-    Args:
-        shift: (2,) east and north in metres, or right and down in pixels without georeference: where the file shows the
-            ground, minus where it is.
-        onto: The pixels to write, in the reference system of the file.
-        file: Every pixel of the file.
-    """
-    if file.transform is None or onto.transform is None:
-        matrix = Affine.translation(*shift)
-    else:
-        matrix = ~file.transform @ Affine.translation(*map_step(file, shift)) @ onto.transform
-    return FileModel("translation", onto, file, FrameModel(np.array(matrix).reshape(3, 3)), None)
-
-
-def file_of(result: SeriesResult, index: int) -> Grid:
-    """Every pixel of the file of an image, with the radiometry that it is matched with."""
-    return with_radiometry(_look(result, index).grid, result.options.settings.read_options)
-
-
-def _look(result: SeriesResult, index: int) -> QuickLook:
-    look = result.quick_looks[index]
-    assert isinstance(look, QuickLook), "a placed image was read"
-    return look
+        # bands of several files can be copied into one file if their pixels are equal
+        copied = stays and all(band.size == source.size for band in band_grids(source))
+        write_corrected(model, source, out, None if copied else resampling)
 
 
 def _sibling(result: SeriesResult, path: ImagePath, file: Grid) -> Grid:
@@ -194,25 +169,6 @@ def _sibling(result: SeriesResult, path: ImagePath, file: Grid) -> Grid:
     grid = read_grid(path)
     require_same_footprint(grid, file)
     return with_radiometry(grid, result.options.settings.read_options)
-
-
-def grid_image(result: SeriesResult, index: int) -> int:
-    """Index of the image whose pixels an image is written on."""
-    own = _look(result, index).grid
-    first = [] if result.options.reference is None else [result.options.reference]
-    readable = [k for k, look in enumerate(result.quick_looks) if not isinstance(look, str)]
-    return next(k for k in [*first, *readable] if _same_place(_look(result, k).grid, own))
-
-
-def _same_place(first: Grid, second: Grid) -> bool:
-    """Whether two grids have one reference system, size and pixel size, and footprints that overlap by half."""
-    if first.size != second.size or first.crs != second.crs or first.georeferenced != second.georeferenced:
-        return False
-    if first.transform is None or second.transform is None:
-        return True
-    offset = apply_transform(~first.transform @ second.transform, np.zeros((1, 2)))[0]
-    same_pixels = np.allclose((~first.transform @ second.transform)[:2], (1, 0), atol=1e-6)
-    return bool(same_pixels and (np.abs(offset) < np.array(first.size) / 2).all())
 
 
 def _siblings(images: tuple[SeriesImage, ...], paths: tuple[ImagePath, ...]) -> dict[int, list[ImagePath]]:

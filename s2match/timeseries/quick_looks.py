@@ -55,17 +55,24 @@ def quick_look(image: SeriesImage, options: ReadOptions = AS_FILES_SAY) -> Quick
         S2MatchError: The image or one of its masks cannot be read, or a mask has no place on the image.
     """
     grid = read_grid(image.scene)
-    radiometry = with_radiometry(grid, options).radiometry
-    clouds = radiometry is not None and radiometry.saturated is not None and grid.crs is not None
-    masking = Masking(image.own_masks, clouds)
-    small = replace(grid, radiometry=radiometry, masking=masking)
-    small = small.resized(fit_size(grid.size, min(_SIDE_PX, max(grid.size))))
     try:
-        clear = read_whole(small).valid
+        clear = read_whole(small_version(image, with_radiometry(grid, options))).valid
     except NoValidPixelsError:
         return QuickLook(grid, 0.0)
     cells = cv2.resize(clear.astype(np.float32), (CELLS, CELLS), interpolation=cv2.INTER_AREA)
     return QuickLook(grid, float(clear.mean()), cells)
+
+
+def small_version(image: SeriesImage, file: Grid) -> Grid:
+    """A small version of an image, in which only clear pixels are valid.
+
+    Args:
+        image: The image; its own masks are applied.
+        file: Every pixel of its file, with its radiometry.
+    """
+    clouds = file.radiometry is not None and file.radiometry.saturated is not None and file.crs is not None
+    masked = replace(file, masking=Masking(image.own_masks, clouds))
+    return masked.resized(fit_size(file.size, min(_SIDE_PX, max(file.size))))
 
 
 def quick_looks(images: Sequence[SeriesImage], options: ReadOptions = AS_FILES_SAY) -> tuple[QuickLook | str, ...]:

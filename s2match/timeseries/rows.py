@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from s2match.registration.verdict import Decision
+
 
 class DateStatus(StrEnum):
     """What became of an image; the values are stable."""
@@ -44,6 +46,8 @@ class DateRow:
         component: Number of the part of the graph that the image belongs to, 0 for the largest.
         status: What became of the image.
         reason: Why it is not placed; empty if it is.
+        verdict: What to do with it, by the rule of a pair: its georeference is corrected if it is to be registered, and
+            stays as it is otherwise. None if it is not placed.
     """
 
     index: int
@@ -69,6 +73,7 @@ class DateRow:
     component: int | None
     status: DateStatus
     reason: str
+    verdict: Decision | None
 
 
 @dataclass(frozen=True)

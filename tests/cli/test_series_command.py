@@ -67,8 +67,8 @@ def test_all_results_are_written(images: Path, tmp_path: Path, capsys: Capture) 
     assert printed.err == ""
     lines = printed.out.splitlines()
     # the longest name is that of the group of the dates on one day of the repeat cycle
-    width = len("T36UXA day 5 of 10  ")
-    assert any(line.startswith("T36UXA day ") for line in lines)
+    width = len("T36UXA cycle day 5  ")
+    assert any(line.startswith("T36UXA cycle day ") for line in lines)
     assert [line for line in lines if not line[width - 2 : width] == "  " != line[width : width + 2]] == []
     assert lines[-1] == f"{'results':<{width}}{out / 'index.html'}"
     assert {path.name for path in out.iterdir()} == {
@@ -124,7 +124,10 @@ def test_corrected_files_and_their_refusals(
 ) -> None:
     corrected, moved = tmp_path / "corrected", tmp_path / "new folder" / "moved"
     assert series(images, tmp_path / "out", "--coregister", corrected, "--resampling", "bilinear") == 0
-    assert capsys.readouterr().out.splitlines()[-1].split(maxsplit=1) == ["corrected", f"{COUNT} files in {corrected}"]
+    assert capsys.readouterr().out.splitlines()[-1].split(maxsplit=1) == [
+        "corrected",
+        f"{COUNT} files in {corrected}; {COUNT} of {COUNT} images are moved",
+    ]
     names = [f"{date_name(index)}_coregistered.tif" for index in range(COUNT)]
     assert sorted(path.name for path in corrected.iterdir()) == names
     assert series(images, tmp_path / "out", "--geolocation", moved) == 0

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -25,6 +26,7 @@ from s2match.outputs.series.layout import display_order, groups_of
 from s2match.outputs.series.residuals_figure import plot_residual_matrix
 from s2match.outputs.series.shifts_figure import plot_series_shifts
 from s2match.outputs.series.summary import series_summary
+from s2match.registration.verdict import Decision
 from s2match.timeseries.choices import Datum
 from s2match.timeseries.options import SeriesOptions
 from s2match.timeseries.rows import DateStatus
@@ -115,6 +117,27 @@ def test_residual_matrix_is_symmetric_and_marks_rejected_pairs() -> None:
     assert np.isfinite(values).sum() == 2 * 61 and "rejected (5)" in words(figure)
 
 
+@pytest.mark.parametrize(("days", "every"), [(18, 1), (40, 1), (70, 2), (100, 3)])
+def test_images_have_labels_as_long_as_they_fit(days: int, every: int, tmp_path: Path) -> None:
+    result = series_result(days=days, tiles=1, pairs=4 * days)
+    dates = [image.date for image in result.images][::every]
+    for plot in (plot_pair_graph, plot_residual_matrix):
+        figure = plot(result)
+        axes = figure.axes[0]
+        assert [label.get_text() for label in axes.get_xticklabels()] == dates
+        save_figure(figure, tmp_path / "labels.png")
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels()]
+        assert all(left.x1 <= right.x0 for left, right in pairwise(boxes))
+    labels = axes.get_yticklabels()
+    assert [label.get_text() for label in labels] == dates
+    assert all(upper.y0 >= lower.y1 for upper, lower in pairwise(label.get_window_extent() for label in labels))
+
+
+def test_labels_name_the_tile_where_there_are_several() -> None:
+    axes = plot_pair_graph(series_result()).axes[0]
+    assert axes.get_xticklabels()[0].get_text() == "T36UXA 2018-03-05"
+
+
 def test_closure_histogram_marks_median_and_90_percent() -> None:
     result = series_result()
     figure = plot_closure(result)
@@ -122,8 +145,13 @@ def test_closure_histogram_marks_median_and_90_percent() -> None:
     assert lines == pytest.approx(np.quantile(result.closure.lengths, [0.5, 0.9]))
     assert f"median {lines[0]:.2f} m ({lines[0] / 10:.3f} px)" in words(figure)
     counted = sum(patch.get_height() for patch in figure.axes[0].patches)  # type: ignore[attr-defined]
-    beyond = 240 - int(counted)
-    assert beyond > 0 and f"{beyond} of 240 are longer" in words(figure)
+    end = figure.axes[0].get_xlim()[1]
+    assert counted == 239 and f"length of the closure (m); 1 of 240 is longer than {end:.2f} m" in words(figure)
+    lengths = np.sort(result.closure.lengths)
+    lengths[-3:] = 50.0
+    figure = plot_closure(replace(result, closure=replace(result.closure, lengths=lengths)))
+    end = figure.axes[0].get_xlim()[1]
+    assert f"; 3 of 240 are longer than {end:.2f} m" in words(figure)
 
 
 def test_order_of_images_is_by_tile_and_date() -> None:
@@ -173,8 +201,18 @@ def test_summary_is_short_and_says_what_counts() -> None:
         assert part in text
     median, p90 = np.quantile(result.closure.lengths, [0.5, 0.9])
     assert f"median {median:.2f} m ({median / 10:.3f} px), 90 % below {p90:.2f} m" in text
-    assert "R064" in text and "+1.20 ± 0.60 m east, -0.40 ± 0.50 m north" in text
+    # 95 % intervals of standard errors of 0.6 and 0.5 m
+    assert "R064" in text and "+1.20 ± 1.18 m east, -0.40 ± 0.98 m north (95 %), median of 9 images" in text
     assert all(line[:14].strip() == "" or line[13] == " " for line in lines) and "nan" not in text
+
+
+def test_summary_names_the_images_to_register() -> None:
+    result = series_result(days=5, tiles=1, pairs=9)
+    verdicts = [Decision.REGISTERED, Decision.REGISTER, Decision.REGISTERED, Decision.UNKNOWN, Decision.REGISTERED]
+    dates = tuple(replace(row, verdict=verdict) for row, verdict in zip(result.dates, verdicts, strict=True))
+    text = series_summary(replace(result, dates=dates))
+    name = result.images[1].title
+    assert f"verdict       register 1 ({name}), 3 already registered, 1 not enough evidence" in text
 
 
 def test_summary_of_a_series_without_a_placed_image() -> None:

@@ -52,7 +52,8 @@ def test_page_says_what_the_summary_says(tmp_path: Path) -> None:
         assert text in said
     row = result.dates[0]
     assert row.dx_m is not None
-    assert f"{row.dx_m:+.2f} ± 0.50" in said
+    # 1.96 standard errors of 0.5 m
+    assert f"{row.dx_m:+.2f} ± 0.98" in said and "± is the half width of the 95 % interval." in said
     assert "Before and after" not in said and not re.search(r"\b(nan|None)\b", said)
 
 

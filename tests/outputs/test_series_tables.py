@@ -62,6 +62,7 @@ def test_csv_holds_the_rows_and_empty_cells(tmp_path: Path) -> None:
     assert placed.dx_m is not None and pair.dx_m is not None
     assert float(dates[0]["dx_m"]) == pytest.approx(placed.dx_m, rel=1e-5)
     assert dates[0]["platform"] == "S2B" and dates[0]["processing_baseline"] == "02.06"
+    assert dates[0]["verdict"] == "register" and hidden["verdict"] == ""
     assert hidden["status"] == "not_seen" and hidden["reason"] == CLOUD and hidden["dx_m"] == ""
     assert float(pairs[0]["dx_m"]) == pytest.approx(pair.dx_m, rel=1e-5)
     assert {row["same_orbit"] for row in pairs} == {"true", "false"}
@@ -152,6 +153,8 @@ def test_json_holds_what_was_counted(tmp_path: Path) -> None:
     assert content["pairs"] == {
         "planned": 80, "measured": 61, "kept": 56, "rejected": 5, "no_evidence": 19, "failed": 0,
     }  # fmt: skip
+    assert content["verdicts"]["register"] == 19 and sum(content["verdicts"].values()) == 19
+    assert content["dates"][0]["verdict"] == "register" and content["dates"][3]["verdict"] is None
     assert content["closure"]["triangles"] == 240
     assert content["closure"]["median"] == pytest.approx(np.median(result.closure.lengths))
     assert content["closure"]["p90"] == pytest.approx(np.quantile(result.closure.lengths, 0.9))
@@ -202,6 +205,7 @@ def test_stac_items_of_the_placed_images(tmp_path: Path) -> None:
         std = properties["accuracy:geometric_x_stddev"], properties["accuracy:geometric_y_stddev"]
         assert bias == pytest.approx((row.dx_m, row.dy_m), rel=1e-5) and std == (0.5, 0.6)
         rmse = math.sqrt(sum(value**2 for value in (*bias, *std)))
+        assert properties["processing:lineage"].endswith("Verdict: register.")
         assert properties["accuracy:geometric_rmse"] == pytest.approx(rmse, rel=1e-5)
         assert properties["platform"] in ("sentinel-2a", "sentinel-2b") and properties["processing:version"] == "02.06"
         assert properties["sat:relative_orbit"] in (64, 107)

@@ -79,13 +79,16 @@ def add_series_outputs(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--stac", action="store_true", help="write a STAC item for each placed image, too")
     corrected = group.add_mutually_exclusive_group()
     corrected.add_argument(
-        "--coregister", type=Path, metavar="DIR", help="write every placed image corrected, those of a tile on one grid"
+        "--coregister",
+        type=Path,
+        metavar="DIR",
+        help="write every placed image, corrected if it needs it, those of a tile on one grid",
     )
     corrected.add_argument(
         "--geolocation",
         type=Path,
         metavar="DIR",
-        help="write every placed image with its own pixels and a corrected georeference",
+        help="write every placed image with its own pixels, and with a corrected georeference if it needs it",
     )
     add_apply_to(group, "each with the image of its tile and sensing time")
     add_resampling(group)

@@ -31,6 +31,7 @@ DATE_COLUMNS: Mapping[str, Column] = {
     "component": Column("", "Part of the pair graph that the image belongs to, 0 for the largest"),
     "status": Column("", "placed, separate, not_seen or unreadable"),
     "reason": Column("", "Why the image is not placed; empty if it is"),
+    "verdict": Column("", "What to do with a placed image; empty for others"),
 }
 
 PAIR_COLUMNS: Mapping[str, Column] = {

@@ -14,6 +14,7 @@ from s2match.outputs.series.statistics import (
     left_out_lengths,
     pair_counts,
     placements,
+    verdict_counts,
 )
 from s2match.outputs.series.wording import axis_names
 from s2match.timeseries.group_terms import GroupTerm
@@ -36,6 +37,7 @@ def series_facts(result: SeriesResult) -> dict[str, Any]:
         "pixel": result.pixel,
         "datum": str(result.options.datum),
         "images": {"total": len(result.images), **{str(status): count for status, count in images.items()}},
+        "verdicts": {str(decision): count for decision, count in verdict_counts(result).items()},
         "pairs": {
             "planned": len(result.plan),
             "measured": sum(observation.measured for observation in result.observations),

@@ -15,6 +15,7 @@ from s2match.outputs.series.statistics import (
 )
 from s2match.outputs.series.summary import placed_text, summary_rows
 from s2match.outputs.series.wording import axis_names, datum_text, number_text, shift_text
+from s2match.registration.verdict import Decision
 from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.rows import DateRow, DateStatus, PairRow
 from s2match.util.versions import versions
@@ -28,6 +29,8 @@ _STATUS_TEXT = {
     DateStatus.NOT_SEEN: "not seen",
     DateStatus.UNREADABLE: "unreadable",
 }
+
+_INTERVAL = "± is the half width of the 95 % interval."
 
 
 def series_name(result: SeriesResult) -> str:
@@ -111,7 +114,7 @@ def unmeasured_table(result: SeriesResult) -> Table | None:
 
 
 def groups_table(result: SeriesResult) -> Table | None:
-    """Mean shift of each orbit and platform; None if no name gives them."""
+    """Median shift of each orbit and platform; None if there is only one of a kind."""
     rows = tuple(
         (
             term.name,
@@ -120,8 +123,9 @@ def groups_table(result: SeriesResult) -> Table | None:
         )
         for term in result.group_terms
     )
-    head = ("orbit, platform or repeat day", "images", *(f"{name} ({result.unit})" for name in axis_names(result.unit)))
-    return Table(rows, head, numeric=True) if rows else None
+    axes = (f"median {name} ({result.unit})" for name in axis_names(result.unit))
+    head = ("orbit, platform or cycle day", "images", *axes)
+    return Table(rows, head, numeric=True, notes=(_INTERVAL,)) if rows else None
 
 
 def dates_table(result: SeriesResult) -> Table:
@@ -136,13 +140,14 @@ def dates_table(result: SeriesResult) -> Table:
             str(row.points),
             *shifts.get(row.index, ("", "")),
             number_text(row.residual_m, result),
-            _STATUS_TEXT[row.status],
+            # the status of a placed image is said by its verdict
+            row.verdict or _STATUS_TEXT[row.status],
         )
         for row in result.dates
     )
     x, y, residual = (f"{name} ({result.unit})" for name in (*axis_names(result.unit), "residual"))
-    head = ("image", "satellite", "clear", "pairs", "points", x, y, residual, "status")
-    return Table(rows, head, numeric=True, notes=("± is one standard error.",))
+    head = ("image", "satellite", "clear", "pairs", "points", x, y, residual, "verdict")
+    return Table(rows, head, numeric=True, notes=(_INTERVAL,))
 
 
 def pairs_table(result: SeriesResult) -> Table:
@@ -166,7 +171,7 @@ def pairs_table(result: SeriesResult) -> Table:
     unit = result.unit
     lengths = (f"{name} ({unit})" for name in ("residual", "left out", "worst closure"))
     head = ("pair", "days", "points", f"{x} ({unit})", f"{y} ({unit})", "weight", *lengths, "status")
-    return Table(rows, head, numeric=True)
+    return Table(rows, head, numeric=True, notes=(_INTERVAL,))
 
 
 def options_table(result: SeriesResult) -> Table:
@@ -202,6 +207,13 @@ def reading(result: SeriesResult) -> tuple[tuple[str, str], ...]:
             "By the covariances of the pairs, propagated through the adjustment, and by the error that an image has in "
             "all of its pairs, from season and shadows.",
         ),
+        (
+            "Verdict",
+            f'"{Decision.REGISTER}": the shift is significant at the level of 1 %, and corrected files remove it. '
+            f'Others stay where they are. "{Decision.REGISTERED}": the shift is not significant, and its error is at '
+            f'most half a native pixel (95 %). "{Decision.INDISTINCT}", or "{Decision.UNKNOWN}": the shift is not '
+            "significant, but its error may be larger.",
+        ),
         ("Residual", "Measured shift of a pair minus the difference of the shifts of its two images."),
         (
             "Closure",
@@ -215,7 +227,7 @@ def reading(result: SeriesResult) -> tuple[tuple[str, str], ...]:
 
 
 def _shift_texts(result: SeriesResult) -> dict[int, tuple[str, str]]:
-    """Both components of the shift of each placed image, with standard errors."""
+    """Both components of the shift of each placed image, with 95 % intervals."""
     placed = placements(result)
     return {
         int(index): (shift_text(shift[0], std[0], result), shift_text(shift[1], std[1], result))

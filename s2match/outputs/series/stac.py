@@ -71,7 +71,7 @@ def stac_item(result: SeriesResult, row: DateRow) -> dict[str, Any] | None:
     image, footprint = result.images[row.index], footprint_of(result, row.index)
     if image.sensed is None or footprint is None:
         return None
-    properties = {"datetime": f"{image.sensed:%Y-%m-%dT%H:%M:%SZ}"} | _platform(image) | _processing(result, image)
+    properties = {"datetime": f"{image.sensed:%Y-%m-%dT%H:%M:%SZ}"} | _platform(image) | _processing(result, row)
     accuracy = _accuracy(row)
     extensions = [
         *([_ACCURACY] if accuracy else []),
@@ -104,10 +104,12 @@ def _platform(image: SeriesImage) -> dict[str, Any]:
     return properties
 
 
-def _processing(result: SeriesResult, image: SeriesImage) -> dict[str, Any]:
-    """Processing baseline of the image, and how its accuracy was estimated."""
+def _processing(result: SeriesResult, row: DateRow) -> dict[str, Any]:
+    """Processing baseline of a placed image, its verdict, and how its accuracy was estimated."""
+    image = result.images[row.index]
     lineage = (
-        f"Accuracy relative to {datum_text(result)}, by adjustment of matched pairs of {len(result.images)} images."
+        f"Accuracy relative to {datum_text(result)}, by adjustment of matched pairs of {len(result.images)} images. "
+        f"Verdict: {row.verdict}."
     )
     version = {} if image.baseline is None else {"processing:version": image.baseline}
     return {**version, "processing:lineage": lineage, "processing:software": {"s2match": __version__}}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.registration.verdict import Decision
 from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.rows import DateStatus
 
@@ -72,6 +73,12 @@ def image_counts(result: SeriesResult) -> Mapping[DateStatus, int]:
     """Number of images of each status."""
     counts = Counter(row.status for row in result.dates)
     return {status: counts[status] for status in DateStatus}
+
+
+def verdict_counts(result: SeriesResult) -> Mapping[Decision, int]:
+    """Number of placed images of each verdict, those to be registered first."""
+    counts = Counter(row.verdict for row in result.dates)
+    return {decision: counts[decision] for decision in (Decision.REGISTER, *Decision)}
 
 
 def pair_counts(result: SeriesResult) -> Mapping[str, int]:

@@ -12,8 +12,10 @@ from s2match.outputs.series.statistics import (
     left_out_lengths,
     pair_counts,
     placements,
+    verdict_counts,
 )
-from s2match.outputs.series.wording import axis_names, datum_text, length_text, number_text
+from s2match.outputs.series.wording import axis_names, datum_text, length_text, shift_text
+from s2match.registration.verdict import Decision
 from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.rows import DateStatus
 
@@ -50,6 +52,7 @@ def summary_rows(result: SeriesResult) -> list[tuple[str, str]]:
     return [
         *_image_rows(result),
         ("pairs", _counts_text(pair_counts(result).items(), "kept", len(result.pairs))),
+        *_verdict_rows(result),
         *_accuracy_rows(result),
         *_group_rows(result),
         *_next_rows(result),
@@ -82,6 +85,18 @@ def _image_rows(result: SeriesResult) -> list[tuple[str, str]]:
     return rows
 
 
+def _verdict_rows(result: SeriesResult) -> list[tuple[str, str]]:
+    """How many placed images have each verdict, with the names of those that are to be registered."""
+    parts = []
+    for decision, count in verdict_counts(result).items():
+        if decision is Decision.REGISTER and count:
+            named = [result.images[row.index].title for row in result.dates if row.verdict is decision]
+            parts.append(f"{decision} {count} ({_list_text(named)})")
+        elif count:
+            parts.append(f"{count} {decision}")
+    return [("verdict", ", ".join(parts))] if parts else []
+
+
 def _accuracy_rows(result: SeriesResult) -> list[tuple[str, str]]:
     placed, closure, left_out = placements(result), closure_lengths(result), left_out_lengths(result)
     rows = []
@@ -99,16 +114,14 @@ def _accuracy_rows(result: SeriesResult) -> list[tuple[str, str]]:
 
 
 def _group_rows(result: SeriesResult) -> list[tuple[str, str]]:
-    """Mean shift of each orbit and platform."""
-    x, y = axis_names(result.unit)
+    """Median shift of each orbit and platform."""
     rows = []
     for term in result.group_terms[:_MOST_TERMS]:
-        (dx, dy), (std_x, std_y) = term.shift, term.std
         components = (
-            f"{number_text(value, result, '+')} ± {number_text(std, result)} {result.unit} {name}"
-            for value, std, name in ((dx, std_x, x), (dy, std_y, y))
+            f"{shift_text(value, std, result)} {result.unit} {name}"
+            for value, std, name in zip(term.shift, term.std, axis_names(result.unit), strict=True)
         )
-        rows.append((term.name, f"{', '.join(components)}, mean of {term.images} images"))
+        rows.append((term.name, f"{', '.join(components)} (95 %), median of {term.images} images"))
     more = len(result.group_terms) - _MOST_TERMS
     return [*rows, *([("", f"and {more} more orbits or platforms")] if more > 0 else [])]
 

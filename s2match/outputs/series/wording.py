@@ -3,6 +3,7 @@
 import math
 
 from s2match.core.ground_axes import METRES
+from s2match.registration.verdict import NORMAL_975
 from s2match.timeseries.choices import Datum
 from s2match.timeseries.result import SeriesResult
 
@@ -37,9 +38,15 @@ def length_text(value: float | None, result: SeriesResult) -> str:
 
 
 def shift_text(value: float, std: float, result: SeriesResult) -> str:
-    """A component of a shift with its standard error, without the unit: "+3.41 ± 0.52"; empty where there is none."""
+    """A component of a shift with its 95 % interval, without the unit: "+3.41 ± 1.02"; empty where there is none.
+
+    Args:
+        value: The component.
+        std: Its standard error.
+        result: The series.
+    """
     shift = number_text(value, result, "+")
-    return f"{shift} ± {number_text(std, result)}" if shift else ""
+    return f"{shift} ± {number_text(NORMAL_975 * std, result)}" if shift else ""
 
 
 def datum_text(result: SeriesResult) -> str:
