@@ -122,6 +122,8 @@ def _band_names(grid: Grid) -> tuple[str, ...]:
 def write_moved(model: FileModel, source: Grid, out: Path) -> None:
     """Write the pixels of a file unchanged, as a Cloud Optimized GeoTIFF with a moved georeference.
 
+    Its nodata value is that of a resampled file.
+
     Args:
         model: The model of the pair, a pure translation.
         source: Every pixel of the file.
@@ -147,7 +149,7 @@ def write_moved(model: FileModel, source: Grid, out: Path) -> None:
         def pixels(window: Window) -> Block:
             return _merged([read_block(file, window, masked) for file in files])
 
-        nodata = _nodata_value(files[0], _radiometry(files[0], grids[0]))
+        nodata = _output_nodata(files[0], _radiometry(files[0], grids[0]))
         classes, names = _has_classes(files[0]), _band_names(source)
         layout = Layout(source.size, transform, crs, nodata, masked, classes, names)
         write_cog(files, layout, partial(map, pixels), out, _SIDE_PX)

@@ -192,6 +192,17 @@ def test_moved_pixels_are_bit_exact(tmp_path: Path, write_image: Writer, referen
         assert is_cog(out)
 
 
+def test_a_moved_file_of_esa_says_that_0_is_no_data(tmp_path: Path, write_image: Writer, reference: Path) -> None:
+    """As resampled files do: ESA's format cannot say it."""
+    image = texture(SIDE, SIDE)
+    image[:, :200] = 0
+    target = write_image("T36UXA_20180820T083601_TCI.jp2", image)
+    write_moved(moved(reference, target), read_grid(target), tmp_path / "out.tif")
+    with rasterio.open(tmp_path / "out.tif") as file, rasterio.open(target) as original:
+        assert original.nodata is None and file.nodata == 0
+        assert (file.read() == original.read()).all()
+
+
 def refused(model: FileModel, path: Path, tmp_path: Path) -> str:
     with pytest.raises(CorrectionError) as error:
         write_moved(model, read_grid(path), tmp_path / "out.tif")
