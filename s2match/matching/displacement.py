@@ -128,13 +128,25 @@ def _refit(aligned: Aligned, start: NDArray[np.float64], sigmas: tuple[float, ..
     if len(shifts) < _FEWEST:
         return None
     xy = _cell_centres(shifts.cells)
-    xy1 = aligned.target_xy(xy, shifts)
+    xy1 = aligned.target_xy(xy, replace(shifts, shift_px=_unlocked(shifts.shift_px)))
     variance = np.trace(shifts.covariance_px2, axis1=1, axis2=2) / 2 + _LEAST_DEVIATION_PX**2
     # neighbouring windows share cells
     overlap = np.maximum(4 * np.pi * shifts.sigma_cells**2 / stride**2, 1)
     points = Observations(xy * pixel_px, xy1 * pixel_px, 1 / (variance * pixel_px**2 * overlap))
     field = fit_by_evidence(points, start)
     return field.apply
+
+
+def _unlocked(shift_px: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shifts of peaks that are triangles, from the shifts (N, 2) of parabolas through them.
+
+    The peak of sharp features is nearly a triangle. A parabola through the three highest points of a triangle with its
+    apex at d, up to half a pixel, has its vertex at d / (2 - 2 |d|): at half of d where d is small. So the map would
+    take many rounds to arrive.
+    """
+    whole = np.rint(shift_px)
+    vertex = shift_px - whole
+    return np.asarray(whole + 2 * vertex / (1 + 2 * np.abs(vertex)))
 
 
 def _strided(shape: tuple[int, ...], stride: int = _STRIDE) -> NDArray[np.intp]:

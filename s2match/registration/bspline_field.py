@@ -6,6 +6,7 @@ Statistics & Data Analysis 2006). The penalty is the bending energy of differenc
 weakly, the control points themselves, so that without matches the field returns to its affine part.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,6 +35,9 @@ _CUTOFFS = (8.0, 5.0, 3.0, 2.0, 2.0)
 # its iterations, in robust standard deviations.
 _EVIDENCE_SMOOTHNESS = (1e-1, 1e0, 1e1, 1e2, 1e3, 1e5)
 _EVIDENCE_CUTOFFS = (6.0, 4.0, 3.0, 3.0)
+
+# The largest evidence is found once this many smoother fields in a row have less.
+_PAST_PEAK = 2
 
 # Penalty of the affine part, which keeps it where no matches determine it, relative to the weight of one square.
 _AFFINE_PENALTY = 1e-6
@@ -203,9 +207,18 @@ def fit_by_evidence(points: Observations, start: NDArray[np.float64]) -> Field:
     squares = _squares(lattice.grid_xy(xy0), lattice.rows, lattice.columns)
     displacement = points.xy1 - (xy0 @ start[:2, :2].T + start[:2, 2])
     rough = _roughness(lattice.rows, lattice.columns)
-    fits = [(_evidence_fit(squares, weights, displacement, each * rough), each) for each in _EVIDENCE_SMOOTHNESS]
-    (parameters, _), penalty = max(fits, key=lambda fit: fit[0][1])
-    return _as_field(lattice, start, parameters, penalty)
+    # the same for every smoothness
+    first = _normal_equations(squares, weights, displacement, len(rough))
+    best: tuple[float, NDArray[np.float64], float] = (-math.inf, np.zeros((len(rough), 2)), 0.0)
+    worse = 0
+    for penalty in _EVIDENCE_SMOOTHNESS:
+        parameters, evidence = _evidence_fit(squares, weights, displacement, penalty * rough, first)
+        worse = 0 if evidence > best[0] else worse + 1
+        if worse == 0:
+            best = (evidence, parameters, penalty)
+        elif worse == _PAST_PEAK:
+            break
+    return _as_field(lattice, start, best[1], best[2])
 
 
 def _evidence_fit(
@@ -213,15 +226,19 @@ def _evidence_fit(
     weights: NDArray[np.float64],
     displacement: NDArray[np.float64],
     rough: NDArray[np.float64],
+    first: tuple[NDArray[np.float64], NDArray[np.float64]],
 ) -> tuple[NDArray[np.float64], float]:
-    """(K, 2) parameters of the field that fits displacements (N, 2) robustly, and its evidence."""
-    robust = weights
+    """(K, 2) parameters of the field that fits displacements (N, 2) robustly, and its evidence.
+
+    ``first`` are the normal equations with the weights as they are.
+    """
+    robust, (normal, right) = weights, first
     for cutoff in (*_EVIDENCE_CUTOFFS, None):
-        normal, right = _normal_equations(squares, robust, displacement, len(rough))
         parameters = np.asarray(np.linalg.solve(rough + normal, right), np.float64)
         square = np.square(displacement - _evaluate(squares, parameters, len(displacement))).sum(axis=1)
         if cutoff is not None:
             robust = weights * biweight(square, cutoff * deviation_px(square))
+            normal, right = _normal_equations(squares, robust, displacement, len(rough))
     misfit = float((robust * square).sum() + np.einsum("kd,kl,ld->", parameters, rough, parameters))
     # two axes
     ratio = np.linalg.slogdet(rough)[1] - np.linalg.slogdet(rough + normal)[1]
