@@ -39,7 +39,7 @@ def clearest_place(result: PairResult, side_px: int, samples: int) -> ClearestPl
     assert registration is not None, "the place of a pair shows its model"
     views = common_views(result)
     candidates = candidates_of(result)
-    xy = result.matches.xy0[(clearest_matches(result, views, candidates, 1) or candidates)[0]]
+    xy = result.matches.xy0[(clearest_matches(result, views, candidates, 1, side_px) or candidates)[0]]
     before_xy, before_linear = xy, np.eye(2)
     if comparable(result.reference, result.target):
         before_xy = predict(xy[None], result.reference, result.target)[0]

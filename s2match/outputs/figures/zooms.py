@@ -23,7 +23,7 @@ _GAP, _CROSS = 0.06, 0.32
 _BETWEEN = 0.03
 
 # Level of the darkest colour from which the drawn ground counts as cloud.
-_BRIGHT = 235
+_BRIGHT = 215
 
 # Standard deviation of the surroundings that structure stands out from, in pixels of the matched size, and at least in
 # those of the preview.
@@ -77,7 +77,7 @@ def zooms_of(result: PairResult, views: tuple[View, View], candidates: NDArray[n
 
 
 def clearest_matches(
-    result: PairResult, views: tuple[View, View], candidates: NDArray[np.intp], count: int
+    result: PairResult, views: tuple[View, View], candidates: NDArray[np.intp], count: int, side_px: int = SIDE_PX
 ) -> list[int]:
     """Indexes of matches that lie apart, where both images show the ground most clearly.
 
@@ -86,19 +86,20 @@ def clearest_matches(
         views: The images, with their contrast.
         candidates: Indexes of the matches to choose from.
         count: Number of matches, at most.
+        side_px: Side of the surroundings that count.
     """
     inside = np.ones(len(candidates), np.bool_)
     for view, xy in zip(views, (result.matches.xy0, result.matches.xy1), strict=True):
         near = xy[candidates]
-        inside &= ((near > SIDE_PX / 2) & (near < np.array(view.image.size) - SIDE_PX / 2)).all(axis=1)
+        inside &= ((near > side_px / 2) & (near < np.array(view.image.size) - side_px / 2)).all(axis=1)
     candidates = candidates[inside]
     linear = linear_maps(result, result.matches.xy0[candidates])
     first, second = (_structure(view) for view in views)
     clarity = np.zeros(len(candidates))
     for number, (index, to_target) in enumerate(zip(candidates, linear, strict=True)):
         clarity[number] = _clarity(
-            sampled(first, result.matches.xy0[index], np.eye(2), (SIDE_PX, 1)),
-            sampled(second, result.matches.xy1[index], to_target, (SIDE_PX, 1)),
+            sampled(first, result.matches.xy0[index], np.eye(2), (side_px, 1)),
+            sampled(second, result.matches.xy1[index], to_target, (side_px, 1)),
         )
     return [int(candidates[number]) for number in _apart(result.matches.xy0[candidates], clarity, count)]
 
@@ -126,15 +127,16 @@ def draw_zoom(axes: Axes, zoom: Zoom, label: str, caption: str) -> None:
 
 def _structure(view: View) -> Pixels:
     """Two channels: the grey level compared with the ground around, 128 if equal; and 255 at cloud and nodata."""
-    clear = (view.preview.valid & (view.drawn.min(axis=2) < _BRIGHT)).astype(np.float32)
-    grey = view.drawn.mean(axis=2, dtype=np.float32)
+    red, green, blue = cv2.split(view.drawn)
+    clear = (view.preview.valid & (cv2.min(cv2.min(red, green), blue) < _BRIGHT)).astype(np.float32)
+    grey = cv2.cvtColor(view.drawn, cv2.COLOR_RGB2GRAY).astype(np.float32)
     sigma = max(_AROUND_PX * float(view.per_pixel.mean()), _LEAST_AROUND_PX)
     # means of the clear ground alone: the edge of a cloud is no structure
     weight = np.maximum(cv2.GaussianBlur(clear, (0, 0), sigma), np.finfo(np.float32).eps)
     around = cv2.GaussianBlur(grey * clear, (0, 0), sigma) / weight
-    levels = np.where(clear > 0, _EVEN + grey - around, _EVEN)
-    pixels = np.dstack([np.clip(levels, 0, 255), 255 * (1 - clear)]).astype(np.uint8)
-    return Pixels(pixels, np.zeros(2), view.per_pixel)
+    levels = np.clip(_EVEN + (grey - around) * clear, 0, 255).astype(np.uint8)
+    pixels = cv2.merge([levels, np.where(clear > 0, 0, 255).astype(np.uint8)])
+    return Pixels(np.asarray(pixels, np.uint8), np.zeros(2), view.per_pixel)
 
 
 def _clarity(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
