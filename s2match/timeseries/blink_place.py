@@ -17,7 +17,7 @@ from s2match.timeseries.date_models import corrected_shift, file_of, model_of
 from s2match.timeseries.quick_looks import small_version
 from s2match.timeseries.result import SeriesResult
 
-# Clarity of a date below which the place is mostly cloud or nodata on it.
+# Clarity of a date below which cloud or nodata hides much of the place.
 _LEAST_CLARITY = 0.4
 
 # Power of the clear share in the clarity: a place that is half clear is hardly clear.
@@ -33,7 +33,7 @@ class Place:
 
     Attributes:
         window: The place, in pixels of the grid it was chosen on.
-        dates: Indexes of the dates on which it is neither mostly cloud nor mostly nodata.
+        dates: Indexes of the dates on which neither cloud nor nodata hides much of it.
     """
 
     window: Window

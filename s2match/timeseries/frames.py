@@ -28,7 +28,7 @@ def frames_of(result: SeriesResult) -> list[Frame]:
 
     Returns:
         Label, image before and image after the correction of each date, (H, W, 3) uint8 on the grid of the corrected
-        files, in the order of the series. Dates on which the place is mostly cloud, or partly nodata, are left out.
+        files, in the order of the series. Dates on which much of the place is cloud, or a tenth nodata, are left out.
     """
     reference = result.options.reference
     assert reference is not None, "a finished series has a reference"

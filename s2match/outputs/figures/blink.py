@@ -32,6 +32,9 @@ _STEP = 4
 # Percentiles of the grey levels that become black and white.
 _STRETCH_PERCENT = (1.0, 99.0)
 
+# White is at most this many times as far from black as the median: roofs and cloud must not darken the ground.
+_WHITE_IN_MEDIANS = 4.0
+
 _WHITE = 255
 
 
@@ -89,7 +92,8 @@ def _stretched(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> tuple[NDA
     values = after[after > 0]
     if not len(values):
         return before, after
-    low, high = np.percentile(values, _STRETCH_PERCENT)
+    low, middle, high = np.percentile(values, (_STRETCH_PERCENT[0], 50.0, _STRETCH_PERCENT[1]))
+    high = min(high, low + _WHITE_IN_MEDIANS * (middle - low))
     scale = (255 - _STEP) / max(high - low, 1.0)
     table = np.clip((np.arange(256) - low) * scale + _STEP, _STEP, 255).astype(np.uint8) // _STEP * _STEP
     table[0] = 0
