@@ -18,6 +18,9 @@ from s2match.core.grid import Grid
 from s2match.core.raster import Raster
 from s2match.core.scene import scene_of
 
+# tests call PyTorch without the limits of threads, and would spin beside other processes; read when it is imported
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
 ROOT = Path(__file__).resolve().parents[1]
 REAL = Path(os.environ.get("S2MATCH_REAL_DATA", ROOT.parent / "shared" / "data"))
 # What the network is run in, by the processor; tests of its numbers hold in each.
