@@ -30,11 +30,12 @@ from s2match.resampling.kernels import NEAREST
 from s2match.util.background import results_in_order
 from s2match.util.threads import processors
 
-# Side of the windows that are resampled at a time, output pixels; smaller where the source has more pixels.
-_SIDE_PX = 1024
+# Side of the windows that are resampled at a time, output pixels; smaller where the source has more pixels. Several are
+# in memory.
+_SIDE_PX = 512
 
 # Fraction of the time of a file in which it is resampled; in the rest it is compressed, and its overviews are made.
-_RESAMPLING_FRACTION = 0.7
+_RESAMPLING_FRACTION = 0.5
 
 # Most threads that resample: fewer are busy while one reads, and each needs the memory of a window.
 _MOST_THREADS = 4
