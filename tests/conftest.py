@@ -29,6 +29,12 @@ UTM = CRS.from_epsg(32636)
 GRID = Affine(10, 0, 600000, 0, -10, 5600040)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes() -> None:
+    """Give each process that runs tests, and the commands that it starts, one thread: together they fill the machine."""
+    os.environ.update(OMP_NUM_THREADS="1", OPENCV_FOR_THREADS_NUM="1")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if find_chromium() is None:
         for item in items:
