@@ -31,7 +31,7 @@ GRID = Affine(10, 0, 600000, 0, -10, 5600040)
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_setupnodes() -> None:
-    """Give each process that runs tests, and the commands that it starts, one thread: together they fill the machine."""
+    """Give each process that runs tests, and its commands, one thread: together they fill the processors."""
     os.environ.update(OMP_NUM_THREADS="1", OPENCV_FOR_THREADS_NUM="1")
 
 
