@@ -1,8 +1,9 @@
-"""Figures of the accuracy and of series, from the JSON of :mod:`benchmarks.accuracy` and :mod:`benchmarks.series`."""
+"""Figures of accuracy, series and times, from the JSON of the benchmarks."""
 
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -12,6 +13,8 @@ from benchmarks.tables import Run, has_confidence, scores_of
 # Colours of Okabe and Ito, for colour-blind readers.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 _LEAST_IN_BIN = 30
+# Stages that take less of every command are not drawn apart.
+_LEAST_SHARE = 0.04
 
 
 def plot_accuracy(result: dict[str, Any]) -> Figure:
@@ -79,6 +82,27 @@ def plot_series(result: dict[str, Any]) -> Figure:
     scatter.legend(loc="lower right", fontsize=11)
     for axes in (shifts, closure, scatter):
         axes.grid(alpha=0.3)
+    return figure
+
+
+def plot_stages(result: dict[str, Any]) -> Figure:
+    """Bars of the time of commands, divided into stages; those that take little are drawn together."""
+    cases = [case for case in result["cases"] if case["seconds"] > 0]
+    figure = Figure(figsize=(13, 1.2 + 0.55 * len(cases)), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    names = list(cases[0]["stages_s"])
+    shares = {name: np.array([case["stages_s"][name] / case["seconds"] for case in cases]) for name in names}
+    shown = [name for name in names if shares[name].max() >= _LEAST_SHARE]
+    rest = sum((shares[name] for name in names if name not in shown), np.zeros(len(cases)))
+    left = np.zeros(len(cases))
+    colours = colormaps["tab20"](np.linspace(0, 1, len(shown) + 1))
+    for (name, share), colour in zip([*((name, shares[name]) for name in shown), ("rest", rest)], colours, strict=True):
+        axes.barh(range(len(cases)), 100 * share, left=100 * left, color=colour, label=name)
+        left += share
+    axes.set_yticks(range(len(cases)), [f"{case['name']}: {case['seconds']:.1f} s" for case in cases], fontsize=11)
+    axes.invert_yaxis()
+    axes.set(xlim=(0, 100), xlabel="share of the time (%)")
+    axes.legend(ncols=7, fontsize=10, loc="lower center", bbox_to_anchor=(0.4, 1.0), frameon=False)
     return figure
 
 

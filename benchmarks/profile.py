@@ -1,9 +1,10 @@
 """Time of commands by stage, with their memory and the processors that they keep busy, quiet and beside other work.
 
-python -m benchmarks.profile [--cases "default pair" …] [--repeats 3] [--size 10980] [--json FILE]
+python -m benchmarks.profile [--cases "default pair" …] [--repeats 3] [--size 10980] [--before FOLDER] [--json FILE]
 
-Each run is a process of its own. Beside other work, a process that never rests runs for each processor. The float32
-cases use the instructions of processors without AVX-512, which most have.
+Each run is a process of its own. With ``--before``, the folder of another version of this repository, both versions
+alternate. Beside other work, a process that never rests runs for each processor. The cases without AVX-512 use the
+instructions of processors that do not have it, which most do not.
 """
 
 import argparse
@@ -15,12 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import stages
 from benchmarks.environment import environment
 from benchmarks.markdown import row
 from benchmarks.native import render_dates, write_pair
@@ -50,14 +52,14 @@ class Case:
             :mod:`benchmarks.native`).
         options: Its other options.
         busy: Whether other work runs on every processor.
-        float32: Whether it runs without AVX-512.
+        without_avx512: Whether it runs without AVX-512, and so in float32.
     """
 
     name: str
     images: str
     options: tuple[str, ...] = ()
     busy: bool = False
-    float32: bool = False
+    without_avx512: bool = False
 
 
 CASES = (
@@ -68,8 +70,8 @@ CASES = (
     Case("two full tiles, thorough", "bent", ("--preset", "thorough")),
     Case("correction of a full tile", "tiles", (*_ONE_PASS, "--coregister", "corrected.tif", "--force")),
     Case("default pair, beside other work", "sample", busy=True),
-    Case("default pair, without AVX-512", "sample", float32=True),
-    Case("two full tiles, thorough, without AVX-512", "bent", ("--preset", "thorough"), float32=True),
+    Case("default pair, without AVX-512", "sample", without_avx512=True),
+    Case("two full tiles, thorough, without AVX-512", "bent", ("--preset", "thorough"), without_avx512=True),
 )
 
 
@@ -92,36 +94,41 @@ class Profile:
     peak_gib: float
 
 
-def measure(case: Case, images: list[Path], repeats: int) -> Profile:
-    """Run a case, and take medians."""
-    runs = []
+def measure(case: Case, images: list[Path], repeats: int, versions: Sequence[Path] = (ROOT,)) -> list[Profile]:
+    """Run a case with versions of the repository in turn, and take the medians of each."""
+    runs: list[list[Profile]] = [[] for _ in versions]
     with _other_work(case.busy):
         for _ in range(repeats):
-            with tempfile.TemporaryDirectory() as folder:
-                runs.append(_run(case, images, Path(folder)))
-    stages = {stage: statistics.median(run.stages_s.get(stage, 0.0) for run in runs) for stage in STAGES}
-    medians = (statistics.median(getattr(run, name) for run in runs) for name in ("seconds", "busy_processors"))
-    seconds, busy = medians
-    return Profile(case.name, seconds, stages, busy, max(run.peak_gib for run in runs))
+            for version, own in zip(versions, runs, strict=True):
+                with tempfile.TemporaryDirectory() as folder:
+                    own.append(_run(case, images, Path(folder), version))
+    return [_medians(case, own) for own in runs]
 
 
-def _run(case: Case, images: list[Path], folder: Path) -> Profile:
+def _medians(case: Case, runs: list[Profile]) -> Profile:
+    spent = {stage: statistics.median(run.stages_s.get(stage, 0.0) for run in runs) for stage in STAGES}
+    seconds, busy = (statistics.median(getattr(run, name) for run in runs) for name in ("seconds", "busy_processors"))
+    return Profile(case.name, seconds, spent, busy, max(run.peak_gib for run in runs))
+
+
+def _run(case: Case, images: list[Path], folder: Path, version: Path) -> Profile:
     """Run a case once, in a folder of its own."""
     out = folder / "stages.json"
     inputs = ["--images", *map(str, images)] if images else _SAMPLE
     words = ["match", *inputs, *case.options, "--no-show", "--quiet"]
-    command = [sys.executable, "-m", "benchmarks.stages", str(out), *words]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT), **(WITHOUT_AVX512 if case.float32 else {})}
+    # -P: the folder of the script has modules named as Python's own
+    command = [sys.executable, "-P", str(Path(stages.__file__)), str(out), *words]
+    variables = {**os.environ, "PYTHONPATH": str(version), **(WITHOUT_AVX512 if case.without_avx512 else {})}
     begin, used = time.perf_counter(), _processor_seconds()
     process = subprocess.Popen(command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True)
     _, errors = process.communicate()
     seconds, used = time.perf_counter() - begin, _processor_seconds() - used
     assert process.returncode == 0, errors
     measured = json.loads(out.read_text())
-    stages = measured["seconds"]
+    spent = measured["seconds"]
     # what comes before the first look is the start of Python
-    stages |= {START: seconds - sum(stages.values())}
-    return Profile(case.name, seconds, stages, used / seconds, measured["peak_gib"])
+    spent |= {START: seconds - sum(spent.values())}
+    return Profile(case.name, seconds, spent, used / seconds, measured["peak_gib"])
 
 
 def _processor_seconds() -> float:
@@ -142,12 +149,21 @@ def _other_work(wanted: bool) -> Iterator[None]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Markdown table of the cases: time, memory, and the stages that take most."""
-    lines = [row(["command", "time", "processors", "memory", "longest stages"]), "|---|---:|---:|---:|---|"]
+    """Markdown table of the cases: time and memory, those of the version before, and the longest stages."""
+    head = ["command", "before", "time", "processors", "memory before", "memory", "longest stages"]
+    lines = [row(head), "|---|" + "---:|" * (len(head) - 2) + "---|"]
     for case in result["cases"]:
         longest = sorted(case["stages_s"].items(), key=lambda stage: -stage[1])[:4]
         parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest)
-        cells = [case["name"], f"{case['seconds']:.1f} s", f"{case['busy_processors']:.1f}"]
+        before, ratio = case["before"], ""
+        if before is not None:
+            ratio = f" ({before['seconds'] / case['seconds']:.1f}×)"
+        cells = [
+            case["name"],
+            "" if before is None else f"{before['seconds']:.1f} s",
+            f"{case['seconds']:.1f} s{ratio}",
+        ]
+        cells += [f"{case['busy_processors']:.1f}", "" if before is None else f"{before['peak_gib']:.2f} GB"]
         lines.append(row([*cells, f"{case['peak_gib']:.2f} GB", parts]))
     return "\n".join(lines)
 
@@ -159,10 +175,12 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=names, default=names, metavar="NAME", help=f"of {names}")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--size", type=int, default=10_980, help="side of the bent tiles")
+    parser.add_argument("--before", type=Path, help="folder of another version, to compare with")
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
     arguments = parser.parse_args()
     chosen = [case for case in CASES if case.name in arguments.cases]
-    measured = []
+    versions = [ROOT] if arguments.before is None else [ROOT, arguments.before.resolve()]
+    measured: list[dict[str, Any]] = []
     with ExitStack() as folders:
         images: dict[str, list[Path]] = {"sample": []}
         for case in chosen:
@@ -172,12 +190,14 @@ def main() -> None:
                 images[case.images] = (
                     write_pair(folder, arguments.size, render_dates()) if bent else write_tiles(folder)
                 )
-            measured.append(measure(case, images[case.images], arguments.repeats))
-            print(table({"cases": [asdict(measured[-1])]}).splitlines()[-1], flush=True)
+            profile, *before = map(asdict, measure(case, images[case.images], arguments.repeats, versions))
+            measured.append(profile | {"before": before[0] if before else None})
+            print(table({"cases": measured}).splitlines()[-1], flush=True)
     result = {
         "environment": environment(pick_device("auto")),
         "repeats": arguments.repeats,
-        "cases": [asdict(profile) for profile in measured],
+        "bent_px": arguments.size,
+        "cases": measured,
     }
     with atomic_write(arguments.json) as partial:
         partial.write_text(json.dumps(result, indent=1) + "\n")

@@ -23,7 +23,7 @@ from benchmarks.correction import DEFAULT_JSON as CORRECTION_JSON
 from benchmarks.correction import Rates
 from benchmarks.correction import table as correction_table
 from benchmarks.deformations import field
-from benchmarks.figures import plot_accuracy, plot_series
+from benchmarks.figures import plot_accuracy, plot_series, plot_stages
 from benchmarks.fuzz.report import DEFAULT_JSON as FUZZ_JSON
 from benchmarks.fuzz.report import table as fuzz_table
 from benchmarks.highlights import highlights
@@ -35,6 +35,8 @@ from benchmarks.native import DEFAULT_JSON as NATIVE_JSON
 from benchmarks.native import Native
 from benchmarks.native import table as native_table
 from benchmarks.networks import ROOT
+from benchmarks.profile import DEFAULT_JSON as PROFILE_JSON
+from benchmarks.profile import table as profile_table
 from benchmarks.registration import DEFAULT_JSON as REGISTRATION_JSON
 from benchmarks.registration import Outcome, correlated, overview
 from benchmarks.registration import table as registration_table
@@ -56,6 +58,7 @@ PICTURE = ROOT / "docs" / "result.jpg"
 BLINK = ROOT / "docs" / "before_after.gif"
 CURVES = ROOT / "docs" / "accuracy.png"
 SERIES_FIGURE = ROOT / "docs" / "series.png"
+STAGES_FIGURE = ROOT / "docs" / "stages.png"
 SPEED_JSON = DEFAULT_JSON.with_name("speed.json")
 SPEED_GPU_JSON = DEFAULT_JSON.with_name("speed_gpu.json")
 ALL_TABLES = DEFAULT_JSON.with_suffix(".md")
@@ -118,6 +121,11 @@ def all_tables() -> str:
 def speed_tables() -> str:
     """Markdown tables of time and memory, as last measured."""
     return table(json.loads(SPEED_JSON.read_text()))
+
+
+def profile_tables() -> str:
+    """Markdown table of whole commands, as last measured."""
+    return profile_table(json.loads(PROFILE_JSON.read_text()))
 
 
 def gpu_tables() -> str:
@@ -255,6 +263,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "calibration": calibration_sentences,
     "speed": speed_tables,
     "speed_gpu": gpu_tables,
+    "profile": profile_tables,
     "native": native_tables,
     "highlights": highlight_table,
     "registration": registration_tables,
@@ -285,6 +294,7 @@ def main() -> None:
             partial.write_text(content, encoding="utf-8")
     save_figure(plot_accuracy(json.loads(DEFAULT_JSON.read_text())), CURVES)
     save_figure(plot_series(json.loads(SERIES_JSON.read_text())), SERIES_FIGURE)
+    save_figure(plot_stages(json.loads(PROFILE_JSON.read_text())), STAGES_FIGURE)
 
 
 if __name__ == "__main__":

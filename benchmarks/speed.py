@@ -227,9 +227,14 @@ def main() -> None:
         for size in arguments.sizes
         for path in paths
     ]
+    precisions = [torch.float32]
+    if "half" in paths:
+        precisions.append(torch.bfloat16)
+    else:
+        print("without half precision, which this processor multiplies no faster than float32")
     result = {
         "environment": environment(pick_device("auto")),
-        "gemm_gflops": {str(p).removeprefix("torch."): gemm_gflops(p) for p in (torch.float32, torch.bfloat16)},
+        "gemm_gflops": {str(p).removeprefix("torch."): gemm_gflops(p) for p in precisions},
         "half": str(best_precision(pick_device("auto"))).removeprefix("torch."),
         "gflop": {
             f"{name} {size}": flops(name, size) for name in (PRETRAINED, "sentinel2") for size in arguments.sizes

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from s2match.core.matches import CELL_PX, GreyImage, Matches, Provenance
-from s2match.core.point_maps import tangent
+from s2match.core.point_maps import grid_points, tangent
 from s2match.core.raster import Raster
 from s2match.matching.displacement import align
 from s2match.matching.greyscale import prepare
@@ -17,18 +17,34 @@ from s2match.matching.tile_plan import WindowPair
 # Least share of the valid grid points of a window with a distinct peak: with fewer the network looks at it, too.
 _LEAST_SHARE = 0.5
 
+# Points along a side at which a refined prior is compared with the given one.
+_SAMPLES = 17
+
 _LOG = logging.getLogger(__name__)
 
 
-def aligned_prior(prior: SearchPrior, previews: tuple[Raster, Raster]) -> SearchPrior:
+def aligned_prior(prior: SearchPrior, previews: tuple[Raster, Raster]) -> SearchPrior | None:
     """A prior whose predictions are refined by correlation of the images that it was found on.
 
     Args:
         prior: The prior by a model of matches.
         previews: Reference and target.
+
+    Returns:
+        The refined prior; None if it contradicts the given one, as where no affine map is near a strong perspective.
     """
-    start = tangent(prior.map_points, np.array(previews[0].size) / 2)
-    return SearchPrior(align((prepare(previews[0]), prepare(previews[1])), start).map_points, prior.search_radius_px)
+    reference, target = (np.array(preview.size) for preview in previews)
+    start = tangent(prior.map_points, reference / 2)
+    aligned = align((prepare(previews[0]), prepare(previews[1])), start).map_points
+    along = np.linspace(0, 1, _SAMPLES)
+    xy = grid_points(along, along) * reference
+    predicted = prior.map_points(xy)
+    common = ((predicted >= 0) & (predicted <= target)).all(axis=1)
+    moved_px = np.linalg.norm(aligned(xy[common]) - predicted[common], axis=1)
+    if not (moved_px <= prior.search_radius_px).all():
+        _LOG.info("the correlation of the reduced images contradicts the model of the matches")
+        return None
+    return SearchPrior(aligned, prior.search_radius_px)
 
 
 def matches_at_known_position(

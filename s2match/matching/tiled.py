@@ -143,13 +143,14 @@ def _coarse_search(
     prior = by_matches(coarse.matches, previews[0], coarse.target, settings.fit_options)
     if prior is None:
         return _CoarseSearch(by_georeference(*grids))
+    aligned = None
     # a radius means that the prediction may be wrong by more than it knows
-    known = settings.refine and settings.search_radius_m is None
-    if known:
+    if settings.refine and settings.search_radius_m is None:
         # PyTorch takes a second to import: not before the images are being read
         from s2match.matching.known_position import aligned_prior
 
-        prior = aligned_prior(prior, (previews[0], coarse.target))
+        aligned = aligned_prior(prior, (previews[0], coarse.target))
+    prior, known = aligned or prior, aligned is not None
     if coarse.reorientation is None:
         return _CoarseSearch(prior.resized(previews, grids), known)
     reoriented = coarse.reorientation.enlarged(previews, grids)

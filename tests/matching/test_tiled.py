@@ -23,6 +23,8 @@ from s2match.io.reader import read_grid, read_raster
 from s2match.loftr.checkpoints import load_network
 from s2match.loftr.matcher import LoftrMatcher
 from s2match.matching import tiled
+from s2match.matching.known_position import aligned_prior
+from s2match.matching.search_prior import SearchPrior
 from s2match.matching.single_pass import match_rasters
 from s2match.matching.tile_plan import WindowPair, plan
 from s2match.matching.tiled import match_grids, previews_of
@@ -127,6 +129,21 @@ def test_known_positions_are_measured_without_the_network(
         # as many as allowed, at most one for each cell, everywhere where the images overlap
         assert 0.7 * min(most, 41 * 54) < len(found) <= min(most, 41 * 54)
         assert (np.ptp(found.xy0, axis=0) > [WIDTH - 2 * SHIFT[0] - 30, HEIGHT + 2 * SHIFT[1] - 30]).all()
+
+
+def test_a_model_that_correlation_contradicts_is_not_a_known_position(write_image: Writer) -> None:
+    """Such as a strong perspective, of which correlation starts with the affine map in the middle."""
+    reference, target = (read_raster(grid.scene) for grid in pair_of(write_image))
+
+    def bent(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+        x = xy[:, :1] - WIDTH / 2
+        return xy - SHIFT + np.hstack([x**2, 0 * x]) / 4000
+
+    exact = SearchPrior(lambda xy: xy - SHIFT, 2.0)
+    found = aligned_prior(exact, (reference, target))
+    xy = np.array([[50.0, 60.0], [300.0, 200.0]])
+    assert found is not None and np.allclose(found.map_points(xy), xy - SHIFT, atol=0.1)
+    assert aligned_prior(SearchPrior(bent, 2.0), (reference, target)) is None
 
 
 def test_the_network_matches_windows_where_correlation_finds_little(
