@@ -1,6 +1,7 @@
 """Commands on two small images, as processes of their own, without the network."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -43,6 +44,12 @@ def start(words: Sequence[str], folder: Path, before: Callable[[], None] | None 
     """Start a command line in a folder; ``before`` runs in the new process."""
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen([*PROGRAM, *words], cwd=folder, env=ENVIRONMENT, text=True, preexec_fn=before, **pipes)
+
+
+def heed_signals() -> None:
+    """End by signals, in a new process: tests may run under nohup or in the background, whose children ignore some."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def partial_folders(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from small_commands import ENVIRONMENT, apply_words, partial_folders, run, start, write_inputs
+from small_commands import ENVIRONMENT, apply_words, heed_signals, partial_folders, run, start, write_inputs
 
 from s2match.errors import OutputError
 from s2match.util.partial_files import partial_folder, remove_leftovers
@@ -27,8 +27,7 @@ def started(inputs: Path, folder: Path) -> subprocess.Popen[str]:
     (folder / "out.tif").write_text("old")
     os.mkfifo(folder / "pipe.json")
     outputs = ["--no-figure", "--json", "pipe.json", "--coregister", "out.tif", "--force", "--overwrite"]
-    # the tests may run under nohup, whose children ignore this signal
-    process = start([*apply_words(inputs), *outputs], folder, lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
+    process = start([*apply_words(inputs), *outputs], folder, heed_signals)
     deadline = time.monotonic() + 60
     while not partial_folders(folder) and (folder / "out.tif").read_text(errors="replace") == "old":
         assert time.monotonic() < deadline and process.poll() is None
@@ -88,7 +87,7 @@ def test_folders_of_dead_processes_are_told_from_those_of_living_ones(tmp_path: 
 def test_ctrl_c_in_the_imports_is_no_traceback(tmp_path: Path) -> None:
     """At some times in the first second: while Python itself starts, nothing can be done."""
     for seconds in (0.2, 0.4, 0.7):
-        process = start(["list", "--dataset_path", "nowhere"], tmp_path)
+        process = start(["list", "--dataset_path", "nowhere"], tmp_path, heed_signals)
         time.sleep(seconds)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
@@ -133,11 +132,18 @@ for words in last:
 """
 
 
+def open_to_others(folder: Path) -> None:
+    """Let other users read a folder of pytest's, and those that it lies in, which are closed to them."""
+    for each in (folder, *folder.parents):
+        if each.stat().st_mode & 0o005 == 0o005:
+            break
+        each.chmod(0o755)
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can become another user")
 def test_a_folder_that_an_ordinary_user_may_only_read(inputs: Path, tmp_path: Path) -> None:
-    # pytest's own folders are closed to others
-    for folder in (inputs, *inputs.parents[:2], tmp_path):
-        folder.chmod(0o755)
+    for folder in (inputs, tmp_path):
+        open_to_others(folder)
     (tmp_path / "root").mkdir()
     outputs = ("--json a.json", "--tie_points a.gpkg", "--coregister a.tif --force", "--output a.png", "--report a")
     options = [option.split() for option in outputs]

@@ -168,6 +168,8 @@ def start(folder: Path, workers: int, images: list[SeriesImage]) -> "subprocess.
         text=True,
         env=environment,
         start_new_session=True,
+        # children of tests that run in the background ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
