@@ -49,7 +49,9 @@ def with_product_mask(grid: Grid, values: tuple[int, ...] | None = None) -> Grid
     """
     mask = product_mask(grid.scene, values)
     if mask is None:
-        raise MaskError(f"{no_product_mask_message(grid.scene)}: --mask auto needs one.")
+        raise MaskError(
+            f"{no_product_mask_message(grid.scene)}: --mask auto needs one; --mask FILE takes one from another file."
+        )
     if is_vector(mask.path) and grid.crs is not None:
         # a mask of an image without cloud has no polygon
         frame = frame_of(grid)

@@ -103,6 +103,8 @@ def _count(matches: Matches) -> str:
         return f"{len(matches)} enabled points of the file"
     count = f"{len(matches)} with a confidence above {matches.origin.confidence:.2f}"
     correlated = matches.is_correlated.sum()
+    if 0 < correlated == len(matches):
+        return f"{count}, measured by correlation where a coarse pass of the network found the position"
     return f"{count}, {correlated} of them found by correlation alone" if correlated else count
 
 
