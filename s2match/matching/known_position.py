@@ -13,6 +13,7 @@ from s2match.matching.greyscale import prepare
 from s2match.matching.search_prior import SearchPrior
 from s2match.matching.subpixel import measure, valid_grid
 from s2match.matching.tile_plan import WindowPair
+from s2match.registration.model import apply_matrix
 
 # Least share of the valid grid points of a window with a distinct peak: with fewer the network looks at it, too.
 _LEAST_SHARE = 0.5
@@ -50,7 +51,7 @@ def aligned_prior(prior: SearchPrior, previews: tuple[Raster, Raster]) -> Search
 def matches_at_known_position(
     images: tuple[GreyImage, GreyImage], pair: WindowPair, most: int, origin: Provenance
 ) -> Matches | None:
-    """Tie points on a grid over the core of a window, by correlation alone.
+    """Tie points on a grid over the common ground of a window's core, by correlation alone.
 
     Args:
         images: Reference and target, the pixels of the two windows.
@@ -65,6 +66,8 @@ def matches_at_known_position(
     assert core is not None
     step_px = max(CELL_PX, math.ceil(math.sqrt(core.width * core.height / most)))
     xy0 = valid_grid(valid, core, step_px)
+    # ground that the target does not show says nothing about the position
+    xy0 = xy0[images[1].valid_at(apply_matrix(pair.window_affine, xy0))]
     if len(xy0) == 0:
         return None
     points = measure(xy0, align(images, pair.window_affine), origin, 0.0)

@@ -131,6 +131,19 @@ def test_known_positions_are_measured_without_the_network(
         assert (np.ptp(found.xy0, axis=0) > [WIDTH - 2 * SHIFT[0] - 30, HEIGHT + 2 * SHIFT[1] - 30]).all()
 
 
+def test_ground_that_only_one_image_shows_needs_no_network(
+    matcher: LoftrMatcher, write_image: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The right third of the target has no data."""
+    reference, target = pair_of(write_image)
+    image = read_raster(target.scene).image[..., 0].copy()
+    image[:, 300:] = 0
+    target = read_grid(write_image(target.scene.path.name, np.stack([image] * 3), target.transform, nodata=0))
+    monkeypatch.setattr(LoftrMatcher, "match", None)
+    found = match_grids(matcher, (reference, target), previews_of(reference, target), Settings())
+    assert len(found) > 1000 and errors(found).max() < 0.5 and found.xy1[:, 0].max() < 300
+
+
 def test_a_model_that_correlation_contradicts_is_not_a_known_position(write_image: Writer) -> None:
     """Such as a strong perspective, of which correlation starts with the affine map in the middle."""
     reference, target = (read_raster(grid.scene) for grid in pair_of(write_image))
