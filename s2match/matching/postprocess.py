@@ -38,6 +38,10 @@ class Region:
     core: Window | None = None
     area_fraction: float = 1.0
 
+    def most_points(self, max_points: int) -> int:
+        """Maximum number of matches in the region, of a maximum for the pair."""
+        return math.ceil(max_points * self.area_fraction)
+
 
 @limit_threads()
 def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: Region, settings: Settings) -> Matches:
@@ -58,7 +62,7 @@ def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: R
     """
     height, width = images[0].valid.shape
     core = region.core or Window(0, 0, width, height)
-    most = math.ceil(settings.max_points * region.area_fraction)
+    most = region.most_points(settings.max_points)
     kept = core.contains(matches.xy0)
     kept[kept] = thin_mask(matches.subset(kept), most)
     thinned = matches.subset(kept)

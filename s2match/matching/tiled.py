@@ -185,7 +185,7 @@ def _match_window(
         # PyTorch takes a second to import: not before the images are being read
         from s2match.matching.known_position import matches_at_known_position
 
-        most = math.ceil(settings.max_points * pair.area_fraction)
+        most = pair.region.most_points(settings.max_points)
         matches = matches_at_known_position((reference, target), pair, most, none.origin)
     if matches is None:
         matches = matcher.match(reference, target, settings.confidence, pair.bands)
