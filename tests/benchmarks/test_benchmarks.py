@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import GRID, REAL, ROOT, make_raster, texture
+from conftest import GRID, REAL, make_raster, texture
 
 from benchmarks import chips, correction, months, registration, warps
 from benchmarks.accuracy import DEFAULT_JSON, OFFSETS, identity, measure, phase_correlation, sift
@@ -23,7 +23,6 @@ from benchmarks.readme import (
     blocks_of,
     fill_blocks,
     main_lines,
-    sample_summary,
 )
 from benchmarks.scoring import Score, moved, score
 from benchmarks.speed import Case, in_own_process
@@ -184,24 +183,10 @@ def test_pages_show_the_last_measurement() -> None:
     assert all(len(run["scores"]) == 16 and Score(**run["scores"][0]) for run in runs)
 
 
-@pytest.mark.slow
-def test_pages_show_what_the_command_prints(tmp_path: Path) -> None:
-    """The number of matches differs by a few between processors that run the network in float32 and in bfloat16."""
-    shown, printed = (
-        {line.split()[0]: line for line in summary.splitlines()}
-        for summary in (
-            blocks_of((ROOT / "docs" / "results.md").read_text(encoding="utf-8"))["summary"],
-            sample_summary(tmp_path / "result.jpg"),
-        )
-    )
-    assert printed["reference"] == shown["reference"] and printed["target"] == shown["target"]
-    assert int(printed["matches"].split()[1]) == pytest.approx(int(shown["matches"].split()[1]), rel=0.01)
-
-
 @pytest.mark.real
 @pytest.mark.slow
 def test_sift_registers_the_clear_pairs() -> None:
-    scores = measure(REAL / "ukraine", sift, 1024, (0, 0), "SIFT")
+    scores = measure(REAL / "ukraine", sift, 512, (0, 0), "SIFT")
     assert len(scores) == 16
     assert sum(s.registered for s in scores) >= 7
     clear = scores[5]

@@ -6,7 +6,6 @@ import sys
 import threading
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -42,19 +41,6 @@ def test_defaults_are_the_mission_s() -> None:
     assert tuple(defaults.indexes_of_images) == (15, 5)
     assert defaults.model_pretrained == "sentinel2"
     assert defaults.geometry == "auto" and defaults.ransac_threshold == 1.5 and defaults.output == Path("result.png")
-
-
-def test_no_argument_on_a_fresh_machine(tmp_path: Path) -> None:
-    """From a folder with nothing but the project's dataset: the sample is used, said so, and registers."""
-    (tmp_path / "dataset").mkdir()
-    (tmp_path / "dataset" / "sample").symlink_to(ROOT / "dataset" / "sample")
-    done = command(cwd=tmp_path, TORCH_HOME=str(tmp_path / "empty"))
-    assert done.returncode == 0, done.stderr
-    assert "using the synthetic sample" in done.stderr
-    assert "registration  translation" in done.stdout and "held out" in done.stdout
-    image = cv2.imread(str(tmp_path / "result.png"))
-    assert image is not None and min(image.shape[:2]) > 900
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["dataset", "result.png"]
 
 
 @pytest.mark.slow

@@ -8,19 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from conftest import ROOT
-
-# A process that reaches for the network ends, by the audit events of Python. Libraries may bind a port as a probe.
-REFUSE_NETWORK = """
-import os, sys
-def refuse(event, arguments):
-    if event in ("socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo", "socket.gethostbyname"):
-        os.write(2, f"{event} {arguments}".encode())
-        os._exit(1)
-sys.addaudithook(refuse)
-"""
-
+from no_network import REFUSE_NETWORK
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
 
@@ -83,17 +72,6 @@ def test_imports_reach_for_no_network(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.stdout == "done\n", done.stderr
-
-
-@pytest.mark.slow
-def test_the_default_command_reaches_for_no_network(tmp_path: Path) -> None:
-    words = ["model_inference.py", "--output", str(tmp_path / "result.png"), "--no-show"]
-    code = (
-        f"{REFUSE_NETWORK}\nimport runpy\nsys.argv = {words}\nrunpy.run_path('model_inference.py', run_name='__main__')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "result.png").stat().st_size > 10_000
 
 
 def test_the_network_is_noticed() -> None:
