@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from conftest import GRID, ROOT, UTM, Writer, texture
+from conftest import GRID, ROOT, UTM, Writer, texture, write_geotiff
+from rasterio.windows import Window
 from rio_cogeo.cogeo import cog_validate
 
 import model_inference
@@ -276,15 +277,13 @@ def test_the_sample_with_a_wrong_georeference(tmp_path: Path, capsys: Capture) -
     """What is left is measured on the pixels, against the sample as it was."""
     from test_pixel_map import correlation_shift, least_squares_shift
 
-    names = "SYNTHETIC-B_20240510T103621_TCI.jp2", "SYNTHETIC-B_20220829T103641_TCI.jp2"
-    with rasterio.open(SAMPLE / names[1]) as file:
-        image, transform, profile = file.read(), file.transform, file.profile
-    target = tmp_path / "target.tif"
-    profile |= {"driver": "GTiff", "transform": Affine.translation(EAST_M, NORTH_M) @ transform}
-    with rasterio.open(target, "w", **profile) as file:
-        file.write(image)
-    out = tmp_path / "out.tif"
-    options = ["--images", SAMPLE / names[0], target, "--no-show", "--output", tmp_path / "result.png"]
+    names, middle = ("SYNTHETIC-B_20240510T103621", "SYNTHETIC-B_20220829T103641"), Window(300, 300, 512, 512)
+    for name, moved_m in zip(names, ((0.0, 0.0), (EAST_M, NORTH_M)), strict=True):
+        with rasterio.open(SAMPLE / f"{name}_TCI.jp2") as file:
+            image, transform = file.read(window=middle), file.window_transform(middle)
+            write_geotiff(tmp_path / f"{name}_TCI.tif", image, Affine.translation(*moved_m) @ transform, file.crs)
+    paths, out = [tmp_path / f"{name}_TCI.tif" for name in names], tmp_path / "out.tif"
+    options = ["--images", *paths, "--no-show", "--output", tmp_path / "result.png"]
     assert model_inference.main([str(option) for option in [*options, "--coregister", out]]) == 0
     assert "the correction did not" not in capsys.readouterr().out
     with rasterio.open(out) as file:

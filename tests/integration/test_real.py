@@ -11,6 +11,9 @@ from conftest import PRECISIONS, REAL
 import model_inference
 from s2match.dataset.catalog import pick_pair
 from s2match.io.scene_files import list_scenes
+from s2match.matching import single_pass
+from s2match.matching.orientation_search import find_orientation
+from s2match.registration.options import FitOptions
 
 UKRAINE = REAL / "ukraine"
 
@@ -144,11 +147,32 @@ def test_seasons_that_have_little_in_common_register_and_agree(tmp_path: Path) -
     assert np.linalg.norm(moved[0] + moved[1] - moved[2]) < 0.5
 
 
+@pytest.fixture(scope="module")
+def searches() -> dict[tuple[str, FitOptions], Any]:
+    """What the search for the orientation of two images found, by the precision of the network."""
+    return {}
+
+
 @pytest.mark.real
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("confidence", ["0.8", "0.2"])
-def test_two_places_are_refused(tmp_path: Path, confidence: str, precision: str) -> None:
+def test_two_places_are_refused(
+    tmp_path: Path,
+    confidence: str,
+    precision: str,
+    searches: dict[tuple[str, FitOptions], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The search for a turn and a scale has a threshold of its own, and is done once for both."""
+
+    def find_once(matcher: Any, reference: Any, target: Any, options: FitOptions, *more: Any) -> Any:
+        key = precision, options
+        if key not in searches:
+            searches[key] = find_orientation(matcher, reference, target, options, *more)
+        return searches[key]
+
+    monkeypatch.setattr(single_pass, "find_orientation", find_once)
     places = [REAL / "native10m" / f"{name}.png" for name in ("dolomites", "zone9_Jun")]
     options = ("--image_size", "native", "--confidence", confidence, "--precision", precision)
     code, facts = command(tmp_path, *places, *options)
