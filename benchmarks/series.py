@@ -302,7 +302,9 @@ def archive_table(result: Facts) -> str:
     for name, tiles in _ARCHIVES:
         dates = tiles * _DATES_OF_TEN_YEARS
         hours = dates * per_date * pair_s / 3600
-        amounts = [f"{value:,.0f}" for value in (tiles, dates, dates * per_date, hours, hours * _CORE_HOUR_USD)]
+        amounts = [f"{value:,.0f}" for value in (tiles, dates, dates * per_date, hours)]
+        cost = hours * _CORE_HOUR_USD
+        amounts.append(f"{cost:,.0f}" if cost >= 1 else f"{cost:.2f}")
         lines.append(row([name, *amounts[:4], f"{amounts[4]} USD"]))
     return "\n".join(lines)
 

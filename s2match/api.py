@@ -338,7 +338,8 @@ def series(  # noqa: PLR0913
         pairs: ``"network"``, ``"consecutive"`` or ``"reference"``.
         partners: Partners that each image of a network chooses.
         datum: What the shifts are relative to: ``"mean"``, ``"reference"`` or ``"georeference"``.
-        reference: Index of the reference image; None for the image with the largest clear share.
+        reference: Index of the reference image; None: of the clearest ones, that whose pairs have most inliers; for
+            pairs with the reference, the one with the largest clear share.
         workers: Processes with one thread each; 0 for this process.
         scheduler: Address of the scheduler of a Dask cluster.
         folder: Folder where finished pairs are kept, to go on after an interruption; None for none.

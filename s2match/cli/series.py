@@ -52,7 +52,7 @@ def run_series_command(arguments: argparse.Namespace) -> int:
     create_folder(arguments.out)
     corrects = () if correction is None else (Stage.CORRECT,)
     stages = (*SERIES_STAGES, *corrects, Stage.TABLES, Stage.CHARTS, Stage.REPORT)
-    with progress_bar(stages, shows_progress(arguments)) as progress:
+    with progress_bar(stages, shows_progress(arguments), lines=True) as progress:
         result = run_series(
             source,
             _options(arguments),

@@ -18,7 +18,8 @@ class SeriesOptions:
         pairs: How pairs are chosen.
         partners: Pairs that each image has at least in a network, where it has as many partners.
         datum: What the shifts are relative to.
-        reference: Index of the reference image, for pairs and datum; None: the one with the largest clear share.
+        reference: Index of the reference image, for pairs and datum; None: of the clearest ones, that
+            whose pairs have most inliers; for pairs with the reference, the one with the largest clear share.
     """
 
     settings: Settings = field(default_factory=Settings)

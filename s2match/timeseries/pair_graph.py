@@ -9,10 +9,14 @@ import numpy as np
 from s2match.errors import ImageIndexError, UnreadableImageError
 from s2match.timeseries.choices import PairMode
 from s2match.timeseries.images import SeriesImage
+from s2match.timeseries.observations import PairObservation
 from s2match.timeseries.options import SeriesOptions
 from s2match.timeseries.pair_costs import Candidates, candidates_of
 from s2match.timeseries.pair_network import network
 from s2match.timeseries.quick_looks import QuickLook
+
+# Images with this fraction of the largest clear share are as clear: only saturated cloud is seen.
+_EQUALLY_CLEAR = 0.95
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,20 @@ def reference_of(looks: Sequence[QuickLook | str], reference: int | None = None)
     if isinstance(look, str):
         raise UnreadableImageError(f"The reference of the series cannot be read: {look}")
     return reference
+
+
+def best_reference(looks: Sequence[QuickLook | str], observations: Sequence[PairObservation]) -> int:
+    """Index of the image with most inliers in its pairs, of those that are about as clear as the clearest.
+
+    Args:
+        looks: Quick look of each image, or the reason why it cannot be read; one at least can be.
+        observations: The matched pairs.
+    """
+    shares = np.array([0.0 if isinstance(look, str) else look.clear_share for look in looks])
+    inliers = np.zeros(len(looks), np.intp)
+    for observation in observations:
+        inliers[[observation.reference, observation.target]] += observation.inliers
+    return int(np.where(shares >= _EQUALLY_CLEAR * shares.max(), inliers, -1).argmax())
 
 
 def _consecutive(candidates: Candidates) -> list[int]:

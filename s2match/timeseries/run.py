@@ -11,13 +11,14 @@ from s2match.io.area import check_touches_any
 from s2match.io.product_masks import no_product_mask_message, product_mask
 from s2match.pipeline import fetch_weights
 from s2match.timeseries.assemble import MatchedSeries, assemble
+from s2match.timeseries.choices import PairMode
 from s2match.timeseries.execution_order import execution_order
 from s2match.timeseries.executor import Execution, run_tasks
 from s2match.timeseries.images import SeriesImage
 from s2match.timeseries.manifest import Manifest, fingerprint_of
 from s2match.timeseries.observations import PairObservation
 from s2match.timeseries.options import SeriesOptions
-from s2match.timeseries.pair_graph import given_pairs, plan_pairs, reference_of
+from s2match.timeseries.pair_graph import best_reference, given_pairs, plan_pairs, reference_of
 from s2match.timeseries.quick_looks import quick_looks
 from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.sources import SeriesSource
@@ -75,6 +76,8 @@ def run_series(  # noqa: PLR0913
     area = options.settings.area
     if area is not None:
         check_touches_any(area, grids)
+    # the reference of a star of pairs must be known before they are matched
+    is_known = options.reference is not None or (source.pairs is None and options.pairs is PairMode.REFERENCE)
     options = replace(options, reference=reference_of(looks, options.reference))
     plan = plan_pairs(images, looks, options) if source.pairs is None else given_pairs(images, looks, source.pairs)
     manifest = Manifest(folder, fingerprint_of(images, options), restart)
@@ -99,6 +102,8 @@ def run_series(  # noqa: PLR0913
     run_tasks([task_of(images[pair.reference], images[pair.target], options) for pair in remaining], execution, done)
     progress.begin(Stage.ADJUST)
     series = MatchedSeries(images, looks, plan, tuple(observations[pair.reference, pair.target] for pair in plan))
+    if not is_known:
+        options = replace(options, reference=best_reference(looks, series.observations))
     return assemble(series, options, time.perf_counter() - begun)
 
 

@@ -17,6 +17,9 @@ _TICK_SECONDS = 1.0
 # Smallest fraction of a run from which its time is estimated.
 _LEAST_FRACTION = 0.01
 
+# Fraction of a run after which a line is written where no bar can be shown.
+_LINE_FRACTION = 0.05
+
 
 class Stage(StrEnum):
     """A stage of a run; the values are what a bar shows."""
@@ -120,7 +123,7 @@ class Progress:
 
 
 @contextmanager
-def progress_bar(stages: Iterable[Stage], show: bool = True) -> Iterator[Progress]:
+def progress_bar(stages: Iterable[Stage], show: bool = True, lines: bool = False) -> Iterator[Progress]:
     """Progress of a run, with a bar on standard error within the block.
 
     The bar names the stage, and shows the time that has passed and that is left.
@@ -128,12 +131,13 @@ def progress_bar(stages: Iterable[Stage], show: bool = True) -> Iterator[Progres
     Args:
         stages: The stages of the run, in order.
         show: Whether to show the bar, where standard error is a terminal or a notebook.
+        lines: Whether to write a line for every 5 % of the run instead, where it is neither.
     """
     # None: shown on a terminal
     hidden = (False if _in_notebook() else None) if show else True
     with tqdm(total=1.0, bar_format=_BAR, leave=False, disable=hidden) as bar:
         if bar.disable:
-            yield Progress(stages)
+            yield Progress(stages, _line_writer() if show and lines else None)
             return
         clock = _Clock()
 
@@ -147,6 +151,22 @@ def progress_bar(stages: Iterable[Stage], show: bool = True) -> Iterator[Progres
             progress = Progress(stages, report)
             yield progress
             progress.end()
+
+
+def _line_writer() -> Callable[[str, float], None]:
+    """Function that writes a line with the stage and the times, at most one for every 5 % of a run."""
+    clock, written = _Clock(), -1.0
+
+    def report(text: str, fraction: float) -> None:
+        nonlocal written
+        clock.update(fraction)
+        if fraction < written + _LINE_FRACTION:
+            return
+        written = fraction
+        times = filter(None, [f"{clock.passed} passed", clock.text])
+        print(f"{fraction:4.0%}  {text}  ({', '.join(times)})", file=sys.stderr, flush=True)
+
+    return report
 
 
 def _in_notebook() -> bool:
@@ -169,6 +189,11 @@ class _Clock:
         if fraction > self._fraction and fraction >= _LEAST_FRACTION:
             self._fraction = fraction
             self._total = (time.monotonic() - self._begun) / fraction
+
+    @property
+    def passed(self) -> str:
+        """The time that has passed, such as "00:12"."""
+        return str(tqdm.format_interval(time.monotonic() - self._begun))
 
     @property
     def text(self) -> str:

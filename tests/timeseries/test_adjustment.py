@@ -147,13 +147,15 @@ def test_days_of_the_repeat_cycle_tell_the_satellites_apart() -> None:
     assert sorted(term.shift[1] for term in terms) == pytest.approx([-2, 2])
 
 
-def test_an_image_has_an_error_of_its_own_that_pairs_do_not_show() -> None:
+@pytest.mark.parametrize(("matched_m", "unit", "error"), [(10.0, "m", 0.7), (100.0, "m", 3.0), (100.0, "px", 7.0)])
+def test_an_image_has_an_error_of_its_own_that_pairs_do_not_show(matched_m: float, unit: str, error: float) -> None:
+    """In pixels of the matched size, and a few metres at most."""
     truth, pairs = truth_of(20), pairs_of(20)
-    observations = [replace(o, matched_pixel=100.0) for o in observed(truth, pairs, std=1e-3)]
+    observations = [replace(o, matched_pixel=matched_m, unit=unit) for o in observed(truth, pairs, std=1e-3)]
     result = adjust(20, observations)
-    assert np.sqrt(result.covariance[:, 0, 0]) == pytest.approx(2.5, rel=0.01)
+    assert np.sqrt(result.covariance[:, 0, 0]) == pytest.approx(error, rel=0.01)
     by_reference = adjust(20, observations, Datum.REFERENCE, 0)
-    assert np.sqrt(by_reference.covariance[5, 1, 1]) == pytest.approx(2.5 * 2**0.5, rel=0.01)
+    assert np.sqrt(by_reference.covariance[5, 1, 1]) == pytest.approx(error * 2**0.5, rel=0.01)
     assert by_reference.covariance[0, 0, 0] == pytest.approx(0, abs=1e-9)
 
 

@@ -37,6 +37,16 @@ def test_a_shift_that_is_not_significant_is_registered_already(paths: list[Path]
     assert verdicts(paths, 0.2) == [Decision.REGISTER, *[Decision.REGISTERED] * 4]
 
 
+@pytest.mark.parametrize("matched_m", [10.0, 20.0, 30.0])
+def test_a_shift_as_by_shadows_of_winter_is_no_reason_to_move_a_date(paths: list[Path], matched_m: float) -> None:
+    """All pairs of a date agree on an error of its own; of the sample, up to 0.19 px of the matched size."""
+    winter = [*SHIFTS_M[:-1], (0.0, 0.19 * matched_m)]
+    result = placed_series(paths, winter, std_m=0.035 * matched_m, matched_m=matched_m)
+    found = [row.verdict for row in result.dates]
+    assert found[0] is Decision.REGISTER and Decision.REGISTER not in found[1:]
+    assert matched_m > 20 or found[1:] == [Decision.REGISTERED] * 4
+
+
 def test_small_shifts_with_large_errors_are_not_called_registered(paths: list[Path]) -> None:
     """Errors of more than half a native pixel: matched with fewer pixels than the files have, or with all of them."""
     assert verdicts(paths, 12.0)[1:] == [Decision.UNKNOWN] * 4

@@ -18,8 +18,9 @@ from s2match.core.scene import scene_of
 from s2match.errors import ImageIndexError, UnreadableImageError
 from s2match.timeseries.choices import PairMode
 from s2match.timeseries.images import SeriesImage, series_image
+from s2match.timeseries.observations import PairObservation, PairStatus
 from s2match.timeseries.options import SeriesOptions
-from s2match.timeseries.pair_graph import PlannedPair, given_pairs, plan_pairs, reference_of
+from s2match.timeseries.pair_graph import PlannedPair, best_reference, given_pairs, plan_pairs, reference_of
 from s2match.timeseries.quick_looks import CELLS, QuickLook, quick_looks
 from s2match.timeseries.sources import read_source
 
@@ -209,6 +210,15 @@ def test_references_that_are_none() -> None:
         reference_of(looks, 1)
     with pytest.raises(UnreadableImageError, match="None of the images"):
         reference_of(looks[1:])
+
+
+def test_the_best_reference_is_seen_by_most_inliers_among_the_clearest() -> None:
+    """Cumulus is not saturated, so that a cloudy date may be as clear as the others; its pairs have few inliers."""
+    looks = [look_of(1.0), look_of(0.97), look_of(0.6), "There is no file x.tif.", look_of(0.98)]
+    inliers = {(0, 1): 20, (0, 2): 30, (1, 2): 900, (1, 4): 400, (2, 4): 300}
+    pairs = [PairObservation(*ends, PairStatus.MEASURED, inliers=count) for ends, count in inliers.items()]
+    assert best_reference(looks, pairs) == 1
+    assert best_reference(looks, []) == 0
 
 
 def test_consecutive_dates() -> None:

@@ -38,7 +38,8 @@ def add_series(parser: argparse.ArgumentParser) -> None:
         "--reference",
         type=int,
         metavar="INDEX",
-        help="index of the reference image, from 0 (default: the image with the largest clear share)",
+        help="index of the reference image, from 0 (default: of the clearest images, the one whose pairs have most "
+        "inliers; with --pairs reference: the one with the largest clear share)",
     )
     group.add_argument(
         "--datum",

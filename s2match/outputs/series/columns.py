@@ -15,7 +15,9 @@ DATE_COLUMNS: Mapping[str, Column] = {
     "platform": Column("", "Satellite, such as S2A"),
     "relative_orbit": Column("", "Relative orbit, 1 to 143"),
     "processing_baseline": Column("", "Processing baseline, such as 02.06"),
-    "clear_share": Column("", "Fraction of the image that is valid, not masked and not saturated cloud, 0 to 1"),
+    "clear_share": Column(
+        "", "Valid, not masked and not saturated cloud, fraction of the image; other cloud counts as clear"
+    ),
     "pairs": Column("", "Number of its pairs that are kept"),
     "points": Column("", "Number of inliers in these pairs"),
     "dx_m": Column("m", "Georeferencing error to the east: where the image shows the ground, minus where it is"),

@@ -32,6 +32,9 @@ _STATUS_TEXT = {
 
 _INTERVAL = "± is the half width of the 95 % interval."
 
+# Only these are known without a mask of clouds.
+_CLEAR = "Clear is what is not nodata, not masked and not saturated. Cloud that is not saturated counts as clear."
+
 
 def series_name(result: SeriesResult) -> str:
     """Tiles and first and last date, such as "T36UXA, T36UYA 2018-03-05 to 2018-12-15"."""
@@ -147,7 +150,7 @@ def dates_table(result: SeriesResult) -> Table:
     )
     x, y, residual = (f"{name} ({result.unit})" for name in (*axis_names(result.unit), "residual"))
     head = ("image", "satellite", "clear", "pairs", "points", x, y, residual, "verdict")
-    return Table(rows, head, numeric=True, notes=(_INTERVAL,))
+    return Table(rows, head, numeric=True, notes=(_INTERVAL, _CLEAR))
 
 
 def pairs_table(result: SeriesResult) -> Table:
