@@ -32,7 +32,8 @@ from s2match.loftr.config import KORNIA, MatchingConfig
 from s2match.loftr.fine_matching import FineMatching, FineQueries, is_consistent
 from s2match.loftr.fine_transformer import FineTransformer
 from s2match.loftr.linear_attention import LocalFeatureTransformer, SequenceEncoderLayer
-from s2match.loftr.local_affine import calibrated_confidence
+from s2match.loftr.local_affine import LocalFit, calibrated_confidence
+from s2match.loftr.representatives import representatives
 from s2match.loftr.tokens import Tokens
 from s2match.util.devices import wide_half
 
@@ -151,7 +152,12 @@ class Engine:
 
     @torch.inference_mode()
     def match(
-        self, image0: ImageFeatures, image1: ImageFeatures, threshold: float, bands: Tensor | None = None
+        self,
+        image0: ImageFeatures,
+        image1: ImageFeatures,
+        threshold: float,
+        bands: Tensor | None = None,
+        to_refine: bool = False,
     ) -> EngineMatches:
         """Matches of two images.
 
@@ -160,6 +166,8 @@ class Engine:
             image1: Features of image 1; its points are refined.
             threshold: Keep matches with a confidence above this.
             bands: Rows of cells that may match, see :func:`s2match.loftr.coarse_matching.blocks_in_bands`; None: all.
+            to_refine: Whether the matches are measured again afterwards. Then fine matching with more than one
+                iteration compares the windows of one match in each block (:mod:`s2match.loftr.representatives`).
 
         Returns:
             The matches, in the order of the cells of image 0.
@@ -170,20 +178,31 @@ class Engine:
         coarse_threshold = threshold if single_iteration else MIN_THRESHOLD
         coarse = self._coarse_matches(tokens0, tokens1, coarse_threshold, bands)
         _LOG.debug("%d coarse matches above %.2f", len(coarse.rows), coarse_threshold)
-        points1 = _cell_points(tokens1.cells[coarse.columns], tokens1.grid)
+        points0, points1 = (
+            _cell_points(tokens.cells[chosen], tokens.grid)
+            for tokens, chosen in ((tokens0, coarse.rows), (tokens1, coarse.columns))
+        )
+        if len(coarse.rows) == 0:
+            return EngineMatches.without_local_fit(points0, points1, coarse.confidence)
         queries = FineQueries(
             tokens0.cells[coarse.rows],
-            _cell_points(tokens0.cells[coarse.rows], tokens0.grid),
+            points0,
             coarse.confidence,
             tokens0.values[coarse.rows],
             tokens1.values[coarse.columns],
         )
-        if len(coarse.rows) == 0:
-            return EngineMatches.without_local_fit(queries.points0, points1, coarse.confidence)
-        fine = self._fine_matching(image0, image1, queries)
         if single_iteration:
-            return EngineMatches.without_local_fit(queries.points0, fine.predict(points1).points, coarse.confidence)
-        return self._fit_locally(fine, points1, tokens0.grid, threshold)
+            fine = self._fine_matching(image0, image1, queries)
+            return EngineMatches.without_local_fit(points0, fine.predict(points1).points, coarse.confidence)
+        if to_refine:
+            chosen = representatives(queries.cells, queries.confidence, tokens0.grid)
+            compared = queries.subset(chosen.indices, chosen.confidence)
+            fine = self._fine_matching(image0, image1, compared)
+            local_fit = fine.iterate(points1[chosen.indices], tokens0.grid, self.config.fine_iterations)
+            return self._at_local_fit(queries, local_fit.around(chosen.of, chosen.steps), threshold)
+        fine = self._fine_matching(image0, image1, queries)
+        local_fit = fine.iterate(points1, tokens0.grid, self.config.fine_iterations)
+        return self._at_local_fit(queries, local_fit, threshold)
 
     def _transform(self, tokens0: Tokens, tokens1: Tokens) -> tuple[Tokens, Tokens]:
         """Tokens of both images after the coarse transformer."""
@@ -231,12 +250,8 @@ class Engine:
         whole_map = self._border < 1 or whole_map_is_cheaper(count, image.tokens.grid)
         return self._backbone.grid_window_cutter(image.pyramid, whole_map)
 
-    def _fit_locally(
-        self, fine: FineMatching, points1: Tensor, grid: tuple[int, int], threshold: float
-    ) -> EngineMatches:
+    def _at_local_fit(self, queries: FineQueries, local_fit: LocalFit, threshold: float) -> EngineMatches:
         """Matches at their local affine predictions, without those that are inconsistent with them."""
-        queries = fine.queries
-        local_fit = fine.iterate(points1, grid, self.config.fine_iterations)
         confidence = queries.confidence
         if self.config.calibration is not None:
             confidence = calibrated_confidence(local_fit, self.config.calibration)

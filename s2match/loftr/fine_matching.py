@@ -43,6 +43,12 @@ class FineQueries:
     coarse0: Tensor
     coarse1: Tensor
 
+    def subset(self, indices: Tensor, confidence: Tensor) -> "FineQueries":
+        """The matches at (M,) indices, with another confidence (M,)."""
+        return FineQueries(
+            self.cells[indices], self.points0[indices], confidence, self.coarse0[indices], self.coarse1[indices]
+        )
+
 
 @dataclass(frozen=True)
 class FinePrediction:

@@ -38,6 +38,7 @@ class LocalFit:
     Attributes:
         displacement: (N, 2) fitted displacement (x, y) in pixels at the match, from the reference's to the target's
             point.
+        slopes: (N, 2, 2) change of the displacement (x, y), pixels, by steps of a cell: to the right, and down.
         raw_residual_px: (N,) distance between the match's own displacement and the fitted one.
         precision: (N,) leave-one-out precision (inverse variance, px⁻²) of the fit at the match; lower where neighbours
             lie on one side.
@@ -46,9 +47,21 @@ class LocalFit:
     """
 
     displacement: Tensor
+    slopes: Tensor
     raw_residual_px: Tensor
     precision: Tensor
     inlier_fraction: Tensor
+
+    def around(self, indices: Tensor, steps: Tensor) -> "LocalFit":
+        """The fits at (M,) indices, moved by (M, 2) steps (x, y) in cells; their quality is that of the fit."""
+        moved = self.displacement[indices] + (steps[:, None] @ self.slopes[indices])[:, 0]
+        return LocalFit(
+            moved,
+            self.slopes[indices],
+            self.raw_residual_px[indices],
+            self.precision[indices],
+            self.inlier_fraction[indices],
+        )
 
 
 def match_weights(confidence: Tensor, variance_px2: Tensor) -> Tensor:
@@ -85,7 +98,7 @@ def fit_local_affine(cells: Tensor, displacement: Tensor, weights: Tensor, grid:
     precision = torch.linalg.inv(_normal_matrices(design, robust))[:, 0, 0].reciprocal()
     inlier_fraction = robust.sum(1) / initial.sum(1).clamp(min=_EPSILON)
     fitted = model[:, 0]
-    return LocalFit(fitted, (displacement - fitted).norm(dim=1), precision, inlier_fraction)
+    return LocalFit(fitted, model[:, 1:], (displacement - fitted).norm(dim=1), precision, inlier_fraction)
 
 
 def calibrated_confidence(local_fit: LocalFit, calibration: tuple[float, float, float]) -> Tensor:

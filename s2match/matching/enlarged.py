@@ -55,14 +55,24 @@ class EnlargingMatcher:
         return self.matcher.encode(enlarge(image, self.scale))
 
     def match_encoded(
-        self, reference: Any, target: Any, confidence: float, bands: NDArray[np.int64] | None = None
+        self,
+        reference: Any,
+        target: Any,
+        confidence: float,
+        bands: NDArray[np.int64] | None = None,
+        to_refine: bool = False,
     ) -> Matches:
         """Match two encoded images; the rows of ``bands`` are those of cells of the enlarged images."""
-        return self.matcher.match_encoded(reference, target, confidence, bands).reduced(self.scale)
+        return self.matcher.match_encoded(reference, target, confidence, bands, to_refine).reduced(self.scale)
 
     def match(
-        self, reference: GreyImage, target: GreyImage, confidence: float, bands: NDArray[np.int64] | None = None
+        self,
+        reference: GreyImage,
+        target: GreyImage,
+        confidence: float,
+        bands: NDArray[np.int64] | None = None,
+        to_refine: bool = False,
     ) -> Matches:
         """Match two images; the rows of ``bands`` are those of cells of the enlarged images."""
         images = enlarge(reference, self.scale), enlarge(target, self.scale)
-        return self.matcher.match(*images, confidence, bands).reduced(self.scale)
+        return self.matcher.match(*images, confidence, bands, to_refine).reduced(self.scale)

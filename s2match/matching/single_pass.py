@@ -149,7 +149,9 @@ def _match_target(matcher: EnlargingMatcher, reference: _Encoded, target: Raster
     image = prepare(target)
     features = matcher.encode(image)
     # weak matches, too, locate the common ground
-    matches = matcher.match_encoded(reference.features, features, min(settings.confidence, WEAK_CONFIDENCE))
+    matches = matcher.match_encoded(
+        reference.features, features, min(settings.confidence, WEAK_CONFIDENCE), to_refine=settings.refine
+    )
     _LOG.info("%d matches above %.2f in the first pass", len(matches), matches.origin.confidence)
     model = by_matches(matches, reference.raster, target, settings.fit_options)
     prior = model or by_georeference(reference.raster, target)
@@ -158,7 +160,7 @@ def _match_target(matcher: EnlargingMatcher, reference: _Encoded, target: Raster
         matches = matches.above(settings.confidence)
     else:
         parts = reference.features.within(cells[0]), features.within(cells[1])
-        matches = matcher.match_encoded(*parts, settings.confidence)
+        matches = matcher.match_encoded(*parts, settings.confidence, to_refine=settings.refine)
         _LOG.info("second pass over the common ground: %d matches above %.2f", len(matches), settings.confidence)
     return _Passes(target, (reference.image, image), matches, model)
 

@@ -188,7 +188,7 @@ def _match_window(
         most = pair.region.most_points(settings.max_points)
         matches = matches_at_known_position((reference, target), pair, most, none.origin)
     if matches is None:
-        matches = matcher.match(reference, target, settings.confidence, pair.bands)
+        matches = matcher.match(reference, target, settings.confidence, pair.bands, settings.refine)
         matches = postprocess(matches, (reference, target), pair.region, settings)
     return replace(matches, xy0=matches.xy0 + _corner(pair.reference), xy1=matches.xy1 + _corner(pair.target))
 

@@ -25,7 +25,7 @@ _SQUARES, _LEAST_SPACING_PX = 10, PATCH_PX
 SMOOTHNESS = (5e-2, 3e-3, 2e-4)
 
 # Without matches the field returns to its affine part within about this many squares.
-_DECAY = 2.0
+_DECAY = 1.75
 
 # Cutoffs of Tukey's biweight in each iteration, in multiples of the threshold. The first is wide: the field may
 # depart by pixels from the affine map that it starts from.

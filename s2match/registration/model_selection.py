@@ -28,8 +28,9 @@ _STRIDE = 3
 # A field is only tried if there are this many matches, in this many blocks.
 _FIELD_MATCHES, _FIELD_BLOCKS = 100, 30
 
-# A smaller difference of errors does not justify another model.
-_NEGLIGIBLE_PX = 0.02
+# A smaller difference of errors does not justify another model: it may come from the error that all matches of a part
+# of the image share (s2match.registration.uncertainty).
+_NEGLIGIBLE_PX = 0.03
 
 # Larger numbers of matches are sampled: more do not change the choice.
 _MOST_MATCHES = 4000

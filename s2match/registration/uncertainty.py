@@ -15,7 +15,7 @@ _INDEPENDENT_PX = 128.0
 
 # Standard deviation along an axis of the error that all matches of a pair share: of the network's own points, and of
 # refined ones.
-SYSTEMATIC_PX, REFINED_SYSTEMATIC_PX = 0.1, 0.035
+SYSTEMATIC_PX, REFINED_SYSTEMATIC_PX = 0.1, 0.03
 
 
 @limit_threads()

@@ -356,6 +356,30 @@ def test_only_windows_that_moved_are_evaluated_again(net: LoFTR, monkeypatch: py
     assert len(counts) == 3 and counts[0] > 1000 and counts[2] <= counts[1] < 0.1 * counts[0]
 
 
+def test_matches_to_refine_compare_a_quarter_of_the_windows(net: LoFTR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many matches as with all windows, hardly less exact."""
+    counts = []
+    plain = FineMatching.predict
+
+    def counting(fine: FineMatching, centres: torch.Tensor, indices: torch.Tensor | None = None) -> Any:
+        counts.append(len(centres))
+        return plain(fine, centres, indices)
+
+    monkeypatch.setattr(FineMatching, "predict", counting)
+    first, second = cut(40, 40, 320, 320), 0.3 + 0.4 * (1 - cut(43, 45, 320, 320)) ** 2
+    engine = Engine(net, CPU, config=MatchingConfig(neighbourhood=True, fine_iterations=3))
+    features = engine.extract(first), engine.extract(second)
+    every, quarter = (engine.match(*features, 0.05, to_refine=to_refine) for to_refine in (False, True))
+    assert counts[3] < 0.3 * counts[0]
+    assert len(quarter.confidence) > 0.95 * len(every.confidence)
+    error, error_quarter = (
+        (found.keypoints1 - found.keypoints0 + torch.tensor([5.0, 3.0])).norm(dim=1).median()
+        for found in (every, quarter)
+    )
+    assert error_quarter < error + 0.15
+    assert len(torch.unique(quarter.keypoints0, dim=0)) == len(quarter.keypoints0)
+
+
 def test_calibrated_confidence_is_what_the_threshold_is_for(net: LoFTR) -> None:
     config = MatchingConfig(neighbourhood=True, fine_iterations=3, calibration=(-2.0, 1.0, -1.0))
     images = cut(40, 40, 320, 320), cut(43, 45, 320, 320)

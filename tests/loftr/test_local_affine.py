@@ -30,6 +30,16 @@ def test_smooth_displacements_are_fitted(degrees: float, scale: float, within_px
     assert fit.precision.median() > 60 and torch.allclose(fit.raw_residual_px, off, atol=1e-4)
 
 
+def test_fits_are_evaluated_around_their_match() -> None:
+    displacement = turned(3, 1.02)
+    inside = (CELLS % GRID[1] > 6) & (CELLS % GRID[1] < GRID[1] - 6) & (CELLS // GRID[1] == GRID[0] // 2)
+    indices = CELLS[inside]
+    fit = fit_local_affine(CELLS, displacement, SURE, GRID)
+    moved = fit.around(indices, torch.tensor([[1.0, -1.0]]).expand(len(indices), 2))
+    assert torch.allclose(moved.displacement, displacement[indices + 1 - GRID[1]], atol=0.05)
+    assert torch.equal(moved.precision, fit.precision[indices])
+
+
 def test_noise_is_averaged() -> None:
     generator = torch.Generator().manual_seed(0)
     noise = 0.6 * torch.randn(len(CELLS), 2, generator=generator)
@@ -94,7 +104,9 @@ def test_sharp_heatmaps_and_sure_matches_weigh_more() -> None:
 
 def test_confidence_rises_with_precision_and_inlier_fraction() -> None:
     nothing = torch.zeros(3)
-    fit = LocalFit(torch.zeros(3, 2), nothing, torch.tensor([3.0, 40.0, 40.0]), torch.tensor([0.8, 0.8, 0.1]))
+    fit = LocalFit(
+        torch.zeros(3, 2), torch.zeros(3, 2, 2), nothing, torch.tensor([3.0, 40.0, 40.0]), torch.tensor([0.8, 0.8, 0.1])
+    )
     few, many, disputed = calibrated_confidence(fit, (-2.0, 1.5, 0.9)).tolist()
     assert few < many and disputed < many
     assert many == pytest.approx(1 / (1 + np.exp(2 - 1.5 * np.log(40) - 0.9 * np.log(0.8))), abs=1e-6)

@@ -35,7 +35,7 @@ class BlobFinder:
         return torch.stack([(columns * weight).sum(), (rows * weight).sum()])[None] + self.pixel_centre
 
     def match(
-        self, centroid0: torch.Tensor, centroid1: torch.Tensor, threshold: float, bands: None = None
+        self, centroid0: torch.Tensor, centroid1: torch.Tensor, threshold: float, bands: None, to_refine: bool
     ) -> EngineMatches:
         return EngineMatches(centroid0, centroid1, torch.ones(1), *[torch.zeros(1)] * 3)
 

@@ -54,13 +54,23 @@ class ConstantShift:
         return Cells(image.valid.shape, image.valid[4::8, 4::8])
 
     def match_encoded(
-        self, reference: Cells, target: Cells, confidence: float, bands: NDArray[np.int64] | None = None
+        self,
+        reference: Cells,
+        target: Cells,
+        confidence: float,
+        bands: NDArray[np.int64] | None = None,
+        to_refine: bool = False,
     ) -> Matches:
         xy = np.argwhere(reference.mask)[:, ::-1] * 8 + 4.5
         return self._matches(xy[((xy + SHIFT >= 0) & (xy + SHIFT < target.shape[::-1])).all(axis=1)], confidence)
 
     def match(
-        self, reference: GreyImage, target: GreyImage, confidence: float, bands: NDArray[np.int64] | None = None
+        self,
+        reference: GreyImage,
+        target: GreyImage,
+        confidence: float,
+        bands: NDArray[np.int64] | None = None,
+        to_refine: bool = False,
     ) -> Matches:
         return self.match_encoded(self.encode(reference), self.encode(target), confidence)
 
