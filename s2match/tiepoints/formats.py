@@ -7,6 +7,7 @@ takes half a second.
 import csv
 import io
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ from s2match.io.vector_layers import fixed_date, writing_layers
 from s2match.io.written_layers import check_geopackage
 from s2match.tiepoints.cells import Table, cells, csv_lines, numbers, table_of, write_lines
 from s2match.tiepoints.geodataframe import geodataframe_of, map_position
+from s2match.tiepoints.moved_points import drawn_in_frame, drawn_in_geojson, moved_count
 from s2match.tiepoints.points import TiePoints
 from s2match.tiepoints.qgis_points import read_qgis_points, write_qgis_points
 from s2match.tiepoints.qgis_style import style_table
@@ -36,6 +38,8 @@ from s2match.util.output_place import check_utf8
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+
+_LOG = logging.getLogger(__name__)
 
 _LAYER, _STYLES, _GEOMETRY = "tie_points", "layer_styles", "geom"
 _GEOMETRY_OPTION = {"GEOMETRY_NAME": _GEOMETRY}
@@ -89,6 +93,9 @@ def read_tie_points(path: str | Path, reference: Grid, target: Grid) -> TiePoint
         raise TiePointError(f"There is no file {path} to read tie points from.")
     with reading(path, TiePointError, "tie points from ", text=True):
         table = _FORMATS[path.suffix.lower()].read(path, reference, target)
+    moved = moved_count(table, reference, target)
+    if moved:
+        _LOG.warning("%s: %d tie points were moved on the map, which has no effect: the columns count.", path, moved)
     return points_of(table, reference, target)
 
 
@@ -149,7 +156,8 @@ def _read_geojson(path: Path, reference: Grid, target: Grid) -> Table:
     rows = [row for row in properties if isinstance(row, dict)]
     if not rows or len(rows) < len(properties):
         raise ValueError("its features have no properties")
-    return table_of(list(rows[0]), [[row.get(name) for name in rows[0]] for row in rows], READ)
+    table = table_of(list(rows[0]), [[row.get(name) for name in rows[0]] for row in rows], READ)
+    return table | drawn_in_geojson(document, reference, target)
 
 
 def _write_gpkg(points: TiePoints, path: Path) -> None:
@@ -173,8 +181,9 @@ def _read_gpkg(path: Path, reference: Grid, target: Grid) -> Table:
     layers = [str(name) for name, _ in pyogrio.list_layers(path)]
     if _LAYER not in layers and len(layers) != 1:
         raise ValueError(f"it has no layer {_LAYER}")
-    frame = pyogrio.read_dataframe(path, layer=_LAYER if _LAYER in layers else layers[0], read_geometry=False)
-    return _table_of_frame(frame)
+    # a geometry has no effect, so that one that is damaged is no error
+    frame = pyogrio.read_dataframe(path, layer=_LAYER if _LAYER in layers else layers[0], on_invalid="ignore")
+    return _table_of_frame(frame) | drawn_in_frame(frame, reference, target)
 
 
 def _write_parquet(points: TiePoints, path: Path) -> None:
@@ -190,8 +199,9 @@ def _read_parquet(path: Path, reference: Grid, target: Grid) -> Table:
 
 def _table_of_frame(frame: "DataFrame") -> Table:
     """The columns of a data frame that are read."""
+    frame = frame[[name for name in frame.columns if name in READ]]
     values = frame.astype(object).where(frame.notna(), None)
-    return {name: numbers(name, values[name]) for name in frame.columns if name in READ}
+    return {name: numbers(name, values[name]) for name in frame.columns}
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Tie points out and in: exact coordinates in every format, and the same model from what was written."""
 
 import csv
+import itertools
 import json
 import re
 import sqlite3
@@ -471,6 +472,37 @@ def test_tables_that_are_refused(case: str, pair: Pair, tmp_path: Path) -> None:
     with pytest.raises(TiePointError) as met:
         read_tie_points(tmp_path / "t.csv", whole_file(result.reference), whole_file(result.target))
     assert words in str(met.value)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "case"),
+    # without a place on Earth a GeoJSON has no geometry
+    [
+        *itertools.product([".gpkg", ".geojson"], ["resized", "other zone", "target without"]),
+        (".gpkg", "no georeference"),
+    ],
+)
+def test_points_dragged_on_the_map_are_named_in_a_warning(
+    suffix: str, case: str, pair: Pair, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Their geometry has no effect: the points are those of the columns."""
+    _, result = pair(case)
+    path = tmp_path / f"t{suffix}"
+    write_tie_points(tie_points_of(result), path)
+    files = whole_file(result.reference), whole_file(result.target)
+    before = read_tie_points(path, *files)
+    assert not caplog.records
+    frame = geopandas.read_file(path, layer="tie_points" if suffix == ".gpkg" else None)
+    # a step of a pixel or more, in the coordinates of the layer
+    step = 1e-3 if suffix == ".geojson" else 10.0
+    frame.loc[frame.index[:3], "geometry"] = frame.geometry[:3].translate(step, 0)
+    frame.loc[frame.index[0], "ENABLED"] = 0
+    frame.to_file(path, layer="tie_points" if suffix == ".gpkg" else None)
+    again = read_tie_points(path, *files)
+    assert np.array_equal(again.xy1_px, before.xy1_px[1:]) and np.array_equal(again.xy0_px, before.xy0_px[1:])
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path}: 2 tie points were moved on the map, which has no effect: the columns count."
+    ]
 
 
 def test_moved_by_hand_with_the_map_left_out(pair: Pair, tmp_path: Path) -> None:
