@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from s2match.core.grid import Grid
 from s2match.core.ground_axes import ground_axes, pixel_sides_m
 from s2match.core.image_size import MIN_SIDE_PX, ONE_PASS_PX, REDUCED_SIDE_PX, fit_size
-from s2match.core.matches import GreyImage, Matches
+from s2match.core.matches import GreyImage, Matches, Provenance
 from s2match.core.raster import Patch, Raster
 from s2match.core.window import Window
 from s2match.errors import OptionError
@@ -29,11 +29,14 @@ from s2match.matching.single_pass import coarse_pass
 from s2match.matching.thinning import thin
 from s2match.matching.tile_plan import WindowPair, plan
 from s2match.settings import Settings
-from s2match.util.background import computed_ahead
-from s2match.util.threads import limit_threads
+from s2match.util.background import computed_ahead, results_in_order
+from s2match.util.threads import limit_threads, torch_threads_apart
 
 # The coarse pass takes this fraction of the progress.
 _COARSE_FRACTION = 0.05
+
+# Most windows that are measured at once, each in some 100 MB.
+_MOST_AT_ONCE = 4
 
 _LOG = logging.getLogger(__name__)
 
@@ -110,8 +113,10 @@ def match_grids(
         computed_ahead(lambda pair: _grey(read_window(grids[0], pair.reference)), pairs, keep_open(grids[0])) as first,
         computed_ahead(lambda pair: _grey(_read_target(target, reoriented, pair)), pairs, keep_open(target)) as second,
     ):
-        for done, (pair, *images) in enumerate(zip(pairs, first, second, strict=True), 1):
-            parts.append(_match_window(matcher, (images[0], images[1]), pair, settings, search.known))
+        windows = map(_Window, pairs, first, second)
+        known = _measured(windows, settings, parts[0].origin) if search.known else ((each, None) for each in windows)
+        for done, (window, measured) in enumerate(known, 1):
+            parts.append(_match_window(matcher, window, settings) if measured is None else measured)
             _LOG.info("window %d of %d: %d matches", done, len(pairs), len(parts[-1]))
             report(_COARSE_FRACTION + (1 - _COARSE_FRACTION) * done / len(pairs))
     matches = thin(Matches.concatenate(parts), settings.max_points)
@@ -169,28 +174,55 @@ def _grey(patch: Patch) -> GreyImage | None:
     return prepare(patch) if patch.valid.any() else None
 
 
-def _match_window(
-    matcher: Matcher[Any],
-    images: tuple[GreyImage | None, GreyImage | None],
-    pair: WindowPair,
-    settings: Settings,
-    known: bool,
-) -> Matches:
-    """The matches of a window's core, in pixels of the grids; by correlation alone where its position is known."""
-    none, matches = matcher.no_matches(settings.confidence), None
-    reference, target = images
-    if reference is None or target is None:
-        return none
-    if known:
-        # PyTorch takes a second to import: not before the images are being read
-        from s2match.matching.known_position import matches_at_known_position
+@dataclass(frozen=True)
+class _Window:
+    """A pair of windows.
 
-        most = pair.region.most_points(settings.max_points)
-        matches = matches_at_known_position((reference, target), pair, most, none.origin)
-    if matches is None:
-        matches = matcher.match(reference, target, settings.confidence, pair.bands, settings.refine)
-        matches = postprocess(matches, (reference, target), pair.region, settings)
-    return replace(matches, xy0=matches.xy0 + _corner(pair.reference), xy1=matches.xy1 + _corner(pair.target))
+    Attributes:
+        pair: The windows.
+        reference: Pixels of the reference as the matcher sees them; None without valid ones.
+        target: Likewise, of the target.
+    """
+
+    pair: WindowPair
+    reference: GreyImage | None
+    target: GreyImage | None
+
+    def in_grids(self, matches: Matches) -> Matches:
+        """Matches in pixels of the windows as matches in pixels of the grids."""
+        xy0, xy1 = matches.xy0 + _corner(self.pair.reference), matches.xy1 + _corner(self.pair.target)
+        return replace(matches, xy0=xy0, xy1=xy1)
+
+
+def _measured(
+    windows: Iterable[_Window], settings: Settings, origin: Provenance
+) -> Iterator[tuple[_Window, Matches | None]]:
+    """Windows whose position is known, in their order, with their matches by correlation; None if it finds too few.
+
+    Several are measured at once: most of the work is in functions that use a single processor.
+    """
+    # PyTorch takes a second to import: not before the images are being read
+    from s2match.matching.known_position import matches_at_known_position
+
+    def measure(window: _Window) -> tuple[_Window, Matches | None]:
+        if window.reference is None or window.target is None:
+            return window, None
+        most = window.pair.region.most_points(settings.max_points)
+        found = matches_at_known_position((window.reference, window.target), window.pair, most, origin)
+        return window, None if found is None else window.in_grids(found)
+
+    with torch_threads_apart() as (threads, begin):
+        functions = (partial(measure, window) for window in windows)
+        yield from results_in_order(functions, min(threads, _MOST_AT_ONCE), begin)
+
+
+def _match_window(matcher: Matcher[Any], window: _Window, settings: Settings) -> Matches:
+    """The matches of a window's core by the network, in pixels of the grids."""
+    if window.reference is None or window.target is None:
+        return matcher.no_matches(settings.confidence)
+    images, pair = (window.reference, window.target), window.pair
+    matches = matcher.match(*images, settings.confidence, pair.bands, settings.refine)
+    return window.in_grids(postprocess(matches, images, pair.region, settings))
 
 
 def _pixels(sizes: tuple[tuple[int, int], tuple[int, int]]) -> int:

@@ -25,7 +25,7 @@ _SQUARES, _LEAST_SPACING_PX = 10, PATCH_PX
 SMOOTHNESS = (5e-2, 3e-3, 2e-4)
 
 # Without matches the field returns to its affine part within about this many squares.
-_DECAY = 1.75
+_DECAY = 1.5
 
 # Cutoffs of Tukey's biweight in each iteration, in multiples of the threshold. The first is wide: the field may
 # depart by pixels from the affine map that it starts from.
@@ -35,6 +35,9 @@ _CUTOFFS = (8.0, 5.0, 3.0, 2.0, 2.0)
 # its iterations, in robust standard deviations.
 _EVIDENCE_SMOOTHNESS = (1e-1, 1e0, 1e1, 1e2, 1e3, 1e5)
 _EVIDENCE_CUTOFFS = (6.0, 4.0, 3.0, 3.0)
+
+# Largest normalised squared distance of a point that counts in the evidence: beyond it a point is an outlier of any field.
+_MOST_MISFIT = 16.0
 
 # The largest evidence is found once this many smoother fields in a row have less.
 _PAST_PEAK = 2
@@ -230,16 +233,19 @@ def _evidence_fit(
 ) -> tuple[NDArray[np.float64], float]:
     """(K, 2) parameters of the field that fits displacements (N, 2) robustly, and its evidence.
 
+    A point that the fit leaves out still counts in the evidence: otherwise a field would gain by leaving out a corner.
     ``first`` are the normal equations with the weights as they are.
     """
-    robust, (normal, right) = weights, first
+    normal, right = first
     for cutoff in (*_EVIDENCE_CUTOFFS, None):
         parameters = np.asarray(np.linalg.solve(rough + normal, right), np.float64)
         square = np.square(displacement - _evaluate(squares, parameters, len(displacement))).sum(axis=1)
         if cutoff is not None:
             robust = weights * biweight(square, cutoff * deviation_px(square))
             normal, right = _normal_equations(squares, robust, displacement, len(rough))
-    misfit = float((robust * square).sum() + np.einsum("kd,kl,ld->", parameters, rough, parameters))
+    misfit = float(
+        np.minimum(weights * square, _MOST_MISFIT).sum() + np.einsum("kd,kl,ld->", parameters, rough, parameters)
+    )
     # two axes
     ratio = np.linalg.slogdet(rough)[1] - np.linalg.slogdet(rough + normal)[1]
     return parameters, float(ratio - misfit / 2)

@@ -47,14 +47,17 @@ def computed_ahead(
             pool.submit(within.__exit__, None, None, None).result()
 
 
-def results_in_order(functions: Iterable[Callable[[], Result]], threads: int) -> Iterator[Result]:
+def results_in_order(
+    functions: Iterable[Callable[[], Result]], threads: int, begin: Callable[[], None] | None = None
+) -> Iterator[Result]:
     """Results of functions, in their order, computed in threads while the caller draws the next functions.
 
     Args:
         functions: Functions without arguments; they are drawn in the thread of the caller.
         threads: Number of threads; so many results, and one more, exist at a time.
+        begin: Called once in each thread before its first function.
     """
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads, initializer=begin) as pool:
         yield from _in_order(pool, functions, threads)
 
 

@@ -44,6 +44,22 @@ def limit_threads(most: int | None = None) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def torch_threads_apart() -> Iterator[tuple[int, Callable[[], None]]]:
+    """PyTorch's number of threads, and a function that makes the thread that calls it run PyTorch by itself.
+
+    So many threads may then work at once. Threads that begin within the block may run PyTorch by themselves, too. The
+    thread of the block keeps its number, and so do threads that begin later.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        yield threads, lambda: torch.set_num_threads(1)
+    finally:
+        torch.set_num_threads(threads)
+
+
 def processors() -> int:
     """Number of processors that this process may use, by its affinity and the quota of its container."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

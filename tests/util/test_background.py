@@ -1,5 +1,6 @@
 """Functions in background threads."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -44,3 +45,9 @@ def test_an_error_reaches_the_caller() -> None:
     assert [next(results), next(results)] == [1, 2]
     with pytest.raises(ValueError, match="third"):
         next(results)
+
+
+def test_each_thread_begins_once() -> None:
+    begun: list[int] = []
+    results = results_in_order([threading.get_ident] * 20, 2, lambda: begun.append(threading.get_ident()))
+    assert set(results) <= set(begun) and 1 <= len(begun) == len(set(begun)) <= 2

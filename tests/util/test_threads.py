@@ -22,7 +22,7 @@ from s2match.registration.fit import fit
 from s2match.registration.model import Registration
 from s2match.registration.options import FitOptions
 from s2match.util import containers, threads
-from s2match.util.threads import limit_threads, processors
+from s2match.util.threads import limit_threads, processors, torch_threads_apart
 
 
 def blas_threads() -> set[int]:
@@ -136,6 +136,28 @@ def test_a_process_beside_others_may_have_fewer_threads(many_threads: None) -> N
         thread.join()
     assert seen == [(1, 1)] * 2
     assert torch.get_num_threads() == 2 and cv2.getNumThreads() == opencv
+
+
+def test_threads_may_run_pytorch_by_themselves(many_threads: None) -> None:
+    seen: list[int] = []
+
+    def look() -> None:
+        seen.append(torch.get_num_threads())
+
+    def apart() -> None:
+        begin()
+        look()
+
+    with torch_threads_apart() as (count, begin):
+        for function in (apart, apart):
+            thread = threading.Thread(target=function)
+            thread.start()
+            thread.join()
+        look()
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert count == 2 and seen == [1, 1, 2, 2]
 
 
 def openmp_teams() -> list[threading.Thread]:
