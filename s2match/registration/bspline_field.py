@@ -36,7 +36,7 @@ _CUTOFFS = (8.0, 5.0, 3.0, 2.0, 2.0)
 _EVIDENCE_SMOOTHNESS = (1e-1, 1e0, 1e1, 1e2, 1e3, 1e5)
 _EVIDENCE_CUTOFFS = (6.0, 4.0, 3.0, 3.0)
 
-# Largest normalised squared distance of a point that counts in the evidence: beyond it a point is an outlier of any field.
+# The most that the normalised squared distance of a point counts in the evidence: an outlier of every field.
 _MOST_MISFIT = 16.0
 
 # The largest evidence is found once this many smoother fields in a row have less.
