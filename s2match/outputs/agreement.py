@@ -9,7 +9,7 @@ from s2match.outputs.facts import axis_names
 
 # Attribute of Agreement: formats of its name, by the names of the axes, and of its number.
 _MEASURES = {
-    "matches": ("matches", "{:d}"),
+    "matches": ("inliers", "{:d}"),
     "east_m": ("shift {0}", "{:+z.2f} {unit}"),
     "north_m": ("shift {1}", "{:+z.2f} {unit}"),
     "rmse_m": ("RMSE", "{:.2f} {unit}"),
@@ -59,5 +59,5 @@ def measure_text(agreement: Agreement, measure: str, axes: GroundAxes) -> str:
 def evaluation_note(improvement: Improvement) -> str:
     """The points that the errors before and after were measured at, as a sentence without full stop."""
     if improvement.same_points:
-        return "errors of the same tie points before and after: those that the model was fitted to"
-    return "errors before: of the pair's matches; after: of the corrected image, matched again"
+        return "errors of the inliers of the model, the same before and after; shifts are medians"
+    return "errors of the inliers; after the correction, of the image matched again; shifts are medians"

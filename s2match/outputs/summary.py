@@ -8,6 +8,7 @@ from s2match.core.ground_axes import ground_axes, pixel_sides_m
 from s2match.core.matches import Matches, Provenance
 from s2match.core.radiometry import NodataSource
 from s2match.core.raster import HasGrid, Raster
+from s2match.outputs.coverage import covered_share
 from s2match.outputs.ground_error_table import ground_error_table, no_errors_reason
 from s2match.registration.model import Registration
 from s2match.registration.refusal import Refusal
@@ -47,7 +48,8 @@ def summary_rows(result: PairResult) -> list[tuple[str, str]]:
     if registration is None:
         rows += _refusal_rows(result.refusal)
     else:
-        rows += _registration_rows(registration, settings.ransac_threshold_px, result.uncertainty_px or 0.0)
+        rows += _registration_rows(registration, settings.ransac_threshold_px)
+        rows += _uncertainty_rows(result, result.uncertainty_px or 0.0)
     return rows
 
 
@@ -58,7 +60,7 @@ def _origin_row(origin: Provenance) -> tuple[str, str]:
     return ("weights", f"{origin.weights} on {origin.device}" + (f" in {origin.precision}" if origin.precision else ""))
 
 
-def _registration_rows(registration: Registration, threshold_px: float, uncertainty_px: float) -> list[tuple[str, str]]:
+def _registration_rows(registration: Registration, threshold_px: float) -> list[tuple[str, str]]:
     inliers = registration.inliers
     counts = f"{inliers.sum()} inliers ({inliers.mean():.0%}) within {threshold_px:g} px"
     residual = f"median residual {np.median(registration.residual_px[inliers]):.2f} px"
@@ -66,11 +68,19 @@ def _registration_rows(registration: Registration, threshold_px: float, uncertai
     if registration.held_out_px:
         errors = ", ".join(f"{model} {error:.2f}" for model, error in registration.held_out_px.items())
         rows.append(("held out", f"{errors} px of error on matches that the model was not fitted to"))
+    return rows
+
+
+def _uncertainty_rows(result: PairResult, uncertainty_px: float) -> list[tuple[str, str]]:
+    """The interval of the model, the share of the ground that shows it, and a warning where it is large."""
     # half of the squared error lies along each axis, as in the intervals of the verdict
     interval_px = NORMAL_975 * uncertainty_px / math.sqrt(2)
     corner = f"± {interval_px:.2f} px along each axis at the worst corner of the common ground (95 %)"
-    rows.append(("uncertainty", corner))
-    if uncertainty_px > threshold_px:
+    covered = covered_share(result)
+    if covered is not None:
+        corner += f"; inliers cover {covered:.0%} of it"
+    rows = [("uncertainty", corner)]
+    if uncertainty_px > result.settings.ransac_threshold_px:
         rows.append(("warning", "the inliers cover too little of the common ground: trust the model only near them"))
     return rows
 

@@ -234,8 +234,11 @@ def test_given_tie_points_are_measured_before_and_after_and_no_network_is_loaded
     assert abs(after["east_m"]) < 0.5 and abs(after["north_m"]) < 0.5 and 0.3 < after["rmse_m"] < 1.2
     assert after["similarity"] > before["similarity"]
     assert "did not make it better" not in done.stdout
-    assert "(errors of the same tie points before and after: those that the model was fitted to)" in done.stdout
-    assert "Errors of the same tie points before and after" in (folder / "report" / "index.html").read_text()
+    assert "(errors of the inliers of the model, the same before and after; shifts are medians)" in done.stdout
+    assert (
+        "Errors of the inliers of the model, the same before and after"
+        in (folder / "report" / "index.html").read_text()
+    )
 
 
 REFUSED = {

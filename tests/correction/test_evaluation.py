@@ -93,7 +93,7 @@ def test_a_correction_that_helps(
     assert warning_line(outcome) is None and not_written_line(order, outcome) is None
     lines = correction_lines(order, outcome)
     assert lines[0].startswith(f"corrected     {order.out}") and "--force" not in lines[0]
-    assert lines[2].split() == ["matches", str(found.before.matches), str(found.after.matches)]
+    assert lines[2].split() == ["inliers", str(found.before.matches), str(found.after.matches)]
     facts = correction_facts(order, outcome)["correction"]
     assert facts["better"] is True and facts["kept"] is True and facts["code"] == "better"
     assert facts["after"]["similarity"] == found.after.similarity
@@ -152,7 +152,7 @@ def test_points_of_a_field_are_moved_to_where_the_corrected_file_shows_them(
     assert found.before.matches == found.after.matches > 380
     assert found.before.rmse_m > 55 and found.after.rmse_m < 2
     again = replace(found, same_points=False)
-    for improvement, words in ((found, "the same tie points"), (again, "matched again")):
+    for improvement, words in ((found, "the same before and after"), (again, "matched again")):
         outcome = outcome_of(result, improvement)
         assert words in correction_lines(CorrectionRequest(tmp_path / "out.tif"), outcome)[-1]
 

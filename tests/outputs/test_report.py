@@ -23,10 +23,10 @@ from s2match.correction.decision import CorrectionOutcome, decide
 from s2match.correction.evaluation import Agreement, Improvement
 from s2match.errors import OutputError
 from s2match.outputs.correction_text import warning_line
+from s2match.outputs.coverage import covered_share
 from s2match.outputs.figures.before_after import plot_swipe
 from s2match.outputs.figures.style import inliers_of
 from s2match.outputs.report.colouring import colourings, colours
-from s2match.outputs.report.coverage import covered_share
 from s2match.outputs.report.layers import map_images
 from s2match.outputs.report.names import FIGURES, report_files
 from s2match.outputs.report.points import MOST_POINTS
@@ -207,7 +207,7 @@ def test_names_are_no_markup(tmp_path: Path) -> None:
 
 def test_cards_come_first_and_say_what_counts(page_of: PageOf) -> None:
     said = Reader(page_of(shift=(2, -1), better=None)).said
-    assert "Shift east +20.0 ± 2.0 m 95 % interval; +2.00 native px Shift north +10.0 ± 2.0 m" in said
+    assert "Shift east +20.0 ± 2.0 m of the model, 95 % interval; +2.00 native px Shift north +10.0 ± 2.0 m" in said
     assert re.search(r"CE90 2\d\.\d m of the inliers; 2\.\d\d native px Inliers 400 95\.2% of the matches", said)
     assert "Ground covered 72% of the common ground, in squares of 880 m" in said
     assert "Verdict correct the target model: translation" in said
@@ -498,10 +498,13 @@ def test_swipe_is_dragged_by_its_line(page: Page, written: Path) -> None:
     width = page.run("document.querySelector('img-comparison-slider').offsetWidth")
     share = page.run("document.querySelector('img-comparison-slider').value")
     assert share == pytest.approx(50 - 100 * 150 / width, abs=0.5)
+    label = "document.querySelector('.sides').lastElementChild.textContent"
+    assert page.run(label) == page.run("document.querySelector('input[name=side]:checked').value")
     sources = set()
     for side in ("target", "corrected target"):
         page.run(f"document.querySelector('input[name=side][value=\"{side}\"]').click()")
         sources.add(page.run("document.querySelector('[slot=second]').src"))
+        assert page.run(label) == side
     assert len(sources) == 2
 
 

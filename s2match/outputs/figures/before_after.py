@@ -38,7 +38,9 @@ def plot_swipe(improvement: Improvement) -> Figure:
 
 def plot_overlay(improvement: Improvement) -> Figure:
     """The reference in red and the target in cyan, before and after the correction."""
-    return _plot(improvement, _overlay, "reference in red, target in cyan: where both agree, it is grey")
+    colours = "reference in red, target in cyan: where both agree, it is grey"
+    changes = "coloured rims are shifts, coloured areas have changed between the dates"
+    return _plot(improvement, _overlay, f"{colours};\n{changes}")
 
 
 def _plot(improvement: Improvement, join: Callable[[Image, Image], Image], caption: str) -> Figure:

@@ -119,7 +119,7 @@ _CORRECTION_CHARTS: tuple[_Spec[Improvement], ...] = (
         "overlay",
         "Before and after: overlay",
         "The reference in red over the target in cyan, where the reference has most edges. Edges with a red and a cyan "
-        "rim are displaced. Grey ground agrees.",
+        "rim are displaced. Areas in one colour have changed between the dates. Grey ground agrees.",
         True,
         plot_overlay,
     ),

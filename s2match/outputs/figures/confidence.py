@@ -11,10 +11,10 @@ from s2match.outputs.figures.style import (
     BLUE,
     GREEN,
     MAX_DOTS,
-    TICK_PT,
     TITLE_PT,
     VERMILION,
     label_axes,
+    legend_above,
     new_figure,
     pair_title,
     spread,
@@ -93,7 +93,7 @@ def _draw_errors(
         axes.plot(middle, line, marker=marker, color=colour, lw=2.2, ms=9, mec="white", mew=0.8, label=name)
         top = max([top, *line])
     axes.set_ylim(0, 1.15 * top or 1.0)
-    axes.legend(fontsize=TICK_PT, loc="upper right", framealpha=0.9)
+    legend_above(axes)
     label_axes(axes, "confidence (0 to 1)", f"distance from the georeference ({errors.axes.unit})")
 
 
@@ -104,9 +104,7 @@ def _draw_shares(
     share = np.array([correct[band].mean() for band in bands])
     error = 2 * np.sqrt(share * (1 - share) / [len(band) for band in bands])
     expected = np.sort(confidence)[:: max(1, len(confidence) // 500)]
-    axes.plot(
-        _axis_position(expected), 100 * expected, color="0.45", lw=2.0, ls=(0, (5, 3)), label="expected: the confidence"
-    )
+    axes.plot(_axis_position(expected), 100 * expected, color="0.45", lw=2.0, ls=(0, (5, 3)), label="the confidence")
     axes.errorbar(
         middle,
         100 * share,
@@ -118,9 +116,9 @@ def _draw_shares(
         mec="white",
         mew=0.8,
         capsize=4,
-        label="correct, with 2 standard errors",
+        label="correct, 2 standard errors",
     )
     lowest = 100 * min([float(expected[0]), *(share - error)])
     axes.set_ylim(max(0.0, lowest - 3), 100 + 0.04 * (100 - lowest) + 0.3)
-    axes.legend(fontsize=TICK_PT, loc="lower right", framealpha=0.9)
+    legend_above(axes)
     label_axes(axes, "confidence (0 to 1)", f"within {CORRECT_PX:g} px of the georeference (%)")

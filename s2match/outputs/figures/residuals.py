@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 
 from s2match.outputs.figures.profiles import draw_profile, explain_bars, extent_of
-from s2match.outputs.figures.style import TICK_PT, TITLE_PT, label_axes, new_figure, pair_title
+from s2match.outputs.figures.style import TITLE_PT, label_axes, legend_above, new_figure, pair_title
 from s2match.registration.residual_profiles import profiles
 from s2match.result import PairResult
 
@@ -23,7 +23,7 @@ def plot_residuals(result: PairResult) -> Figure:
         draw_profile(axes, profile, ("dx, to the right", "dy, down"))
         label_axes(axes, f"{name} of the reference (px)")
     label_axes(panels[0], "column of the reference (px)", "mean residual of inliers (target px)")
-    panels[0].legend(frameon=False, fontsize=TICK_PT, ncols=2, loc="best")
+    legend_above(panels[0])
     title = f"{pair_title(result)}  ·  {result.registration.model}  ·  error bars: 2 standard errors"
     explain_bars(figure, result.matches)
     figure.suptitle(title, fontsize=TITLE_PT, parse_math=False)

@@ -15,9 +15,9 @@ from s2match.outputs.figures.profiles import MARKS, draw_profile, explain_bars, 
 from s2match.outputs.figures.style import (
     LABEL_PT,
     MAX_DOTS,
-    TICK_PT,
     TITLE_PT,
     label_axes,
+    legend_above,
     new_figure,
     pair_title,
     spread,
@@ -56,7 +56,7 @@ def plot_shifts(result: PairResult, improvement: Improvement | None = None) -> F
     panels = figure.subplots(len(rows), 2, sharey="row", squeeze=False)
     for line, shifts in zip(panels, rows, strict=True):
         _draw_row(line[0], line[1], shifts, result)
-    panels[0, 1].legend(fontsize=TICK_PT, ncols=2, loc="upper right", framealpha=0.9)
+    legend_above(panels[0, 1])
     title = f"{pair_title(result)}  ·  means with 2 standard errors"
     explain_bars(figure, rows[0].matches)
     figure.suptitle(title, fontsize=TITLE_PT, parse_math=False)

@@ -52,6 +52,11 @@ def label_axes(axes: Axes, x: str, y: str | None = None) -> None:
     axes.tick_params(labelsize=TICK_PT)
 
 
+def legend_above(axes: Axes) -> None:
+    """Draw the legend of axes in one row above them, at the right, where it hides no data."""
+    axes.legend(fontsize=TICK_PT, ncols=2, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0.2)
+
+
 def pair_title(result: PairResult) -> str:
     """Tile and date of the reference and of the target."""
     return f"{result.reference.scene.title} → {result.target.scene.title}"

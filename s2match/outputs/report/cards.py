@@ -6,8 +6,8 @@ from s2match.core.ground_axes import MAP_UNITS, METRES, pixel_m
 from s2match.correction.decision import CorrectionOutcome
 from s2match.correction.evaluation import Improvement
 from s2match.outputs.agreement import measure_text
+from s2match.outputs.coverage import covered_share, patch_side_px
 from s2match.outputs.figures.map_marks import length_name
-from s2match.outputs.report.coverage import covered_share, patch_side_px
 from s2match.registration.verdict import Decision, Displacement
 from s2match.result import PairResult
 
@@ -57,12 +57,12 @@ def _shift_cards(displacement: Displacement | None, improvement: Improvement | N
     cards = []
     for axis, name in enumerate(axes):
         shift, unit = displacement.shift[axis], displacement.unit
-        more = "95 % interval"
+        more = "of the model, 95 % interval"
         if displacement.on_ground:
-            more = f"95 % interval; {shift / displacement.native_pixel:+z.2f} native px"
+            more = f"{more}; {shift / displacement.native_pixel:+z.2f} native px"
         if improvement is not None:
             measure = ("east_m", "north_m")[axis]
-            more = f"after the correction {measure_text(improvement.after, measure, improvement.axes)}"
+            more = f"median after the correction {measure_text(improvement.after, measure, improvement.axes)}"
         value = f"{shift:+z.1f} ± {displacement.shift_error:.1f} {unit}".replace("-", "−")
         cards.append(Card(f"Shift {name}", value, more.replace("-", "−")))
     return cards[0], cards[1]

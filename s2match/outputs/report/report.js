@@ -156,9 +156,12 @@ window.report = { map: new PointMap(document.getElementById("map"), JSON.parse(d
 for (const slider of document.querySelectorAll("img-comparison-slider")) {
   slider.addEventListener("slide", () => slider.setAttribute("aria-valuenow", String(Math.round(slider.value))));
   const image = slider.querySelector("[slot=second]");
+  const name = slider.parentElement.querySelector(".sides span:last-child");
   for (const input of document.querySelectorAll("input[name=side]")) {
     const source = input.dataset.image || image.src;
-    input.addEventListener("change", () => { image.src = source; });
-    if (input.checked) image.src = source;
+    const choose = () => { image.src = source; name.textContent = input.value; };
+    input.addEventListener("change", choose);
+    // browsers keep choices over a reload
+    if (input.checked) choose();
   }
 }

@@ -5,7 +5,6 @@ import numpy as np
 from s2match.core.matches import PATCH_PX
 from s2match.core.point_maps import grid_points
 from s2match.core.validity import valid_at
-from s2match.outputs.figures.style import inliers_of
 from s2match.result import PairResult
 
 # Sample points along each side of the reference.
@@ -31,5 +30,5 @@ def covered_share(result: PairResult) -> float | None:
         return None
     side = patch_side_px(result)
     squares = np.zeros(np.ceil(np.array(reference.size) / side).astype(int) + 1, np.bool_)
-    squares[tuple(np.floor(result.matches.xy0[inliers_of(result)] / side).astype(int).T)] = True
+    squares[tuple(np.floor(result.matches.xy0[registration.inliers] / side).astype(int).T)] = True
     return float(squares[tuple(np.floor(xy[common] / side).astype(int).T)].mean())
