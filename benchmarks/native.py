@@ -1,12 +1,14 @@
 """Accuracy, time and memory of the command on full tiles at 10 m with a known displacement field.
 
-python -m benchmarks.native [--sizes 2745 5490 10980] [--preset thorough] [--json FILE]
+python -m benchmarks.native [--sizes 2745 5490 8235 10980] [--preset thorough] [--processors 1] [--json FILE]
 
 The tiles are two dates of a synthetic landscape in JPEG 2000; the second one is deformed by a smooth field of 0.3 to
-2 px. The command runs in its own process. The model in its JSON is compared with the truth over the whole scene.
+2 px. The command runs in its own process. The model in its JSON is compared with the truth over the whole scene. What
+is not measured is kept in the JSON.
 """
 
 import argparse
+import itertools
 import json
 import math
 import sys
@@ -29,10 +31,10 @@ from s2match.registration.file_model import ControlPoints, FrameModel
 from s2match.synthetic import SceneSpec, make_ground, render
 from s2match.util.atomic_write import atomic_write
 from s2match.util.devices import pick_device
-from s2match.util.threads import limit_threads
+from s2match.util.threads import limit_threads, processors
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "native.json"
-SIZES = (2745, 5490, 10_980)
+SIZES = (2745, 5490, 8235, 10_980)
 
 # Side of the landscape; a tile repeats it rotated and mirrored, so that no two parts are alike.
 _GROUND_PX = 2745
@@ -54,6 +56,7 @@ class Native:
     Attributes:
         size_px: Side of the tiles.
         preset: Preset of the command.
+        processors: Number of processors that the command may use.
         file_mb: Size of both files in MB.
         matches: Number of matches.
         model: Name of the model.
@@ -66,6 +69,7 @@ class Native:
 
     size_px: int
     preset: str
+    processors: int
     file_mb: float
     matches: int
     model: str
@@ -97,13 +101,13 @@ def render_dates() -> list[NDArray[np.uint8]]:
     return [render(ground, spec, _SEED) for spec in _DATES]
 
 
-def measure(folder: Path, size: int, preset: str, dates: list[NDArray[np.uint8]]) -> Native:
-    """Write two tiles, run the command on them and compare its model with the truth."""
-    paths = write_pair(folder, size, dates)
+def measure(paths: list[Path], size: int, preset: str, count: int) -> Native:
+    """Run the command on two tiles with some processors, and compare its model with the truth."""
+    folder = paths[0].parent
     out = folder / "result.json"
     command = [sys.executable, "model_inference.py", "--images", *map(str, paths), "--preset", preset, "--no-show"]
     command += ["--json", str(out), "--output", str(folder / "result.png"), "--overwrite"]
-    seconds, peak_gb = command_cost(command)
+    seconds, peak_gb = command_cost(["taskset", "--cpu-list", f"0-{count - 1}", *command])
     facts = json.loads(out.read_text())
     axis = np.linspace(0, size, _POINTS_PER_AXIS)
     xy = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
@@ -112,6 +116,7 @@ def measure(folder: Path, size: int, preset: str, dates: list[NDArray[np.uint8]]
     return Native(
         size,
         preset,
+        count,
         sum(path.stat().st_size for path in paths) / 1e6,
         facts["matches"],
         facts["registration"]["model"],
@@ -125,14 +130,26 @@ def measure(folder: Path, size: int, preset: str, dates: list[NDArray[np.uint8]]
 
 def table(results: list[Native]) -> str:
     """Markdown table with a row for each size and preset."""
-    head = ["tiles", "preset", "files", "matches", "model", "RMSE", "worst", "time", "per megapixel", "memory"]
+    head = ["tiles", "preset", "files", "matches", "model", "RMSE", "worst", "processors", "time", "per megapixel"]
+    head += ["memory"]
     lines = [row(head), "|---:|---|" + "---:|" * (len(head) - 2)]
     for n in results:
         cells = [f"{n.size_px}²", n.preset, f"{n.file_mb:.0f} MB", str(n.matches), n.model, f"{n.rmse_px:.3f} px"]
         per_megapixel = n.seconds / (n.size_px**2 / 1e6)
-        cells += [f"{n.worst_px:.2f} px", f"{n.seconds:.0f} s", f"{per_megapixel:.2f} s", f"{n.peak_gb:.2f} GB"]
+        cells += [
+            f"{n.worst_px:.2f} px",
+            str(n.processors),
+            f"{n.seconds:.0f} s",
+            f"{per_megapixel:.2f} s",
+            f"{n.peak_gb:.2f} GB",
+        ]
         lines.append(row(cells))
     return "\n".join(lines)
+
+
+def _key(native: Native) -> tuple[bool, int, int]:
+    """What is measured once, in the order of the table: preset, with thorough first, size, and number of processors."""
+    return native.preset != "thorough", native.size_px, -native.processors
 
 
 def _mosaic(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -164,16 +181,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--preset", nargs="+", default=["thorough", "fast"])
+    parser.add_argument("--processors", type=int, nargs="+", default=[processors()])
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
     arguments = parser.parse_args()
-    dates, results = render_dates(), []
-    for preset in arguments.preset:
-        for size in arguments.sizes:
-            with tempfile.TemporaryDirectory() as folder:
-                results.append(measure(Path(folder), size, preset, dates))
-            print(table(results[-1:]).splitlines()[-1], flush=True)
-    print(table(results))
-    result = {"environment": environment(pick_device("auto")), "found": [asdict(n) for n in results]}
+    dates = render_dates()
+    kept = json.loads(arguments.json.read_text())["found"] if arguments.json.exists() else []
+    results = {_key(one): one for one in (Native(**facts) for facts in kept)}
+    for size in arguments.sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            paths = write_pair(Path(folder), size, dates)
+            for preset, count in itertools.product(arguments.preset, arguments.processors):
+                found = measure(paths, size, preset, count)
+                results[_key(found)] = found
+                print(table([found]).splitlines()[-1], flush=True)
+    ordered = [results[key] for key in sorted(results)]
+    print(table(ordered))
+    result = {"environment": environment(pick_device("auto")), "found": [asdict(n) for n in ordered]}
     with atomic_write(arguments.json) as partial:
         partial.write_text(json.dumps(result, indent=1) + "\n")
 

@@ -341,8 +341,8 @@ def test_local_fits_are_nearer_the_truth_than_single_matches(net: LoFTR) -> None
     assert found.raw_residual_px.max() < 3 and found.precision.min() > 2
 
 
-def test_only_windows_that_moved_are_evaluated_again(net: LoFTR, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most windows of an image matched with itself do not move after the first iteration."""
+def counted_windows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of windows of the calls of the fine network, as they come."""
     counts = []
     plain = FineMatching.predict
 
@@ -351,6 +351,12 @@ def test_only_windows_that_moved_are_evaluated_again(net: LoFTR, monkeypatch: py
         return plain(fine, centres, indices)
 
     monkeypatch.setattr(FineMatching, "predict", counting)
+    return counts
+
+
+def test_only_windows_that_moved_are_evaluated_again(net: LoFTR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most windows of an image matched with itself do not move after the first iteration."""
+    counts = counted_windows(monkeypatch)
     scene = cut(40, 40, 320, 320)
     fast(Engine(net, CPU, config=MatchingConfig(neighbourhood=True, fine_iterations=3)), scene, scene, 0.05)
     assert len(counts) == 3 and counts[0] > 1000 and counts[2] <= counts[1] < 0.1 * counts[0]
@@ -358,14 +364,7 @@ def test_only_windows_that_moved_are_evaluated_again(net: LoFTR, monkeypatch: py
 
 def test_matches_to_refine_compare_a_quarter_of_the_windows(net: LoFTR, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many matches as with all windows, hardly less exact."""
-    counts = []
-    plain = FineMatching.predict
-
-    def counting(fine: FineMatching, centres: torch.Tensor, indices: torch.Tensor | None = None) -> Any:
-        counts.append(len(centres))
-        return plain(fine, centres, indices)
-
-    monkeypatch.setattr(FineMatching, "predict", counting)
+    counts = counted_windows(monkeypatch)
     first, second = cut(40, 40, 320, 320), 0.3 + 0.4 * (1 - cut(43, 45, 320, 320)) ** 2
     engine = Engine(net, CPU, config=MatchingConfig(neighbourhood=True, fine_iterations=3))
     features = engine.extract(first), engine.extract(second)
