@@ -123,7 +123,7 @@ class Engine:
         self._scale = 1 / (architecture["coarse"]["d_model"] * architecture["match_coarse"]["dsmax_temperature"])
         self._backbone = Backbone(net.backbone, device, precision)
         self.bytes_per_pixel = self._backbone.bytes_per_pixel
-        self._position_encoding = net.pos_encoding.to(device)
+        self._position_encoding = copy.deepcopy(net.pos_encoding).to(device)
         self._transformer_dtype = torch.float32 if precision == torch.float32 else wide_half(device)
         coarse, *fine = (
             copy.deepcopy(module).to(device, self._transformer_dtype)
