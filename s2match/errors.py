@@ -86,7 +86,7 @@ class CorruptWeightsError(S2MatchError):
 
 
 class DeviceError(S2MatchError):
-    """The device does not exist."""
+    """The device does not exist, or has no memory for the network."""
 
     exit_code = 21
 

@@ -260,7 +260,7 @@ def create_matcher(settings: Settings) -> Matcher[Any]:
     """Load LoFTR weights and put them on a device, once for any number of pairs.
 
     Raises:
-        DeviceError: The device does not exist.
+        DeviceError: The device does not exist, or has no memory for the network.
         UnknownWeightsError: The weights are neither a known name nor a file.
         WeightsDownloadError: Named weights could not be downloaded.
         CorruptWeightsError: The file of the weights is not a LoFTR checkpoint.

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from s2match.core.matches import GreyImage, Matches, Provenance
-from s2match.errors import ImageSizeError
+from s2match.errors import DeviceError, ImageSizeError
 from s2match.loftr.checkpoints import Network
 from s2match.loftr.engine import Engine, ImageFeatures
 from s2match.util.containers import available_memory
@@ -52,6 +52,9 @@ class LoftrMatcher:
             network: The network, its pixel frame and its matching parameters.
             device: Device to run on.
             precision: Number format of the backbone; None: :func:`s2match.util.devices.best_precision`.
+
+        Raises:
+            DeviceError: The device has no memory for the network.
         """
         self.device = device
         self._title = network.title
@@ -59,7 +62,12 @@ class LoftrMatcher:
         self._has_local_fit = network.config.fine_iterations > 1
         precision = precision or best_precision(device)
         self._precision_name = str(precision).removeprefix("torch.")
-        self._engine = Engine(network.net, device, precision, network.config)
+        try:
+            self._engine = Engine(network.net, device, precision, network.config)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise DeviceError(f"The {device.type} device has no memory for the network: choose another.") from error
         _LOG.info("weights %s on %s in %s", self._title, device, self._precision_name)
         _LOG.debug("matching parameters: %s", network.config)
 

@@ -6,7 +6,7 @@ from conftest import make_raster, texture
 
 from s2match import Settings
 from s2match.core.raster import Raster
-from s2match.errors import ImageSizeError
+from s2match.errors import DeviceError, ImageSizeError
 from s2match.loftr.checkpoints import load_network
 from s2match.loftr.engine import Engine
 from s2match.loftr.matcher import LoftrMatcher
@@ -58,6 +58,15 @@ def test_errors_of_allocators(error: Exception, matcher: LoftrMatcher, monkeypat
     seen = matcher.encode(prepare(raster()))
     with pytest.raises(ImageSizeError, match="out of memory"):
         matcher.match_encoded(seen, seen, 0.5)
+
+
+def test_a_device_without_memory_for_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: object) -> None:
+        raise torch.OutOfMemoryError("tried to allocate 20 MiB")
+
+    monkeypatch.setattr(Engine, "__init__", fail)
+    with pytest.raises(DeviceError, match="The cpu device has no memory for the network: choose another"):
+        LoftrMatcher(load_network("sentinel2"), torch.device("cpu"))
 
 
 def test_the_limit_of_a_container_counts(matcher: LoftrMatcher, monkeypatch: pytest.MonkeyPatch) -> None:
