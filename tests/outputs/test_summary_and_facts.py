@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from s2match import result as result_module
 from s2match.core.matches import Matches, Provenance
 from s2match.errors import OutputError
+from s2match.outputs.coverage import covered_share
 from s2match.outputs.facts import facts, write_json
 from s2match.outputs.figures.errors import plot_errors
 from s2match.outputs.figures.matches import plot_matches, plot_pair
@@ -73,6 +74,8 @@ def test_summary_is_aligned_and_agrees_with_the_facts() -> None:
     assert lines[6].startswith("held out      translation 0.00, similarity 0.00, affine 0.00 px of error")
     # a translation: the same interval as in the verdict, in pixels of 10 m
     assert lines[7].startswith("uncertainty   ± 0.20 px along each axis") and "warning" not in summary(matched())
+    # the number of the report
+    assert lines[7].endswith(f"; inliers cover {covered_share(matched()):.0%} of it")
     assert "matches       100 with a confidence above 0.80" in lines
     assert "registration  translation, 90 inliers (90%) within 1.5 px" in lines[5]
     east = next(line for line in lines if "shift east" in line)
