@@ -1,6 +1,7 @@
 """What tests share: synthetic textures, images on disk, and the real images where there are any."""
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,9 @@ def pytest_xdist_setupnodes() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # files with the most slow tests first, so that no process is left alone with one
+    slow = Counter(item.path for item in items if "slow" in item.keywords)
+    items.sort(key=lambda item: -slow[item.path])
     if find_chromium() is None:
         for item in items:
             if "browser" in item.keywords:
@@ -45,6 +49,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if "real" in item.keywords:
                 item.add_marker(skip)
+
+
+@pytest.fixture
+def coarse_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw figures with few pixels, where a test is not about them."""
+    monkeypatch.setattr("s2match.outputs.figures.saving.DPI", 30)
 
 
 def texture(width: int, height: int, seed: int = 0, detail_px: float = 6.0) -> NDArray[np.uint8]:

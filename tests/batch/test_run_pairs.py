@@ -22,6 +22,8 @@ from s2match.io.reader import read_whole
 from s2match.outputs.targets import Outputs
 from s2match.settings import Settings
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 SIDE = 160
 SETTINGS = Settings(image_size=(SIDE, SIDE), confidence=0.2, device="cpu")
 

@@ -20,6 +20,8 @@ from s2match.cli.exit_codes import NO_REGISTRATION
 from s2match.cli.main import main
 from s2match.tiepoints import formats
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 Capture = pytest.CaptureFixture[str]
 # The georeference of the target is wrong by so many metres to the east and north.
 EAST_M, NORTH_M = 33.0, -47.0

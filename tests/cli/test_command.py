@@ -16,6 +16,8 @@ import model_inference
 from s2match import __version__, errors
 from s2match.io.scene_files import list_scenes
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 Capture = pytest.CaptureFixture[str]
 
 

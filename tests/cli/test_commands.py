@@ -18,6 +18,8 @@ from s2match.cli.main import main
 from s2match.cli.options.parsers import COMMANDS, build_parser, command_parser
 from s2match.io.scene_files import list_scenes
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 Capture = pytest.CaptureFixture[str]
 
 

@@ -15,6 +15,8 @@ from s2match.cli.options.parsers import COMMANDS, command_parser
 from s2match.cli.pair import settings_of
 from s2match.errors import OptionError
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 Capture = pytest.CaptureFixture[str]
 
 

@@ -19,6 +19,8 @@ from s2match.errors import OptionError, OutputError
 from s2match.outputs.report.names import report_files
 from s2match.util.progress import Progress, Stage, progress_bar
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 Capture = pytest.CaptureFixture[str]
 
 SIZE = 192

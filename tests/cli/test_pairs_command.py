@@ -17,6 +17,8 @@ from s2match.cli.main import main
 from s2match.cli.options.parsers import command_parser
 from s2match.cli.pairs import OPTIONAL_NAMES
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 Capture = pytest.CaptureFixture[str]
 SIDE = 160
 OPTIONS = ("--image_size", str(SIDE), str(SIDE), "--confidence", "0.2", "--device", "cpu")

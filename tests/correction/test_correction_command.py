@@ -18,6 +18,8 @@ from s2match import errors
 from s2match.pipeline import create_matcher
 from s2match.settings import Settings
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 Capture = pytest.CaptureFixture[str]
 SAMPLE = ROOT / "dataset" / "sample"
 # The georeference of the target is made wrong by so many metres to the east and north.

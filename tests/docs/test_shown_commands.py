@@ -24,6 +24,8 @@ from s2match.cli.main import main
 from s2match.cli.options.parsers import COMMANDS, build_parser, command_parser
 from s2match.cli.rio import s2match as rio_command
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 PAGES = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",

@@ -18,6 +18,8 @@ from rasterio.windows import Window
 
 import s2match
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 SAMPLE = ROOT / "dataset" / "sample"
 # Large enough for the pairs to register, and small enough for a test.
 MIDDLE = Window(300, 300, 400, 400)

@@ -20,6 +20,8 @@ from s2match.io.masking import masked_grids, masking_of
 from s2match.io.reader import read_grid, read_whole, with_radiometry
 from s2match.io.sources import open_source
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 CLEAR = Product("L2A", baseline="05.10")
 CLOUDY = replace(CLEAR, sensed="20190606T083601", displaced=True, cloudy=True)
 

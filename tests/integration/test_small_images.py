@@ -16,6 +16,8 @@ from s2match.io.reader import read_raster
 from s2match.registration.uncertainty import REFINED_SYSTEMATIC_PX
 from s2match.registration.verdict import CHI2_95
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 SHIFT = (0.4, -0.6)
 DATES = ("SYNTHETIC-B_20240510T103621_TCI.jp2", "SYNTHETIC-B_20220829T103641_TCI.jp2")
 

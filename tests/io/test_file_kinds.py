@@ -15,6 +15,8 @@ from s2match.errors import ImageSizeError, S2MatchError, UnreadableImageError
 from s2match.io.masks import read_mask
 from s2match.io.reader import nodata_share, read_grid, read_raster, read_window, with_radiometry
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 
 @pytest.mark.parametrize("dtype", ["complex_int16", "complex64", "complex128"])
 def test_complex_numbers_are_refused(

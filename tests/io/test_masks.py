@@ -32,6 +32,8 @@ from s2match.io.masks import read_mask
 from s2match.io.reader import read_grid, read_raster, read_window
 from s2match.io.saturated_cloud import radius_px, saturated_cloud
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 WGS84 = CRS.from_epsg(4326)
 SAMPLE = [
     ROOT / "dataset" / "sample" / f"SYNTHETIC-B_{date}_TCI.jp2" for date in ("20240510T103621", "20220829T103641")

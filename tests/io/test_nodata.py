@@ -18,6 +18,8 @@ from s2match.core.raster import Raster
 from s2match.core.window import Window
 from s2match.io.reader import read_grid, read_raster, read_whole, read_window, with_radiometry
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 SIDE = 240
 # The target's georeference says that its ground lies so many metres further east and north than it does.
 EAST_M, NORTH_M = 40.0, 30.0

@@ -26,6 +26,8 @@ from s2match.io.masking import masking_of
 from s2match.io.pair_grid import grids_of
 from s2match.io.reader import read_grid, read_whole, read_window
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 NEXT_ZONE = CRS.from_epsg(32637)
 GEOGRAPHIC = CRS.from_epsg(4326)
 SIDE = 400

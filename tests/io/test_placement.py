@@ -45,6 +45,8 @@ from s2match.settings import Settings
 from s2match.tiepoints.formats import read_tie_points, write_tie_points
 from s2match.tiepoints.points import tie_points_of
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 SIDE = 240
 SCENE = texture(SIDE + 60, SIDE + 60, seed=3, detail_px=3)
 # The target begins 27 and 34 px further right and down; its geotransform says 4 px less and 3 px less.

@@ -31,6 +31,8 @@ from s2match.matching.tiled import match_grids, previews_of
 from s2match.pipeline import match_scenes
 from s2match.registration import estimators
 
+pytestmark = pytest.mark.usefixtures("coarse_figures")
+
 # Three columns and two rows of windows
 WIDTH, HEIGHT = 448, 320
 LONGEST_PX = 256

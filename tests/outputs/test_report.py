@@ -75,6 +75,7 @@ def test_page_needs_no_other_file_and_no_network(page_of: PageOf) -> None:
     assert reader.alternatives and all(len(text) > 20 for text in reader.alternatives)
 
 
+@pytest.mark.usefixtures("coarse_figures")
 def test_a_correction_that_cannot_be_compared_is_not_called_worse(tmp_path: Path) -> None:
     result = shifted_pair()
     improvement = corrected(result)
@@ -129,6 +130,7 @@ def test_outcome_comes_first(page_of: PageOf, shift: tuple[float, float], better
         assert ("No corrected file was written" in after_title) is not better
 
 
+@pytest.mark.usefixtures("coarse_figures")
 def test_a_registered_pair_is_said_to_be_registered_and_nothing_else(tmp_path: Path) -> None:
     """With a correction that was not written, and with one that was forced."""
     result = shifted_pair(shift=(0, 0))
@@ -143,6 +145,7 @@ def test_a_registered_pair_is_said_to_be_registered_and_nothing_else(tmp_path: P
     assert 'The corrected file was written on --force: the verdict is "already registered".' in said
 
 
+@pytest.mark.usefixtures("coarse_figures")
 def test_what_is_not_known_of_a_correction_is_called_unknown(tmp_path: Path) -> None:
     """Without matches after the correction, page and figures print "unknown" instead of nan."""
     result = shifted_pair()
@@ -156,6 +159,7 @@ def test_what_is_not_known_of_a_correction_is_called_unknown(tmp_path: Path) -> 
     assert "after: CE90 unknown, SSIM unknown" in words and "nan" not in words
 
 
+@pytest.mark.usefixtures("coarse_figures")
 def test_without_a_registration_it_says_why(tmp_path: Path) -> None:
     said = report(shifted_pair(right=5, wrong=5), tmp_path).said
     assert "Not enough evidence: only the georeference relates the images" in said
@@ -164,6 +168,7 @@ def test_without_a_registration_it_says_why(tmp_path: Path) -> None:
     assert (tmp_path / "report" / "errors.png").exists() and not (tmp_path / "report" / "vectors.png").exists()
 
 
+@pytest.mark.usefixtures("coarse_figures")
 def test_without_matches_and_without_georeference(tmp_path: Path) -> None:
     said = report(shifted_pair(right=0, wrong=0), tmp_path).said
     assert "Inliers none of 0 matches" in said and "Shift east unknown" in said
@@ -189,6 +194,7 @@ def test_equal_results_write_equal_reports(page_of: PageOf, tmp_path: Path) -> N
     assert page_of(shift=(2, -1), better=None).read_bytes() == again.read_bytes()
 
 
+@pytest.mark.usefixtures("coarse_figures")
 def test_names_are_no_markup(tmp_path: Path) -> None:
     """File names, the command and the name of a reference system are text, in the page and in its data."""
     crs = CRS.from_wkt('LOCAL_CS["<i>map</i>",UNIT["metre",1]]')
@@ -271,6 +277,7 @@ def test_colours_of_points_span_their_values() -> None:
     assert way.name == "confidence" and (way.steps < len(colours()) - 1).all()
 
 
+@pytest.mark.usefixtures("coarse_figures")
 def test_page_names_its_time_and_links_every_file(tmp_path: Path) -> None:
     files = (tmp_path / "tie points.gpkg", tmp_path / "report" / "model#1.json")
     path = write_report(shifted_pair(), tmp_path / "report", replace(RUN, files=files))
@@ -508,6 +515,7 @@ def test_swipe_is_dragged_by_its_line(page: Page, written: Path) -> None:
     assert len(sources) == 2
 
 
+@pytest.mark.usefixtures("coarse_figures")
 @pytest.mark.browser
 def test_thirty_thousand_points_are_on_the_map(page: Page, tmp_path: Path) -> None:
     """All are drawn, and the console has no message; no time is asserted."""
