@@ -617,20 +617,16 @@ SAMPLE = ["--indexes_of_images", "15", "5", "--image_size", "384", "384", "--no-
 
 def test_the_command_writes_and_fits_again_without_the_network(tmp_path: Path) -> None:
     files = [tmp_path / f"t{suffix}" for suffix in FORMATS]
-    common = [
-        "--dataset_path",
-        str(ROOT / "dataset"),
-        *SAMPLE,
-        "--overwrite",
-        "--output",
-        str(tmp_path / "r.png"),
-        "--json",
-    ]
-    first = [*common, str(tmp_path / "first.json"), "--confidence", "0.3", "--tie_points", *map(str, files)]
-    assert model_inference.main(first) == 0
+    common = ["--dataset_path", str(ROOT / "dataset"), *SAMPLE, "--overwrite"]
+    figure = ["--output", str(tmp_path / "r.png")]
+    first = [*common, *figure, "--json", str(tmp_path / "first.json"), "--confidence", "0.3", "--tie_points"]
+    assert model_inference.main([*first, *map(str, files)]) == 0
     kept = {path: path.read_bytes() for path in files}
     facts = json.loads((tmp_path / "first.json").read_text())
-    again = [[*common, str(tmp_path / f"{path.suffix}.json"), "--from_tie_points", str(path)] for path in files]
+    again = [
+        [*common, *outputs, "--json", str(tmp_path / f"{path.suffix}.json"), "--from_tie_points", str(path)]
+        for path, outputs in zip(files, [figure, *[["--no-figure"]] * (len(files) - 1)], strict=True)
+    ]
     again[2] += ["--tie_points", str(tmp_path / "again.csv")]
     code = (
         "import json, sys, model_inference\n"
