@@ -15,7 +15,7 @@ from s2match.core.matches import Matches
 from s2match.core.point_maps import grid_points
 from s2match.core.raster import HasGrid
 from s2match.registration.model import Registration
-from s2match.registration.uncertainty import REFINED_SYSTEMATIC_PX, SYSTEMATIC_PX, uncertainty_px
+from s2match.registration.uncertainty import REFINED_SYSTEMATIC_PX, SYSTEMATIC_PX, season_error, uncertainty_px
 
 # Squared 95 % and 99 % quantiles of the length of a 2-vector of normal errors with standard deviation 1 (chi-squared
 # with two degrees of freedom), and the 97.5 % quantile of a single error.
@@ -50,13 +50,13 @@ class Displacement:
     Attributes:
         on_ground: Whether it is measured against the georeference.
         shift: Mean (east, north), (x, y) or (right, down).
-        shift_error: Half width of the 95 % interval of each component of ``shift``.
+        shift_error: Half width of the 95 % interval of each component of ``shift``, by the error of the model and that
+            of season and shadows.
         rms: Root mean square of the distances over the common ground.
         largest: Largest distance.
-        noise: Radius within which the model's error lies with a probability of 95 % (root mean square over the common
-            ground).
-        significance: Mean over the common ground of the squared distance, normalised by the covariance of the model;
-            2 where there is no displacement.
+        noise: Radius within which both errors lie with a probability of 95 % (root mean square over the common ground).
+        significance: Mean over the common ground of the squared distance, normalised by the variance of both errors; 2
+            where there is no displacement.
         native_pixel: Side of a native pixel in metres, or 1 px.
         unit: Unit of all lengths: ``METRES``, ``MAP_UNITS`` or "px".
     """
@@ -98,10 +98,10 @@ def judge(reference: HasGrid, target: HasGrid, matches: Matches, registration: R
     """The verdict on a pair.
 
     A pair is to be registered if the displacement of the common ground by the model is significant at the level of 1 %,
-    against the covariance of the model. Otherwise it is registered already if the model is so certain that no
-    displacement of more than half a native pixel can hide in its noise. If it is not, the pair has to be matched at a
-    larger size, or there is not enough evidence. The whole common ground is used, because models are least accurate at
-    the corners.
+    against the covariance of the model and the error of season and shadows. Otherwise it is registered already if both
+    are so small that no displacement of more than half a native pixel can hide in them. If they are not, the pair has
+    to be matched at a larger size, or there is not enough evidence. The whole common ground is used, because models are
+    least accurate at the corners.
 
     Args:
         reference: The reference.
@@ -237,20 +237,30 @@ def displacement_over(
         matched_m = pixel_m(target)
         # an enlarged image has no more detail than its file
         file_m = max(matched_m, file_pixel_m(reference), file_pixel_m(target))
-        variance = variance_px2 * matched_m**2 + _extra_variance(matches, file_m, matched_m)
-        return _displacement_of(shifts, variance[np.append(finite, True)], errors.native_pixel_m, errors.axes.unit)
+        unit = errors.axes.unit
+        variance = variance_px2 * matched_m**2 + _extra_variance(matches, (file_m, matched_m), unit == METRES)
+        return _displacement_of(shifts, variance[np.append(finite, True)], errors.native_pixel_m, unit)
     if not same_pixels(reference, target):
         return None
     scale = np.array(target.native_size) / target.size
     native = math.sqrt(math.prod(scale))
-    variance = variance_px2 * native**2 + _extra_variance(matches, max(native, 1.0), native)
+    variance = variance_px2 * native**2 + _extra_variance(matches, (max(native, 1.0), native), False)
     return _displacement_of((target_xy - xy) * scale, variance, None, "px")
 
 
-def _extra_variance(matches: Matches, file_pixel: float, matched_pixel: float) -> float:
-    """Variance of the systematic error in pixels of the file, beyond that in matched pixels."""
-    systematic_px = SYSTEMATIC_PX if matches.covariance_px2 is None else REFINED_SYSTEMATIC_PX
-    return systematic_px**2 * (file_pixel**2 - matched_pixel**2)
+def _extra_variance(matches: Matches, pixels: tuple[float, float], in_metres: bool) -> float:
+    """Variance of the displacement beyond that of the model: by the pixels of the file, and by season and shadows.
+
+    Args:
+        matches: The matches. The systematic error of those that are not refined includes that of the season.
+        pixels: Sides of a pixel of the file and of a matched one. The systematic error is one in pixels of the file.
+        in_metres: Whether the sides are in metres.
+    """
+    file_pixel, matched_pixel = pixels
+    if matches.covariance_px2 is None:
+        return SYSTEMATIC_PX**2 * (file_pixel**2 - matched_pixel**2)
+    beyond = REFINED_SYSTEMATIC_PX**2 * (file_pixel**2 - matched_pixel**2)
+    return beyond + season_error(file_pixel, in_metres) ** 2
 
 
 def _displacement_of(

@@ -16,6 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from s2match.core.ground_axes import METRES
+from s2match.registration.uncertainty import season_error
 from s2match.timeseries.choices import Datum
 from s2match.timeseries.observations import PairObservation
 from s2match.util.threads import limit_threads
@@ -35,12 +36,6 @@ _FIRST_ROUNDS, _ROUNDS, _CONVERGED = 15, 50, 1e-6
 
 # The variance factor is the mean of that of the residuals, by its degrees of freedom, and of 1 with this many.
 _PRIOR_FREEDOM = 10.0
-
-# Standard deviation along an axis of the error that an image has in all of its pairs (season, shadows), which closure
-# does not show: in pixels of the matched size, and most in metres. Along north, where it is larger, dates whose
-# georeference is right have 0.05 px at 10 m, 0.07 px at 20 and 30 m (the sample), and 2.9 m, 0.03 px, at 107 m per
-# pixel (benchmarks/series.py).
-_OWN_ERROR_PX, _OWN_ERROR_M = 0.07, 3.0
 
 # Redundancy of an observation, 0 to 1, below which nothing checks it.
 _LEAST_REDUNDANCY = 1e-6
@@ -159,8 +154,8 @@ def _own_variance(observations: Sequence[PairObservation]) -> float:
     measured = [observation for observation in observations if observation.measured]
     if not measured:
         return 0.0
-    error = _OWN_ERROR_PX * float(np.median([observation.matched_pixel for observation in measured]))
-    return (min(error, _OWN_ERROR_M) if measured[0].unit == METRES else error) ** 2
+    pixel = float(np.median([observation.matched_pixel for observation in measured]))
+    return season_error(pixel, measured[0].unit == METRES) ** 2
 
 
 def _network(images: int, observations: list[PairObservation]) -> _Network:

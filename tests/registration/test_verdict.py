@@ -15,7 +15,7 @@ from s2match.outputs.headline import headline
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration
 from s2match.registration.options import FitOptions
-from s2match.registration.uncertainty import REFINED_SYSTEMATIC_PX, SYSTEMATIC_PX
+from s2match.registration.uncertainty import REFINED_SYSTEMATIC_PX, SYSTEMATIC_PX, season_error
 from s2match.registration.verdict import Decision, Verdict, in_words, judge
 
 REFERENCE = Grid((800, 600), GRID, UTM, (1600, 1200), scene_of(Path("T36UXA_20180820T083601_TCI.jp2")))
@@ -46,19 +46,30 @@ def test_a_displacement_within_the_noise_is_registered_already() -> None:
     assert in_words(found).endswith(" (95 %), not significant at 1 %")
 
 
-@pytest.mark.parametrize(("shift_px", "decision"), [(0.2, Decision.REGISTER), (0.05, Decision.REGISTERED)])
+@pytest.mark.parametrize(("shift_px", "decision"), [(0.25, Decision.REGISTER), (0.15, Decision.REGISTERED)])
 def test_refined_matches_tell_smaller_displacements_from_none(shift_px: float, decision: Decision) -> None:
     matches = seen((shift_px, 0))
     refined = replace(matches, covariance_px2=np.tile(0.1**2 * np.eye(2), (len(matches), 1, 1)))
     found = judged(refined)
     assert found.decision is decision and found.displacement is not None
-    assert found.displacement.noise == pytest.approx(10 * 2.45 * REFINED_SYSTEMATIC_PX, rel=0.2)
+    expected_px = np.hypot(REFINED_SYSTEMATIC_PX, season_error(1, in_metres=False))
+    assert found.displacement.noise == pytest.approx(10 * 2.45 * expected_px, rel=0.1)
     assert judged(matches).decision is Decision.REGISTERED
 
 
+def test_the_error_of_the_season_is_at_most_some_metres() -> None:
+    """Shadows are as long on the ground whatever the pixels are: coarse ones see them as a smaller part of a pixel."""
+    matches = seen((0, 0))
+    refined = replace(matches, covariance_px2=np.tile(0.1**2 * np.eye(2), (len(matches), 1, 1)))
+    coarse = replace(REFERENCE, transform=GRID @ Affine.scale(10), native_size=REFERENCE.size)
+    found = judged(refined, coarse, coarse)
+    assert found.displacement is not None
+    assert found.displacement.noise == pytest.approx(2.45 * np.hypot(100 * REFINED_SYSTEMATIC_PX, 3.0), rel=0.1)
+
+
 def test_an_interval_without_0_does_not_contradict_the_verdict() -> None:
-    """A shift of 2.3 standard deviations along one axis: 0 is not in its interval, but the test of both is at 1 %."""
-    matches = seen((0.08, 0))
+    """A shift of 2.4 standard deviations along one axis: 0 is not in its interval, but the test of both is at 1 %."""
+    matches = seen((0.18, 0))
     found = judged(replace(matches, covariance_px2=np.tile(0.1**2 * np.eye(2), (len(matches), 1, 1))))
     assert found.decision is Decision.REGISTERED and found.displacement is not None
     assert abs(found.displacement.shift[0]) > found.displacement.shift_error
