@@ -42,9 +42,13 @@ def partial_folder(parent: Path) -> Iterator[Path]:
             folder = Path(tempfile.mkdtemp(dir=parent, prefix=_own_prefix()))
         yield folder
     finally:
-        with held():
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+        try:
+            with held():
+                _remove(folder)
+        except KeyboardInterrupt:
+            # the signal came before it was held; later ones are ignored
+            _remove(folder)
+            raise
 
 
 def remove_leftovers(parent: Path) -> None:
@@ -58,6 +62,11 @@ def remove_leftovers(parent: Path) -> None:
             match = _NAME.match(name)
             if match is not None and match["computer"] == _computer() and not _is_alive(match):
                 shutil.rmtree(parent / name, ignore_errors=True)
+
+
+def _remove(folder: Path | None) -> None:
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _own_prefix() -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from small_commands import ENVIRONMENT, apply_words, heed_signals, partial_folders, run, start, write_inputs
@@ -42,6 +43,17 @@ def test_signals_clean_up(inputs: Path, tmp_path: Path, number: signal.Signals) 
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number and (out, errors) == ("", "interrupted\n")
     assert not partial_folders(tmp_path) and (tmp_path / "pipe.json").is_fifo()
+
+
+def test_a_signal_just_before_the_removal_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is met while signals are not held yet."""
+
+    def interrupted() -> NoReturn:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), partial_folder(tmp_path):
+        monkeypatch.setattr("s2match.util.partial_files.held", interrupted)
+    assert not partial_folders(tmp_path)
 
 
 def test_a_killed_run_leaves_the_old_file_and_the_next_run_cleans_up(inputs: Path, tmp_path: Path) -> None:
