@@ -201,7 +201,7 @@ def test_figure_says_tile_date_counts_and_error(tmp_path: Path) -> None:
         "T36UXA 2019-06-06",
         "100 matches above 0.80",
         "90 inliers",
-        "scatter (CE90) 0.00 m",
+        "scatter about the mean (90 %) 0.00 m",
     ):
         assert word in words
     assert "inliers (90)" in words and "outliers (10)" in words

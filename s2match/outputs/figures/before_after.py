@@ -46,7 +46,7 @@ def plot_overlay(improvement: Improvement) -> Figure:
 def _plot(improvement: Improvement, join: Callable[[Image, Image], Image], caption: str) -> Figure:
     window = detail(improvement)
     reference, before, after = (_crop(stretched(raster), window) for raster in improvement.previews)
-    figure = new_figure(13, 7.3)
+    figure = new_figure(13, 7.8)
     panels = figure.subplots(1, 2, sharey=True)
     for axes, target, name, agreement in zip(
         panels, (before, after), ("before", "after"), (improvement.before, improvement.after), strict=True

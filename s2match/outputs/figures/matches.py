@@ -173,7 +173,7 @@ def _draw_titles(figure: Figure, result: PairResult, drawn: int) -> None:
     errors = result.inlier_errors
     if errors is not None and len(errors.finite.east_m):
         scatter = float(np.percentile(errors.from_mean_m, 90))
-        parts.append(f"scatter (CE90) {scatter:.{2 if scatter < 10 else 0}f} {errors.axes.unit}")
+        parts.append(f"scatter about the mean (90 %) {scatter:.{2 if scatter < 10 else 0}f} {errors.axes.unit}")
     if result.registration is not None:
         parts.append(f"model: {result.registration.model}")
     parts.append(f"weights: {shown_name(result.matches.origin.weights)}")
