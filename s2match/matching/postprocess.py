@@ -72,18 +72,21 @@ def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: R
     # PyTorch takes a second to import: not before the images are being read
     from s2match.matching.displacement import align
     from s2match.matching.subpixel import fill, refine
+    from s2match.util.devices import memory_errors
 
     start = _start(thinned, images, region, settings.fit_options)
     if start is None:
         return replace(thinned, similarity=np.empty(0), covariance_px2=np.empty((0, 2, 2)))
-    aligned = align(images, start.matrix)
-    refined = _on_valid(refine(thinned, images, aligned), images)
+    with memory_errors():
+        aligned = align(images, start.matrix)
+        refined = _on_valid(refine(thinned, images, aligned), images)
     _LOG.debug("%d of %d matches refined", len(refined), len(thinned))
     room = most - len(refined)
     if not start.significant or room < 1:
         return refined
     occupied = np.concatenate([refined.xy0, matches.xy0[~kept]])
-    added = _on_valid(fill(refined, occupied, images[0].valid, aligned, core), images)
+    with memory_errors():
+        added = _on_valid(fill(refined, occupied, images[0].valid, aligned, core), images)
     _LOG.debug("%d matches added by correlation", min(len(added), room))
     return Matches.concatenate([refined, thin(added, room)])
 

@@ -203,12 +203,14 @@ def _measured(
     """
     # PyTorch takes a second to import: not before the images are being read
     from s2match.matching.known_position import matches_at_known_position
+    from s2match.util.devices import memory_errors
 
     def measure(window: _Window) -> tuple[_Window, Matches | None]:
         if window.reference is None or window.target is None:
             return window, None
         most = window.pair.region.most_points(settings.max_points)
-        found = matches_at_known_position((window.reference, window.target), window.pair, most, origin)
+        with memory_errors():
+            found = matches_at_known_position((window.reference, window.target), window.pair, most, origin)
         return window, None if found is None else window.in_grids(found)
 
     with torch_threads_apart() as (threads, begin):

@@ -1,4 +1,4 @@
-"""Memory and CPU limits of the container that this process runs in, from Linux control groups v1 and v2."""
+"""Memory and CPU limits of this process, and of its container, from Linux control groups v1 and v2."""
 
 import math
 from pathlib import Path
@@ -7,11 +7,36 @@ import psutil
 
 _ROOT = Path("/")
 
+# Memory that a command takes after a pass of the network: refinement, fits, figures.
+_AFTERWARDS_BYTES = 256 << 20
+
 
 def available_memory() -> int:
-    """Bytes that the process may allocate: those free on the machine, within the limit of its container."""
-    free, limited = int(psutil.virtual_memory().available), free_memory()
-    return free if limited is None else min(free, limited)
+    """Bytes that the process may allocate: those that are free, within the limits of its container and its own."""
+    limits = (int(psutil.virtual_memory().available), free_memory(), free_of_process())
+    return min(free for free in limits if free is not None)
+
+
+def free_of_process(root: Path = _ROOT) -> int | None:
+    """Bytes that a pass may allocate below the process's own limits, as set by ``ulimit``; None without a limit.
+
+    256 MiB are left for what follows: above such a limit libraries end the process without a word.
+
+    Args:
+        root: Root of the file system.
+    """
+    try:
+        import resource
+    except ImportError:
+        # Windows
+        return None
+    sizes = {line.split(":")[0]: line.split() for line in (_text(root / "proc/self/status") or "").splitlines()}
+    free = []
+    for limit, size in ((resource.RLIMIT_DATA, "VmData"), (resource.RLIMIT_AS, "VmSize")):
+        most, _ = resource.getrlimit(limit)
+        if most != resource.RLIM_INFINITY and size in sizes:
+            free.append(max(0, most - int(sizes[size][1]) * 1024 - _AFTERWARDS_BYTES))
+    return min(free, default=None)
 
 
 def free_memory(root: Path = _ROOT) -> int | None:

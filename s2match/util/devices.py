@@ -1,6 +1,8 @@
 """Devices, and the number format that is fastest on each."""
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -88,6 +90,17 @@ def _is_amd() -> bool:
     cpuinfo = Path("/proc/cpuinfo")
     text = cpuinfo.read_text(errors="replace") if cpuinfo.is_file() else platform.processor()
     return "AuthenticAMD" in text
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Raise a MemoryError in place of PyTorch's errors of the block that report insufficient memory."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MemoryError(str(error)) from error
 
 
 def is_out_of_memory(error: Exception) -> bool:
