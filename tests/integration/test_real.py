@@ -135,16 +135,20 @@ def test_another_sensor_with_another_pixel_size_and_reference_system_registers(t
 @pytest.mark.real
 @pytest.mark.slow
 def test_seasons_that_have_little_in_common_register_and_agree(tmp_path: Path) -> None:
-    """NDVI of a valley, fields and forest and snow: from May by August to November is from May to November."""
+    """NDVI of a valley, fields and forest and snow: from May by August to November is from May to November.
+
+    Shadows and the snow line move edges by up to a pixel. The models agree within what they miss of held-out matches.
+    """
     dates = [REAL / "ndvi" / f"Sentinel2_NDVI_2020-{day}.tif" for day in ("05-21", "08-01", "11-27")]
-    moved = []
+    moved, missed_px = [], 0.0
     for first, second in ((0, 1), (1, 2), (0, 2)):
         code, facts = command(tmp_path, dates[first], dates[second], "--image_size", "native")
         assert code == 0 and facts["registration"]["inlier_share"] > 0.9
         matrix = np.array(facts["registration"]["matrix_reference_file_px_to_target_file_px"])
         moved.append((matrix @ [277, 264, 1])[:2] - [277, 264])
+        missed_px += facts["registration"]["held_out_error_px"][facts["registration"]["model"]]
     assert max(np.linalg.norm(by) for by in moved) < 2
-    assert np.linalg.norm(moved[0] + moved[1] - moved[2]) < 0.5
+    assert np.linalg.norm(moved[0] + moved[1] - moved[2]) < missed_px < 1.2
 
 
 @pytest.fixture(scope="module")
