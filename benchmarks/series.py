@@ -304,8 +304,7 @@ def archive_table(result: Facts) -> str:
         hours = dates * per_date * pair_s / 3600
         amounts = [f"{value:,.0f}" for value in (tiles, dates, dates * per_date, hours)]
         cost = hours * _CORE_HOUR_USD
-        amounts.append(f"{cost:,.0f}" if cost >= 1 else f"{cost:.2f}")
-        lines.append(row([name, *amounts[:4], f"{amounts[4]} USD"]))
+        lines.append(row([name, *amounts, f"{cost:,.0f} USD" if cost >= 1 else f"{cost:.2f} USD"]))
     return "\n".join(lines)
 
 

@@ -1,8 +1,6 @@
 """LoFTR as a function from two grey images to matches in the GDAL pixel frame."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +12,7 @@ from s2match.errors import DeviceError, ImageSizeError
 from s2match.loftr.checkpoints import Network
 from s2match.loftr.engine import Engine, ImageFeatures
 from s2match.util.containers import available_memory
-from s2match.util.devices import best_precision, is_out_of_memory
+from s2match.util.devices import best_precision, memory_errors
 from s2match.util.threads import limit_threads
 
 _LOG = logging.getLogger(__name__)
@@ -62,12 +60,8 @@ class LoftrMatcher:
         self._has_local_fit = network.config.fine_iterations > 1
         precision = precision or best_precision(device)
         self._precision_name = str(precision).removeprefix("torch.")
-        try:
+        with memory_errors(DeviceError(f"The {device.type} device has no memory for the network: choose another.")):
             self._engine = Engine(network.net, device, precision, network.config)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise DeviceError(f"The {device.type} device has no memory for the network: choose another.") from error
         _LOG.info("weights %s on %s in %s", self._title, device, self._precision_name)
         _LOG.debug("matching parameters: %s", network.config)
 
@@ -128,7 +122,7 @@ class LoftrMatcher:
             ImageSizeError: The device has too little memory for an image of this size.
         """
         valid = None if image.valid.all() else torch.from_numpy(image.valid)
-        with self._memory_errors():
+        with memory_errors(self._too_large()):
             return EncodedImage(image, self._engine.extract(torch.from_numpy(image.grey), valid))
 
     @limit_threads()
@@ -160,7 +154,7 @@ class LoftrMatcher:
         Raises:
             ImageSizeError: The device has too little memory for images of this size.
         """
-        with self._memory_errors():
+        with memory_errors(self._too_large()):
             band_rows = None if bands is None else torch.from_numpy(bands)
             matches = self._engine.match(reference.features, target.features, confidence, band_rows, to_refine)
         xy0, xy1 = (
@@ -176,12 +170,5 @@ class LoftrMatcher:
     def _provenance(self, confidence: float) -> Provenance:
         return Provenance(self._title, str(self.device), confidence, precision=self._precision_name)
 
-    @contextmanager
-    def _memory_errors(self) -> Iterator[None]:
-        """Report out-of-memory errors of the block as :class:`ImageSizeError`."""
-        try:
-            yield
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise ImageSizeError(f"The {self.device.type} device is out of memory: use a smaller size.") from error
+    def _too_large(self) -> ImageSizeError:
+        return ImageSizeError(f"The {self.device.type} device is out of memory: use a smaller size.")

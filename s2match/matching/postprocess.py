@@ -77,7 +77,7 @@ def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: R
     start = _start(thinned, images, region, settings.fit_options)
     if start is None:
         return replace(thinned, similarity=np.empty(0), covariance_px2=np.empty((0, 2, 2)))
-    with memory_errors():
+    with memory_errors(MemoryError("refinement needs more memory")):
         aligned = align(images, start.matrix)
         refined = _on_valid(refine(thinned, images, aligned), images)
     _LOG.debug("%d of %d matches refined", len(refined), len(thinned))
@@ -85,7 +85,7 @@ def postprocess(matches: Matches, images: tuple[GreyImage, GreyImage], region: R
     if not start.significant or room < 1:
         return refined
     occupied = np.concatenate([refined.xy0, matches.xy0[~kept]])
-    with memory_errors():
+    with memory_errors(MemoryError("refinement needs more memory")):
         added = _on_valid(fill(refined, occupied, images[0].valid, aligned, core), images)
     _LOG.debug("%d matches added by correlation", min(len(added), room))
     return Matches.concatenate([refined, thin(added, room)])

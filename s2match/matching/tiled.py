@@ -209,7 +209,7 @@ def _measured(
         if window.reference is None or window.target is None:
             return window, None
         most = window.pair.region.most_points(settings.max_points)
-        with memory_errors():
+        with memory_errors(MemoryError("a window needs more memory")):
             found = matches_at_known_position((window.reference, window.target), window.pair, most, origin)
         return window, None if found is None else window.in_grids(found)
 

@@ -93,14 +93,18 @@ def _is_amd() -> bool:
 
 
 @contextmanager
-def memory_errors() -> Iterator[None]:
-    """Raise a MemoryError in place of PyTorch's errors of the block that report insufficient memory."""
+def memory_errors(instead: Exception) -> Iterator[None]:
+    """Raise another error in place of those of the block that report insufficient memory.
+
+    Args:
+        instead: The error that is raised.
+    """
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise MemoryError(str(error)) from error
+        raise instead from error
 
 
 def is_out_of_memory(error: Exception) -> bool:
