@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from benchmarks.baselines import match_sift, phase_shift
 from benchmarks.environment import environment
+from benchmarks.result_file import write_result
 from benchmarks.scoring import Score, moved, score
 from benchmarks.tables import Run, has_confidence, per_pair, scores_of, totals
 from s2match.core.matches import Matches
@@ -35,7 +36,6 @@ from s2match.matching.single_pass import match_rasters
 from s2match.outputs.figures.matches import plot_pair
 from s2match.outputs.figures.saving import save_figure
 from s2match.settings import Settings
-from s2match.util.atomic_write import atomic_write
 from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 
@@ -146,9 +146,7 @@ def main() -> None:
     print("\n\n".join([totals(result), *(per_pair(result, tuple(o)) for o in arguments.offset or OFFSETS)]))
     if arguments.figures is not None:
         draw_unregistered(arguments.data, arguments.size, result["runs"], arguments.figures)
-    arguments.json.parent.mkdir(exist_ok=True)
-    with atomic_write(arguments.json) as partial:
-        partial.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(arguments.json, result)
 
 
 if __name__ == "__main__":

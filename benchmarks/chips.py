@@ -8,7 +8,6 @@ same amount everywhere: they are compared with phase correlation of the same chi
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from benchmarks.baselines import phase_shift
 from benchmarks.environment import environment
 from benchmarks.markdown import row
+from benchmarks.result_file import write_result
 from benchmarks.warps import DEFAULT_DATA, MONTHS
 from s2match.core.grid import Grid
 from s2match.core.raster import Raster
@@ -33,7 +33,6 @@ from s2match.registration.evidence import common_ground
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration
 from s2match.settings import Settings
-from s2match.util.atomic_write import atomic_write
 from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 
@@ -185,8 +184,7 @@ def main() -> None:
     outcomes.sort(key=lambda outcome: outcome.kind)
     print(table(outcomes))
     result = {"environment": environment(matcher.device), "moved_px": MOVED_PX, "chips": [asdict(o) for o in outcomes]}
-    with atomic_write(arguments.json) as file:
-        file.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(arguments.json, result)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ this movement. A wrong one corrects a target that was not moved by as much. Both
 
 import argparse
 import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,12 +23,12 @@ from benchmarks.environment import environment
 from benchmarks.markdown import row
 from benchmarks.networks import ROOT
 from benchmarks.pairs import DEFAULT_DATA
+from benchmarks.result_file import write_result
 from benchmarks.warps import MONTHS
 from s2match.core.raster import Raster
 from s2match.correction.image_similarity import ImageParts, similarities
 from s2match.io.reader import read_raster
 from s2match.registration.model import Registration
-from s2match.util.atomic_write import atomic_write
 from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 
@@ -155,8 +154,7 @@ def main() -> None:
     rates = [each for title, pairs in image_pairs(arguments.data) for each in measure(title, pairs)]
     print(table(rates))
     content = environment(pick_device("cpu")) | {"rates": [asdict(each) for each in rates]}
-    with atomic_write(arguments.json) as partial:
-        partial.write_text(json.dumps(content, indent=1) + "\n")
+    write_result(arguments.json, content)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,30 @@
 """Agreement of wrong matches by chance: pairs of images that show different places.
 
-python -m benchmarks.evidence FOLDER_OR_IMAGE ... [--size 512] [--confidence 0.2] [--no-refine] [--hypotheses]
+python -m benchmarks.evidence FOLDER_OR_IMAGE ... [--size 256] [--confidence 0.2] [--no-refine] [--json FILE]
+python -m benchmarks.evidence FOLDER_OR_IMAGE ... --hypotheses
 python -m benchmarks.evidence FOLDER_OR_IMAGE ... --crop 160 [--enlarge 2] [--pairs 150] [--confidence 0.2]
 
 All pairs of the images, or random crops of random pairs, are matched without a georeference, so that turns and scales
 are tried, too, and every model is fitted. The table shows how many pairs ``s2match.registration.fit.fit`` registers
 wrongly, and how close the others come: number of inliers, squares with inliers, and weight of the inliers. With
-``--hypotheses`` it also shows how close the hypotheses of the search for a turn and a scale come.
+``--hypotheses`` it also shows how close the hypotheses of the search for a turn and a scale come. With ``--json`` the
+fits are written after each pair, and pairs that the file contains are not matched again.
 """
 
 import argparse
 import itertools
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks.environment import environment
+from benchmarks.networks import ROOT
+from benchmarks.result_file import write_result
 from benchmarks.warps import without_georeference
 from s2match.core.raster import Raster
 from s2match.core.window import Window
@@ -35,7 +42,12 @@ from s2match.settings import Settings
 from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 
+DEFAULT_JSON = ROOT / "benchmarks" / "results" / "evidence.json"
+
 _SEED = 0
+
+# Between the names of the two images of a pair.
+_BETWEEN = " – "
 
 
 @dataclass(frozen=True)
@@ -138,7 +150,7 @@ def chance_orientation(matcher: LoftrMatcher, pair: tuple[Raster, Raster]) -> Ch
 
 def names_of(pair: tuple[Raster, Raster]) -> str:
     """Names of two images, as a text."""
-    return " – ".join(raster.scene.path.stem for raster in pair)
+    return _BETWEEN.join(raster.scene.path.stem for raster in pair)
 
 
 def orientation_report(pairs: list[ChanceOrientation]) -> str:
@@ -168,12 +180,35 @@ def report(model: str, fits: list[ChanceFit]) -> str:
     )
 
 
-@limit_threads()
-def main() -> None:
-    """Match all pairs and print the report of each model."""
+def sentence(result: dict[str, Any]) -> str:
+    """Sentence on how many pairs of different places were registered."""
+    pairs = [{name: ChanceFit(**facts) for name, facts in fits.items()} for fits in result["pairs"]]
+    places = {place for fits in pairs for fit in fits.values() for place in fit.names.split(_BETWEEN)}
+    wrong = sum(any(fit.registered for fit in fits.values()) for fits in pairs)
+    return (
+        f"Of the {len(pairs)} pairs of {len(places)} places, resized to {result['size_px']} px and matched at "
+        f"confidence {result['confidence']:g} without a georeference, {wrong or 'none'} was registered by any model."
+    )
+
+
+def _kept(path: Path, settings: dict[str, Any]) -> list[dict[str, ChanceFit]]:
+    """The fits of the pairs in a file; none where there is no file.
+
+    Raises:
+        ValueError: They were measured with other settings.
+    """
+    if not path.exists():
+        return []
+    before = json.loads(path.read_text(encoding="utf-8"))
+    if any(before[name] != value for name, value in settings.items()):
+        raise ValueError(f"the pairs of {path} were measured with other settings")
+    return [{name: ChanceFit(**facts) for name, facts in fits.items()} for fits in before["pairs"]]
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("images", type=Path, nargs="+", help="images, or folders of images, all of different places")
-    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--crop", type=int, help="match random crops of this side, in pixels of the files")
     parser.add_argument("--enlarge", type=int, default=1, help="factor of enlargement of the crops")
     parser.add_argument("--pairs", type=int, default=150, help="number of pairs of crops")
@@ -181,7 +216,17 @@ def main() -> None:
     parser.add_argument("--refine", action=argparse.BooleanOptionalAction, default=Settings.refine)
     parser.add_argument("--hypotheses", action="store_true", help="try every hypothesis of a turn and a scale")
     parser.add_argument("--weights", default="sentinel2")
+    parser.add_argument("--json", type=Path, help="file of the fits of whole images; pairs that it contains are kept")
+    return parser
+
+
+@limit_threads()
+def main() -> None:
+    """Match all pairs and print the report of each model."""
+    parser = _parser()
     arguments = parser.parse_args()
+    if arguments.json is not None and (arguments.crop is not None or arguments.hypotheses):
+        parser.error("--json is for whole images without --hypotheses")
     paths = [path for image in arguments.images for path in (sorted(image.iterdir()) if image.is_dir() else [image])]
     if arguments.crop is None:
         pairs, count = whole_pairs(paths, arguments.size), len(paths) * (len(paths) - 1) // 2
@@ -189,12 +234,19 @@ def main() -> None:
         pairs, count = cropped_pairs(paths, arguments.crop, arguments.enlarge, arguments.pairs), arguments.pairs
     matcher = LoftrMatcher(load_network(arguments.weights), pick_device("auto"))
     settings = Settings(confidence=arguments.confidence, refine=arguments.refine)
-    fits, orientations = [], []
+    measured_with = {"size_px": arguments.size, "confidence": arguments.confidence, "refine": arguments.refine}
+    fits = [] if arguments.json is None else _kept(arguments.json, measured_with)
+    done, orientations = {one.names for by_model in fits for one in by_model.values()}, []
     for first, second in tqdm(pairs, total=count, leave=False):
         pair = without_georeference(first), without_georeference(second)
+        if names_of(pair) in done:
+            continue
         fits.append(chance_fits(matcher, pair, settings))
         if arguments.hypotheses:
             orientations.append(chance_orientation(matcher, pair))
+        if arguments.json is not None:
+            found = [{name: asdict(one) for name, one in by_model.items()} for by_model in fits]
+            write_result(arguments.json, {"environment": environment(matcher.device), **measured_with, "pairs": found})
     print(f"{len(fits)} pairs of different places at confidence {arguments.confidence:g}")
     for model in fits[0]:
         print(report(model, [by_model[model] for by_model in fits]))

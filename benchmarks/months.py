@@ -23,6 +23,7 @@ from benchmarks.markdown import row
 from benchmarks.networks import ROOT
 from benchmarks.pairs import DEFAULT_DATA
 from benchmarks.registration import methods
+from benchmarks.result_file import write_result
 from benchmarks.trust import within_region
 from benchmarks.warps import MONTHS
 from s2match.core.matches import Matches
@@ -31,7 +32,6 @@ from s2match.io.reader import read_raster
 from s2match.registration.evidence import FitFailure
 from s2match.registration.fit import fit
 from s2match.registration.uncertainty import covariance_px2
-from s2match.util.atomic_write import atomic_write
 from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 
@@ -165,8 +165,7 @@ def main() -> None:
     results = [by_method[name] for name in METHODS]
     print(table(months, results))
     result = {"environment": environment(pick_device("auto")), "months": months, "found": [asdict(o) for o in results]}
-    with atomic_write(arguments.json) as file:
-        file.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(arguments.json, result)
 
 
 if __name__ == "__main__":

@@ -27,9 +27,9 @@ from benchmarks.deformations import deformed, field
 from benchmarks.environment import environment
 from benchmarks.markdown import row
 from benchmarks.networks import ROOT
+from benchmarks.result_file import write_result
 from s2match.registration.file_model import ControlPoints, FrameModel
 from s2match.synthetic import SceneSpec, make_ground, render
-from s2match.util.atomic_write import atomic_write
 from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads, processors
 
@@ -197,8 +197,7 @@ def main() -> None:
     ordered = [results[key] for key in sorted(results)]
     print(table(ordered))
     result = {"environment": environment(pick_device("auto")), "found": [asdict(n) for n in ordered]}
-    with atomic_write(arguments.json) as partial:
-        partial.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(arguments.json, result)
 
 
 if __name__ == "__main__":

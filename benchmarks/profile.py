@@ -27,9 +27,9 @@ from benchmarks.environment import environment
 from benchmarks.markdown import row
 from benchmarks.native import render_dates, write_pair
 from benchmarks.networks import ROOT
+from benchmarks.result_file import write_result
 from benchmarks.stages import STAGES, START
 from benchmarks.tiles import write_tiles
-from s2match.util.atomic_write import atomic_write
 from s2match.util.devices import pick_device
 from s2match.util.threads import processors
 
@@ -199,8 +199,7 @@ def main() -> None:
         "bent_px": arguments.size,
         "cases": measured,
     }
-    with atomic_write(arguments.json) as partial:
-        partial.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(arguments.json, result)
     print(table(result))
 
 

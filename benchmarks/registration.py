@@ -27,6 +27,7 @@ from benchmarks.environment import environment
 from benchmarks.markdown import row
 from benchmarks.networks import ROOT
 from benchmarks.pairs import DEFAULT_DATA, DatePair, date_pairs
+from benchmarks.result_file import write_result
 from benchmarks.scoring import RIGHT_PX
 from benchmarks.trust import mean_normalised, normalised_square
 from s2match.core.matches import Matches
@@ -40,7 +41,6 @@ from s2match.registration.fit import fit
 from s2match.registration.uncertainty import covariance_px2
 from s2match.registration.verdict import CHI2_95
 from s2match.settings import Settings
-from s2match.util.atomic_write import atomic_write
 from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 
@@ -269,8 +269,7 @@ def main() -> None:
             outcomes += of_pair + [measure(pair, deformation, name, method) for name, method in by_name.items()]
     print(table(outcomes), overview(outcomes), correlated(outcomes), sep="\n\n")
     result = {"environment": versions, "outcomes": [asdict(o) for o in outcomes]}
-    with atomic_write(arguments.json) as file:
-        file.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(arguments.json, result)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from benchmarks.markdown import row
 from benchmarks.months import DEFAULT_JSON as MONTHS_JSON
 from benchmarks.networks import ROOT
 from benchmarks.pairs import DEFAULT_DATA
+from benchmarks.result_file import write_result
 from s2match.registration.verdict import CHI2_95
 from s2match.settings import Settings
 from s2match.timeseries.correction import SeriesCorrection, correct_series
@@ -42,7 +43,6 @@ from s2match.timeseries.result import SeriesResult
 from s2match.timeseries.rows import DateStatus
 from s2match.timeseries.run import SERIES_STAGES, run_series
 from s2match.timeseries.sources import SeriesSource, read_source
-from s2match.util.atomic_write import atomic_write
 from s2match.util.progress import progress_bar
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "series.json"
@@ -323,8 +323,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         for name in arguments.only:
             result[name] = PARTS[name](arguments.data, arguments.workers, folder)
             content = {**result, "environment": environment(torch.device("cpu"))}
-            with atomic_write(arguments.json) as partial:
-                partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+            write_result(arguments.json, content)
     print(table(result))
 
 

@@ -9,7 +9,6 @@ drawn. Pixels differ from pair to pair, so that nothing that is kept for a file 
 import argparse
 import functools
 import gc
-import json
 import tempfile
 import time
 from collections.abc import Sequence
@@ -28,9 +27,9 @@ from benchmarks.environment import environment
 from benchmarks.fuzz.image_seeds import TRANSFORM, UTM, write_raster
 from benchmarks.markdown import row
 from benchmarks.networks import ROOT
+from benchmarks.result_file import write_result
 from s2match.pipeline import create_matcher, match_files
 from s2match.settings import Settings
-from s2match.util.atomic_write import atomic_write
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "soak.json"
 
@@ -197,9 +196,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     settings = Settings(confidence=0.2, device="cpu")
     result = facts_of(run_soak(arguments.pairs, arguments.corrections, settings, arguments.scenes))
     print(table(result))
-    with atomic_write(arguments.json) as partial:
-        content = {**result, "environment": environment(torch.device("cpu"))}
-        partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    write_result(arguments.json, {**result, "environment": environment(torch.device("cpu"))})
 
 
 if __name__ == "__main__":

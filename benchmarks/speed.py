@@ -25,6 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.environment import environment
 from benchmarks.networks import PRETRAINED, ROOT, network
+from benchmarks.result_file import write_result
 from benchmarks.speed_tables import REST, table
 from benchmarks.tiles import time_tiles
 from s2match.io.reader import read_raster
@@ -32,7 +33,6 @@ from s2match.io.scene_files import list_scenes
 from s2match.loftr.checkpoints import Network
 from s2match.loftr.engine import Engine
 from s2match.matching.greyscale import prepare
-from s2match.util.atomic_write import atomic_write
 from s2match.util.devices import best_precision, pick_device
 from s2match.util.threads import limit_threads
 
@@ -242,8 +242,7 @@ def main() -> None:
         "network": [asdict(in_own_process(case)) for case in cases],
         "tiles": [] if arguments.skip_tiles else time_tiles(max(3, arguments.repeats // 2)),
     }
-    with atomic_write(arguments.json) as partial:
-        partial.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(arguments.json, result)
     print(table(result))
 
 

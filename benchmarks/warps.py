@@ -1,16 +1,17 @@
 """Known shifts, turns and scales of real 10 m scenes.
 
-python -m benchmarks.warps [--data ../shared/data/native10m] [--weights sentinel2]
+python -m benchmarks.warps [--data ../shared/data/native10m] [--weights sentinel2] [--continue]
 
 Every scene is registered with a copy of itself that is moved, turned and scaled, resampled once (Lanczos-4, after a
 low-pass filter where it gets fewer pixels): the truth is exact. No image has a georeference. The copy has the size of
-the scene, and pixels from outside of the scene have no data.
+the scene, and pixels from outside of the scene have no data. The JSON is written after each scene; ``--continue``
+measures those that it lacks.
 """
 
 import argparse
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.environment import environment
+from benchmarks.result_file import write_result
 from benchmarks.scoring import RIGHT_PX
 from benchmarks.trust import within_region
 from s2match.core.grid import Grid
@@ -34,7 +36,6 @@ from s2match.pipeline import register
 from s2match.registration.model import apply_matrix
 from s2match.registration.uncertainty import covariance_px2
 from s2match.settings import Settings
-from s2match.util.atomic_write import atomic_write
 from s2match.util.devices import pick_device
 from s2match.util.threads import limit_threads
 
@@ -158,15 +159,14 @@ def row(reference: Raster, target: Raster, warp: Warp, matches: Matches, setting
     )
 
 
-def measure(matcher: LoftrMatcher, paths: Iterable[Path], settings: Settings) -> list[Row]:
-    """Register every scene with every warp of itself."""
+def measure(matcher: LoftrMatcher, path: Path, settings: Settings) -> list[Row]:
+    """Register a scene with every warp of itself."""
     rows = []
-    for path in tqdm(list(paths), desc="scenes", leave=False):
-        reference = without_georeference(read_raster(path))
-        for warp in WARPS:
-            target = warped(reference, warp)
-            matches = match_rasters(matcher, reference, target, settings)
-            rows.append(row(reference, target, warp, matches, settings))
+    reference = without_georeference(read_raster(path))
+    for warp in WARPS:
+        target = warped(reference, warp)
+        matches = match_rasters(matcher, reference, target, settings)
+        rows.append(row(reference, target, warp, matches, settings))
     return rows
 
 
@@ -210,6 +210,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA)
     parser.add_argument("--weights", default="sentinel2")
+    parser.add_argument("--continue", dest="resume", action="store_true", help="keep the scenes of the JSON")
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
     arguments = parser.parse_args()
     paths = sorted(arguments.data.glob("*.png"))
@@ -218,11 +219,13 @@ def main() -> None:
     months = sorted(arguments.data.glob(MONTHS))
     matcher = LoftrMatcher(load_network(arguments.weights), pick_device("auto"))
     settings = Settings()
-    rows = measure(matcher, [path for path in paths if path not in months[1:]], settings)
-    print(table(rows))
     result = {"environment": environment(matcher.device), "confidence": settings.confidence}
-    with atomic_write(arguments.json) as partial:
-        partial.write_text(json.dumps(result | {"warps": [asdict(one) for one in rows]}, indent=1) + "\n")
+    rows = [Row(**one) for one in json.loads(arguments.json.read_text())["warps"]] if arguments.resume else []
+    done = {one.scene for one in rows}
+    for path in tqdm([path for path in paths if path not in months[1:] and path.stem not in done], leave=False):
+        rows += measure(matcher, path, settings)
+        write_result(arguments.json, result | {"warps": [asdict(one) for one in rows]})
+    print(table(rows))
 
 
 if __name__ == "__main__":

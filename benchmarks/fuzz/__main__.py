@@ -9,7 +9,6 @@ findings.
 """
 
 import argparse
-import json
 import shutil
 import sys
 import time
@@ -25,7 +24,7 @@ from benchmarks.fuzz.readers import READERS, reader_named
 from benchmarks.fuzz.report import DEFAULT_JSON, findings_of, summary_of, table
 from benchmarks.fuzz.worker import Cases, plan_of, write_files
 from benchmarks.networks import ROOT
-from s2match.util.atomic_write import atomic_write
+from benchmarks.result_file import write_result
 
 # Findings of a kind whose files are kept.
 _KEPT = 3
@@ -56,8 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.json is not None:
         result = {"seed": arguments.seed, "cases": len(outcomes), "seconds": round(seconds), "readers": rows}
         result |= {"workers": arguments.workers, "environment": environment(torch.device("cpu"))}
-        with atomic_write(arguments.json) as partial:
-            partial.write_text(json.dumps(result, indent=1), encoding="utf-8")
+        write_result(arguments.json, result)
     return 1 if groups else 0
 
 
