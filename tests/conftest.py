@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from s2match.core.grid import Grid
+from s2match.core.matches import GreyImage, Matches
 from s2match.core.raster import Raster
 from s2match.core.scene import scene_of
+from s2match.matching.matcher import Matcher
 
 # tests call PyTorch without the limits of threads, and would spin beside other processes; read when it is imported
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -93,6 +95,11 @@ def write_geotiff(
     with rasterio.open(path, "w", width=width, height=height, count=count, dtype=bands.dtype, **profile) as file:
         file.write(bands)
     return path
+
+
+def match_images(matcher: Matcher[Any], images: Sequence[GreyImage], confidence: float) -> Matches:
+    """Matches of two images by a matcher."""
+    return matcher.match_encoded(*map(matcher.encode, images), confidence)
 
 
 Writer = Callable[..., Path]

@@ -102,7 +102,7 @@ def read_weights(path: Path, rng: Random) -> None:
     """Load weights and match two images with them."""
     matcher = LoftrMatcher(load_network(str(path)), torch.device("cpu"), torch.float32)
     first, second = (GreyImage(np.float32(1 / 255) * texture(64, seed), np.ones((64, 64), bool)) for seed in (0, 1))
-    matcher.match(first, second, 0.01)
+    matcher.match_encoded(matcher.encode(first), matcher.encode(second), 0.01)
 
 
 def read_config(path: Path, rng: Random) -> None:

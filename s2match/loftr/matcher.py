@@ -92,25 +92,6 @@ class LoftrMatcher:
             none if self._has_local_fit else None,
         )
 
-    def match(
-        self,
-        reference: GreyImage,
-        target: GreyImage,
-        confidence: float,
-        bands: NDArray[np.int64] | None = None,
-        to_refine: bool = False,
-    ) -> Matches:
-        """Matches of two images in one pass: :meth:`encode` both, then :meth:`match_encoded`.
-
-        Args:
-            reference: Image of ``xy0``.
-            target: Image of ``xy1``.
-            confidence: See :meth:`match_encoded`.
-            bands: See :meth:`match_encoded`.
-            to_refine: See :meth:`match_encoded`.
-        """
-        return self.match_encoded(self.encode(reference), self.encode(target), confidence, bands, to_refine)
-
     @limit_threads()
     def encode(self, image: GreyImage) -> EncodedImage:
         """Backbone features of an image, for any number of pairs.

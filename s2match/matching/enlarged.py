@@ -64,15 +64,3 @@ class EnlargingMatcher:
     ) -> Matches:
         """Match two encoded images; the rows of ``bands`` are those of cells of the enlarged images."""
         return self.matcher.match_encoded(reference, target, confidence, bands, to_refine).reduced(self.scale)
-
-    def match(
-        self,
-        reference: GreyImage,
-        target: GreyImage,
-        confidence: float,
-        bands: NDArray[np.int64] | None = None,
-        to_refine: bool = False,
-    ) -> Matches:
-        """Match two images; the rows of ``bands`` are those of cells of the enlarged images."""
-        images = enlarge(reference, self.scale), enlarge(target, self.scale)
-        return self.matcher.match(*images, confidence, bands, to_refine).reduced(self.scale)

@@ -76,17 +76,6 @@ class CachingMatcher:
         """Match two encoded images."""
         return self._matcher.match_encoded(reference, target, confidence, bands, to_refine)
 
-    def match(
-        self,
-        reference: GreyImage,
-        target: GreyImage,
-        confidence: float,
-        bands: NDArray[np.int64] | None = None,
-        to_refine: bool = False,
-    ) -> Matches:
-        """Match two images."""
-        return self.match_encoded(self.encode(reference), self.encode(target), confidence, bands, to_refine)
-
     def _keep(self, key: bytes, features: Any) -> None:
         """Keep features, and discard others until all fit into the capacity."""
         if features.nbytes > self._capacity_bytes:

@@ -73,27 +73,6 @@ class Matcher(Protocol[Encoded]):
             reference: Features of the image of ``xy0``, by :meth:`encode`.
             target: Features of the image of ``xy1``, likewise.
             confidence: Keep matches with a confidence above this, in [0, 1].
-            bands: See :meth:`match`.
-            to_refine: See :meth:`match`.
-
-        Raises:
-            ImageSizeError: There is too little memory for images of this size.
-        """
-
-    def match(
-        self,
-        reference: GreyImage,
-        target: GreyImage,
-        confidence: float,
-        bands: NDArray[np.int64] | None = None,
-        to_refine: bool = False,
-    ) -> Matches:
-        """Match two images.
-
-        Args:
-            reference: Image of ``xy0``.
-            target: Image of ``xy1``.
-            confidence: Keep matches with a confidence above this, in [0, 1].
             bands: (R, 2); matches of row r of the reference's cells of 8 px are searched for in the target's rows of
                 cells from ``bands[r, 0]`` to before ``bands[r, 1]``; None: anywhere.
             to_refine: Whether the matches are measured again afterwards. Then they may be less exact.

@@ -223,7 +223,9 @@ def _match_window(matcher: Matcher[Any], window: _Window, settings: Settings) ->
     if window.reference is None or window.target is None:
         return matcher.no_matches(settings.confidence)
     images, pair = (window.reference, window.target), window.pair
-    matches = matcher.match(*images, settings.confidence, pair.bands, settings.refine)
+    matches = matcher.match_encoded(
+        matcher.encode(images[0]), matcher.encode(images[1]), settings.confidence, pair.bands, settings.refine
+    )
     return window.in_grids(postprocess(matches, images, pair.region, settings))
 
 

@@ -17,20 +17,17 @@ def available_memory() -> int:
     return min(free for free in limits if free is not None)
 
 
-def free_of_process(root: Path = _ROOT) -> int | None:
+def free_of_process() -> int | None:
     """Bytes that a pass may allocate below the process's own limits, as set by ``ulimit``; None without a limit.
 
     256 MiB are left for what follows: above such a limit libraries end the process without a word.
-
-    Args:
-        root: Root of the file system.
     """
     try:
         import resource
     except ImportError:
         # Windows
         return None
-    sizes = {line.split(":")[0]: line.split() for line in (_text(root / "proc/self/status") or "").splitlines()}
+    sizes = {line.split(":")[0]: line.split() for line in (_text(Path("/proc/self/status")) or "").splitlines()}
     free = []
     for limit, size in ((resource.RLIMIT_DATA, "VmData"), (resource.RLIMIT_AS, "VmSize")):
         most, _ = resource.getrlimit(limit)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import Writer, make_raster, texture
+from conftest import Writer, make_raster, match_images, texture
 from gpu_stand_in import CPU, FREE_BYTES, gpu_stand_in
 
 from s2match.cli.main import main
@@ -70,19 +70,21 @@ def test_matches_are_those_of_the_cpu(
 ) -> None:
     """The network itself stays where it is, so that it may serve another device afterwards."""
     with gpu_stand_in(kind) as gpu:
-        found = LoftrMatcher(network, gpu, precision).match(*images, 0.2)
+        found = match_images(LoftrMatcher(network, gpu, precision), images, 0.2)
     assert found.origin.device == kind and found.origin.precision == str(used).removeprefix("torch.")
     assert np.abs(np.median(found.xy1 - found.xy0, axis=0) + SHIFT_PX).max() < 0.2
     assert (found.xy0[:, 0] > 40).all()
-    assert_equal(found, LoftrMatcher(network, CPU, used).match(*images, 0.2), 1.0 if used == torch.float32 else 0.97)
+    assert_equal(
+        found, match_images(LoftrMatcher(network, CPU, used), images, 0.2), 1.0 if used == torch.float32 else 0.97
+    )
 
 
 def test_weights_without_matching_parameters(network: Network, images: tuple[GreyImage, GreyImage]) -> None:
     """The dual softmax and the single fine iteration of kornia."""
     plain = Network(network.net, 0.0, "kornia")
     with gpu_stand_in("cuda") as gpu:
-        found = LoftrMatcher(plain, gpu, torch.float32).match(*images, 0.2)
-    assert_equal(found, LoftrMatcher(plain, CPU, torch.float32).match(*images, 0.2))
+        found = match_images(LoftrMatcher(plain, gpu, torch.float32), images, 0.2)
+    assert_equal(found, match_images(LoftrMatcher(plain, CPU, torch.float32), images, 0.2))
 
 
 def test_a_part_of_the_cells_and_bands_of_rows(network: Network, images: tuple[GreyImage, GreyImage]) -> None:

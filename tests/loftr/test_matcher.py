@@ -7,7 +7,7 @@ import kornia.feature
 import numpy as np
 import pytest
 import torch
-from conftest import PRECISIONS, make_raster, texture
+from conftest import PRECISIONS, make_raster, match_images, texture
 from numpy.typing import NDArray
 
 from s2match.core.matches import GreyImage
@@ -59,7 +59,7 @@ class TestPixelFrame:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         matcher = LoftrMatcher(Network(load_network("sentinel2").net, pixel_centre, "blob"), CPU)
         matcher._engine = BlobFinder(pixel_centre)  # type: ignore[assignment]
-        found = matcher.match(grey(blob(128, 96, 50.25, 40.5, 3)), grey(target), 0.5)
+        found = match_images(matcher, (grey(blob(128, 96, 50.25, 40.5, 3)), grey(target)), 0.5)
         return found.xy0[0], found.xy1[0]
 
     def test_points_are_where_the_blob_is(self, pixel_centre: float) -> None:
@@ -91,7 +91,7 @@ def pair(dx: int = 0, dy: int = 0, width: int = 256, height: int = 256) -> tuple
 
 
 def test_a_known_shift_is_found(matcher: LoftrMatcher) -> None:
-    found = matcher.match(*pair(5, 3), 0.2)
+    found = match_images(matcher, pair(5, 3), 0.2)
     error = np.linalg.norm(found.xy1 - found.xy0 + [5, 3], axis=1)
     assert len(found) > 300
     assert (error < 1.5).mean() > 0.95 and np.median(error) < 0.35
@@ -104,7 +104,7 @@ def test_equal_to_stock_kornia_and_to_itself(width: int, height: int) -> None:
     """Weights without matching parameters give kornia's own matches, in the GDAL frame."""
     image0, image1 = pair(5, 3, width, height)
     matcher = LoftrMatcher(Network(load_network("sentinel2").net, 0.0, "kornia"), CPU, torch.float32)
-    found, again = (matcher.match(image0, image1, 0.2) for _ in range(2))
+    found, again = (match_images(matcher, (image0, image1), 0.2) for _ in range(2))
     np.testing.assert_array_equal(found.xy1, again.xy1)
     stock: kornia.feature.LoFTR = load_network("sentinel2").net
     with torch.inference_mode():
@@ -123,7 +123,7 @@ def test_confidence_is_a_threshold(matcher: LoftrMatcher) -> None:
     noise = np.random.default_rng(0).random(image1.grey.shape, np.float32)
     share = np.clip(np.linspace(-0.3, 1.3, 256, dtype=np.float32), 0, 1)
     hard = GreyImage(image1.grey * (1 - share) + noise * share, image1.valid)
-    found = [matcher.match(image0, hard, threshold) for threshold in (0.05, 0.9, 0.99, 1.0)]
+    found = [match_images(matcher, (image0, hard), threshold) for threshold in (0.05, 0.9, 0.99, 1.0)]
     counts = [len(matches) for matches in found]
     assert counts[0] > counts[1] + 5 and counts[1] > counts[2] + 20 and counts[2] > 300 and counts[3] == 0
     assert found[2].confidence.min() > 0.99
@@ -133,7 +133,7 @@ def test_confidence_is_a_threshold(matcher: LoftrMatcher) -> None:
 
 def test_images_of_different_size(matcher: LoftrMatcher) -> None:
     image0, image1 = prepare(make_raster(SCENE)), prepare(make_raster(SCENE[:200, :301]))
-    found = matcher.match(image0, image1, 0.2)
+    found = match_images(matcher, (image0, image1), 0.2)
     assert len(found) > 50
     assert found.xy0.max() <= 302 and (found.xy1 <= [301, 200]).all()
 
@@ -144,7 +144,7 @@ def test_no_match_on_nodata_nor_at_the_edge(matcher: LoftrMatcher) -> None:
     raster = make_raster(np.where(valid, SCENE[40:296, 40:296], 0).astype(np.uint8), valid=valid)
     _, image1 = pair()
     for first, second in ((prepare(raster), image1), (image1, prepare(raster))):
-        found = matcher.match(first, second, 0.1)
+        found = match_images(matcher, (first, second), 0.1)
         assert len(found) > 30
         for xy in (found.xy0, found.xy1):
             assert xy[:, 0].min() >= 96
@@ -167,7 +167,7 @@ def test_a_strip_of_common_ground_is_matched_twice(matcher: LoftrMatcher) -> Non
         make_raster(scene[:, :800], None, None),
         make_raster((other * 215 + 20).astype(np.uint8), None, None),
     )
-    once = matcher.match(prepare(first), prepare(second), 0.8)
+    once = match_images(matcher, (prepare(first), prepare(second)), 0.8)
     twice = match_rasters(matcher, first, second, Settings(confidence=0.8, refine=False))
     assert len(twice) > 1.2 * len(once) > 100
     assert np.percentile(np.linalg.norm(twice.xy1 - twice.xy0 + [704, 0], axis=1), 95) < 2
@@ -187,7 +187,7 @@ def test_prepare_stretches_valid_pixels_only() -> None:
 def test_a_flat_image_is_not_divided_by_zero(matcher: LoftrMatcher) -> None:
     flat = prepare(make_raster(np.full((128, 128), 77, np.uint8)))
     assert np.isfinite(flat.grey).all()
-    assert np.isfinite(matcher.match(flat, flat, 0.2).xy1).all()
+    assert np.isfinite(match_images(matcher, (flat, flat), 0.2).xy1).all()
 
 
 def test_impossible_requests_end_before_any_work(matcher: LoftrMatcher) -> None:
@@ -207,7 +207,8 @@ def test_weights_say_their_frame() -> None:
 
 def test_weights_device_and_precision_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, "s2match.loftr"):
-        LoftrMatcher(load_network("sentinel2"), CPU, torch.float32).match(*pair(width=128, height=128), 0.5)
+        matcher = LoftrMatcher(load_network("sentinel2"), CPU, torch.float32)
+        match_images(matcher, pair(width=128, height=128), 0.5)
     assert "weights sentinel2 on cpu in float32" in caplog.messages
     assert any("sentinel2.safetensors" in message for message in caplog.messages)
     assert any("coarse matches above" in message for message in caplog.messages)

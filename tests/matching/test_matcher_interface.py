@@ -64,16 +64,6 @@ class ConstantShift:
         xy = np.argwhere(reference.mask)[:, ::-1] * 8 + 4.5
         return self._matches(xy[((xy + SHIFT >= 0) & (xy + SHIFT < target.shape[::-1])).all(axis=1)], confidence)
 
-    def match(
-        self,
-        reference: GreyImage,
-        target: GreyImage,
-        confidence: float,
-        bands: NDArray[np.int64] | None = None,
-        to_refine: bool = False,
-    ) -> Matches:
-        return self.match_encoded(self.encode(reference), self.encode(target), confidence)
-
     def _matches(self, xy: NDArray[np.float64], confidence: float) -> Matches:
         return Matches(xy, xy + SHIFT, np.full(len(xy), 0.95), Provenance("constant shift", self.device, confidence))
 

@@ -1,6 +1,7 @@
 """Large images in windows: the matches of one pass, without seams, for any offset between the images."""
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,13 @@ from numpy.typing import NDArray
 import model_inference
 from s2match import Settings
 from s2match.core.grid import Grid
-from s2match.core.matches import GreyImage, Matches
+from s2match.core.matches import Matches
 from s2match.core.scene import scene_of
 from s2match.errors import ImageSizeError, OptionError
 from s2match.io.pair_grid import grids_of
 from s2match.io.reader import read_grid, read_raster
 from s2match.loftr.checkpoints import load_network
-from s2match.loftr.matcher import LoftrMatcher
+from s2match.loftr.matcher import EncodedImage, LoftrMatcher
 from s2match.matching import tiled
 from s2match.matching.known_position import aligned_prior
 from s2match.matching.search_prior import SearchPrior
@@ -68,6 +69,21 @@ def pair_of(
     return grids[0], grids[1]
 
 
+def match_windows_by(monkeypatch: pytest.MonkeyPatch, match: Callable[..., Matches]) -> None:
+    """Let a function match the windows, which have bands; the coarse pass remains one by the network."""
+    coarse = LoftrMatcher.match_encoded
+
+    def chosen(self: LoftrMatcher, first: EncodedImage, second: EncodedImage, *given: Any) -> Matches:
+        _, bands, _ = given
+        return (coarse if bands is None else match)(self, first, second, *given)
+
+    monkeypatch.setattr(LoftrMatcher, "match_encoded", chosen)
+
+
+def no_window(*given: Any) -> Matches:
+    raise AssertionError("the network was asked for the matches of a window")
+
+
 def errors(matches: Matches) -> NDArray[np.float64]:
     return np.asarray(np.linalg.norm(matches.xy1 - matches.xy0 + SHIFT, axis=1))
 
@@ -93,7 +109,7 @@ def test_points_added_in_windows_do_not_meet_at_seams(
     matcher: LoftrMatcher, write_image: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Matches in a diagonal strip across windows and seams are removed, and points added there."""
-    match = LoftrMatcher.match
+    match = LoftrMatcher.match_encoded
     pairs: list[WindowPair] = []
 
     def planned(*arguments: Any, **options: Any) -> list[WindowPair]:
@@ -106,7 +122,7 @@ def test_points_added_in_windows_do_not_meet_at_seams(
 
     reference, target = pair_of(write_image, size=(WIDTH, WIDTH))
     monkeypatch.setattr(tiled, "plan", planned)
-    monkeypatch.setattr(LoftrMatcher, "match", silent)
+    match_windows_by(monkeypatch, silent)
     # with a radius the network matches every window
     settings = Settings(search_radius_m=100)
     found = match_grids(matcher, (reference, target), previews_of(reference, target), settings)
@@ -121,7 +137,7 @@ def test_points_added_in_windows_do_not_meet_at_seams(
 def test_known_positions_are_measured_without_the_network(
     matcher: LoftrMatcher, write_image: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(LoftrMatcher, "match", None)
+    match_windows_by(monkeypatch, no_window)
     grids = pair_of(write_image)
     for most in (100_000, 500):
         found = match_grids(matcher, grids, previews_of(*grids), Settings(max_points=most))
@@ -141,7 +157,7 @@ def test_ground_that_only_one_image_shows_needs_no_network(
     image = read_raster(target.scene).image[..., 0].copy()
     image[:, 300:] = 0
     target = read_grid(write_image(target.scene.path.name, np.stack([image] * 3), target.transform, nodata=0))
-    monkeypatch.setattr(LoftrMatcher, "match", None)
+    match_windows_by(monkeypatch, no_window)
     found = match_grids(matcher, (reference, target), previews_of(reference, target), Settings())
     assert len(found) > 1000 and errors(found).max() < 0.5 and found.xy1[:, 0].max() < 300
 
@@ -169,14 +185,14 @@ def test_the_network_matches_windows_where_correlation_finds_little(
     image = read_raster(target.scene).image[..., 0].copy()
     image[:, 200:] = texture(WIDTH - 200, HEIGHT, seed=9, detail_px=12)
     target = read_grid(write_image(target.scene.path.name, np.stack([image] * 3), target.transform))
-    match = LoftrMatcher.match
+    match = LoftrMatcher.match_encoded
     matched: list[float] = []
 
-    def recorded(self: LoftrMatcher, image0: GreyImage, *given: Any) -> Matches:
-        matched.append(image0.grey.size)
-        return match(self, image0, *given)
+    def recorded(self: LoftrMatcher, first: EncodedImage, *given: Any) -> Matches:
+        matched.append(first.image.grey.size)
+        return match(self, first, *given)
 
-    monkeypatch.setattr(LoftrMatcher, "match", recorded)
+    match_windows_by(monkeypatch, recorded)
     found = match_grids(matcher, (reference, target), previews_of(reference, target), Settings())
     assert 0 < len(matched) < 6
     clear = found.xy1[:, 0] < 180
@@ -234,11 +250,11 @@ def test_memory_is_checked_for_the_windows_that_are_matched(
     grids = pair_of(write_image)
     pixels: list[int] = []
 
-    def match(self: LoftrMatcher, image0: GreyImage, image1: GreyImage, confidence: float, *given: Any) -> Matches:
-        pixels.append(image0.grey.size + image1.grey.size)
+    def match(self: LoftrMatcher, first: EncodedImage, second: EncodedImage, confidence: float, *given: Any) -> Matches:
+        pixels.append(first.image.grey.size + second.image.grey.size)
         return self.no_matches(confidence)
 
-    monkeypatch.setattr(LoftrMatcher, "match", match)
+    match_windows_by(monkeypatch, match)
     previews = previews_of(*grids)
     match_grids(matcher, grids, previews, Settings(search_radius_m=1500))
     needed = max(pixels) * matcher.bytes_per_pixel
