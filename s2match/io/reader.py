@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from s2match.core.blocks import Blocks
 from s2match.core.file_pixels import stored_grid
 from s2match.core.grid import Grid
 from s2match.core.image_path import ImagePath
@@ -169,6 +170,24 @@ def band_grids(grid: Grid) -> tuple[Grid, ...]:
         replace(read_grid(path), radiometry=band)
         for path, band in zip(grid.scene.band_files, radiometry.stack, strict=True)
     )
+
+
+def blocks_of(grid: Grid) -> Blocks | None:
+    """The blocks in which the pixels of a grid are stored, of the first file; None where they are not along its axes.
+
+    Raises:
+        UnreadableImageError: The file is missing, not an image, or damaged.
+    """
+    if grid.source is not None:
+        return None
+    path, radiometry = grid.scene.files[0], with_radiometry(grid).radiometry
+    assert radiometry is not None
+    level, axes = level_of(path, grid, (radiometry.stack or (radiometry,))[0].overviews)
+    with opened(path, level.overview) as file:
+        height, width = file.block_shapes[0]
+    across, down = axes.pixels[0] * level.columns[0], axes.pixels[1] * level.rows[0]
+    corner = -axes.corner[0] / axes.pixels[0], -axes.corner[1] / axes.pixels[1]
+    return Blocks(corner, (width / across, height / down))
 
 
 def read_window(grid: Grid, window: Window) -> Patch:

@@ -15,6 +15,7 @@ from s2match.core.raster import HasGrid
 from s2match.core.window import Window
 from s2match.matching.postprocess import Region
 from s2match.matching.search_prior import SearchPrior
+from s2match.matching.spread_cores import Sample, spread_cores
 
 # Margin around the core of a window: a border cell, and the cells of the local affine fits of its outermost matches.
 OVERLAP_PX = 48
@@ -22,9 +23,6 @@ OVERLAP_PX = 48
 # Longest side of a window: the margin is then a small part of it, and so is the comparison of all pairs of its cells,
 # which grows with the square of its area.
 LONGEST_PX = 1024
-
-# Side of windows where the coverage is below 1: small ones are spread over more places.
-SAMPLE_PX = 320
 
 # Sample points along a side of a window, whose image in the target may be curved.
 _SAMPLES = 9
@@ -77,57 +75,68 @@ def plan(
     target: HasGrid,
     prior: SearchPrior,
     longest_px: int = LONGEST_PX,
-    coverage: float = 1.0,
+    sample: Sample | None = None,
 ) -> list[WindowPair]:
-    """Window pairs that cover the common ground of two images.
+    """Window pairs that cover the common ground of two images, or are spread over it.
 
     Args:
         reference: Image whose pixels the windows divide.
         target: The other image.
         prior: Predicted positions of the reference's points in the target.
         longest_px: Longest side of a window of the reference.
-        coverage: Fraction of the common ground to match; below 1 in small windows, evenly spread.
+        sample: The part of the common ground to match; None for all of it.
 
     Returns:
         The window pairs, row by row.
     """
+    ground, longest = _Ground(reference.size, target.size, prior), longest_px - 2 * OVERLAP_PX
+    common = _common_box(reference, target, prior)
+    cores = _cores(common, longest) if sample is None else spread_cores(common, longest, sample, ground.windows)
     pairs = []
-    for core in _cores(_common_box(reference, target, prior), longest_px, coverage):
-        box = _box(core.x, core.y, core.x + core.width, core.y + core.height)
-        window = _window_around(box, reference.size, OVERLAP_PX, CELL_PX)
-        if window is None:
-            continue
-        edge = prior.map_points(_outline(window))
-        margin_px = prior.search_radius_px + OVERLAP_PX
-        searched = _window_around(edge, target.size, margin_px) if np.isfinite(edge).all() else None
-        if searched is not None:
-            affine = tangent(prior.map_points, box.mean(axis=0))
-            pairs.append(WindowPair(core, window, searched, _bands(window, searched, prior), affine, 0.0))
+    for core in cores:
+        windows = ground.windows(core)
+        if windows is not None:
+            affine = tangent(prior.map_points, _box(core).mean(axis=0))
+            pairs.append(WindowPair(core, *windows, _bands(*windows, prior), affine, 0.0))
     area = sum(pair.core.width * pair.core.height for pair in pairs)
     _LOG.debug("%d windows of up to %d px cover %d px of the reference", len(pairs), longest_px, area)
     return [replace(pair, area_fraction=pair.core.width * pair.core.height / area) for pair in pairs]
 
 
-def _cores(common: NDArray[np.int64], longest_px: int, coverage: float) -> list[Window]:
-    """Cores that divide a box [[left, top], [right, bottom]], row by row; with a coverage below 1 only parts of it."""
-    longest = longest_px - 2 * OVERLAP_PX
-    if coverage < 1:
-        longest = round(min(longest, SAMPLE_PX) / math.sqrt(coverage))
+@dataclass(frozen=True)
+class _Ground:
+    """Two images and the predicted positions in them.
+
+    Attributes:
+        reference: Width and height of the reference.
+        target: Width and height of the target.
+        prior: Predicted positions of the reference's points in the target.
+    """
+
+    reference: tuple[int, int]
+    target: tuple[int, int]
+    prior: SearchPrior
+
+    def windows(self, core: Window) -> tuple[Window, Window] | None:
+        """The windows of the reference and of the target for a core; None if one is too small to match."""
+        window = _window_around(_box(core), self.reference, OVERLAP_PX, CELL_PX)
+        if window is None:
+            return None
+        edge = self.prior.map_points(_outline(window))
+        if not np.isfinite(edge).all():
+            return None
+        searched = _window_around(edge, self.target, self.prior.search_radius_px + OVERLAP_PX)
+        return None if searched is None else (window, searched)
+
+
+def _cores(common: NDArray[np.int64], longest: int) -> list[Window]:
+    """Cores that divide a box [[left, top], [right, bottom]], row by row."""
     columns, rows = (_cuts(low, high, longest) for low, high in common.T)
-    cells = [
+    return [
         Window(left, top, right - left, bottom - top)
         for top, bottom in itertools.pairwise(rows)
         for left, right in itertools.pairwise(columns)
     ]
-    return cells if coverage == 1 else [_central_part(cell, math.sqrt(coverage)) for cell in cells]
-
-
-def _central_part(cell: Window, scale: float) -> Window:
-    """The centre of a cell, with its sides scaled, on the network's grid."""
-    width, height = (max(CELL_PX, round(side * scale / CELL_PX) * CELL_PX) for side in (cell.width, cell.height))
-    x = cell.x + (cell.width - width) // 2 // CELL_PX * CELL_PX
-    y = cell.y + (cell.height - height) // 2 // CELL_PX * CELL_PX
-    return Window(x, y, min(width, cell.width), min(height, cell.height))
 
 
 def _bands(reference: Window, target: Window, prior: SearchPrior) -> NDArray[np.int64]:
@@ -170,8 +179,9 @@ def _shift(x: float, y: float) -> NDArray[np.float64]:
     return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
 
 
-def _box(left: float, top: float, right: float, bottom: float) -> NDArray[np.float64]:
-    return np.array([[left, top], [right, bottom]])
+def _box(window: Window) -> NDArray[np.float64]:
+    """(2, 2) upper left and lower right corner (x, y) of a window."""
+    return np.array([[window.x, window.y], [window.x + window.width, window.y + window.height]], float)
 
 
 def _outline(window: Window) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from s2match.core.matches import GreyImage, Matches, Provenance
 from s2match.core.raster import Patch, Raster
 from s2match.core.window import Window
 from s2match.errors import OptionError
-from s2match.io.reader import keep_open, read_whole, read_window
+from s2match.io.reader import blocks_of, keep_open, read_whole, read_window
 from s2match.matching.greyscale import prepare
 from s2match.matching.matcher import Matcher
 from s2match.matching.memory import check_window_memory
@@ -26,6 +26,7 @@ from s2match.matching.postprocess import postprocess
 from s2match.matching.reorientation import ReorientedGrid
 from s2match.matching.search_prior import SearchPrior, by_georeference, by_matches
 from s2match.matching.single_pass import coarse_pass
+from s2match.matching.spread_cores import Sample
 from s2match.matching.thinning import thin
 from s2match.matching.tile_plan import WindowPair, plan
 from s2match.settings import Settings
@@ -105,7 +106,8 @@ def match_grids(
         radius_px = radius_m / min(pixel_sides_m(target, target.transform))
         prior = replace(prior, search_radius_px=radius_px / (1.0 if reoriented is None else reoriented.scale))
     searched = target if reoriented is None else reoriented.grid
-    pairs = [] if prior is None else plan(grids[0], searched, prior, coverage=settings.coverage)
+    sample = _sample_of(grids, reoriented, settings)
+    pairs = [] if prior is None else plan(grids[0], searched, prior, sample=sample)
     if pairs:
         check_window_memory(matcher, max((pair.sizes for pair in pairs), key=_pixels))
     parts = [matcher.no_matches(settings.confidence)]
@@ -121,6 +123,13 @@ def match_grids(
             report(_COARSE_FRACTION + (1 - _COARSE_FRACTION) * done / len(pairs))
     matches = thin(Matches.concatenate(parts), settings.max_points)
     return matches if reoriented is None else reoriented.mapped_back(matches)
+
+
+def _sample_of(grids: tuple[Grid, Grid], reoriented: ReorientedGrid | None, settings: Settings) -> Sample | None:
+    """The part of the ground that is matched; None for all of it."""
+    if settings.coverage == 1:
+        return None
+    return Sample(settings.coverage, (blocks_of(grids[0]), None if reoriented else blocks_of(grids[1])))
 
 
 @dataclass(frozen=True)

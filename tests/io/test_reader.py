@@ -13,12 +13,13 @@ from conftest import GRID, REAL, Writer, texture
 from numpy.typing import NDArray
 from PIL import Image
 
+from s2match.core.blocks import Blocks
 from s2match.core.scene import scene_of
 from s2match.core.window import Window
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
 from s2match.io.pair_grid import on_reference
 from s2match.io.radiometry import TCI_SATURATION
-from s2match.io.reader import image_size, keep_open, nodata_share, read_grid, read_raster, read_window
+from s2match.io.reader import blocks_of, image_size, keep_open, nodata_share, read_grid, read_raster, read_window
 
 
 def shift_px(image: NDArray[np.float64], reference: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -328,6 +329,19 @@ def test_blocks_of_several_windows_are_decoded_once_while_files_are_kept_open(
         assert np.array_equal(read_window(grid, beside).image, before.image)
     with pytest.raises(UnreadableImageError):
         read_window(grid, beside)
+
+
+@pytest.mark.parametrize(("size", "side"), [((512, 512), 256), ((128, 128), 64), ((200, 200), 100)])
+def test_blocks_are_those_of_the_file_in_pixels_of_the_grid(
+    write_image: Writer, size: tuple[int, int], side: float
+) -> None:
+    """Of the stored resolution that is read, and of a part of the file."""
+    grid = read_grid(write_image("a.jp2", texture(512, 512), blockxsize=256, blockysize=256), size)
+    assert blocks_of(grid) == Blocks((0, 0), (side, side))
+    part = read_grid(grid.scene).cropped(Window(40, 30, 300, 300))
+    assert blocks_of(part) == Blocks((-40, -30), (256, 256))
+    turned = read_grid(write_image("b.tif", texture(512, 512), GRID @ Affine.rotation(1)))
+    assert blocks_of(on_reference(grid, turned)) is None
 
 
 @pytest.mark.parametrize("size", [(300, 400), (97, 81), (450, 620)])

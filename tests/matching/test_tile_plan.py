@@ -8,10 +8,13 @@ from affine import Affine
 from conftest import GRID, UTM
 from numpy.typing import NDArray
 
+from s2match.core.blocks import Blocks
 from s2match.core.georeference import predict
 from s2match.core.grid import Grid
 from s2match.core.scene import scene_of
+from s2match.core.window import Window
 from s2match.matching.search_prior import SearchPrior
+from s2match.matching.spread_cores import PLACES, Sample
 from s2match.matching.tile_plan import OVERLAP_PX, WindowPair, plan
 
 
@@ -86,3 +89,55 @@ def test_ground_of_one_image_alone_is_in_no_window() -> None:
 
 def test_images_that_share_no_ground_have_no_windows() -> None:
     assert plan_of(grid(600, 600), grid(600, 600, (5000, 0))) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "coverage", "places"),
+    [
+        ((2100, 2100), 0.1, (PLACES, PLACES)),
+        ((10_980, 10_980), 0.1, (PLACES, PLACES)),
+        ((10_980, 3000), 0.1, (PLACES, 2)),
+        ((10_980, 1001), 0.1, (PLACES, 1)),
+        # windows are not longer than elsewhere
+        ((10_980, 10_980), 0.5, (9, 9)),
+    ],
+)
+def test_windows_on_a_part_of_the_ground_are_spread_from_edge_to_edge(
+    size: tuple[int, int], coverage: float, places: tuple[int, int]
+) -> None:
+    image, prior = grid(*size), SearchPrior(lambda xy: xy, 20)
+    pairs = plan(image, image, prior, sample=Sample(coverage))
+    assert covered(pairs, size).max() == 1
+    assert covered(pairs, size).mean() == pytest.approx(coverage, rel=0.05)
+    for axis, (count, side) in enumerate(zip(places, size, strict=True)):
+        starts = sorted({(pair.core.x, pair.core.y)[axis] for pair in pairs})
+        length = (pairs[0].core.width, pairs[0].core.height)[axis]
+        assert len(starts) == count and length <= 928
+        gaps = np.diff(starts) - length
+        assert gaps.size == 0 or np.ptp(gaps) <= 16
+        before, after = starts[0], side - starts[-1] - length
+        assert (before == 0 and after < 16) if count > 1 else abs(before - after) < 16
+
+
+def test_windows_on_a_part_of_the_ground_lie_where_few_blocks_are_decoded() -> None:
+    """Blocks of reference and target of a full tile, 1024 px a side, do not begin at the same ground."""
+    size, tile = (10_980, 10_980), (1024.0, 1024.0)
+    image, blocks = grid(*size), (Blocks((0, 0), tile), Blocks((-30.5, -300), tile))
+    prior = SearchPrior(lambda xy: xy, 20)
+    pairs, unmoved = (plan(image, image, prior, sample=Sample(0.1, at)) for at in (blocks, (None, None)))
+    assert len(pairs) == len(unmoved) == PLACES**2
+    assert covered(pairs, size).max() == 1
+    moved = max(max(abs(a.core.x - b.core.x), abs(a.core.y - b.core.y)) for a, b in zip(pairs, unmoved, strict=True))
+    assert 0 < moved <= (10_980 / PLACES - pairs[0].core.width) * 0.6
+
+    def decoded(pairs: list[WindowPair]) -> int:
+        return sum(blocks[0].touched(pair.reference) + blocks[1].touched(pair.target) for pair in pairs)
+
+    assert decoded(pairs) < 0.6 * decoded(unmoved)
+
+
+def test_blocks_that_a_window_touches() -> None:
+    blocks = Blocks((-30.5, 4), (100, 50))
+    assert blocks.touched(Window(0, 4, 69, 50)) == 1
+    assert blocks.touched(Window(0, 4, 70, 50)) == 2
+    assert blocks.touched(Window(0, 3, 69, 52)) == 3
