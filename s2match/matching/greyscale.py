@@ -13,7 +13,9 @@ def prepare(raster: Raster | Patch) -> GreyImage:
     The 1st percentile of the valid pixels becomes 0 and the 97th becomes 1. Dark scenes then use the whole range, and
     cloud, which shows no ground, saturates.
     """
-    grey = raster.image.mean(axis=2, dtype=np.float32)
+    red, green, blue = np.moveaxis(raster.image, 2, 0)
+    # many times faster than a mean along an axis of three
+    grey = (red.astype(np.float32) + green + blue) / np.float32(3)
     low, high = np.percentile(grey[raster.valid], [1, 97])
     stretched = np.clip((grey - low) / max(high - low, 1.0), 0, 1)
     return GreyImage(np.where(raster.valid, stretched, 0).astype(np.float32), raster.valid)

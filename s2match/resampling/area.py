@@ -46,13 +46,14 @@ def resample(image: NDArray[np.generic], rows: AxisMap, columns: AxisMap) -> NDA
 
 def _along_rows(image: NDArray[np.generic], axis: AxisMap) -> NDArray[np.float32]:
     """Resample the vertical axis."""
+    start = int(axis.offset)
+    if axis.scale == 1 and axis.offset == start and 0 <= start <= image.shape[0] - axis.size:
+        return image[start : start + axis.size].astype(np.float32)
     first, weights = _taps(axis)
     out = np.zeros((axis.size, image.shape[1]), np.float32)
     for tap, weight in enumerate(weights.T):
-        # at scale 1 without offset, one of the two weights is 0 everywhere
-        if weight.any():
-            index = np.clip(first + tap, 0, image.shape[0] - 1)
-            out += weight[:, None] * image[index]
+        index = np.clip(first + tap, 0, image.shape[0] - 1)
+        out += weight[:, None] * image[index]
     return out
 
 

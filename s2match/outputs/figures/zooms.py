@@ -1,6 +1,7 @@
 """Enlarged surroundings of matches in both images, the target in the orientation of the reference."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import cv2
@@ -177,13 +178,14 @@ def _apart(xy: NDArray[np.float64], score: NDArray[np.float64], count: int) -> l
 
 def _zoom(result: PairResult, views: tuple[View, View], index: int, to_target: NDArray[np.float64]) -> Zoom:
     points, linear = (result.matches.xy0[index], result.matches.xy1[index]), (np.eye(2), to_target)
-    reference, target = (
-        sampled(
-            matched_pixels(view, xy, SIDE_PX * float(np.abs(map_).sum(axis=1).max())), xy, map_, (SIDE_PX, _SAMPLES)
-        )
-        for view, xy, map_ in zip(views, points, linear, strict=True)
-    )
-    return Zoom(index, _brightened(reference), _brightened(target))
+
+    def surroundings(view: View, xy: NDArray[np.float64], map_: NDArray[np.float64]) -> NDArray[np.uint8]:
+        reach_px = SIDE_PX * float(np.abs(map_).sum(axis=1).max())
+        return _brightened(sampled(matched_pixels(view, xy, reach_px), xy, map_, (SIDE_PX, _SAMPLES)))
+
+    # both files are decoded at the same time
+    with ThreadPoolExecutor(2) as pool:
+        return Zoom(index, *pool.map(surroundings, views, points, linear))
 
 
 def _brightened(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
