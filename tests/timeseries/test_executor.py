@@ -97,7 +97,7 @@ def test_observations_do_not_depend_on_where_pairs_are_matched(
     assert 4 <= sum(done.encoded for done in two) <= 8
     assert "2 workers, each with one thread and up to 4.0 GB of memory, 1.4 GB of it for features" in caplog.text
     assert not [record for record in caplog.records if record.name.startswith(("distributed", "tornado", "asyncio"))]
-    with cluster(tmp_path) as (address, _):
+    with cluster(tmp_path, workers=1) as (address, _):
         assert results(run(tasks, Execution(scheduler=address))) == results(here)
         # the features left the workers with the run
         (again,) = run(tasks[:1], Execution(scheduler=address, memory_bytes=4 << 30))
