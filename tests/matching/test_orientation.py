@@ -98,8 +98,8 @@ def test_a_turned_and_scaled_target_registers(turn_deg: float, scale: float, cap
 
 @pytest.mark.slow
 def test_different_places_do_not_register() -> None:
-    first = sample_crop("SYNTHETIC-B_20240510T103621", 380, 420, 192)
-    second = sample_crop("SYNTHETIC-A_20230615T103631", 100, 500, 192)
+    first = sample_crop("SYNTHETIC-B_20240510T103621", 380, 420, 128)
+    second = sample_crop("SYNTHETIC-A_20230615T103631", 100, 500, 128)
     for turns in range(2):
         result = match_arrays(first, np.ascontiguousarray(np.rot90(second, turns)), image_size=None)
         assert result.registration is None and result.matches.origin.turn_deg == 0
