@@ -1,8 +1,11 @@
 """What tests share: synthetic textures, images on disk, and the real images where there are any."""
 
 import os
+import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +56,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(skip)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def bundled_weights_loaded_once() -> Iterator[None]:
+    """Load the bundled weights once for all commands in this process: none of them changes the network."""
+    # tests of modules that need no PyTorch do not wait for it
+    if "torch" not in sys.modules:
+        yield
+        return
+    from s2match.loftr import checkpoints
+
+    load, bundled = checkpoints.load_network, cache(checkpoints.load_network)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(checkpoints, "load_network", lambda name: (bundled if name == "sentinel2" else load)(name))
+        yield
+
+
+@contextmanager
+def _as_it_is(figure: Any) -> Iterator[None]:
+    """Save a figure without its layout engine, which takes as long as the drawing."""
+    figure.set_layout_engine(None)
+    yield
+
+
 @pytest.fixture
 def coarse_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw figures with few pixels, where a test is not about them."""
+    """Draw figures with few pixels and no layout, where a test is not about them."""
     monkeypatch.setattr("s2match.outputs.figures.saving.DPI", 30)
+    monkeypatch.setattr("s2match.outputs.figures.saving._laid_out", _as_it_is)
 
 
 def texture(width: int, height: int, seed: int = 0, detail_px: float = 6.0) -> NDArray[np.uint8]:
