@@ -144,9 +144,9 @@ def _last_lines(text: str) -> str:
 
 def _prepare_process() -> None:
     """Limit memory and threads, and silence the libraries."""
-    import torch
-
-    torch.set_num_threads(1)
+    # readers that need it have imported it
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
     os.environ["MPLBACKEND"] = "agg"
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")

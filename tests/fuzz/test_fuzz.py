@@ -1,17 +1,15 @@
 """Mutated inputs are read or refused, in bounded time and memory; the fuzzer notices what is neither."""
 
-import os
-import time
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
 
 import pytest
+from behaviours import WAYS, behave, seed_of, unchanged
 
 from benchmarks.fuzz.campaign import jobs_of, run_jobs
-from benchmarks.fuzz.cases import Kind, Reader, Seed
+from benchmarks.fuzz.cases import Kind, Reader
 from benchmarks.fuzz.container_mutations import mutate_named
 from benchmarks.fuzz.readers import READERS
 from benchmarks.fuzz.report import findings_of, summary_of
@@ -85,34 +83,8 @@ def _differing(first: bytes, second: bytes) -> int:
     return sum(one != other for one, other in zip(first, second, strict=True))
 
 
-WAYS = ("accept", "refuse", "raise", "crash", "hang", "memory")
-
-
-def _behave(path: Path, rng: Random) -> None:
-    """Behave in the way that the file says."""
-    way = path.read_text()
-    if way == "refuse":
-        raise S2MatchError("no")
-    if way == "raise":
-        raise ZeroDivisionError("unforeseen")
-    if way == "crash":
-        os.abort()
-    if way == "hang":
-        time.sleep(60)
-    if way == "memory":
-        bytearray(1 << 33)
-
-
-def _unchanged(rng: Random, seed: Seed) -> Mapping[str, bytes]:
-    return seed.files
-
-
-def _seed_of(way: str, folder: Path) -> list[Seed]:
-    return [Seed(way, {"way.txt": way.encode()}, "way.txt", ())]
-
-
 def test_the_fuzzer_notices_what_it_looks_for() -> None:
-    readers = [Reader(way, partial(_seed_of, way), _behave, _unchanged) for way in WAYS]
+    readers = [Reader(way, partial(seed_of, way), behave, unchanged) for way in WAYS]
     outcomes = run_jobs(jobs_of(readers, len(WAYS)), plan_of(readers, limit_s=2.0), 1)
     # those behind a crash are run by another process
     assert {outcome.reader: outcome.kind for outcome in outcomes} == {
@@ -126,4 +98,4 @@ def test_the_fuzzer_notices_what_it_looks_for() -> None:
     assert len(findings_of(outcomes)) == 4
     details = {outcome.reader: outcome.detail for outcome in outcomes}
     assert "unforeseen" in details["raise"]
-    assert "_behave" in details["hang"] and "exit code -6" in details["crash"]
+    assert " in behave" in details["hang"] and "exit code -6" in details["crash"]
