@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -214,7 +215,8 @@ def _previews(grids: tuple[Grid, Grid, Grid]) -> tuple[Raster, Raster, Raster]:
     size = grids[0].size
     if max(size) > ONE_PASS_PX:
         size = fit_size(size, ONE_PASS_PX)
-    first, second, third = (read_whole(grid.resized(size)) for grid in grids)
+    with ThreadPoolExecutor(2) as pool:
+        first, second, third = pool.map(lambda grid: read_whole(grid.resized(size)), grids)
     return first, second, third
 
 

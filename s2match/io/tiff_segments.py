@@ -6,12 +6,15 @@ By the specifications TIFF 6.0 and BigTIFF.
 import struct
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from s2match.util.threads import pool_threads
 
 # Tags of the places and of the lengths of strips and of tiles.
 _OFFSETS, _LENGTHS = (273, 324), (279, 325)
@@ -84,14 +87,20 @@ class _Image:
 
 def _is_sound(path: Path, image: _Image) -> bool:
     """Whether the segments of an image have their checksums."""
-    with path.open("rb") as file:
-        for offset, length in zip(image.offsets.tolist(), image.lengths.tolist(), strict=True):
-            file.seek(offset)
-            try:
-                zlib.decompress(file.read(length))
-            except zlib.error:
-                return False
-    return True
+
+    def sound(segments: NDArray[np.uint64]) -> bool:
+        with path.open("rb") as file:
+            for offset, length in segments.tolist():
+                file.seek(offset)
+                try:
+                    zlib.decompress(file.read(length))
+                except zlib.error:
+                    return False
+        return True
+
+    threads = pool_threads()
+    with ThreadPoolExecutor(threads) as pool:
+        return all(pool.map(sound, np.array_split(np.stack([image.offsets, image.lengths], axis=1), threads)))
 
 
 def _images(file: BinaryIO) -> Iterator[_Image]:

@@ -115,15 +115,15 @@ def sample(
         they are valid, which may be read-only.
     """
     height, width = bands.shape[1:]
-    inside = _within(points.y, height) & _within(points.x, width)
+    inside, whole = _within(points.y, height) & _within(points.x, width), bool(valid.all())
+    everywhere = np.broadcast_to(inside, (len(bands), *inside.shape))
+    if whole and resampling != NEAREST:
+        return _convolve(bands, valid, points, everywhere, KERNELS[resampling]), everywhere
     row, column = (
         np.where(_within(at, side), np.floor(at), 0).astype(np.intp)
         for at, side in ((points.y, height), (points.x, width))
     )
-    if valid.all():
-        sampled = np.broadcast_to(inside, (len(bands), *inside.shape))
-    else:
-        sampled = np.stack([inside & band[row, column] for band in valid])
+    sampled = everywhere if whole else np.stack([inside & band[row, column] for band in valid])
     if resampling == NEAREST:
         values = np.stack([band[row, column] for band in bands])
         return np.where(sampled, values, np.zeros((), bands.dtype)), sampled
@@ -148,9 +148,10 @@ def _convolve(
     pad = max(*taps, 2)
     clean = _padded(bands, valid, pad)
     padded_valid = np.pad(valid, [(0, 0), (pad, pad), (pad, pad)])
-    # whether all pixels under the kernel are valid, stored at the first of them
-    under = np.ones(taps[::-1], np.uint8)
-    complete = [cv2.erode(band.astype(np.uint8), under, anchor=(0, 0)) > 0 for band in padded_valid]
+    # whether all pixels under the kernel are valid, stored at the first of them; one band stands for all that are alike
+    under, different = np.ones(taps[::-1], np.uint8), padded_valid[:1] if valid.all() else padded_valid
+    complete = [cv2.erode(band.astype(np.uint8), under, anchor=(0, 0)) > 0 for band in different]
+    complete *= len(bands) // len(different)
     x, y = (np.where(_within(at, side), at, 0.5) - 0.5 + pad for at, side in ((points.x, width), (points.y, height)))
     out: Floats = np.zeros(sampled.shape, clean.dtype)
     for tile in _tiles(sampled.shape[1:]):
