@@ -78,11 +78,16 @@ def _as_it_is(figure: Any) -> Iterator[None]:
     yield
 
 
+def draw_coarsely(patched: pytest.MonkeyPatch) -> None:
+    """Draw figures with few pixels and no layout."""
+    patched.setattr("s2match.outputs.figures.saving.DPI", 30)
+    patched.setattr("s2match.outputs.figures.saving._laid_out", _as_it_is)
+
+
 @pytest.fixture
 def coarse_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw figures with few pixels and no layout, where a test is not about them."""
-    monkeypatch.setattr("s2match.outputs.figures.saving.DPI", 30)
-    monkeypatch.setattr("s2match.outputs.figures.saving._laid_out", _as_it_is)
+    """Draw figures coarsely, where a test is not about them."""
+    draw_coarsely(monkeypatch)
 
 
 def texture(width: int, height: int, seed: int = 0, detail_px: float = 6.0) -> NDArray[np.uint8]:
