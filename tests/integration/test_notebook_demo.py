@@ -5,10 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 from conftest import ROOT
-from nbclient import NotebookClient
 
 NOTEBOOK = ROOT / "Demo.ipynb"
 
@@ -34,6 +32,10 @@ def with_smaller_images(notebook: Any) -> Any:
 
 @pytest.mark.slow
 def test_demo_runs_and_gives_what_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # importing it takes seconds, which every process that collects tests would spend
+    import nbformat
+    from nbclient import NotebookClient
+
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("S2MATCH_DATASET", str(ROOT / "dataset" / "sample"))
     notebook = with_smaller_images(nbformat.read(NOTEBOOK, as_version=4))  # type: ignore[no-untyped-call]

@@ -6,12 +6,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import numpy as np
 import pytest
 import rasterio
 from http_server import serve
-from nbclient import NotebookClient
 
 from s2match.dataset.chosen_pair import chosen_pair
 
@@ -33,6 +31,10 @@ def files_below(folder: Path) -> list[str]:
 
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, **settings: str) -> Any:
     """Run a copy of the notebook in a folder of its own; return it with its outputs."""
+    # importing it takes seconds, which every process that collects tests would spend
+    import nbformat
+    from nbclient import NotebookClient
+
     for name in ("S2MATCH_SOURCE", "S2MATCH_DATASET", "S2MATCH_CATALOGUE"):
         monkeypatch.delenv(name, raising=False)
     for name, value in settings.items():

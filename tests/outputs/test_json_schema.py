@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import numpy as np
 import pytest
 from conftest import GRID, ROOT, make_raster, texture
@@ -36,6 +35,15 @@ def strict(schema: Any) -> Any:
     if isinstance(schema.get("properties"), dict) and schema.get("type") == "object":
         closed.setdefault("additionalProperties", False)
     return closed
+
+
+def validator_of(schema: Any) -> Any:
+    """What checks documents by a schema that is a valid one."""
+    # importing it takes seconds, which every process that collects tests would spend
+    from jsonschema import Draft202012Validator
+
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
 
 
 def fitted(geometry: str, wave_px: float = 0.0, crs: bool = True) -> PairResult:
@@ -84,7 +92,7 @@ def test_results_are_valid(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     write_json(shifted_pair(), path, content)
     document = json.loads(path.read_text())
-    validator = jsonschema.Draft202012Validator(strict(DOCUMENT))
+    validator = validator_of(strict(DOCUMENT))
     assert [error.message for error in validator.iter_errors(document)] == []
     assert (document["schema"], document["schema_version"]) == (SCHEMA, SCHEMA_VERSION)
     if document["registration"] is None:
@@ -97,8 +105,7 @@ def test_results_are_valid(kind: str, tmp_path: Path) -> None:
 
 
 def test_the_schema_is_one_that_can_fail() -> None:
-    jsonschema.Draft202012Validator.check_schema(DOCUMENT)
-    validator, closed = (jsonschema.Draft202012Validator(schema) for schema in (DOCUMENT, strict(DOCUMENT)))
+    validator, closed = (validator_of(schema) for schema in (DOCUMENT, strict(DOCUMENT)))
     content = json.loads(json.dumps(KINDS["field"]()))
     assert validator.is_valid(content) and closed.is_valid(content)
     # programs ignore keys that they do not know
