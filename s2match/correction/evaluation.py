@@ -4,7 +4,9 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +25,18 @@ from s2match.core.validity import valid_at
 from s2match.core.window import Window
 from s2match.correction.image_similarity import MARGIN_PX, ImageParts, SimilarityMetrics, similarities
 from s2match.io.pair_grid import read_pair, resampled_onto
-from s2match.io.reader import keep_open, read_grid, read_whole, read_window, with_radiometry
+from s2match.io.reader import blocks_of, keep_open, read_grid, read_whole, read_window, with_radiometry
+from s2match.matching.greyscale import mean_of_bands
+from s2match.matching.spread_cores import Sample, spread_cores
 from s2match.registration.evidence import CommonGround, FitFailure, common_ground
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration
 from s2match.result import PairResult
+from s2match.util.background import computed_ahead
 from s2match.util.threads import limit_threads
+
+# Side of the windows in which large images are compared: that of the tiles of Sentinel-2's JPEG 2000.
+_PART_PX = 1024
 
 _LOG = logging.getLogger(__name__)
 
@@ -144,8 +152,7 @@ def measure_improvement(
     grids = (reference, before, after)
     previews = _previews(grids)
     common = np.logical_and.reduce([preview.valid for preview in previews])
-    with keep_open(*grids):
-        similarity_before, similarity_after = similarities(_parts(grids, previews))
+    similarity_before, similarity_after = similarities(_parts(grids, previews, result.settings.coverage))
     inliers = inliers_after = result.registration.inliers
     if rematch is None:
         matches = _apply_correction(result.matches, result.registration)
@@ -220,25 +227,48 @@ def _previews(grids: tuple[Grid, Grid, Grid]) -> tuple[Raster, Raster, Raster]:
     return first, second, third
 
 
-def _parts(grids: tuple[Grid, Grid, Grid], previews: tuple[Raster, Raster, Raster]) -> Iterator[ImageParts]:
+def _parts(
+    grids: tuple[Grid, Grid, Grid], previews: tuple[Raster, Raster, Raster], coverage: float
+) -> Iterator[ImageParts]:
     """The images in one piece, or in windows if they are larger than their previews."""
-    width, height = grids[0].size
-    if (width, height) == previews[0].size:
+    if grids[0].size == previews[0].size:
         yield _part(previews, (slice(None), slice(None)))
         return
-    side = ONE_PASS_PX - 2 * MARGIN_PX
-    for top in range(0, height, side):
-        for left in range(0, width, side):
-            window = Window(left, top, side, side).with_margin(MARGIN_PX, (width, height))
-            x, y = left - window.x, top - window.y
-            core = slice(y, y + side), slice(x, x + side)
-            yield _part([read_window(grid, window) for grid in grids], core)
+    cores = _cores(grids, coverage)
+    windows = [_around(core, grids[0]) for core in cores]
+    with ExitStack() as stack:
+        images = [
+            stack.enter_context(computed_ahead(partial(read_window, grid), windows, keep_open(grid))) for grid in grids
+        ]
+        for core, window, *patches in zip(cores, windows, *images, strict=True):
+            x, y = core.x - window.x, core.y - window.y
+            yield _part(patches, (slice(y, y + core.height), slice(x, x + core.width)))
+
+
+def _cores(grids: tuple[Grid, Grid, Grid], coverage: float) -> list[Window]:
+    """Windows that cover the images; of a pair that was matched on a part of the ground, as much of it."""
+    reference, before, _ = grids
+    width, height = reference.size
+    if coverage == 1:
+        return [
+            Window(left, top, min(_PART_PX, width - left), min(_PART_PX, height - top))
+            for top in range(0, height, _PART_PX)
+            for left in range(0, width, _PART_PX)
+        ]
+    sample = Sample(coverage, (blocks_of(reference), blocks_of(before)))
+    whole = np.array([[0, 0], [width, height]])
+    return spread_cores(whole, _PART_PX, sample, lambda core: (_around(core, reference),) * 2)
+
+
+def _around(core: Window, grid: Grid) -> Window:
+    """A window and the pixels that the similarity in it depends on."""
+    return core.with_margin(MARGIN_PX, grid.size)
 
 
 def _part(images: "tuple[Raster, ...] | list[Patch]", core: tuple[slice, slice]) -> ImageParts:
     """Grey levels of images; a pixel is valid only if it is valid in all of them."""
     common = np.logical_and.reduce([image.valid for image in images])
-    reference, *others = (image.image.mean(axis=2, dtype=np.float32) for image in images)
+    reference, *others = (mean_of_bands(image.image) for image in images)
     return ImageParts(reference, tuple(others), np.asarray(common), core)
 
 

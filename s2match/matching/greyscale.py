@@ -1,6 +1,7 @@
 """Grey images for the matcher: stretched to [0, 1], nodata 0."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from s2match.core.matches import GreyImage
 from s2match.core.raster import Patch, Raster
@@ -13,12 +14,17 @@ def prepare(raster: Raster | Patch) -> GreyImage:
     The 1st percentile of the valid pixels becomes 0 and the 97th becomes 1. Dark scenes then use the whole range, and
     cloud, which shows no ground, saturates.
     """
-    red, green, blue = np.moveaxis(raster.image, 2, 0)
-    # many times faster than a mean along an axis of three
-    grey = (red.astype(np.float32) + green + blue) / np.float32(3)
+    grey = mean_of_bands(raster.image)
     low, high = np.percentile(grey[raster.valid], [1, 97])
     stretched = np.clip((grey - low) / max(high - low, 1.0), 0, 1)
     return GreyImage(np.where(raster.valid, stretched, 0).astype(np.float32), raster.valid)
+
+
+def mean_of_bands(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """H×W mean of the bands of an H×W×3 image."""
+    red, green, blue = np.moveaxis(image, 2, 0)
+    # many times faster than a mean along an axis of three
+    return np.asarray((red.astype(np.float32) + green + blue) / np.float32(3))
 
 
 def enlarge(image: GreyImage, scale: int) -> GreyImage:

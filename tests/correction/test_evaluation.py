@@ -13,12 +13,14 @@ from conftest import GRID, Writer, texture
 from s2match.core.grid import Grid
 from s2match.core.mask import Mask, Masking
 from s2match.core.matches import Matches, Provenance
+from s2match.core.raster import Patch
 from s2match.core.scene import scene_of
+from s2match.core.window import Window
 from s2match.correction.decision import CorrectionOutcome, decide
 from s2match.correction.evaluation import Agreement, Improvement, measure_improvement
 from s2match.correction.request import CorrectionRequest, correct
 from s2match.io.pair_grid import grids_of
-from s2match.io.reader import read_whole
+from s2match.io.reader import read_whole, read_window
 from s2match.matching.tiled import previews_of
 from s2match.outputs.correction_text import correction_lines, not_written_line, warning_line
 from s2match.outputs.facts import correction_facts
@@ -179,11 +181,38 @@ def test_large_images_are_measured_in_windows(
     correct(result, order)
     whole = measure_improvement(result, order.out, right)
     monkeypatch.setattr("s2match.correction.evaluation.ONE_PASS_PX", 128)
+    monkeypatch.setattr("s2match.correction.evaluation._PART_PX", 100)
     parts = measure_improvement(result, order.out, right)
     assert whole is not None and parts is not None
     assert parts.after.similarity == pytest.approx(whole.after.similarity, abs=2e-3)
     assert parts.before.mutual_information == pytest.approx(whole.before.mutual_information, abs=0.05)
     assert {raster.size for raster in parts.previews} == {(128, 128)}
+
+
+def test_of_large_images_as_much_is_measured_as_was_matched(
+    pair: Callable[..., PairResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = pair()
+    order = CorrectionRequest(tmp_path / "out.tif")
+    correct(result, order)
+    monkeypatch.setattr("s2match.correction.evaluation.ONE_PASS_PX", 128)
+    pixels: list[int] = []
+
+    def read(grid: Grid, window: Window) -> Patch:
+        pixels.append(window.width * window.height)
+        return read_window(grid, window)
+
+    monkeypatch.setattr("s2match.correction.evaluation.read_window", read)
+    found = []
+    for coverage in (1.0, 0.3):
+        pixels.clear()
+        one = measure_improvement(replace(result, settings=result.settings.but(coverage=coverage)), order.out, right)
+        assert one is not None
+        found.append((one, sum(pixels)))
+    (whole, all_pixels), (part, some_pixels) = found
+    assert some_pixels < 0.75 * all_pixels
+    assert part.after.similarity == pytest.approx(whole.after.similarity, abs=0.02)
+    assert part.better and part.after.matches == whole.after.matches
 
 
 def test_nothing_is_known_without_georeference(pair: Callable[..., PairResult], tmp_path: Path) -> None:
