@@ -41,8 +41,8 @@ from benchmarks.registration import DEFAULT_JSON as REGISTRATION_JSON
 from benchmarks.registration import Outcome, correlated, overview
 from benchmarks.registration import table as registration_table
 from benchmarks.series import DEFAULT_JSON as SERIES_JSON
-from benchmarks.series import archive_table
-from benchmarks.series import table as series_table
+from benchmarks.series_tables import archive_table
+from benchmarks.series_tables import table as series_table
 from benchmarks.soak import DEFAULT_JSON as SOAK_JSON
 from benchmarks.soak import table as soak_table
 from benchmarks.speed_tables import table

@@ -1,12 +1,13 @@
 """Whole series with known or checkable shifts: real dates whose georeference is right, closure, time and memory.
 
-python -m benchmarks.series [--data ../shared/data] [--workers 2] [--only ukraine slovenia months speed]
+python -m benchmarks.series [--data ../shared/data] [--workers 2] [--only ukraine slovenia months speed dates]
 
 - ukraine: 50 dates of two neighbouring tiles. Their georeference is right, so every shift is an error.
 - slovenia: 68 dates of one place whose georeference is off by up to 2 px. Closure and the scatter of the corrected
   stack are measured without truth.
 - months: twelve images of one place without georeference, compared with all 66 pairs (benchmarks/months.py).
 - speed: time of the same pairs on one and on two workers, and features computed once or for each pair.
+- dates: time and memory of whole series of 10, 25 and 50 dates.
 """
 
 import argparse
@@ -18,7 +19,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
@@ -26,16 +26,17 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks.environment import environment
-from benchmarks.markdown import row
 from benchmarks.months import DEFAULT_JSON as MONTHS_JSON
 from benchmarks.networks import ROOT
 from benchmarks.pairs import DEFAULT_DATA
 from benchmarks.result_file import write_result
+from benchmarks.series_tables import Facts, table
 from s2match.registration.verdict import CHI2_95
 from s2match.settings import Settings
 from s2match.timeseries.correction import SeriesCorrection, correct_series
 from s2match.timeseries.execution_order import execution_order
 from s2match.timeseries.executor import Execution
+from s2match.timeseries.images import SeriesImage
 from s2match.timeseries.options import SeriesOptions
 from s2match.timeseries.pair_graph import plan_pairs
 from s2match.timeseries.quick_looks import quick_looks
@@ -47,21 +48,14 @@ from s2match.util.progress import progress_bar
 
 DEFAULT_JSON = ROOT / "benchmarks" / "results" / "series.json"
 
-# Dates of a tile in ten years, with two satellites and one orbit.
-_DATES_OF_TEN_YEARS = 730
-
-# Tiles of archives: a country of 350 000 km² needs about 50, and Sentinel-2 has about 18 000 tiles of land.
-_ARCHIVES = (("one tile, ten years", 1), ("a country, ten years", 50), ("all land, ten years", 18_000))
-
-_CORE_HOUR_USD = 0.04
-
 # Quantiles of the standard deviations over time that the figure shows.
 _QUANTILES = np.linspace(0.02, 0.98, 25)
 
+# Numbers of dates whose plans, and whose time, are measured.
+_DATE_COUNTS = (10, 25, 50)
+
 # Pairs of the measurement of time.
 _SPEED_PAIRS = 24
-
-Facts = dict[str, Any]
 
 
 def ukraine(data: Path, workers: int, folder: Path) -> Facts:
@@ -147,22 +141,47 @@ def speed(data: Path, workers: int, folder: Path) -> Facts:
             "wall_s": time.perf_counter() - begun,
             "pair_s": float(np.median([observation.seconds for observation in result.observations])),
             "encoded": sum(observation.encoded for observation in result.observations),
-            # processes that have ended: the largest of this run and those before
-            "worker_gb": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1 << 20),
+            "worker_gb": _largest_worker_gb(),
         }
     return facts
 
 
+def dates(data: Path, workers: int, folder: Path) -> Facts:
+    """Time and memory of whole series by their number of dates, smallest first."""
+    source = read_source(data / "ukraine")
+    facts: Facts = {}
+    for count in _DATE_COUNTS:
+        subset = replace(source, images=_evenly(source.images, count))
+        begun = time.perf_counter()
+        with tempfile.TemporaryDirectory(dir=folder) as fresh:
+            result = run_series(subset, SeriesOptions(), Execution(workers), Path(fresh) / "pairs")
+        facts[str(count)] = {
+            "wall_s": time.perf_counter() - begun,
+            "pairs": len(result.plan),
+            "worker_gb": _largest_worker_gb(),
+        }
+    return {"workers": workers, "by_dates": facts}
+
+
 def plan(data: Path, workers: int, folder: Path) -> Facts:
-    """Pairs that are planned for 10, 25 and 50 dates."""
+    """Pairs that are planned for series by their number of dates."""
     images = read_source(data / "ukraine").images
-    looks = quick_looks(images)
     pairs = {}
-    for count in (10, 25, 50):
-        chosen = np.linspace(0, len(images) - 1, count).round().astype(int)
-        subset = [replace(images[k], index=number) for number, k in enumerate(chosen)]
-        pairs[str(count)] = len(plan_pairs(subset, [looks[k] for k in chosen], SeriesOptions()))
+    for count in _DATE_COUNTS:
+        subset = _evenly(images, count)
+        pairs[str(count)] = len(plan_pairs(subset, quick_looks(subset), SeriesOptions()))
     return {"pairs": pairs}
+
+
+def _evenly(images: Sequence[SeriesImage], count: int) -> tuple[SeriesImage, ...]:
+    """Images at even steps of a series, numbered anew."""
+    chosen = np.linspace(0, len(images) - 1, count).round().astype(int)
+    return tuple(replace(images[k], index=number) for number, k in enumerate(chosen))
+
+
+def _largest_worker_gb() -> float:
+    """Peak memory of the largest process that has ended: of this run and those before."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1 << 20)
 
 
 def _planned(source: SeriesSource) -> tuple[tuple[int, int], ...]:
@@ -228,84 +247,9 @@ PARTS: dict[str, Callable[[Path, int, Path], Facts]] = {
     "slovenia": slovenia,
     "months": months,
     "speed": speed,
+    "dates": dates,
     "plan": plan,
 }
-
-
-def table(result: Facts) -> str:
-    """Markdown table of the series, and sentences about errors and time."""
-    head = ["series", "placed", "pairs kept", "closure, median and 90 %", "left out, median and 90 %", "standard error"]
-    lines = [row(head), "|---|---|---|---|---|---|"]
-    for name in ("ukraine", "slovenia", "months"):
-        if name not in result:
-            continue
-        facts = result[name]
-        closure, left_out = (" and ".join(f"{v:.2f} px" for v in facts[key]) for key in ("closure_px", "left_out_px"))
-        lines.append(
-            row(
-                [
-                    name,
-                    f"{facts['placed']} of {facts['images']}",
-                    f"{facts['kept']} of {facts['pairs']}",
-                    closure,
-                    left_out,
-                    f"{facts['std_px']:.3f} px",
-                ]
-            )
-        )
-    return "\n".join([*lines, "", *_sentences(result)])
-
-
-def _sentences(result: Facts) -> list[str]:
-    sentences = []
-    if "ukraine" in result:
-        facts = result["ukraine"]
-        sentences.append(
-            f"- ukraine (the georeference is right): {facts['within_0.1_px']} of {facts['placed']} placed dates lie "
-            f"within 0.1 px of it, the largest error is {max(facts['errors_px']):.2f} px. The 95 % region holds the "
-            f"truth for {facts['inside_95']} of {facts['placed']}."
-        )
-    if "slovenia" in result:
-        (before, after), shift = result["slovenia"]["scatter"], result["slovenia"]["shift_px"]
-        sentences.append(
-            f"- slovenia: shifts of {shift[0]:.2f} px in the median, 95 % below {shift[1]:.2f} px. The standard "
-            f"deviation over time of a pixel falls from {before:.4f} to {after:.4f} (median of "
-            f"{result['slovenia']['pixels']} pixels); it falls in {result['slovenia']['falling']:.0%} of them. "
-            f"Resampled by the same shifts in the wrong direction it is {result['slovenia']['scatter_reversed']:.4f}."
-        )
-    if "months" in result:
-        differences = result["months"]["differences_px"]
-        sentences.append(f"- months: the offsets are those of all 66 pairs within {np.nanmax(differences):.2f} px.")
-    if "speed" in result:
-        facts = result["speed"]
-        one, many, each = (facts[name] for name in ("one_worker", "workers", "features_for_each_pair"))
-        sentences.append(
-            f"- time of {facts['pairs']} pairs: {one['wall_s']:.0f} s on one worker, {many['wall_s']:.0f} s on two "
-            f"(ratio {one['wall_s'] / many['wall_s']:.2f}). Features are computed {one['encoded']} times instead of "
-            f"{each['encoded']}; a pair takes {one['pair_s']:.1f} s instead of {each['pair_s']:.1f} s in the median. A "
-            f"worker takes at most {many['worker_gb']:.1f} GB."
-        )
-    return sentences
-
-
-def archive_table(result: Facts) -> str:
-    """Markdown table of the time of larger archives, from the time of a pair and the pairs of a plan."""
-    pairs = result["plan"]["pairs"]
-    per_date, pair_s = pairs["50"] / 50, result["speed"]["one_worker"]["pair_s"]
-    lines = [
-        f"Plans of 10, 25 and 50 dates have {pairs['10']}, {pairs['25']} and {pairs['50']} pairs. With {per_date:.1f} "
-        f"pairs for each date and {pair_s:.1f} s for a pair on one core:",
-        "",
-        row(["archive", "tiles", "dates", "pairs", "core hours", f"cost at {_CORE_HOUR_USD} USD for a core hour"]),
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    for name, tiles in _ARCHIVES:
-        dates = tiles * _DATES_OF_TEN_YEARS
-        hours = dates * per_date * pair_s / 3600
-        amounts = [f"{value:,.0f}" for value in (tiles, dates, dates * per_date, hours)]
-        cost = hours * _CORE_HOUR_USD
-        lines.append(row([name, *amounts, f"{cost:,.0f} USD" if cost >= 1 else f"{cost:.2f} USD"]))
-    return "\n".join(lines)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
