@@ -9,13 +9,17 @@ from s2match.registration.model import Registration, apply_matrix
 from s2match.util.threads import limit_threads
 
 # Matches within a square of this side share their error: a match stands for a window that overlaps with those of its
-# neighbours, and shadows and haze extend further. With it and the systematic error, the 95 % regions of models hold the
-# truth in 95 % of all pairs with known truth (benchmarks/accuracy.py).
+# neighbours, and shadows and haze extend further.
 _INDEPENDENT_PX = 128.0
 
 # Standard deviation along an axis of the error that all matches of a pair share: of the network's own points, and of
-# refined ones.
-SYSTEMATIC_PX, REFINED_SYSTEMATIC_PX = 0.1, 0.03
+# refined ones. With it, the squares and the share below, the 95 % regions of models hold the truth in 95 % of all pairs
+# with known truth (benchmarks/accuracy.py, registration.py, warps.py, months.py).
+SYSTEMATIC_PX, REFINED_SYSTEMATIC_PX = 0.1, 0.0225
+
+# Share of the variance of the mean residuals in the squares that is a bend of the ground which the model does not
+# follow; the rest is an error of the matches, which it is right not to follow.
+_MISFIT_SHARE = 0.5
 
 # Standard deviation along an axis of the error that season and shadows give an image against its ground, in all of its
 # pairs: in pixels, and most in metres. Along north, where it is larger, dates whose georeference is right have 0.05 px
@@ -27,10 +31,11 @@ _SEASON_PX, _SEASON_M = 0.07, 3.0
 def covariance_px2(registration: Registration, matches: Matches, xy: NDArray[np.float64]) -> NDArray[np.float64]:
     """Covariance of the model's points, by the residuals, weights and positions of its inliers.
 
-    It is that of a weighted least-squares fit (Hartley and Zisserman, "Multiple View Geometry in Computer Vision", 2nd
-    ed., 2004, section 5.2), for as many independent matches as there are squares of 128 px with inliers, and of the
-    error that all matches share. It grows with the distance from the inliers. Matches at their local affine fit are
-    averages; their raw residuals are included.
+    It is the sum of three parts. The first is that of a weighted least-squares fit (Hartley and Zisserman, "Multiple
+    View Geometry in Computer Vision", 2nd ed., 2004, section 5.2), for as many independent matches as there are squares
+    of 128 px with inliers; it grows with the distance from the inliers. The second is the error that all matches share.
+    The third, of refined matches, is what the model does not follow: the mean residuals of these squares. Matches at
+    their local affine fit are averages; their raw residuals are included.
 
     Args:
         registration: The model.
@@ -55,8 +60,11 @@ def covariance_px2(registration: Registration, matches: Matches, xy: NDArray[np.
     # the penalty of a field stands in for matches: its parameters take no degrees of freedom from the squares
     lost = 0.0 if registration.field is not None else parameters
     per_independent = len(points) / max(count - lost, 0.5)
-    systematic_px = SYSTEMATIC_PX if matches.covariance_px2 is None else REFINED_SYSTEMATIC_PX
-    return np.asarray(variance * max(per_independent, 1.0) * leverage + systematic_px**2 * np.eye(2))
+    if matches.covariance_px2 is None:
+        everywhere = SYSTEMATIC_PX**2
+    else:
+        everywhere = REFINED_SYSTEMATIC_PX**2 + _misfit_px2(registration, matches)
+    return np.asarray(variance * max(per_independent, 1.0) * leverage + everywhere * np.eye(2))
 
 
 def season_error(pixel: float, in_metres: bool) -> float:
@@ -84,6 +92,23 @@ def uncertainty_px(registration: Registration, matches: Matches, xy: NDArray[np.
         (N,) standard error in target pixels.
     """
     return np.asarray(np.sqrt(np.trace(covariance_px2(registration, matches, xy), axis1=1, axis2=2)))
+
+
+def _misfit_px2(registration: Registration, matches: Matches) -> float:
+    """Variance along an axis of what a model does not follow, from the mean residual in each square with inliers.
+
+    The variance that these means have by the covariances of the matches is subtracted, as in the estimate of a random
+    effect by moments (DerSimonian and Laird, "Meta-analysis in clinical trials", 1986).
+    """
+    inliers, weights = registration.inliers, weights_of(matches)
+    assert weights is not None
+    points, weights = matches.xy0[inliers], weights[inliers]
+    residual = matches.xy1[inliers] - registration.apply(points)
+    _, square = np.unique(np.floor(points / _INDEPENDENT_PX), axis=0, return_inverse=True)
+    square = square.ravel()
+    total = np.bincount(square, weights)
+    mean = np.stack([np.bincount(square, weights * along) / total for along in residual.T], axis=1)
+    return _MISFIT_SHARE * max(0.0, float(((mean**2).sum(axis=1) / 2 - 1 / total).mean()))
 
 
 def _leverage(

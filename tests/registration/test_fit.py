@@ -12,7 +12,7 @@ from s2match.registration.evidence import MIN_INLIERS, FitFailure, Reason, requi
 from s2match.registration.fit import fit
 from s2match.registration.model import Registration, apply_matrix
 from s2match.registration.options import MODELS, FitOptions
-from s2match.registration.uncertainty import SYSTEMATIC_PX, uncertainty_px
+from s2match.registration.uncertainty import REFINED_SYSTEMATIC_PX, SYSTEMATIC_PX, uncertainty_px
 
 TRUTH = {
     "translation": np.array([[1, 0, 13.3], [0, 1, -7.7], [0, 0, 1]]),
@@ -135,6 +135,22 @@ def test_uncertainty_is_the_spread_of_repeated_fits(model: str, count: int, side
         squares.append(np.sum((registration.apply(points) - apply_matrix(TRUTH[model], points)) ** 2, axis=1))
         variances.append(uncertainty_px(registration, matches, points) ** 2)
     np.testing.assert_allclose(np.sqrt(np.mean(variances, axis=0)), np.sqrt(np.mean(squares, axis=0)), rtol=0.3)
+
+
+@pytest.mark.parametrize("height_px", [0.0, 0.1])
+def test_regions_of_refined_matches_hold_what_the_model_does_not_follow(height_px: float) -> None:
+    """Stripes that a translation cannot follow, as those of Sentinel-2's detectors, make its regions larger."""
+    rng = np.random.default_rng(0)
+    xy0 = rng.uniform(0, 1024, (4000, 2))
+    stripe = height_px * np.where(np.floor(xy0[:, 0] / 256) % 2, 1, -1)
+    covariance = np.tile(0.05**2 * np.eye(2), (len(xy0), 1, 1))
+    xy1 = xy0 + np.stack([0 * stripe, stripe], axis=1) + rng.normal(0, 0.05, xy0.shape)
+    matches = Matches(xy0, xy1, np.ones(len(xy0)), Provenance("test", "cpu", 0.8), covariance_px2=covariance)
+    registration = fit(matches, FitOptions("translation", threshold_px=3))
+    assert isinstance(registration, Registration)
+    variance = float(uncertainty_px(registration, matches, np.array([[512.0, 512.0]]))[0] ** 2)
+    # half of the variance of the stripes, along one of the two axes
+    assert variance == pytest.approx(2 * REFINED_SYSTEMATIC_PX**2 + 0.5 * height_px**2, rel=0.15, abs=2e-4)
 
 
 @pytest.mark.parametrize(
