@@ -4,7 +4,7 @@ python -m benchmarks.profile [--cases "default pair" …] [--repeats 3] [--size 
 
 Each run is a process of its own. With ``--before``, the folder of another version of this repository, both versions
 alternate. Beside other work, a process that never rests runs for each processor. The cases without AVX-512 use the
-instructions of processors that do not have it, which most do not.
+instructions of processors that do not have it, which most do not. What is not measured is kept in the JSON.
 """
 
 import argparse
@@ -105,6 +105,11 @@ def measure(case: Case, images: list[Path], repeats: int, versions: Sequence[Pat
     return [_medians(case, own) for own in runs]
 
 
+def _write_images(case: Case, size: int, folder: Path) -> list[Path]:
+    """Write the two images of a case into a folder; those of the sample exist."""
+    return write_pair(folder, size, render_dates()) if case.images == "bent" else write_tiles(folder)
+
+
 def _medians(case: Case, runs: list[Profile]) -> Profile:
     spent = {stage: statistics.median(run.stages_s.get(stage, 0.0) for run in runs) for stage in STAGES}
     seconds, busy = (statistics.median(getattr(run, name) for run in runs) for name in ("seconds", "busy_processors"))
@@ -180,26 +185,24 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = [case for case in CASES if case.name in arguments.cases]
     versions = [ROOT] if arguments.before is None else [ROOT, arguments.before.resolve()]
-    measured: list[dict[str, Any]] = []
+    kept = json.loads(arguments.json.read_text(encoding="utf-8"))["cases"] if arguments.json.exists() else []
+    measured: dict[str, dict[str, Any]] = {case["name"]: case for case in kept}
     with ExitStack() as folders:
         images: dict[str, list[Path]] = {"sample": []}
         for case in chosen:
             if case.images not in images:
                 folder = Path(folders.enter_context(tempfile.TemporaryDirectory()))
-                bent = case.images == "bent"
-                images[case.images] = (
-                    write_pair(folder, arguments.size, render_dates()) if bent else write_tiles(folder)
-                )
+                images[case.images] = _write_images(case, arguments.size, folder)
             profile, *before = map(asdict, measure(case, images[case.images], arguments.repeats, versions))
-            measured.append(profile | {"before": before[0] if before else None})
-            print(table({"cases": measured}).splitlines()[-1], flush=True)
-    result = {
-        "environment": environment(pick_device("auto")),
-        "repeats": arguments.repeats,
-        "bent_px": arguments.size,
-        "cases": measured,
-    }
-    write_result(arguments.json, result)
+            measured[case.name] = profile | {"before": before[0] if before else None}
+            print(table({"cases": [measured[case.name]]}).splitlines()[-1], flush=True)
+            result = {
+                "environment": environment(pick_device("auto")),
+                "repeats": arguments.repeats,
+                "bent_px": arguments.size,
+                "cases": [measured[name] for name in names if name in measured],
+            }
+            write_result(arguments.json, result)
     print(table(result))
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks import faults, lying_sizes, untrusted_inputs
+from benchmarks import evidence, faults, lying_sizes, unseen, untrusted_inputs
 from benchmarks.accuracy import DEFAULT_JSON
 from benchmarks.chips import DEFAULT_JSON as CHIPS_JSON
 from benchmarks.chips import Outcome as ChipOutcome
@@ -171,6 +171,16 @@ def chips_tables() -> str:
     return chips_table([ChipOutcome(**outcome) for outcome in json.loads(CHIPS_JSON.read_text())["chips"]])
 
 
+def unseen_tables() -> str:
+    """Table and sentences on places that no weights were trained on, as last measured."""
+    return unseen.table(json.loads(unseen.DEFAULT_JSON.read_text()))
+
+
+def evidence_sentence() -> str:
+    """Sentence on the pairs of different places, as last measured."""
+    return evidence.sentence(json.loads(evidence.DEFAULT_JSON.read_text()))
+
+
 def warps_tables() -> str:
     """Markdown table of known turns and scales, as last measured."""
     return warps_table([Row(**one) for one in json.loads(WARPS_JSON.read_text())["warps"]])
@@ -270,6 +280,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "losses": losses_table,
     "months": months_tables,
     "chips": chips_tables,
+    "unseen": unseen_tables,
+    "evidence": evidence_sentence,
     "warps": warps_tables,
     "correction": correction_tables,
     "series": series_tables,
