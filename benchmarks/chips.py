@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.baselines import phase_shift
 from benchmarks.environment import environment
+from benchmarks.exact_sampling import pixel_centres, sampled
 from benchmarks.markdown import row
 from benchmarks.result_file import write_result
 from benchmarks.warps import DEFAULT_DATA, MONTHS
@@ -80,9 +80,7 @@ class Outcome:
 
 def moved(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The image moved by :data:`MOVED_PX`."""
-    matrix = np.array([[1, 0, MOVED_PX[0]], [0, 1, MOVED_PX[1]]])
-    size = image.shape[1::-1]
-    return np.asarray(cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT))
+    return sampled(image, pixel_centres((image.shape[1], image.shape[0])) - MOVED_PX)
 
 
 def month_chips(months: list[Raster], side: int) -> Iterator[Chip]:

@@ -7,6 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.exact_sampling import pixel_centres, sampled
+
 Points = NDArray[np.float64]
 
 # Smallest and largest displacement of the field, and its number of waves along the longer side.
@@ -54,21 +56,13 @@ def field() -> Deformation:
 
 
 def deformed(image: NDArray[np.uint8], deformation: Deformation) -> NDArray[np.uint8]:
-    """Deform an image (H, W) or (H, W, 3) by one resampling (Lanczos-4, positions to 1/32 px)."""
+    """Deform an image (H, W) or (H, W, 3) by one resampling."""
     size = (image.shape[1], image.shape[0])
     out = np.empty_like(image)
     for top in range(0, size[1], _ROWS):
         bottom = min(top + _ROWS, size[1])
-        x, y = np.meshgrid(np.arange(size[0]) + 0.5, np.arange(top, bottom) + 0.5)
-        # in OpenCV the centre of the first pixel is (0, 0)
-        source_xy = deformation.backward(np.stack([x, y], -1).reshape(-1, 2), size).reshape(*x.shape, 2) - 0.5
-        low = max(0, int(source_xy[..., 1].min()) - 8)
-        high = min(size[1], int(source_xy[..., 1].max()) + 9)
-        source_xy[..., 1] -= low
-        rows = cv2.remap(
-            image[low:high], source_xy.astype(np.float32), None, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT
-        )
-        out[top:bottom] = rows
+        centres = pixel_centres(size, top, bottom)
+        out[top:bottom] = sampled(image, deformation.backward(centres.reshape(-1, 2), size).reshape(centres.shape))
     return out
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 
+from benchmarks.exact_sampling import pixel_centres, sampled
 from benchmarks.trust import Trust, trust_of
 from s2match.core.footprint import common_corners
 from s2match.core.georeference import predict
@@ -72,15 +73,14 @@ class Score:
 def moved(raster: Raster, offset: tuple[float, float]) -> Raster:
     """Crop the left and upper edges of an image by (x, y) pixels, with the georeference of the crop.
 
-    A fraction of a pixel is resampled (Lanczos-4), and pixels next to nodata become invalid.
+    A fraction of a pixel is resampled (quintic splines), and pixels next to nodata become invalid.
     """
     whole = np.floor(offset).astype(int)
-    image, valid = (array[whole[1] :, whole[0] :] for array in (raster.image, raster.valid))
+    part = np.s_[whole[1] :, whole[0] :]
+    image, valid = raster.image[part], raster.valid[part]
     x, y = np.array(offset) - whole
     if x or y:
-        shift, size = np.array([[1.0, 0, x], [0, 1, y]]), (image.shape[1], image.shape[0])
-        flags = cv2.WARP_INVERSE_MAP | cv2.INTER_LANCZOS4
-        image = cv2.warpAffine(np.ascontiguousarray(image), shift, size, flags=flags, borderMode=cv2.BORDER_REFLECT)
+        image = sampled(image, pixel_centres((image.shape[1], image.shape[0])) + (x, y))
         valid = cv2.erode(valid.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     assert raster.transform is not None
     size = (image.shape[1], image.shape[0])

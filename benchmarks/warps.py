@@ -2,8 +2,8 @@
 
 python -m benchmarks.warps [--data ../shared/data/native10m] [--weights sentinel2] [--continue]
 
-Every scene is registered with a copy of itself that is moved, turned and scaled, resampled once (Lanczos-4, after a
-low-pass filter where it gets fewer pixels): the truth is exact. No image has a georeference. The copy has the size of
+Every scene is registered with a copy of itself that is moved, turned and scaled, resampled once (quintic splines, after
+a low-pass filter where it gets fewer pixels): the truth is exact. No image has a georeference. The copy has the size of
 the scene, and pixels from outside of the scene have no data. The JSON is written after each scene; ``--continue``
 measures those that it lacks.
 """
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.environment import environment
+from benchmarks.exact_sampling import pixel_centres, sampled
 from benchmarks.result_file import write_result
 from benchmarks.scoring import RIGHT_PX
 from benchmarks.trust import within_region
@@ -119,17 +120,20 @@ class Row:
 
 def warped(raster: Raster, warp: Warp) -> Raster:
     """The image moved by a warp, at the same size and without a georeference."""
-    size, half = raster.size, np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    # in OpenCV the centre of the first pixel is (0, 0)
-    centred = (np.linalg.inv(half) @ warp.matrix(size) @ half)[:2]
-    image = raster.image
+    size, image = raster.size, raster.image
+    centres = pixel_centres(size)
+    to_reference = np.asarray(np.linalg.inv(warp.matrix(size)), np.float64)
+    positions = apply_matrix(to_reference, centres.reshape(-1, 2)).reshape(centres.shape)
     if warp.scale < 1:
         sigma = 0.5 * math.sqrt(1 / warp.scale**2 - 1)
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT), np.uint8)
-    moved = cv2.warpAffine(image, centred, size, flags=cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT)
-    valid = cv2.warpAffine(raster.valid.astype(np.float32), centred, size) > 0.999
+    # valid where all pixels around a position are
+    whole = cv2.erode(np.pad(raster.valid.astype(np.uint8), 1), np.ones((3, 3), np.uint8))[1:-1, 1:-1] > 0
+    column, line = np.floor(positions).astype(int).transpose(2, 0, 1)
+    inside = (column >= 0) & (column < size[0]) & (line >= 0) & (line < size[1])
+    valid = inside & whole[line.clip(0, size[1] - 1), column.clip(0, size[0] - 1)]
     # valid pixels are 1 to 255
-    pixels = np.where(valid[..., None], np.maximum(moved, 1), 0).astype(np.uint8)
+    pixels = np.where(valid[..., None], np.maximum(sampled(image, positions), 1), 0).astype(np.uint8)
     return Raster(Grid(size, None, None, size, raster.scene), pixels, np.asarray(valid))
 
 
