@@ -66,7 +66,7 @@ class ReorientedGrid:
         return replace(self, target=grid_of(grids[1]), size=(width, height), to_target=to_target)
 
     def read(self, window: Window, read_target: Callable[[Window], Patch]) -> Patch:
-        """Resample the target onto a window of these pixels by cubic convolution.
+        """Resample the target onto a window of these pixels.
 
         Args:
             window: The window, in these pixels.

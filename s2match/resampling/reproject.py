@@ -12,8 +12,8 @@ from s2match.core.projection import full_turn
 from s2match.core.raster import Patch
 from s2match.core.window import Window
 
-# Margin of source pixels around a window, for cubic convolution.
-_MARGIN_PX = 4
+# Margin of source pixels around a window, for a kernel of radius 3 that is widened up to twofold.
+_MARGIN_PX = 8
 
 # Longitudes are searched up to this many full turns away.
 _MAX_TURNS = 2
@@ -40,7 +40,7 @@ def source_window(grid: Grid, window: Window) -> Window | None:
 
 
 def warp(patch: Patch, source: Window, grid: Grid, window: Window) -> Patch:
-    """Reproject a patch by cubic convolution, from its valid pixels only.
+    """Reproject a patch by a Lanczos kernel of radius 3, from its valid pixels only.
 
     Args:
         patch: Pixels of a window of the grid's source.
@@ -67,7 +67,8 @@ def warp(patch: Patch, source: Window, grid: Grid, window: Window) -> Patch:
             dst_nodata=0,
             # keep pixels that another turn of longitude has filled
             init_dest_nodata=False,
-            resampling=Resampling.cubic,
+            # cubic convolution pulls details of 4 to 5 px by up to 0.04 px towards the pixels of the source
+            resampling=Resampling.lanczos,
             tolerance=_TOLERANCE_PX,
         )
     valid = np.asarray((image > 0).all(axis=0))
