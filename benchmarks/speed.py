@@ -129,7 +129,8 @@ def engine_pass(loaded: Network, precision: torch.dtype, clock: Clock) -> Callab
 
     def run(pair: list[torch.Tensor]) -> int:
         first, second = (engine.extract(image) for image in pair)
-        return len(engine.match(first, second, CONFIDENCE).confidence)
+        # as the command does by default
+        return len(engine.match(first, second, CONFIDENCE, to_refine=True).confidence)
 
     return run
 
