@@ -13,13 +13,9 @@ from s2match.util.threads import limit_threads
 _INDEPENDENT_PX = 128.0
 
 # Standard deviation along an axis of the error that all matches of a pair share: of the network's own points, and of
-# refined ones. With it, the squares and the share below, the 95 % regions of models hold the truth in 95 % of all pairs
-# with known truth (benchmarks/accuracy.py, registration.py, warps.py, months.py).
-SYSTEMATIC_PX, REFINED_SYSTEMATIC_PX = 0.1, 0.0225
-
-# Share of the variance of the mean residuals in the squares that is a bend of the ground which the model does not
-# follow; the rest is an error of the matches, which it is right not to follow.
-_MISFIT_SHARE = 0.5
+# refined ones. With it and the squares, the 95 % regions of models hold the truth in 95 % of all pairs with known truth
+# (benchmarks/accuracy.py, registration.py, warps.py, months.py).
+SYSTEMATIC_PX, REFINED_SYSTEMATIC_PX = 0.1, 0.014
 
 # Standard deviation along an axis of the error that season and shadows give an image against its ground, in all of its
 # pairs: in pixels, and most in metres. Along north, where it is larger, dates whose georeference is right have 0.05 px
@@ -108,7 +104,7 @@ def _misfit_px2(registration: Registration, matches: Matches) -> float:
     square = square.ravel()
     total = np.bincount(square, weights)
     mean = np.stack([np.bincount(square, weights * along) / total for along in residual.T], axis=1)
-    return _MISFIT_SHARE * max(0.0, float(((mean**2).sum(axis=1) / 2 - 1 / total).mean()))
+    return max(0.0, float(((mean**2).sum(axis=1) / 2 - 1 / total).mean()))
 
 
 def _leverage(

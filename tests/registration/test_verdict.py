@@ -64,7 +64,8 @@ def test_the_error_of_the_season_is_at_most_some_metres() -> None:
     coarse = replace(REFERENCE, transform=GRID @ Affine.scale(10), native_size=REFERENCE.size)
     found = judged(refined, coarse, coarse)
     assert found.displacement is not None
-    assert found.displacement.noise == pytest.approx(2.45 * np.hypot(100 * REFINED_SYSTEMATIC_PX, 3.0), rel=0.1)
+    # 0.07 px would be 7 m; the model has an error of its own of up to 0.03 px
+    assert 2.45 * 3.0 < found.displacement.noise < 2.45 * np.hypot(3.0, 100 * 0.03)
 
 
 def test_an_interval_without_0_does_not_contradict_the_verdict() -> None:
