@@ -108,8 +108,8 @@ def aligned(pair: Pair) -> Pair | None:
 
 def table(result: dict[str, Any]) -> str:
     """Sentence on the pairs, Markdown table, and sentences on the confidence."""
-    used = f"{result['pairs']} pairs; {result['unsure']} more have no sure phase correlation"
-    return f"{used}.\n\n{totals(result)}\n\n{calibration(result)}"
+    used = f"Pairs: {result['pairs']}. Left out, because the windows disagree: {result['unsure']}."
+    return f"{used}\n\n{totals(result)}\n\n{calibration(result)}"
 
 
 def _file(data: Path, name: str) -> Path:
