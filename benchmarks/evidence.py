@@ -182,7 +182,7 @@ def report(model: str, fits: list[ChanceFit]) -> str:
 
 def sentence(result: dict[str, Any]) -> str:
     """Sentence on how many pairs of different places were registered."""
-    pairs = [{name: ChanceFit(**facts) for name, facts in fits.items()} for fits in result["pairs"]]
+    pairs = _fits_of(result)
     places = {place for fits in pairs for fit in fits.values() for place in fit.names.split(_BETWEEN)}
     wrong = sum(any(fit.registered for fit in fits.values()) for fits in pairs)
     return (
@@ -202,7 +202,12 @@ def _kept(path: Path, settings: dict[str, Any]) -> list[dict[str, ChanceFit]]:
     before = json.loads(path.read_text(encoding="utf-8"))
     if any(before[name] != value for name, value in settings.items()):
         raise ValueError(f"the pairs of {path} were measured with other settings")
-    return [{name: ChanceFit(**facts) for name, facts in fits.items()} for fits in before["pairs"]]
+    return _fits_of(before)
+
+
+def _fits_of(result: dict[str, Any]) -> list[dict[str, ChanceFit]]:
+    """The fits of each pair of a result, by the name of the model."""
+    return [{name: ChanceFit(**facts) for name, facts in fits.items()} for fits in result["pairs"]]
 
 
 def _parser() -> argparse.ArgumentParser:

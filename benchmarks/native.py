@@ -28,6 +28,7 @@ from benchmarks.environment import environment
 from benchmarks.markdown import row
 from benchmarks.networks import ROOT
 from benchmarks.result_file import write_result
+from s2match.core.point_maps import grid_points
 from s2match.registration.file_model import ControlPoints, FrameModel
 from s2match.synthetic import SceneSpec, make_ground, render
 from s2match.util.devices import pick_device
@@ -110,7 +111,7 @@ def measure(paths: list[Path], size: int, preset: str, count: int) -> Native:
     seconds, peak_gb = command_cost(["taskset", "--cpu-list", f"0-{count - 1}", *command])
     facts = json.loads(out.read_text())
     axis = np.linspace(0, size, _POINTS_PER_AXIS)
-    xy = np.stack(np.meshgrid(axis, axis), -1).reshape(-1, 2)
+    xy = grid_points(axis, axis)
     error = _map_points(facts["registration"], xy) - field().forward(xy, (size, size))
     length = np.linalg.norm(error, axis=1)
     return Native(

@@ -31,6 +31,7 @@ from benchmarks.result_file import write_result
 from benchmarks.scoring import RIGHT_PX
 from benchmarks.trust import mean_normalised, normalised_square
 from s2match.core.matches import Matches
+from s2match.core.point_maps import grid_points
 from s2match.core.raster import Raster
 from s2match.loftr.checkpoints import load_network
 from s2match.loftr.matcher import LoftrMatcher
@@ -170,7 +171,7 @@ def common_points(pair: DatePair) -> NDArray[np.float64]:
     """(N, 2) evenly spaced reference pixels on the common ground of both dates."""
     width, height = pair.reference.size
     x, y = (np.linspace(0, side, _POINTS_PER_AXIS + 2)[1:-1] for side in (width, height))
-    xy = np.stack(np.meshgrid(x, y), -1).reshape(-1, 2)
+    xy = grid_points(x, y)
     column, line = np.floor(xy).astype(int).T
     return np.asarray(xy[(pair.reference.valid & pair.target.valid)[line, column]])
 

@@ -166,10 +166,11 @@ def dates(data: Path, workers: int, folder: Path) -> Facts:
 def plan(data: Path, workers: int, folder: Path) -> Facts:
     """Pairs that are planned for series by their number of dates."""
     images = read_source(data / "ukraine").images
+    looks = dict(zip((image.scene.path for image in images), quick_looks(images), strict=True))
     pairs = {}
     for count in _DATE_COUNTS:
         subset = _evenly(images, count)
-        pairs[str(count)] = len(plan_pairs(subset, quick_looks(subset), SeriesOptions()))
+        pairs[str(count)] = len(plan_pairs(subset, [looks[image.scene.path] for image in subset], SeriesOptions()))
     return {"pairs": pairs}
 
 
