@@ -111,12 +111,19 @@ class LevelReader:
         Returns:
             B×H×W values (B = 1 or 3) less :attr:`offset`, and H×W bool, True where all bands have data.
         """
-        window = RasterioWindow.from_slices(rows.samples, columns.samples)
-        bands, valid = self._read_samples(window)
+        bands, valid = self._read_samples(rows, columns)
         return _resample_valid(bands, valid, rows.axis, columns.axis)
 
-    def _read_samples(self, window: RasterioWindow) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    def read_validity(self, rows: AxisWindow, columns: AxisWindow) -> NDArray[np.bool_]:
+        """Read the H×W validity of a window, as :meth:`read` returns it."""
+        _, valid = self._read_samples(rows, columns)
+        if valid.all():
+            return np.ones((rows.axis.size, columns.axis.size), np.bool_)
+        return _is_valid(resample(valid, rows.axis, columns.axis))
+
+    def _read_samples(self, rows: AxisWindow, columns: AxisWindow) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
         """B×H×W stored numbers or colours of a window less the offset, and where all bands have data."""
+        window = RasterioWindow.from_slices(rows.samples, columns.samples)
         bands = read_numbers(self.file, self.bands, window)
         valid = np.asarray(band_validity(self.file, self.bands, bands, self.radiometry, window).all(axis=0))
         if self.colours is not None:
@@ -165,11 +172,16 @@ def _look_up_colours(
 def _resample_valid(
     bands: NDArray[np.generic], valid: NDArray[np.bool_], rows: AxisMap, columns: AxisMap
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Resample the valid pixels of B×H×W bands; an output pixel is valid if half of its area is."""
+    """Resample the valid pixels of B×H×W bands, and their validity."""
     if valid.all():
         values = np.stack([resample(band, rows, columns) for band in bands])
         return values, np.ones((rows.size, columns.size), np.bool_)
     valid_fraction = resample(valid, rows, columns)
-    kept = np.asarray(valid_fraction >= 0.5)
+    kept = _is_valid(valid_fraction)
     values = np.stack([resample(np.where(valid, band, 0), rows, columns) for band in bands])
     return np.divide(values, valid_fraction, out=np.zeros_like(values), where=kept), kept
+
+
+def _is_valid(valid_fraction: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Whether output pixels are valid: if half of their area is."""
+    return np.asarray(valid_fraction >= 0.5)

@@ -20,7 +20,7 @@ from s2match.core.scene import Scene
 from s2match.core.window import Window
 from s2match.errors import ImageSizeError, NoValidPixelsError, UnreadableImageError
 from s2match.io.band_footprints import check_band_footprints
-from s2match.io.level_reader import LevelReader, axis_window
+from s2match.io.level_reader import AxisWindow, LevelReader, axis_window
 from s2match.io.mask_raster import opened_mask
 from s2match.io.masks import is_vector, with_margin, without_masked
 from s2match.io.open_file import block_cache, opened
@@ -31,6 +31,9 @@ from s2match.io.sources import open_source
 from s2match.resampling.reproject import empty_patch, source_window, warp
 
 _LOG = logging.getLogger(__name__)
+
+# A part of a window: its place in the window, and the stored rows and columns that it is resampled from.
+_Part = tuple[tuple[slice, slice], AxisWindow, AxisWindow]
 
 # Longest side of the small version whose nodata is counted.
 _LIST_SIDE_PX = 256
@@ -86,21 +89,26 @@ def read_whole(grid: Grid) -> Raster:
         NoValidPixelsError: All pixels are nodata or masked.
         MaskError: A mask cannot be read, or has no place on this image.
     """
-    name, (width, height) = grid.scene.path.name, grid.size
-    too_large = ImageSizeError(
-        f"{name} is too large to be read at once at {width} x {height} px: choose a smaller size to match at."
-    )
-    if max(width, height) > MAX_SIDE_PX:
-        raise too_large
+    if max(grid.size) > MAX_SIDE_PX:
+        raise _too_large(grid)
     grid = with_radiometry(grid)
     try:
-        patch = read_window(grid, Window(0, 0, width, height))
+        patch = read_window(grid, Window(0, 0, *grid.size))
     except MemoryError as error:
-        raise too_large from error
+        raise _too_large(grid) from error
     if not patch.valid.any():
         or_masked = " and masked pixels" if patch.masked_share else ""
-        raise NoValidPixelsError(f"{name} contains only nodata{or_masked}.")
+        raise NoValidPixelsError(f"{grid.scene.path.name} contains only nodata{or_masked}.")
     return Raster(grid, patch.image, patch.valid, patch.masked_share, patch.cloud_share)
+
+
+def _too_large(grid: Grid) -> ImageSizeError:
+    """The error of a grid that cannot be read at once."""
+    width, height = grid.size
+    return ImageSizeError(
+        f"{grid.scene.path.name} is too large to be read at once at {width} x {height} px: choose a smaller size to "
+        "match at."
+    )
 
 
 def with_radiometry(grid: Grid, options: ReadOptions = AS_FILES_SAY) -> Grid:
@@ -229,6 +237,29 @@ def _read_unmasked(grid: Grid, window: Window) -> Patch:
 
 def _read_file(path: ImagePath, grid: Grid, radiometry: Radiometry, window: Window) -> Patch:
     """Read a window of a grid along the axes of a file, which is the image or one of its bands."""
+    with _opened_level(path, grid, radiometry, window) as (reader, parts):
+        values, valid = reader.empty(window)
+        for inside, rows, columns in parts:
+            values[:, *inside], valid[inside] = reader.read(rows, columns)
+    if not valid.any():
+        return empty_patch(window)
+    return Patch(_to_grey(values, valid, radiometry.gain, radiometry.origin - reader.offset), valid)
+
+
+def _read_validity(path: ImagePath, grid: Grid, radiometry: Radiometry, window: Window) -> NDArray[np.bool_]:
+    """The H×W validity of :func:`_read_file`; no value is resampled."""
+    valid = np.empty((window.height, window.width), np.bool_)
+    with _opened_level(path, grid, radiometry, window) as (reader, parts):
+        for inside, rows, columns in parts:
+            valid[inside] = reader.read_validity(rows, columns)
+    return valid
+
+
+@contextmanager
+def _opened_level(
+    path: ImagePath, grid: Grid, radiometry: Radiometry, window: Window
+) -> Iterator[tuple[LevelReader, list[_Part]]]:
+    """Reader of the stored resolution of a file for a window of a grid along its axes, and the parts to read."""
     _LOG.debug("%s: %s of %d x %d px", path.name, window, *grid.size)
     level, axes = level_of(path, grid, radiometry.overviews)
     (across, down), (left, top) = axes.pixels, axes.corner
@@ -238,16 +269,18 @@ def _read_file(path: ImagePath, grid: Grid, radiometry: Radiometry, window: Wind
         columns = axis_window(left, window.width, across, level.columns, file.width)
         rows = axis_window(top, window.height, down, level.rows, file.height)
         file.check(len(reader.bands), columns.length, rows.length)
-        values, valid = reader.empty(window)
-        for part in reader.parts(window, (across * level.columns[0], down * level.rows[0]), columns.length):
-            inside = slice(part.y, part.y + part.height), slice(part.x, part.x + part.width)
-            values[:, *inside], valid[inside] = reader.read(
-                axis_window(top + down * part.y, part.height, down, level.rows, file.height),
-                axis_window(left + across * part.x, part.width, across, level.columns, file.width),
-            )
-    if not valid.any():
-        return empty_patch(window)
-    return Patch(_to_grey(values, valid, radiometry.gain, radiometry.origin - reader.offset), valid)
+        parts = reader.parts(window, (across * level.columns[0], down * level.rows[0]), columns.length)
+        yield (
+            reader,
+            [
+                (
+                    (slice(part.y, part.y + part.height), slice(part.x, part.x + part.width)),
+                    axis_window(top + down * part.y, part.height, down, level.rows, file.height),
+                    axis_window(left + across * part.x, part.width, across, level.columns, file.width),
+                )
+                for part in parts
+            ],
+        )
 
 
 def check_decodable(grid: Grid) -> None:
@@ -264,15 +297,24 @@ def check_decodable(grid: Grid) -> None:
 def nodata_share(image: Scene | Grid) -> float:
     """Fraction of an image file that is nodata, by a small version of it.
 
+    Args:
+        image: The image, or a grid of :func:`read_grid`.
+
     Raises:
         UnreadableImageError: The file is missing, not an image, or damaged.
     """
     grid = image if isinstance(image, Grid) else read_grid(image)
+    grid = with_radiometry(grid.resized(fit_size(grid.size, min(_LIST_SIDE_PX, max(grid.size)))))
+    assert grid.radiometry is not None
+    window = Window(0, 0, *grid.size)
     try:
-        raster = read_whole(grid.resized(fit_size(grid.size, min(_LIST_SIDE_PX, max(grid.size)))))
-    except NoValidPixelsError:
-        return 1.0
-    return float(1 - raster.valid.mean())
+        valid = [
+            _read_validity(path, grid, radiometry, window)
+            for path, radiometry in zip(grid.scene.files, grid.radiometry.stack or (grid.radiometry,), strict=True)
+        ]
+    except MemoryError as error:
+        raise _too_large(grid) from error
+    return float(1 - np.logical_and.reduce(valid).mean())
 
 
 def image_size(scene: Scene) -> tuple[int, int]:
