@@ -16,6 +16,7 @@ from s2match.core.raster import HasGrid, Raster
 from s2match.registration.model import Registration
 from s2match.registration.uncertainty import covariance_px2
 from s2match.registration.verdict import CHI2_95, Decision, judge
+from s2match.util.threads import limit_threads
 
 # Lengths by which the georeference of a target is moved in turn, pixels, and the number of directions.
 MOVEMENTS_PX = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0)
@@ -44,6 +45,7 @@ class Trust:
     register: list[int]
 
 
+@limit_threads()
 def trust_of(reference: Raster, target: Raster, matches: Matches, registration: Registration) -> Trust:
     """Compare intervals and verdicts of a pair with its georeference, which is right."""
     corners = common_corners(reference, target)

@@ -236,7 +236,7 @@ def displacement_over(
         shifts = np.stack([errors.east_m, errors.north_m], axis=1)[finite]
         matched_m = pixel_m(target)
         # an enlarged image has no more detail than its file
-        file_m = max(matched_m, file_pixel_m(reference), file_pixel_m(target))
+        file_m = max(matched_m, errors.native_pixel_m, file_pixel_m(target))
         unit = errors.axes.unit
         variance = variance_px2 * matched_m**2 + _extra_variance(matches, (file_m, matched_m), unit == METRES)
         return _displacement_of(shifts, variance[np.append(finite, True)], errors.native_pixel_m, unit)
