@@ -35,13 +35,14 @@ def run_list(arguments: argparse.Namespace) -> None:
         S2MatchError: The folder contains no image, the JSON cannot be written, or an option has no effect on a list.
     """
     from s2match.dataset.listing import image_table, list_images, write_list
-    from s2match.util.atomic_write import check_absent, check_outputs_apart, check_writable
 
     # a list is never shown on a screen, so --no-show is true of it
     allowed = _LISTING if arguments.show else _LISTING | {"show"}
     refuse(arguments, arguments.given - allowed, "has no effect on a list: leave it or --list out.")
     scenes = _scenes(arguments)
     if arguments.json is not None:
+        from s2match.util.atomic_write import check_absent, check_outputs_apart, check_writable
+
         check_outputs_apart([arguments.json], local_files(scene.path for scene in scenes))
         check_writable(arguments.json, to_stream=True)
         check_absent([arguments.json], arguments.overwrite)

@@ -1,18 +1,16 @@
 """The images of a dataset as a table, each with the index that picks it."""
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-
-from tqdm import tqdm
 
 from s2match.core.scene import Scene
 from s2match.errors import sentence_of
 from s2match.io.open_file import opened
 from s2match.io.reader import nodata_share, read_grid
-from s2match.util.atomic_write import write_text
 
 _HEAD = ("index", "tile", "date", "size", "nodata", "file")
 # Alignment of each column: numbers to the right.
@@ -66,8 +64,7 @@ def list_images(scenes: Sequence[Scene], *, show_progress: bool = False) -> list
     """
     with ThreadPoolExecutor(_READERS) as readers:
         images = readers.map(_describe, range(len(scenes)), scenes)
-        hidden = None if show_progress else True
-        return list(tqdm(images, desc="Reading", total=len(scenes), leave=False, disable=hidden))
+        return list(_with_bar(images, len(scenes)) if show_progress and sys.stderr.isatty() else images)
 
 
 def image_table(images: Sequence[ListedImage]) -> str:
@@ -90,7 +87,19 @@ def write_list(images: Sequence[ListedImage], path: Path) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
+    # a list on the screen needs none of it
+    from s2match.util.atomic_write import write_text
+
     write_text(path, json.dumps([asdict(image) for image in images], indent=2) + "\n")
+
+
+def _with_bar(images: Iterable[ListedImage], count: int) -> Iterable[ListedImage]:
+    """The images, with a progress bar while they are drawn."""
+    # imported while files are read
+    from tqdm import tqdm
+
+    bar: Iterable[ListedImage] = tqdm(images, desc="Reading", total=count, leave=False)
+    return bar
 
 
 def _describe(index: int, scene: Scene) -> ListedImage:

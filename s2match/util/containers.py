@@ -3,8 +3,6 @@
 import math
 from pathlib import Path
 
-import psutil
-
 _ROOT = Path("/")
 
 # Memory that a command takes after a pass of the network: refinement, fits, figures.
@@ -13,6 +11,9 @@ _AFTERWARDS_BYTES = 256 << 20
 
 def available_memory() -> int:
     """Bytes that the process may allocate: those that are free, within the limits of its container and its own."""
+    # most images are small, and their readers never ask
+    import psutil
+
     limits = (int(psutil.virtual_memory().available), free_memory(), free_of_process())
     return min(free for free in limits if free is not None)
 
