@@ -27,7 +27,10 @@ class Page:
     """A page in a browser; the messages of its console are kept."""
 
     def __init__(self, address: str) -> None:
-        self.socket = websocket.create_connection(address, timeout=_PATIENCE_S, suppress_origin=True)
+        # it checks UTF-8 byte by byte in Python, seconds for a page with its images; `recv` decodes strictly anyway
+        self.socket = websocket.create_connection(
+            address, timeout=_PATIENCE_S, suppress_origin=True, skip_utf8_validation=True
+        )
         self.count = itertools.count(1)
         self.events: list[dict[str, Any]] = []
         for domain in ("Page", "Runtime", "Log", "Network"):
