@@ -39,6 +39,8 @@ GRID = Affine(10, 0, 600000, 0, -10, 5600040)
 def pytest_xdist_setupnodes() -> None:
     """Give each process that runs tests, and its commands, one thread: together they fill the processors."""
     os.environ.update(OMP_NUM_THREADS="1", OPENCV_FOR_THREADS_NUM="1")
+    # a hundred processes would compile the same modules again
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
