@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from s2match.loftr.products import linear
 from s2match.loftr.tokens import Tokens, TokenTable
 
 # Scores in memory at once, float32: 16 MB fit the cache of most CPUs; on a GPU, whose calls cost more than its memory,
@@ -114,7 +114,7 @@ class _ColumnSums:
         block_size = max(1, _block_scores(column.device) // len(self._tokens0))
         for start in range(0, len(underflown), block_size):
             block = underflown[start : start + block_size]
-            log_sum[block] = torch.logsumexp(_products(self._tokens0, self._scaled1[block]), 0)
+            log_sum[block] = torch.logsumexp(linear(self._tokens0, self._scaled1[block]), 0)
         return log_sum[column]
 
 
@@ -140,7 +140,7 @@ def dual_softmax_matches(
     for block0, block1 in compared or blocks(tokens0, tokens1):
         if block1.start == block1.stop:
             continue
-        score = _products(scaled1[block1], tokens0[block0])
+        score = linear(scaled1[block1], tokens0[block0])
         row_maximum, _ = _column_maxima(score)
         weight = score.sub_(row_maximum).exp_()
         row_sum = weight.sum(0)
@@ -196,7 +196,7 @@ def neighbourhood_matches(
     for block0, block1 in compared or blocks(image0.values, image1.values):
         if block1.start == block1.stop:
             continue
-        score = _products(scaled1[block1], image0.values[block0])
+        score = linear(scaled1[block1], image0.values[block0])
         row_maximum[block0], best = _column_maxima(score)
         weight = score.sub_(row_maximum[block0]).exp_()
         sums.add(block1, weight, row_maximum[block0])
@@ -210,15 +210,6 @@ def neighbourhood_matches(
     confidence = confidence * _neighbourhood_probability(image1.values[column] * scale, column_log_sum, image0, row)
     kept = (confidence > threshold) & _is_near_best_row(image0, row, column, row_maximum[row] - column_log_sum)
     return CoarseMatches(row, column, confidence.clamp(max=1)).subset(kept)
-
-
-def _products(left: Tensor, right: Tensor) -> Tensor:
-    """(L, S) dot products of (L, C) and (S, C); fastest where S is small."""
-    if left.device.type != "cpu":
-        return left @ right.T
-    # oneDNN computes them as a convolution, on AMD's processors three times as fast as MKL's matrix product
-    image = left[None, :, None].permute(0, 3, 1, 2)
-    return functional.conv2d(image, right[:, :, None, None]).permute(0, 2, 3, 1).reshape(len(left), len(right))
 
 
 def _column_maxima(score: Tensor) -> tuple[Tensor, Tensor]:

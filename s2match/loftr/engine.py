@@ -7,6 +7,7 @@ Differences to kornia:
 - Transformers: linear attention multiplies in another order (:mod:`s2match.loftr.linear_attention`).
 - Masks: tokens of invalid cells are removed instead of masked. The result is the same, because a masked token adds
   nothing to a sum or a softmax.
+- Products with a matrix: in float32 by oneDNN instead of MKL (:mod:`s2match.loftr.products`).
 - Coarse matching: dual softmax in blocks of rows, without the score matrix (:mod:`s2match.loftr.coarse_matching`).
 - Fine matching: with few matches the fine features are computed in their windows only.
 """

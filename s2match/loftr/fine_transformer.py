@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from s2match.loftr.heatmaps import similarity_logits
 from s2match.loftr.linear_attention import LocalFeatureTransformer, WindowEncoderLayer
+from s2match.loftr.products import linear
 
 # Windows that pass through the network at once. On a CPU their activations stay in the cache; a GPU needs more.
 _BLOCK_WINDOWS = 1024
@@ -66,10 +66,9 @@ class FineTransformer:
         Returns:
             (N, 25, C) features for :meth:`heatmaps`.
         """
-        coarse_term = functional.linear(
-            self._down_proj(coarse.to(self._merge_bias)), self._merge_coarse, self._merge_bias
-        )
-        merged = functional.linear(windows.to(self._merge_bias), self._merge_window).add_(coarse_term[:, None])
+        projected = linear(coarse.to(self._merge_bias), self._down_proj.weight, self._down_proj.bias)
+        coarse_term = linear(projected, self._merge_coarse, self._merge_bias)
+        merged = linear(windows.to(self._merge_bias), self._merge_window).add_(coarse_term[:, None])
         for layer in self._self_layers:
             merged = layer(merged, merged)
         return merged

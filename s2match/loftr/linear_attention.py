@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+
+from s2match.loftr.products import linear
 
 # Tokens of a long sequence that pass through a layer at once on a CPU.
 _BLOCK_TOKENS = 2048
@@ -39,7 +40,9 @@ class EncoderLayer(ABC):
 
     def _feed_forward(self, x: Tensor, message: Tensor) -> Tensor:
         """Tokens (..., C) plus the feed-forward network of tokens and merged messages (..., C)."""
-        out: Tensor = self._layer.norm2(self._layer.mlp(torch.cat([x, self._layer.norm1(message)], dim=-1)))
+        first, activation, second = self._layer.mlp
+        hidden = activation(linear(torch.cat([x, self._layer.norm1(message)], dim=-1), first.weight))
+        out: Tensor = self._layer.norm2(linear(hidden, second.weight))
         return out.add_(x)
 
 
@@ -55,12 +58,13 @@ class WindowEncoderLayer(EncoderLayer):
     def __call__(self, x: Tensor, source: Tensor) -> Tensor:
         """Windows (N, L, C) after attention, each to its own source window (N, S, C)."""
         layer = self._layer
-        q = _elu_feature_map(layer.q_proj(x))
-        k, v = functional.linear(source, self._key_value).chunk(2, dim=-1)
+        q = _elu_feature_map(linear(x, layer.q_proj.weight))
+        k, v = linear(source, self._key_value).chunk(2, dim=-1)
         k = _elu_feature_map(k)
         kv = (k.mT @ v).mul_(self._same_head)
-        normaliser = functional.linear(q * k.sum(1, keepdim=True), self._same_head)
-        return self._feed_forward(x, layer.merge((q @ kv).div_(normaliser.add_(layer.attention.eps))))
+        normaliser = linear(q * k.sum(1, keepdim=True), self._same_head)
+        message = (q @ kv).div_(normaliser.add_(layer.attention.eps))
+        return self._feed_forward(x, linear(message, layer.merge.weight))
 
 
 class SequenceEncoderLayer(EncoderLayer):
@@ -79,20 +83,20 @@ class SequenceEncoderLayer(EncoderLayer):
         return torch.cat([self._attend(block, kv_merged, k_sum) for block in _blocks(x)])
 
     def _summarise(self, source: Tensor) -> tuple[Tensor, Tensor]:
-        """(C, C) φ(K)ᵀV M and (C, H) Σφ(K) of each head, of source tokens (S, C)."""
+        """(C, C) transpose of φ(K)ᵀV M and (C, H) Σφ(K) of each head, of source tokens (S, C)."""
         kv, k_sum = torch.zeros_like(self._value), self._value.new_zeros(len(self._value))
         for block in _blocks(source):
-            k = _elu_feature_map(self._layer.k_proj(block))
+            k = _elu_feature_map(linear(block, self._layer.k_proj.weight))
             kv += k.T @ block
             k_sum += k.sum(0)
         kv_merged = (kv @ self._value).mul_(self._same_head) @ self._merge
-        return kv_merged.to(source.dtype), (k_sum[:, None] * self._of_head).to(source.dtype)
+        return kv_merged.T.to(source.dtype).contiguous(), (k_sum[:, None] * self._of_head).to(source.dtype)
 
     def _attend(self, x: Tensor, kv_merged: Tensor, k_sum: Tensor) -> Tensor:
-        q = _elu_feature_map(self._layer.q_proj(x))
+        q = _elu_feature_map(linear(x, self._layer.q_proj.weight))
         normaliser = (q @ k_sum).add_(self._layer.attention.eps)
         q.view(len(x), self._heads, -1).div_(normaliser[..., None])
-        return self._feed_forward(x, q @ kv_merged)
+        return self._feed_forward(x, linear(q, kv_merged))
 
 
 class LocalFeatureTransformer:
