@@ -1,6 +1,7 @@
 """Accuracy, time and memory of the command on full tiles at 10 m with a known displacement field.
 
-python -m benchmarks.native [--sizes 2745 5490 8235 10980] [--preset thorough] [--processors 1] [--json FILE]
+python -m benchmarks.native [--sizes 2745 5490 8235 10980] [--preset thorough] [--processors 1] [--repeats 3]
+                            [--json FILE]
 
 The tiles are two dates of a synthetic landscape in JPEG 2000; the second one is deformed by a smooth field of 0.3 to
 2 px. The command runs in its own process. The model in its JSON is compared with the truth over the whole scene. What
@@ -11,9 +12,10 @@ import argparse
 import itertools
 import json
 import math
+import statistics
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -64,8 +66,8 @@ class Native:
         bias_px: Mean error (x, y) of the model.
         rmse_px: Root mean square error of the model.
         worst_px: Largest error of the model.
-        seconds: Time of the whole command.
-        peak_gb: Peak memory of the command.
+        seconds: Time of the whole command; of several runs, the median.
+        peak_gb: Peak memory of the command; of several runs, the largest.
     """
 
     size_px: int
@@ -129,6 +131,12 @@ def measure(paths: list[Path], size: int, preset: str, count: int) -> Native:
     )
 
 
+def _combined(runs: list[Native]) -> Native:
+    """The median of the times of runs of one command, and the largest of their memories."""
+    seconds = statistics.median(run.seconds for run in runs)
+    return replace(runs[0], seconds=seconds, peak_gb=max(run.peak_gb for run in runs))
+
+
 def table(results: list[Native]) -> str:
     """Markdown table with a row for each size and preset."""
     head = ["tiles", "preset", "files", "matches", "model", "RMSE", "worst", "processors", "time", "per megapixel"]
@@ -183,6 +191,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     parser.add_argument("--preset", nargs="+", default=["thorough", "fast"])
     parser.add_argument("--processors", type=int, nargs="+", default=[processors()])
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, default=DEFAULT_JSON)
     arguments = parser.parse_args()
     dates = render_dates()
@@ -192,7 +201,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             paths = write_pair(Path(folder), size, dates)
             for preset, count in itertools.product(arguments.preset, arguments.processors):
-                found = measure(paths, size, preset, count)
+                found = _combined([measure(paths, size, preset, count) for _ in range(arguments.repeats)])
                 results[_key(found)] = found
                 print(table([found]).splitlines()[-1], flush=True)
     ordered = [results[key] for key in sorted(results)]

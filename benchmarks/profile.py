@@ -64,6 +64,7 @@ class Case:
 
 CASES = (
     Case("default pair", "sample"),
+    Case("default pair at 256 px", "sample", ("--image_size", "256", "256")),
     Case("default pair, report", "sample", ("--report", "report")),
     Case("two full tiles at 1098", "tiles", tuple(_ONE_PASS)),
     Case("two full tiles, fast", "bent", ("--preset", "fast")),

@@ -46,6 +46,8 @@ from benchmarks.series_tables import table as series_table
 from benchmarks.soak import DEFAULT_JSON as SOAK_JSON
 from benchmarks.soak import table as soak_table
 from benchmarks.speed_tables import table
+from benchmarks.start import DEFAULT_JSON as START_JSON
+from benchmarks.start import table as start_table
 from benchmarks.tables import calibration, offsets_of, per_pair, totals, verdicts
 from benchmarks.warps import DEFAULT_JSON as WARPS_JSON
 from benchmarks.warps import Row
@@ -60,6 +62,7 @@ CURVES = ROOT / "docs" / "accuracy.png"
 SERIES_FIGURE = ROOT / "docs" / "series.png"
 STAGES_FIGURE = ROOT / "docs" / "stages.png"
 SPEED_JSON = DEFAULT_JSON.with_name("speed.json")
+SPEED_AVX2_JSON = DEFAULT_JSON.with_name("speed_avx2.json")
 SPEED_GPU_JSON = DEFAULT_JSON.with_name("speed_gpu.json")
 ALL_TABLES = DEFAULT_JSON.with_suffix(".md")
 ALL_DEFORMATIONS = REGISTRATION_JSON.with_suffix(".md")
@@ -126,6 +129,16 @@ def speed_tables() -> str:
 def profile_tables() -> str:
     """Markdown table of whole commands, as last measured."""
     return profile_table(json.loads(PROFILE_JSON.read_text()))
+
+
+def start_tables() -> str:
+    """Markdown table of the start of processes, as last measured."""
+    return start_table(json.loads(START_JSON.read_text()))
+
+
+def avx2_tables() -> str:
+    """Markdown tables of time and memory without AVX-512, as last measured."""
+    return table(json.loads(SPEED_AVX2_JSON.read_text()))
 
 
 def gpu_tables() -> str:
@@ -272,8 +285,10 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "verdicts": verdict_tables,
     "calibration": calibration_sentences,
     "speed": speed_tables,
+    "speed_avx2": avx2_tables,
     "speed_gpu": gpu_tables,
     "profile": profile_tables,
+    "start": start_tables,
     "native": native_tables,
     "highlights": highlight_table,
     "registration": registration_tables,
