@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+# Samples along an axis between which nine of a map upsampled by two lie.
+_SAMPLES = 6
+
 
 def windows(features: Tensor, centres: Tensor, radius: int, maps: Tensor | None = None) -> Tensor:
     """Windows of feature maps around samples.
@@ -55,21 +58,15 @@ def upsampled_windows(features: Tensor, centres: Tensor) -> Tensor:
         (N, C, 9, 9).
     """
     row, column = _rows_and_columns(centres, radius=4)
-    height, width = features.shape[2:]
-    top, row_fraction = _split(row * ((height - 1) / (2 * height - 1)), height)
-    left, column_fraction = _split(column * ((width - 1) / (2 * width - 1)), width)
-    pixels = features[0].permute(1, 2, 0)
-    row_fraction, column_fraction = (
-        row_fraction[:, :, None, None].to(pixels),
-        column_fraction[:, None, :, None].to(pixels),
+    (rows, down), (columns, across) = (
+        _interpolation(index, size) for index, size in zip((row, column), features.shape[2:], strict=True)
     )
-    upper, lower = (
-        torch.lerp(
-            pixels[r[:, :, None], left[:, None, :]], pixels[r[:, :, None], left[:, None, :] + 1], column_fraction
-        )
-        for r in (top, top + 1)
-    )
-    return torch.lerp(upper, lower, row_fraction).permute(0, 3, 1, 2)
+    cut = features[0].permute(1, 2, 0)[rows[:, :, None], columns[:, None, :]]
+    count, side, channels = *row.shape, features.shape[1]
+    # gathering these few samples once and multiplying takes a third of the time of gathering four for each
+    lines = torch.bmm(down.to(cut), cut.flatten(2)).view(count * side, _SAMPLES, channels)
+    upsampled = torch.bmm(across.to(cut).repeat_interleave(side, 0), lines)
+    return upsampled.view(count, side, side, channels).permute(0, 3, 1, 2)
 
 
 def _rows_and_columns(centres: Tensor, radius: int) -> tuple[Tensor, Tensor]:
@@ -78,7 +75,18 @@ def _rows_and_columns(centres: Tensor, radius: int) -> tuple[Tensor, Tensor]:
     return centres[:, :1] + offsets, centres[:, 1:] + offsets
 
 
-def _split(position: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Index of the sample before each position, and the interpolation weight of the sample after it."""
-    index = position.floor().long().clamp(0, size - 2)
-    return index, position - index
+def _interpolation(index: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """Samples between which lines of an upsampled map lie, and their weights.
+
+    Args:
+        index: (N, 9) successive indices in the upsampled map along one axis.
+        size: Number of samples of the map along this axis.
+
+    Returns:
+        (N, 6) indices in the map, and (N, 9, 6) weights.
+    """
+    position = index * ((size - 1) / (2 * size - 1))
+    samples = position[:, :1].floor().long() + torch.arange(_SAMPLES, device=index.device)
+    weights = (1 - (position[:, :, None] - samples[:, None]).abs()).clamp(min=0)
+    # samples beyond the edge have no weight
+    return samples.clamp(max=size - 1), weights
