@@ -13,7 +13,7 @@ from s2match.cli.exit_codes import INTERRUPTED, NO_READER
 from s2match.cli.options.parsers import PROGRAM
 from s2match.core.image_path import without_credentials
 from s2match.errors import ImageSizeError, S2MatchError, UnreadableImageError
-from s2match.util.allocator import share_one_heap
+from s2match.util.allocator import keep_one_heap
 from s2match.util.signals import Ended, end_by_exception
 from s2match.util.standard_streams import ReaderGoneError, discard_output
 
@@ -75,7 +75,7 @@ def _run_and_flush(words: Sequence[str], program: str) -> int:
 
 def _run(words: Sequence[str], program: str) -> int:
     arguments = parse(words, program)
-    share_one_heap()
+    keep_one_heap()
     with _logging(_level(arguments)):
         if arguments.series:
             from s2match.cli.series import run_series_command

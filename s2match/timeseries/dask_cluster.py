@@ -21,6 +21,7 @@ from s2match.errors import ClusterError, S2MatchError
 from s2match.matching.caching_loader import LoadCachingMatcher, memory_text
 from s2match.timeseries.observations import PairObservation
 from s2match.timeseries.tasks import PairTask, failed, matcher_loader, run_task
+from s2match.util.allocator import keep_one_heap
 from s2match.util.containers import available_memory
 from s2match.util.threads import limit_threads
 from s2match.version import __version__
@@ -154,6 +155,7 @@ class PairPlugin(WorkerPlugin):  # type: ignore[misc]
         if self._local:
             # Ctrl-C in a terminal reaches all processes, and this one then closes its workers itself
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            keep_one_heap()
         # a worker may have several threads, and a matcher serves one at a time
         self._lock = threading.Lock()
         self._load_matcher = matcher_loader(self._memory_bytes or _memory_of(worker))
