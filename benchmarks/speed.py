@@ -33,7 +33,6 @@ from s2match.io.scene_files import list_scenes
 from s2match.loftr.checkpoints import Network
 from s2match.loftr.engine import Engine
 from s2match.matching.greyscale import prepare
-from s2match.util.allocator import keep_one_heap
 from s2match.util.devices import best_precision, pick_device
 from s2match.util.threads import limit_threads
 
@@ -142,8 +141,6 @@ def run_case(case: Case) -> Timing:
     if case.path == "stock":
         run = stock_pass(loaded.net.to(pick_device("auto")), clock)
     else:
-        # as the command does
-        keep_one_heap()
         precision = torch.float32 if case.path == "float32" else best_precision(pick_device("auto"))
         run = engine_pass(loaded, precision, clock)
     run(pair)

@@ -52,6 +52,9 @@ class Start:
 def measure(name: str, words: Sequence[str], repeats: int, before: Path | None = None) -> Start:
     """Run Python with words, in turn with the version before and with a program that does nothing; take the medians."""
     runs: dict[str, list[float]] = {"python": [], "now": [], "before": []}
+    # not timed: writes bytecode
+    for version in (ROOT, *([] if before is None else [before])):
+        _seconds(words, version)
     for _ in range(repeats):
         runs["python"].append(_seconds(["-c", "pass"], ROOT))
         runs["now"].append(_seconds(words, ROOT))
@@ -78,7 +81,8 @@ def _seconds(words: Sequence[str], version: Path) -> float:
     done = subprocess.run(
         [sys.executable, *words],
         cwd=version,
-        env={**os.environ, "PYTHONPATH": str(version)},
+        # with bytecode, as users have
+        env={**os.environ, "PYTHONPATH": str(version), "PYTHONDONTWRITEBYTECODE": ""},
         capture_output=True,
         text=True,
     )

@@ -7,7 +7,8 @@ Differences to kornia:
 - Transformers: linear attention multiplies in another order (:mod:`s2match.loftr.linear_attention`).
 - Masks: tokens of invalid cells are removed instead of masked. The result is the same, because a masked token adds
   nothing to a sum or a softmax.
-- Products with a matrix: in float32 by oneDNN instead of MKL (:mod:`s2match.loftr.products`).
+- Products with a matrix: in float32 on a CPU by oneDNN instead of MKL (:mod:`s2match.loftr.products`).
+- Memory: what a layer frees is kept for the next (:mod:`s2match.util.allocator`).
 - Coarse matching: dual softmax in blocks of rows, without the score matrix (:mod:`s2match.loftr.coarse_matching`).
 - Fine matching: with few matches the fine features are computed in their windows only.
 """
@@ -36,6 +37,7 @@ from s2match.loftr.linear_attention import LocalFeatureTransformer, SequenceEnco
 from s2match.loftr.local_affine import LocalFit, calibrated_confidence
 from s2match.loftr.representatives import representatives
 from s2match.loftr.tokens import Tokens
+from s2match.util.allocator import keep_one_heap
 from s2match.util.devices import wide_half
 
 _LOG = logging.getLogger(__name__)
@@ -117,6 +119,8 @@ class Engine:
             raise ValueError("the engine runs LoFTRs of resolution (8, 2) with dual-softmax matching")
         if {architecture[stage]["attention"] for stage in ("coarse", "fine")} != {"linear"}:
             raise ValueError("the engine runs LoFTRs with linear attention")
+        if device.type == "cpu":
+            keep_one_heap()
         self.device = device
         self.precision = precision
         self.config = config

@@ -1,4 +1,6 @@
-"""Products of tokens with a matrix, by the fastest library."""
+"""Products of tokens with a matrix."""
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,11 +27,11 @@ def linear(tokens: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor
 
 
 def _is_for_onednn(tokens: Tensor) -> bool:
-    """Whether oneDNN, which computes products as a convolution, multiplies tokens faster than PyTorch's default.
+    """Whether oneDNN multiplies tokens, as a convolution, where PyTorch would leave them to MKL.
 
-    PyTorch leaves products in float32 to MKL, which takes 2.4 times as long on AMD's processors with AVX-512, and 1.1
-    to 1.8 times with AVX2.
+    MKL takes 2.4 times as long on AMD's processors with AVX-512, and 1.1 to 1.8 times with AVX2.
     """
     if tokens.device.type != "cpu" or tokens.dtype != torch.float32 or tokens.numel() == 0:
         return False
-    return bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+    backends: Any = torch.backends
+    return bool(backends.mkl.is_available() and backends.mkldnn.is_available() and backends.mkldnn.enabled)

@@ -21,7 +21,6 @@ from s2match.errors import ClusterError, S2MatchError
 from s2match.matching.caching_loader import LoadCachingMatcher, memory_text
 from s2match.timeseries.observations import PairObservation
 from s2match.timeseries.tasks import PairTask, failed, matcher_loader, run_task
-from s2match.util.allocator import keep_one_heap
 from s2match.util.containers import available_memory
 from s2match.util.threads import limit_threads
 from s2match.version import __version__
@@ -38,10 +37,10 @@ _CONNECT_S, _FIRST_WORKER_S = 30, 60
 # above 0.8 of its limit.
 _LIMIT_FRACTION, _FREE_FRACTION = 0.7, 0.25
 
-# Options of a cluster of this machine. Dask's environment of a worker is left out: its MALLOC_TRIM_THRESHOLD_ makes
-# the C library return memory after each tensor, and a pair takes 1.5 times as long.
+# Options of a cluster of this machine. Workers have one heap from their start. Dask's own environment of a worker is
+# left out: its MALLOC_TRIM_THRESHOLD_ returns memory after each tensor, and a pair takes 1.5 times as long.
 _LOCAL_OPTIONS = {
-    "distributed.nanny.pre-spawn-environ": {},
+    "distributed.nanny.pre-spawn-environ": {"MALLOC_ARENA_MAX": "1"},
     "distributed.scheduler.allowed-failures": 1,
     "distributed.scheduler.work-stealing": False,
     "distributed.worker.profile.enabled": False,
@@ -155,7 +154,6 @@ class PairPlugin(WorkerPlugin):  # type: ignore[misc]
         if self._local:
             # Ctrl-C in a terminal reaches all processes, and this one then closes its workers itself
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            keep_one_heap()
         # a worker may have several threads, and a matcher serves one at a time
         self._lock = threading.Lock()
         self._load_matcher = matcher_loader(self._memory_bytes or _memory_of(worker))

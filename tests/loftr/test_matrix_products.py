@@ -1,6 +1,7 @@
 """Products of tokens with a matrix."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -30,6 +31,25 @@ def test_products_are_those_of_pytorch(shape: tuple[int, ...], dtype: torch.dtyp
     assert found.is_contiguous()
     expected = functional.linear(tokens, weight, bias if with_bias else None)
     torch.testing.assert_close(found.float(), expected, atol=1e-4 if dtype == torch.float32 else 0.2, rtol=1e-2)
+
+
+@pytest.mark.usefixtures("threads")
+@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="PyTorch leaves products to MKL only where it has it")
+def test_onednn_multiplies_unless_it_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    convolution = torch.mkldnn_convolution
+
+    def counted(*arguments: Any) -> torch.Tensor:
+        calls.append(arguments)
+        return convolution(*arguments)
+
+    monkeypatch.setattr(torch, "mkldnn_convolution", counted)
+    tokens, weight = torch.ones(5, 3), torch.ones(4, 3)
+    linear(tokens, weight)
+    assert len(calls) == 1
+    monkeypatch.setattr(torch.backends.mkldnn, "enabled", False)
+    linear(tokens, weight)
+    assert len(calls) == 1
 
 
 def test_a_view_of_the_rows_is_multiplied_as_its_copy() -> None:
