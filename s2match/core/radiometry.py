@@ -95,3 +95,8 @@ class Radiometry:
     bands: tuple[int, ...] = ()
     stack: tuple["Radiometry", ...] = ()
     overviews: OverviewSampling | None = None
+
+    @property
+    def of_files(self) -> tuple["Radiometry", ...]:
+        """Radiometry of each file of the image: of each band of a stack, else its own."""
+        return self.stack or (self,)

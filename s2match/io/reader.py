@@ -190,7 +190,7 @@ def blocks_of(grid: Grid) -> Blocks | None:
         return None
     path, radiometry = grid.scene.files[0], with_radiometry(grid).radiometry
     assert radiometry is not None
-    level, axes = level_of(path, grid, (radiometry.stack or (radiometry,))[0].overviews)
+    level, axes = level_of(path, grid, radiometry.of_files[0].overviews)
     with opened(path, level.overview) as file:
         height, width = file.block_shapes[0]
     across, down = axes.pixels[0] * level.columns[0], axes.pixels[1] * level.rows[0]
@@ -310,7 +310,7 @@ def nodata_share(image: Scene | Grid) -> float:
     try:
         valid = [
             _read_validity(path, grid, radiometry, window)
-            for path, radiometry in zip(grid.scene.files, grid.radiometry.stack or (grid.radiometry,), strict=True)
+            for path, radiometry in zip(grid.scene.files, grid.radiometry.of_files, strict=True)
         ]
     except MemoryError as error:
         raise _too_large(grid) from error
@@ -339,9 +339,7 @@ def keep_open(*grids: Grid) -> Iterator[None]:
         for grid in grids:
             source = with_radiometry(stored_grid(grid))
             assert source.radiometry is not None
-            for path, radiometry in zip(
-                source.scene.files, source.radiometry.stack or (source.radiometry,), strict=True
-            ):
+            for path, radiometry in zip(source.scene.files, source.radiometry.of_files, strict=True):
                 files.enter_context(opened(path))
                 files.enter_context(opened(path, level_of(path, source, radiometry.overviews)[0].overview))
             for mask in grid.masking.masks:
