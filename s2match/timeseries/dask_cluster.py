@@ -37,8 +37,7 @@ _CONNECT_S, _FIRST_WORKER_S = 30, 60
 # above 0.8 of its limit.
 _LIMIT_FRACTION, _FREE_FRACTION = 0.7, 0.25
 
-# Options of a cluster of this machine. Workers have one heap from their start. Dask's own environment of a worker is
-# left out: its MALLOC_TRIM_THRESHOLD_ returns memory after each tensor, and a pair takes 1.5 times as long.
+# Options of a cluster of this machine. Workers have one heap from their start, see s2match.util.allocator.
 _LOCAL_OPTIONS = {
     "distributed.nanny.pre-spawn-environ": {"MALLOC_ARENA_MAX": "1"},
     "distributed.scheduler.allowed-failures": 1,
