@@ -1,4 +1,4 @@
-"""Time of a command by stage: what its main thread does is looked up every few milliseconds.
+"""Time of a command by stage: what its main thread does, or waits for, is looked up every few milliseconds.
 
 python -m benchmarks.stages times.json match --images a.jp2 b.jp2 --no-show
 
@@ -20,6 +20,10 @@ BACKBONE, TRANSFORMER, COARSE, FINE = "backbone", "transformer", "coarse matchin
 REFINEMENT, FILL, FIT = "refinement", "added points", "model"
 RESAMPLING, COMPARISON, SECOND_MATCH = "correction", "before and after", "second match"
 FIGURES, OTHER = "figures and files", "other"
+
+# Not a stage: the main thread waits for others, whose stages count.
+WAITING = "waiting"
+
 STAGES = (
     *(START, IMPORTS, WEIGHTS, DECODE, BACKBONE, TRANSFORMER, COARSE, FINE, REFINEMENT, FILL, FIT),
     *(RESAMPLING, COMPARISON, SECOND_MATCH, FIGURES, OTHER),
@@ -45,9 +49,12 @@ _INNER = (
     ("s2match.correction", None, RESAMPLING),
     ("s2match.outputs", None, FIGURES),
     ("s2match.io", None, DECODE),
-    ("s2match.util.background", None, DECODE),
-    ("concurrent.futures", None, DECODE),
+    ("s2match.util.background", None, WAITING),
+    ("concurrent.futures", None, WAITING),
 )
+
+# Modules in whose functions a thread rests.
+_RESTS_IN = ("threading", "queue", "concurrent.futures")
 
 
 def stage_of(calls: list[tuple[str, str]]) -> str:
@@ -61,6 +68,20 @@ def stage_of(calls: list[tuple[str, str]]) -> str:
             if module.startswith(beginning) and name in (None, function):
                 return stage
     return OTHER
+
+
+def stages_of(main: list[tuple[str, str]], others: list[list[tuple[str, str]]]) -> list[str]:
+    """Stages that a command is in, at least one: that of its main thread, or those of the threads that it waits for.
+
+    Args:
+        main: Stack of calls of the main thread, see :func:`stage_of`.
+        others: Those of the other threads.
+    """
+    stage = stage_of(main)
+    if stage != WAITING:
+        return [stage]
+    working = [stage_of(calls) for calls in others if not calls[0][0].startswith(_RESTS_IN)]
+    return [each for each in working if each != WAITING] or [OTHER]
 
 
 class Sampler:
@@ -85,9 +106,13 @@ class Sampler:
     def _run(self) -> None:
         clock = time.perf_counter()
         while not self._ended.wait(_INTERVAL_S):
-            stage = stage_of(_calls(sys._current_frames().get(self._thread)))
+            stacks = {thread: _calls(frame) for thread, frame in sys._current_frames().items()}
+            main = stacks.pop(self._thread, [])
+            del stacks[threading.get_ident()]
+            stages = stages_of(main, list(stacks.values()))
             clock, before = time.perf_counter(), clock
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + clock - before
+            for stage in stages:
+                self.seconds[stage] = self.seconds.get(stage, 0.0) + (clock - before) / len(stages)
 
 
 def _calls(frame: FrameType | None) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT
 
 from benchmarks import profile
-from benchmarks.stages import stage_of
+from benchmarks.stages import stage_of, stages_of
 
 
 @pytest.mark.slow
@@ -28,3 +28,16 @@ def test_the_innermost_stage_counts_but_for_second_matches() -> None:
     assert stage_of(backbone) == "backbone"
     assert stage_of([*backbone, ("s2match.pipeline", "rematch")]) == "second match"
     assert stage_of([("json", "dumps")]) == "other"
+
+
+def test_where_the_main_thread_waits_the_stages_of_the_others_count() -> None:
+    waiting = [("threading", "wait"), ("concurrent.futures._base", "result"), ("s2match.correction.apply", "correct")]
+    resting = [("concurrent.futures.thread", "_worker"), ("threading", "run")]
+    decoding = [("s2match.io.image_file", "read"), *resting]
+    refining = [("s2match.matching.displacement", "measure"), *resting]
+    assert stages_of(waiting, [resting, decoding, refining]) == ["decoding", "refinement"]
+    drawing = [("s2match.util.background", "results_in_order"), ("s2match.matching.tiled", "match")]
+    assert stages_of(waiting, [drawing, decoding]) == ["decoding"]
+    assert stages_of(waiting, [resting]) == ["other"]
+    assert stages_of(decoding, [refining]) == ["decoding"]
+    assert stages_of([*waiting, ("s2match.pipeline", "rematch")], [decoding]) == ["second match"]
