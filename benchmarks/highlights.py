@@ -51,7 +51,7 @@ def highlights(accuracy: dict[str, Any], outcomes: Sequence[Outcome], tiles: Seq
             "not measured",
         ],
         [
-            "**loss:** the pair that is missing above, nearly all cloud: error at the worst corner",
+            "**loss:** one of these pairs, nearly all cloud: error at the worst corner",
             _corner(_cloudy(refined)),
             f"phase correlation {_corner(_cloudy(phase))}",
         ],
