@@ -118,10 +118,10 @@ def whole_map_is_cheaper(window_count: int, grid: tuple[int, int]) -> bool:
 def _fold_batch_norm(backbone: nn.Module) -> Any:
     """Copy of kornia's ResNetFPN_8_2 with every BatchNorm folded into the convolution before it."""
     net: Any = copy.deepcopy(backbone).eval()
-    net.conv1, net.bn1 = fuse_conv_bn_eval(net.conv1, net.bn1), nn.Identity()
+    net.conv1 = fuse_conv_bn_eval(net.conv1, net.bn1)
     for block in (*net.layer1, *net.layer2, *net.layer3):
-        block.conv1, block.bn1 = fuse_conv_bn_eval(block.conv1, block.bn1), nn.Identity()
-        block.conv2, block.bn2 = fuse_conv_bn_eval(block.conv2, block.bn2), nn.Identity()
+        block.conv1 = fuse_conv_bn_eval(block.conv1, block.bn1)
+        block.conv2 = fuse_conv_bn_eval(block.conv2, block.bn2)
         if block.downsample is not None:
             block.downsample[0], block.downsample[1] = fuse_conv_bn_eval(*block.downsample), nn.Identity()
     for branch in (net.layer2_outconv2, net.layer1_outconv2):
