@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmarks import stages
 from benchmarks.environment import environment
-from benchmarks.markdown import row
+from benchmarks.markdown import ratio, row
 from benchmarks.native import render_dates, write_pair
 from benchmarks.networks import ROOT
 from benchmarks.result_file import write_result
@@ -161,13 +161,12 @@ def table(result: dict[str, Any]) -> str:
     for case in result["cases"]:
         longest = sorted(case["stages_s"].items(), key=lambda stage: -stage[1])[:4]
         parts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest)
-        before, ratio = case["before"], ""
-        if before is not None:
-            ratio = f" ({before['seconds'] / case['seconds']:.1f}×)"
+        before = case["before"]
+        faster = ratio(None if before is None else before["seconds"], case["seconds"])
         cells = [
             case["name"],
             "" if before is None else f"{before['seconds']:.1f} s",
-            f"{case['seconds']:.1f} s{ratio}",
+            f"{case['seconds']:.1f} s{faster}",
         ]
         cells += [f"{case['busy_processors']:.1f}", "" if before is None else f"{before['peak_gib']:.2f} GB"]
         lines.append(row([*cells, f"{case['peak_gib']:.2f} GB", parts]))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -121,9 +122,9 @@ def all_tables() -> str:
     return "\n\n".join(["# Every test pair at every offset", *tables]) + "\n"
 
 
-def speed_tables() -> str:
-    """Markdown tables of time and memory, as last measured."""
-    return table(json.loads(SPEED_JSON.read_text()))
+def speed_tables(path: Path) -> str:
+    """Markdown tables of time and memory, as last measured into a JSON file."""
+    return table(json.loads(path.read_text()))
 
 
 def profile_tables() -> str:
@@ -134,16 +135,6 @@ def profile_tables() -> str:
 def start_tables() -> str:
     """Markdown table of the start of processes, as last measured."""
     return start_table(json.loads(START_JSON.read_text()))
-
-
-def avx2_tables() -> str:
-    """Markdown tables of time and memory without AVX-512, as last measured."""
-    return table(json.loads(SPEED_AVX2_JSON.read_text()))
-
-
-def gpu_tables() -> str:
-    """Markdown tables of time and memory on a GPU, as last measured."""
-    return table(json.loads(SPEED_GPU_JSON.read_text()))
 
 
 def native_tables() -> str:
@@ -284,9 +275,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "accuracy": accuracy_tables,
     "verdicts": verdict_tables,
     "calibration": calibration_sentences,
-    "speed": speed_tables,
-    "speed_avx2": avx2_tables,
-    "speed_gpu": gpu_tables,
+    "speed": partial(speed_tables, SPEED_JSON),
+    "speed_avx2": partial(speed_tables, SPEED_AVX2_JSON),
+    "speed_gpu": partial(speed_tables, SPEED_GPU_JSON),
     "profile": profile_tables,
     "start": start_tables,
     "native": native_tables,

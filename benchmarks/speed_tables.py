@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from benchmarks.markdown import row
+from benchmarks.markdown import ratio, row
 
 REST = "fine stage"
 _STAGES = ("backbone", "transformer", "matching", REST)
@@ -29,7 +29,7 @@ def table(result: dict[str, Any]) -> str:
         lines += ["", row(["two full tiles, whole command", "path", "time", "memory"]), "|---|---|---:|---:|"]
     for tile in result["tiles"]:
         base = next(r for r in result["tiles"] if r["network"] == tile["network"] and r["path"] == "stock")
-        faster = f" ({base['total_s'] / tile['total_s']:.1f}×)" if tile["path"] != "stock" else ""
+        faster = ratio(base["total_s"] if tile["path"] != "stock" else None, tile["total_s"])
         lines.append(
             row([tile["network"], tile["path"], f"{tile['total_s']:.1f} s{faster}", f"{tile['peak_gb']:.2f} GB"])
         )
@@ -39,8 +39,7 @@ def table(result: dict[str, Any]) -> str:
 def _network_cells(result: dict[str, Any], timing: dict[str, Any], stock: dict[str, Any]) -> list[str]:
     """Cells of times and of ratios to stock kornia; stages that are matrix products have their lower bound."""
     case, compared = timing["case"], timing is not stock
-    faster = f" ({stock['total_s'] / timing['total_s']:.1f}×)" if compared else ""
-    less = f" ({stock['peak_gb'] / timing['peak_gb']:.1f}×)" if compared else ""
+    faster, less = (ratio(stock[figure] if compared else None, timing[figure]) for figure in ("total_s", "peak_gb"))
     path = result["half"] if case["path"] == "half" else case["path"]
     gflop = result["gflop"][f"{case['network']} {case['size']}"]
     rate = result["gemm_gflops"]["bfloat16" if case["path"] == "half" else "float32"]

@@ -53,9 +53,6 @@ _INNER = (
     ("concurrent.futures", None, WAITING),
 )
 
-# Modules in whose functions a thread rests.
-_RESTS_IN = ("threading", "queue", "concurrent.futures")
-
 
 def stage_of(calls: list[tuple[str, str]]) -> str:
     """Stage of a stack of calls, each a module and a function, from the innermost."""
@@ -80,7 +77,8 @@ def stages_of(main: list[tuple[str, str]], others: list[list[tuple[str, str]]]) 
     stage = stage_of(main)
     if stage != WAITING:
         return [stage]
-    working = [stage_of(calls) for calls in others if not calls[0][0].startswith(_RESTS_IN)]
+    # a thread whose innermost call is one of this module rests
+    working = [stage_of(calls) for calls in others if calls[0][0] != "threading"]
     return [each for each in working if each != WAITING] or [OTHER]
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import environment
-from benchmarks.markdown import row
+from benchmarks.markdown import ratio, row
 from benchmarks.networks import ROOT
 from benchmarks.result_file import write_result
 from s2match.util.devices import pick_device
@@ -95,9 +95,9 @@ def table(result: dict[str, Any]) -> str:
     """Markdown table of the times, with those of the version before."""
     lines = [row(["process", "before", "time", "Python alone"]), "|---|---:|---:|---:|"]
     for start in (Start(**facts) for facts in result["starts"]):
-        ratio = "" if start.before_s is None else f" ({start.before_s / start.seconds:.1f}×)"
         before = "" if start.before_s is None else f"{start.before_s:.2f} s"
-        lines.append(row([start.name, before, f"{start.seconds:.2f} s{ratio}", f"{start.python_s:.2f} s"]))
+        now = f"{start.seconds:.2f} s{ratio(start.before_s, start.seconds)}"
+        lines.append(row([start.name, before, now, f"{start.python_s:.2f} s"]))
     return "\n".join(lines)
 
 
